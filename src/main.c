@@ -1,0 +1,5 @@
+/* main - hand the command line over to cli/ */
+int main(void)
+{
+    return 0;
+}
