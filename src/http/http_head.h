@@ -1,0 +1,68 @@
+/* http_head - the head of one HTTP/1.1 message: start line and fields, parsed
+ *
+ * Filled by http_reader, read by everyone, written out again by http_writer. All spans point into
+ * the reader's own buffer: they are borrowed and stay valid until http_reader_reset().
+ */
+#ifndef HTTP_HTTP_HEAD_H
+#define HTTP_HTTP_HEAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+/* Fields that some rule of ours names; all others are HTTP_FIELD_OTHER. */
+enum http_field_id {
+#define HTTP_FIELD(id, name, hop_by_hop) HTTP_FIELD_##id,
+#include "http/http_field.def"
+#undef HTTP_FIELD
+    HTTP_FIELD_OTHER
+};
+
+struct http_field {
+    struct bytes       name;  /* as received */
+    struct bytes       value; /* without the white space around it; may be empty */
+    enum http_field_id id;
+    bool               hop_by_hop; /* by RFC 9110 7.6.1 or named by Connection: not forwarded */
+};
+
+/* How the body is delimited (RFC 9112 section 6.3). */
+enum http_framing {
+    HTTP_FRAMING_NONE,       /* no body */
+    HTTP_FRAMING_LENGTH,     /* content_length bytes; may be 0 */
+    HTTP_FRAMING_CHUNKED,    /* Transfer-Encoding: chunked */
+    HTTP_FRAMING_UNTIL_CLOSE /* responses only */
+};
+
+/* More fields than this are refused with HEADERS_TOO_LARGE; hyper, which serves Chroma, has the
+ * same limit. */
+enum { HTTP_FIELDS_MAX = 100 };
+
+struct http_head {
+    /* Requests. */
+    struct bytes method;
+    struct bytes target; /* origin-form to forward: absolute-form is reduced to path and query */
+    struct bytes path;   /* of target, up to the first '?' */
+    struct bytes query;  /* of target, after the first '?'; empty if there is none */
+    bool         is_head;
+    bool         expects_continue; /* Expect: 100-continue */
+
+    /* Responses. */
+    unsigned     status; /* 100..999 */
+    struct bytes reason;
+
+    /* Both. */
+    unsigned          minor_version; /* 0 or 1: HTTP/1.x */
+    bool              keep_alive;    /* the sender lets the connection be used again */
+    enum http_framing framing;
+    uint64_t          content_length; /* framing LENGTH; for a response to HEAD what it said */
+    bool              has_content_length;
+    size_t            field_count;
+    struct http_field fields[HTTP_FIELDS_MAX];
+};
+
+/* The first field with `id`, or NULL. */
+const struct http_field *http_head_find(const struct http_head *head, enum http_field_id id);
+
+#endif
