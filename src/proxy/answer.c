@@ -11,24 +11,24 @@
  * hundred bytes. */
 enum { held_bytes_max = 4096 };
 
-static const struct bytes via = BYTES_LITERAL("1.1 chromabouncer");
+static const struct bytes via = BYTES_INIT("1.1 chromabouncer");
 
-static void   on_interim(const struct http_head *head, void *ctx);
-static void   on_head(const struct http_head *head, void *ctx);
-static bool   must_hold(const struct exchange *exchange, const struct http_head *head);
+static void              on_interim(const struct http_head *head, void *ctx);
+static void              on_head(const struct http_head *head, void *ctx);
+static bool              must_hold(const struct exchange *exchange, const struct http_head *head);
 static enum http_framing choose_framing(const struct exchange  *exchange,
                                         const struct http_head *head);
-static bool   write_head(struct exchange *exchange, const struct http_head *head);
-static size_t write_own_fields(const struct exchange *exchange, char *fields);
-static char  *append_ms(char *at, const char *name, uint64_t from_us, uint64_t to_us);
-static void   on_body(struct bytes data, void *ctx);
-static void   send_body(struct exchange *exchange, struct bytes data);
-static void   on_flush(void *ctx);
-static void   send_pending(struct exchange *exchange, struct bytes after);
-static void   on_end(void *ctx);
-static void   on_failure(enum status why, bool sent, void *ctx);
-static void   send_error(struct exchange *exchange, const struct front_error *error);
-static void   on_writable(void *ctx);
+static bool              write_head(struct exchange *exchange, const struct http_head *head);
+static size_t            write_own_fields(const struct exchange *exchange, char *fields);
+static char             *append_ms(char *at, const char *name, uint64_t from_us, uint64_t to_us);
+static void              on_body(struct bytes data, void *ctx);
+static void              send_body(struct exchange *exchange, struct bytes data);
+static void              on_flush(void *ctx);
+static void              send_pending(struct exchange *exchange, struct bytes after);
+static void              on_end(void *ctx);
+static void              on_failure(enum status why, bool sent, void *ctx);
+static void              send_error(struct exchange *exchange, const struct front_error *error);
+static void              on_writable(void *ctx);
 
 const struct upstream_transfer_events answer_events = {.on_interim = on_interim,
                                                        .on_head = on_head,
@@ -96,8 +96,8 @@ static bool write_head(struct exchange *exchange, const struct http_head *head)
     char                       fields[256];
     struct http_writer_options options = {.framing = exchange->answer_framing,
                                           .content_length = head->content_length,
-                                          .keep_content_length = exchange->head->is_head ||
-                                                                 head->status == 304,
+                                          .keep_content_length =
+                                              exchange->head->is_head || head->status == 304,
                                           .date = front_connection_date(exchange->connection)};
 
     if (exchange->answer_framing == HTTP_FRAMING_UNTIL_CLOSE)
@@ -106,8 +106,7 @@ static bool write_head(struct exchange *exchange, const struct http_head *head)
     options.say_keep_alive = !options.close && exchange->head->minor_version == 0;
     if (exchange->proxy->options.adds_headers) {
         options.via = via;
-        options.extra =
-            (struct bytes){.data = fields, .size = write_own_fields(exchange, fields)};
+        options.extra = (struct bytes){.data = fields, .size = write_own_fields(exchange, fields)};
     }
     byte_buffer_clear(&exchange->answer);
     return http_writer_response(&exchange->answer, head, &options) == STATUS_OK;
@@ -253,8 +252,8 @@ void answer_error(struct exchange *exchange, enum status status, enum front_exec
                                 .close = front_connection_will_close(exchange->connection),
                                 .is_head = exchange->head->is_head,
                                 .is_plain = !exchange->proxy->options.adds_headers,
-                                .retry_after_s = status == STATUS_OVERLOADED ||
-                                                 status == STATUS_BACKEND_DOWN};
+                                .retry_after_s =
+                                    status == STATUS_OVERLOADED || status == STATUS_BACKEND_DOWN};
 
     exchange->proxy->metrics.shed[status]++;
     if (exchange->end == EXCHANGE_END_OK)
@@ -275,16 +274,17 @@ static void send_error(struct exchange *exchange, const struct front_error *erro
 {
     exchange->source = REQUEST_METRICS_SOURCE_PROXY;
     byte_buffer_clear(&exchange->answer);
-    if (front_error_write(&exchange->answer, error,
-                          front_connection_date(exchange->connection)) != STATUS_OK)
-        front_connection_set_close(exchange->connection); /* a close without a word is all we have */
+    if (front_error_write(&exchange->answer, error, front_connection_date(exchange->connection)) !=
+        STATUS_OK)
+        front_connection_set_close(
+            exchange->connection); /* a close without a word is all we have */
     send_pending(exchange, (struct bytes){0});
     exchange_finish(exchange);
 }
 
 void answer_too_large(struct exchange *exchange)
 {
-    static const struct bytes  plain = BYTES_LITERAL("Payload too large");
+    static const struct bytes  plain = BYTES_INIT("Payload too large");
     struct http_writer_options options = {.framing = HTTP_FRAMING_LENGTH,
                                           .content_length = plain.size,
                                           .close = true,

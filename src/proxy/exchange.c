@@ -37,14 +37,14 @@ static void             on_body(void *request, struct bytes data);
 static void             on_body_end(void *request);
 static void             on_abort(void *request, enum status why);
 static void             on_drained(void *request);
-static void  on_refused(const struct front_connection *connection, const struct error *error,
-                        void *ctx);
-static void  on_admitted(struct body_ticket *ticket);
-static void  count_in_flight(struct exchange *exchange, int change);
-static void  on_release(void *ctx);
-static void  free_exchange(struct exchange *exchange);
-static void  free_memory(void *object);
-static void  trim(struct byte_buffer *buffer);
+static void on_refused(const struct front_connection *connection, const struct error *error,
+                       void *ctx);
+static void on_admitted(struct body_ticket *ticket);
+static void count_in_flight(struct exchange *exchange, int change);
+static void on_release(void *ctx);
+static void free_exchange(struct exchange *exchange);
+static void free_memory(void *object);
+static void trim(struct byte_buffer *buffer);
 
 const struct front_handler proxy_handler = {.on_request = on_request,
                                             .on_body = on_body,
@@ -195,8 +195,8 @@ bool exchange_write_head(struct exchange *exchange, enum http_framing framing,
                                           .via = BYTES_LITERAL("1.1 chromabouncer")};
 
     byte_buffer_clear(&exchange->request_head);
-    return http_writer_request(&exchange->request_head, exchange->head,
-                               BYTES_LITERAL("localhost"), &options) == STATUS_OK;
+    return http_writer_request(&exchange->request_head, exchange->head, BYTES_LITERAL("localhost"),
+                               &options) == STATUS_OK;
 }
 
 enum status exchange_start_transfer(struct exchange *exchange, bool streams)

@@ -50,14 +50,14 @@ enum exchange_end {
 };
 
 struct exchange {
-    struct proxy               *proxy;
-    struct front_connection    *connection; /* NULL once the client is gone or answered */
-    const struct http_head     *head;       /* valid until exchange_finish() */
-    const struct socket_address *peer;      /* likewise */
-    const struct exchange_path *path;
-    struct chroma_route         route; /* its spans are valid as long as `head` */
-    enum exchange_state         state;
-    struct list_node            node; /* in the list of spare ones */
+    struct proxy                *proxy;
+    struct front_connection     *connection; /* NULL once the client is gone or answered */
+    const struct http_head      *head;       /* valid until exchange_finish() */
+    const struct socket_address *peer;       /* likewise */
+    const struct exchange_path  *path;
+    struct chroma_route          route; /* its spans are valid as long as `head` */
+    enum exchange_state          state;
+    struct list_node             node; /* in the list of spare ones */
 
     /* The request. */
     struct body_ticket        ticket;       /* the room reserved for `body` */
@@ -75,10 +75,10 @@ struct exchange {
     bool               answer_is_held; /* to be seen whole before it is sent */
 
     /* For counting and the log. Microseconds, monotonic; 0: did not happen. */
-    uint64_t         began_us, body_ended_us, started_us, connected_us, first_byte_us, answered_us;
-    uint64_t         overhead_us; /* spent in our own code */
-    uint64_t         request_bytes, answer_bytes; /* of the bodies */
-    unsigned         code;
+    uint64_t began_us, body_ended_us, started_us, connected_us, first_byte_us, answered_us;
+    uint64_t overhead_us;                 /* spent in our own code */
+    uint64_t request_bytes, answer_bytes; /* of the bodies */
+    unsigned code;
     enum request_metrics_source source;
     enum exchange_end           end;
 };

@@ -25,7 +25,7 @@ const struct exchange_path pass_path = {.begin = begin,
 static void begin(struct exchange *exchange)
 {
     const struct http_head *head = exchange->head;
-    uint64_t size = head->framing == HTTP_FRAMING_NONE ? 0 : pass_kept_max;
+    uint64_t                size = head->framing == HTTP_FRAMING_NONE ? 0 : pass_kept_max;
 
     if (head->framing == HTTP_FRAMING_LENGTH && head->content_length < size)
         size = head->content_length;
@@ -157,8 +157,7 @@ static void on_deadline(struct exchange *exchange)
 {
     bool sent = exchange->transfer != NULL && upstream_transfer_is_sent(exchange->transfer);
 
-    if (exchange->state == EXCHANGE_ANSWERING &&
-        front_connection_is_full(exchange->connection)) {
+    if (exchange->state == EXCHANGE_ANSWERING && front_connection_is_full(exchange->connection)) {
         exchange_start_deadline(exchange); /* the client is slow, not Chroma */
         return;
     }

@@ -8,8 +8,8 @@ static bool new_timeouts(struct proxy *proxy);
 static void on_deadline(struct timeout *timeout);
 static void on_wait_limit(struct timeout *timeout);
 
-struct proxy *proxy_new(struct loop *loop, struct memory_budget *budget,
-                        struct upstream_pool *pool, const struct proxy_options *options)
+struct proxy *proxy_new(struct loop *loop, struct memory_budget *budget, struct upstream_pool *pool,
+                        const struct proxy_options *options)
 {
     struct proxy *proxy = calloc(1, sizeof *proxy);
 
@@ -32,12 +32,10 @@ static bool new_timeouts(struct proxy *proxy)
 {
     const struct proxy_options *options = &proxy->options;
 
-    proxy->read_deadlines =
-        timeout_queue_new(proxy->loop, options->deadline_read_us, on_deadline);
+    proxy->read_deadlines = timeout_queue_new(proxy->loop, options->deadline_read_us, on_deadline);
     proxy->write_deadlines =
         timeout_queue_new(proxy->loop, options->deadline_write_us, on_deadline);
-    proxy->wait_limits =
-        timeout_queue_new(proxy->loop, options->queue_wait_max_us, on_wait_limit);
+    proxy->wait_limits = timeout_queue_new(proxy->loop, options->queue_wait_max_us, on_wait_limit);
     return proxy->read_deadlines != NULL && proxy->write_deadlines != NULL &&
            proxy->wait_limits != NULL;
 }

@@ -32,8 +32,8 @@ struct proxy_options {
 };
 
 /* `options` is copied; the rest is borrowed. NULL when out of memory. */
-struct proxy *proxy_new(struct loop *loop, struct memory_budget *budget,
-                        struct upstream_pool *pool, const struct proxy_options *options);
+struct proxy *proxy_new(struct loop *loop, struct memory_budget *budget, struct upstream_pool *pool,
+                        const struct proxy_options *options);
 
 /* The front must be gone, and the pool too. NULL is a no-op. */
 void proxy_free(struct proxy *proxy);

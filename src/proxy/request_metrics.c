@@ -1,7 +1,7 @@
 #include "proxy/request_metrics.h"
 
-#include <inttypes.h>
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,8 +45,8 @@ static bool        is_empty(const struct metric_histogram *histogram);
 
 const char *request_metrics_source_name(enum request_metrics_source source)
 {
-    static const char *const names[REQUEST_METRICS_SOURCES] = {[REQUEST_METRICS_SOURCE_BACKEND] = "backend",
-                                                            [REQUEST_METRICS_SOURCE_PROXY] = "proxy"};
+    static const char *const names[REQUEST_METRICS_SOURCES] = {
+        [REQUEST_METRICS_SOURCE_BACKEND] = "backend", [REQUEST_METRICS_SOURCE_PROXY] = "proxy"};
 
     return names[source];
 }

@@ -31,10 +31,10 @@ struct request_metrics {
     uint64_t                backend_requests[REQUEST_METRICS_OPS][REQUEST_METRICS_CODES];
     struct metric_histogram backend_duration[REQUEST_METRICS_OPS];
     struct metric_histogram overhead;
-    struct metric_histogram queue_wait[3]; /* by enum chroma_class */
-    uint64_t                inflight[3];   /* now, by enum chroma_class */
-    uint64_t                queued[3];     /* now */
-    uint64_t                aborted;       /* the client left before its answer was complete */
+    struct metric_histogram queue_wait[3];      /* by enum chroma_class */
+    uint64_t                inflight[3];        /* now, by enum chroma_class */
+    uint64_t                queued[3];          /* now */
+    uint64_t                aborted;            /* the client left before its answer was complete */
     uint64_t                shed[STATUS_COUNT]; /* errors of our own by status */
 };
 

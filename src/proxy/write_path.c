@@ -68,10 +68,9 @@ static bool make_room(struct exchange *exchange, size_t size)
 
 static void on_body_end(struct exchange *exchange)
 {
-    enum http_framing framing = exchange->head->framing == HTTP_FRAMING_NONE
-                                    ? HTTP_FRAMING_NONE
-                                    : HTTP_FRAMING_LENGTH;
-    enum status       status = STATUS_NO_MEMORY;
+    enum http_framing framing =
+        exchange->head->framing == HTTP_FRAMING_NONE ? HTTP_FRAMING_NONE : HTTP_FRAMING_LENGTH;
+    enum status status = STATUS_NO_MEMORY;
 
     exchange_move(exchange, EXCHANGE_WAITING);
     exchange_start_deadline(exchange);
@@ -88,8 +87,7 @@ static void on_deadline(struct exchange *exchange)
 {
     bool sent = upstream_transfer_is_sent(exchange->transfer);
 
-    if (exchange->state == EXCHANGE_ANSWERING &&
-        front_connection_is_full(exchange->connection)) {
+    if (exchange->state == EXCHANGE_ANSWERING && front_connection_is_full(exchange->connection)) {
         exchange_start_deadline(exchange); /* the client is slow, not Chroma */
         return;
     }
