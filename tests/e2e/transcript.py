@@ -11,11 +11,13 @@ masked, and nothing else:
 Numbers are compared as written, strings by code point, other keys in their order.
 """
 
+import dataclasses
 import json
 import re
 
 _UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _PARAMETERS = re.compile(r"(Validation error: \w+ \[)\{(.*?)\}\]")
+_ADDRESS = re.compile(r"127\.0\.0\.1:\d+")
 _CLOCK = re.compile(r'("nanosecond heartbeat":\s*)\d+')
 
 # What belongs to one connection, and what a proxy must or may add (RFC 9110, section 7.6).
@@ -69,8 +71,9 @@ class Transcript:
         }
 
     def result(self, value):
-        """Comparable form of what a client library returned."""
-        return self.body(json.dumps(value, ensure_ascii=False, default=_plain).encode())
+        """Comparable form of what a client library returned, which may quote its address."""
+        text = json.dumps(value, ensure_ascii=False, sort_keys=True, default=_plain)
+        return self.body(_ADDRESS.sub("<address>", text).encode())
 
 
 class _Number(str):
@@ -115,6 +118,10 @@ def _unordered_lists(value):
 def _plain(value):
     if hasattr(value, "tolist"):  # numpy
         return value.tolist()
+    if hasattr(value, "model_dump"):  # LangChain's documents
+        return value.model_dump()
+    if dataclasses.is_dataclass(value):
+        return dataclasses.asdict(value)
     return str(value)
 
 
