@@ -204,7 +204,7 @@ static void finish_delete(struct stub_api *api, const struct stub_route *route,
     if (collection != NULL && json_is_object(where)) {
         LIST_FOR_EACH(node, &collection->records)
         {
-            struct stub_record *record = LIST_ENTRY(node, struct stub_record, node);
+            struct stub_record *record = LIST_ITEM(node, struct stub_record, node);
             bool                is_wanted = !json_is_array(ids);
 
             for (size_t i = 0; i < json_array_size(ids) && !is_wanted; i++)
@@ -381,7 +381,7 @@ static void list_collections(struct stub_api *api, const struct stub_route *rout
 
     LIST_FOR_EACH(node, &api->store.collections)
     {
-        struct stub_collection *collection = LIST_ENTRY(node, struct stub_collection, node);
+        struct stub_collection *collection = LIST_ITEM(node, struct stub_collection, node);
 
         if (strcmp(collection->tenant, route->tenant) == 0 &&
             strcmp(collection->database, route->database) == 0)

@@ -143,7 +143,7 @@ void stub_connection_close_idle(struct stub_server *server, uint64_t idle_us)
 
     LIST_FOR_EACH(node, &server->connections)
     {
-        struct stub_connection *connection = LIST_ENTRY(node, struct stub_connection, node);
+        struct stub_connection *connection = LIST_ITEM(node, struct stub_connection, node);
 
         if (!connection->is_control && connection->stage == STAGE_READING &&
             !http_reader_has_begun(connection->reader) && now_us - connection->since_us >= idle_us)
@@ -155,7 +155,7 @@ void stub_connection_sweep_closed(struct stub_server *server)
 {
     LIST_FOR_EACH(node, &server->connections)
     {
-        struct stub_connection *connection = LIST_ENTRY(node, struct stub_connection, node);
+        struct stub_connection *connection = LIST_ITEM(node, struct stub_connection, node);
         char                    byte;
 
         if (connection->fd >= 0 && recv(connection->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0)

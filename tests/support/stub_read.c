@@ -152,7 +152,7 @@ void stub_read_get(const struct stub_collection *collection, json_t *request,
     lists_init(&lists, request, get_defaults);
     LIST_FOR_EACH(node, &collection->records)
     {
-        struct stub_record *record = LIST_ENTRY(node, struct stub_record, node);
+        struct stub_record *record = LIST_ITEM(node, struct stub_record, node);
 
         if (left <= 0)
             break;
@@ -281,7 +281,7 @@ static size_t find_nearest(const struct stub_collection *collection, json_t *req
         query[i] = (float)json_number_value(json_array_get(embedding, i));
     LIST_FOR_EACH(node, &collection->records)
     {
-        struct stub_record *record = LIST_ENTRY(node, struct stub_record, node);
+        struct stub_record *record = LIST_ITEM(node, struct stub_record, node);
 
         if (query == NULL || record->vector == NULL || !id_is_wanted(ids, record) ||
             !stub_read_matches(record, where))

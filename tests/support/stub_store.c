@@ -24,7 +24,7 @@ void stub_store_init(struct stub_store *store, size_t records_max, uint64_t seed
 void stub_store_done(struct stub_store *store)
 {
     LIST_FOR_EACH(node, &store->collections)
-    stub_store_delete(store, LIST_ENTRY(node, struct stub_collection, node));
+    stub_store_delete(store, LIST_ITEM(node, struct stub_collection, node));
 }
 
 struct stub_collection *stub_store_create(struct stub_store *store, const struct stub_route *route,
@@ -73,7 +73,7 @@ struct stub_collection *stub_store_find(struct stub_store *store, const uint8_t 
 {
     LIST_FOR_EACH(node, &store->collections)
     {
-        struct stub_collection *collection = LIST_ENTRY(node, struct stub_collection, node);
+        struct stub_collection *collection = LIST_ITEM(node, struct stub_collection, node);
 
         if (memcmp(collection->uuid, uuid, sizeof(collection->uuid)) == 0)
             return collection;
@@ -86,7 +86,7 @@ struct stub_collection *stub_store_find_name(struct stub_store       *store,
 {
     LIST_FOR_EACH(node, &store->collections)
     {
-        struct stub_collection *collection = LIST_ENTRY(node, struct stub_collection, node);
+        struct stub_collection *collection = LIST_ITEM(node, struct stub_collection, node);
 
         if (strcmp(collection->name, name) == 0 && strcmp(collection->tenant, route->tenant) == 0 &&
             strcmp(collection->database, route->database) == 0)
@@ -98,7 +98,7 @@ struct stub_collection *stub_store_find_name(struct stub_store       *store,
 void stub_store_delete(struct stub_store *store, struct stub_collection *collection)
 {
     LIST_FOR_EACH(node, &collection->records)
-    stub_store_remove(store, collection, LIST_ENTRY(node, struct stub_record, node));
+    stub_store_remove(store, collection, LIST_ITEM(node, struct stub_record, node));
     list_remove(&collection->node);
     store->collection_count--;
     free(collection->name);
@@ -189,7 +189,7 @@ static bool grow(struct stub_collection *collection)
         return false;
     LIST_FOR_EACH(node, &collection->records)
     {
-        struct stub_record *record = LIST_ENTRY(node, struct stub_record, node);
+        struct stub_record *record = LIST_ITEM(node, struct stub_record, node);
 
         record->next_in_bucket = buckets[record->hash % count];
         buckets[record->hash % count] = record;
