@@ -198,15 +198,14 @@ static void on_sweep(evutil_socket_t fd, short what, void *ctx)
 
 const char *stub_server_command(struct stub_server *server, struct bytes line)
 {
-    char     text[64];
-    uint64_t rng = server->faults.rng;
+    char text[64];
 
     if (line.size >= sizeof(text))
         return stub_fault_add(&server->faults, line);
     memcpy(text, line.data, line.size);
     text[line.size] = '\0';
     if (strcmp(text, "clear") == 0)
-        server->faults = (struct stub_fault_rules){.rng = rng};
+        server->faults.count = 0;
     else if (strcmp(text, "close-idle") == 0)
         stub_connection_close_idle(server, 0);
     else if (strcmp(text, "refuse") == 0)
