@@ -247,14 +247,17 @@ static bool parse_uuid(struct bytes segment, uint8_t ret_uuid[16])
 {
     enum { SIMPLE = 32, HYPHENATED = 36, BRACED = 38, URN = 45 };
     char         text[URN];
-    struct bytes uuid = {.data = text, .size = 0};
+    struct bytes uuid = segment;
     uint8_t      parsed[16];
     size_t       at = 0;
 
-    if (!chroma_route_decode(segment, text, sizeof text, &uuid.size))
-        return false;
-    if (uuid.size == BRACED && text[0] == '{' && text[BRACED - 1] == '}')
-        uuid = (struct bytes){.data = text + 1, .size = HYPHENATED};
+    if (memchr(segment.data, '%', segment.size) != NULL) {
+        uuid.data = text;
+        if (!chroma_route_decode(segment, text, sizeof text, &uuid.size))
+            return false;
+    }
+    if (uuid.size == BRACED && uuid.data[0] == '{' && uuid.data[BRACED - 1] == '}')
+        uuid = (struct bytes){.data = uuid.data + 1, .size = HYPHENATED};
     else if (uuid.size == URN && bytes_begin_with(uuid, BYTES_LITERAL("urn:uuid:")))
         uuid = bytes_skip(uuid, URN - HYPHENATED);
     if (uuid.size != SIMPLE && uuid.size != HYPHENATED)
@@ -308,11 +311,14 @@ static bool is_docs(struct bytes path)
            bytes_begin_with(path, BYTES_LITERAL("/docs/"));
 }
 
+/* 0..15, or -1. A table: the digits of a UUID are random, branches on them are mispredicted. */
 static int hex_value(char c)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-        return (c | 0x20) - 'a' + 10;
-    return -1;
+    static const int8_t values_plus_one[256] = {
+        ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
+        ['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+        ['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12,
+        ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16};
+
+    return values_plus_one[(uint8_t)c] - 1;
 }

@@ -55,7 +55,6 @@ struct loop_timer {
 static void begin_callback(struct loop *loop);
 static void finish_turn(struct loop *loop);
 static void run_tasks(struct loop *loop);
-static void free_doomed(struct loop *loop);
 static void on_event_ready(evutil_socket_t fd, short what, void *ctx);
 static void set_event(struct event *event, bool wanted, bool is_set);
 static void on_event_timer(evutil_socket_t fd, short what, void *ctx);
@@ -88,7 +87,7 @@ void loop_free(struct loop *loop)
     if (loop == NULL)
         return;
     run_tasks(loop);
-    free_doomed(loop);
+    loop_free_pending(loop);
     for (size_t i = 0; i < loop->signal_count; i++)
         event_del(&loop->signals[i].event);
     if (loop->base != NULL)
@@ -123,7 +122,7 @@ static void begin_callback(struct loop *loop)
 static void finish_turn(struct loop *loop)
 {
     run_tasks(loop);
-    free_doomed(loop);
+    loop_free_pending(loop);
     if (loop->turn_began_us != 0) {
         metric_histogram_add(&loop->lag, clock_now_us() - loop->turn_began_us);
         loop->turn_began_us = 0;
@@ -145,7 +144,7 @@ static void run_tasks(struct loop *loop)
     }
 }
 
-static void free_doomed(struct loop *loop)
+void loop_free_pending(struct loop *loop)
 {
     for (size_t i = 0; i < loop->doomed_count; i++)
         loop->doomed[i].free_fn(loop->doomed[i].object);

@@ -91,6 +91,9 @@ void loop_task_cancel(struct loop_task *task);
 /* Call `free_fn(object)` at the end of this turn, after the tasks. */
 void loop_free_later(struct loop *loop, void *object, void (*free_fn)(void *object));
 
+/* Free what waits to be freed now; for an owner that goes away after the loop has stopped. */
+void loop_free_pending(struct loop *loop);
+
 typedef void (*loop_signal_fn)(int signal_number, void *ctx);
 
 /* Run `on_signal` on the loop whenever the process gets the signal.

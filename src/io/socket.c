@@ -275,3 +275,8 @@ void socket_close(int fd)
 {
     close(fd);
 }
+
+int socket_reserve(void)
+{
+    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}

@@ -80,4 +80,7 @@ void socket_shutdown_send(int fd);
 
 void socket_close(int fd);
 
+/* A descriptor to hold in reserve for the day on which there is no other; -1 if there is none. */
+int socket_reserve(void);
+
 #endif
