@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "config.h"
 
 #include <stdarg.h>
 #include <stdio.h>
