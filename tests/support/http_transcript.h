@@ -122,11 +122,14 @@ static inline void http_transcript_feed(struct http_transcript *transcript, stru
     free(copy);
 }
 
+/* Is there a cut behind the byte at `index`? */
+typedef bool http_transcript_cut_fn(size_t index, void *ctx);
+
 /* Read `input` cut behind the bytes whose index `is_cut` says; the transcript is left in
  * `transcript->text`, NUL-terminated. */
 static inline const char *http_transcript_read(struct http_transcript *transcript,
-                                               struct bytes            input,
-                                               bool (*is_cut)(size_t index, void *ctx), void *ctx)
+                                               struct bytes input, http_transcript_cut_fn *is_cut,
+                                               void *ctx)
 {
     size_t begin = 0;
 
