@@ -19,7 +19,6 @@ static const struct http_reader_limits no_limits = {
 
 static struct byte_buffer read_all(struct http_transcript *transcript, struct bytes input,
                                    http_transcript_cut_fn *is_cut, void *ctx);
-static bool               is_cut_randomly(size_t index, void *ctx);
 static void check_same(const struct byte_buffer *left, const struct byte_buffer *right);
 static void check_round_trip(const struct http_reader_limits *limits, struct bytes input);
 static void check_equal_heads(const struct http_head *sent, const struct http_head *received);
@@ -35,10 +34,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size < 4)
         return 0;
-    limits = (struct http_reader_limits){.start_line_bytes_max = data[1] * 4U,
-                                         .head_bytes_max = 3 + data[2] * 8U,
-                                         .body_bytes_max =
-                                             data[3] % 16 == 15 ? UINT64_MAX : data[3] % 16 * 16U};
+    limits = (struct http_reader_limits){
+        .start_line_bytes_max = (size_t)data[1] * 4,
+        .head_bytes_max = 3 + (size_t)data[2] * 8,
+        .body_bytes_max = data[3] % 16 == 15 ? UINT64_MAX : (uint64_t)(data[3] % 16) * 16};
     seed = data[3];
     input = (struct bytes){.data = (const char *)data + 4, .size = size - 4};
     transcript.reader =
@@ -47,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     whole = read_all(&transcript, input, http_transcript_cut_never, NULL);
     bytewise = read_all(&transcript, input, http_transcript_cut_always, NULL);
-    randomly = read_all(&transcript, input, is_cut_randomly, &seed);
+    randomly = read_all(&transcript, input, http_transcript_cut_randomly, &seed);
     check_same(&whole, &bytewise);
     check_same(&whole, &randomly);
     if (!(data[0] & 1))
@@ -70,15 +69,6 @@ static struct byte_buffer read_all(struct http_transcript *transcript, struct by
     text = transcript->text;
     transcript->text = (struct byte_buffer){0};
     return text;
-}
-
-static bool is_cut_randomly(size_t index, void *ctx)
-{
-    unsigned *seed = ctx;
-
-    (void)index;
-    *seed = *seed * 1103515245U + 12345U;
-    return (*seed >> 16 & 3) == 0;
 }
 
 static void check_same(const struct byte_buffer *left, const struct byte_buffer *right)
