@@ -20,7 +20,10 @@
 static const char             *skip_plain_scalar(const char *at, const char *end);
 static const char             *skip_numbers_scalar(const char *at, const char *end, size_t *count);
 static const char             *skip_base64_scalar(const char *at, const char *end, bool *is_finite);
-static const struct json_simd *best(void);
+static const struct json_simd *choose(void);
+static const struct json_simd *find(const char *name);
+
+static _Atomic(const struct json_simd *) in_use; /* NULL: not chosen yet */
 
 static const struct json_simd scalar = {"scalar", skip_plain_scalar, skip_numbers_scalar,
                                         skip_base64_scalar};
@@ -286,7 +289,35 @@ static const struct json_simd avx512 = {"avx512", skip_plain_avx512, skip_number
 
 #endif
 
-const struct json_simd *json_simd_find(const char *name)
+const struct json_simd *json_simd(void)
+{
+    const struct json_simd *table = atomic_load_explicit(&in_use, memory_order_acquire);
+
+    return LIKELY(table != NULL) ? table : choose();
+}
+
+/* Two threads that choose at the same time choose the same. */
+static const struct json_simd *choose(void)
+{
+    static const char *const names[] = {"avx512", "avx2", "scalar"};
+    const char              *wanted = getenv("CHROMABOUNCER_SIMD");
+
+    if (wanted == NULL || !json_simd_use(wanted))
+        for (size_t i = 0; !json_simd_use(names[i]); i++)
+            continue;
+    return atomic_load_explicit(&in_use, memory_order_acquire);
+}
+
+bool json_simd_use(const char *name)
+{
+    const struct json_simd *table = find(name);
+
+    if (table != NULL)
+        atomic_store_explicit(&in_use, table, memory_order_release);
+    return table != NULL;
+}
+
+static const struct json_simd *find(const char *name)
 {
 #if HAVE_X86
     if (strcmp(name, "avx2") == 0)
@@ -296,30 +327,4 @@ const struct json_simd *json_simd_find(const char *name)
                                                                                           : NULL;
 #endif
     return strcmp(name, "scalar") == 0 ? &scalar : NULL;
-}
-
-const struct json_simd *json_simd(void)
-{
-    static _Atomic(const struct json_simd *) chosen; /* two threads choose the same */
-    const struct json_simd *table = atomic_load_explicit(&chosen, memory_order_acquire);
-    const char             *wanted;
-
-    if (LIKELY(table != NULL))
-        return table;
-    wanted = getenv("CHROMABOUNCER_SIMD");
-    table = wanted == NULL ? NULL : json_simd_find(wanted);
-    if (table == NULL)
-        table = best();
-    atomic_store_explicit(&chosen, table, memory_order_release);
-    return table;
-}
-
-static const struct json_simd *best(void)
-{
-    static const char *const names[] = {"avx512", "avx2", "scalar"};
-    const struct json_simd  *table = NULL;
-
-    for (size_t i = 0; table == NULL; i++)
-        table = json_simd_find(names[i]);
-    return table;
 }

@@ -30,10 +30,11 @@ struct json_simd {
     const char *(*skip_base64)(const char *at, const char *end, bool *is_finite);
 };
 
-/* The table in use: the same one for the life of the process. Thread-safe. */
+/* The table in use. Thread-safe. */
 const struct json_simd *json_simd(void);
 
-/* The table called `name`; NULL if there is none or this processor cannot run it. */
-const struct json_simd *json_simd_find(const char *name);
+/* For tests and benchmarks: use the table called `name` from now on. False, and nothing changes, if
+ * there is none or this processor cannot run it. */
+bool json_simd_use(const char *name);
 
 #endif
