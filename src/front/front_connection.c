@@ -9,7 +9,7 @@
 
 /* What a client still sends after an early answer is read and thrown away, this much of it, so
  * that closing does not make its system discard the answer (RFC 9112 section 9.6). */
-static const uint64_t linger_bytes_max = 256 * 1024;
+static const uint64_t linger_bytes_max = 64 * 1024 * 1024;
 
 static size_t on_data(struct bytes data, void *ctx);
 static bool   read_request(struct front_connection *connection, struct bytes *input);
@@ -86,6 +86,7 @@ static bool read_request(struct front_connection *connection, struct bytes *inpu
     struct bytes body;
 
     if (connection->state == FRONT_IDLE && connection->reader == NULL) {
+        connection->began_us = loop_now_us(connection->front->loop);
         connection->reader = front_take_reader(connection->front);
         if (connection->reader == NULL) {
             answer_error(connection, STATUS_NO_MEMORY, NULL);
@@ -126,6 +127,7 @@ static void on_head(struct front_connection *connection)
 {
     struct front           *front = connection->front;
     const struct http_head *head = http_reader_head(connection->reader);
+    void                   *request;
 
     connection->state = FRONT_BODY;
     connection->close_after = !head->keep_alive;
@@ -134,9 +136,11 @@ static void on_head(struct front_connection *connection)
     timeout_queue_start(front->body_timeouts, &connection->timeout);
     front->active_requests++;
     front->last_activity_us = loop_now_us(front->loop);
-    connection->request = front->handler->on_request(connection, head, front->handler_ctx);
-    if (connection->request == NULL && connection->state == FRONT_BODY &&
-        !connection->answer_begun) {
+    request = front->handler->on_request(connection, head, front->handler_ctx);
+    if (connection->state != FRONT_BODY)
+        return; /* answered already */
+    connection->request = request;
+    if (request == NULL) {
         forget_request(connection);
         answer_error(connection, STATUS_NO_MEMORY, NULL);
     }
@@ -332,6 +336,16 @@ bool front_connection_will_close(const struct front_connection *connection)
 {
     return connection->close_after || connection->front->draining ||
            connection->state == FRONT_BODY;
+}
+
+bool front_connection_has_answered(const struct front_connection *connection)
+{
+    return connection->answer_begun;
+}
+
+uint64_t front_connection_began_us(const struct front_connection *connection)
+{
+    return connection->began_us;
 }
 
 void front_connection_set_close(struct front_connection *connection)

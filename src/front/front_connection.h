@@ -68,6 +68,12 @@ void front_connection_cut(struct front_connection *connection);
  * complete, so heads are written as late as possible. */
 bool front_connection_will_close(const struct front_connection *connection);
 
+/* Has a byte of the answer been given to send? */
+bool front_connection_has_answered(const struct front_connection *connection);
+
+/* When the first byte of the request arrived, monotonic microseconds. */
+uint64_t front_connection_began_us(const struct front_connection *connection);
+
 /* Close after this answer. */
 void front_connection_set_close(struct front_connection *connection);
 

@@ -60,6 +60,7 @@ struct front_connection {
     enum front_connection_state state;
     struct timeout              timeout;      /* of the state */
     struct timeout              send_timeout; /* while bytes of an answer are queued */
+    uint64_t                    began_us;     /* the request's first byte */
     uint64_t                    body_bytes;   /* received when the body timeout was started */
     uint64_t                    received_bytes;
     uint64_t                    sent_bytes;   /* taken when the send timeout was started */

@@ -29,4 +29,7 @@ static inline bool http_chars_is(char c, unsigned classes)
 /* How many of the first bytes are in one of `classes`. */
 size_t http_chars_span(struct bytes bytes, unsigned classes);
 
+/* Are all bytes in HTTP_CHARS_VALUE? Eight at a time. */
+bool http_chars_are_value(struct bytes bytes);
+
 #endif

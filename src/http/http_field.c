@@ -22,7 +22,7 @@ enum status http_field_parse(struct bytes line, struct http_field *ret_field, st
     if (name_size == 0 || name_size == line.size || line.data[name_size] != ':')
         return error_set(error, STATUS_INVALID, "a field name is not a token followed by ':'");
     value = http_field_trim(bytes_skip(line, name_size + 1));
-    if (http_chars_span(value, HTTP_CHARS_VALUE) != value.size)
+    if (!http_chars_are_value(value))
         return error_set(error, STATUS_INVALID, "a field value holds a control character");
     ret_field->name = (struct bytes){.data = line.data, .size = name_size};
     ret_field->value = value;
@@ -84,6 +84,18 @@ static inline enum http_field_id identify_of_size(const char *name, size_t size)
  * makes two of them equal only if they are equal but for case. */
 static inline bool is_name(const char *name, const char *lower_name, size_t size)
 {
+    const uint64_t lower_case = UINT64_MAX / 255 * 0x20;
+
+    for (; size >= sizeof(uint64_t); size -= sizeof(uint64_t)) {
+        uint64_t left, right;
+
+        memcpy(&left, name, sizeof left);
+        memcpy(&right, lower_name, sizeof right);
+        if ((left | lower_case) != right)
+            return false;
+        name += sizeof left;
+        lower_name += sizeof right;
+    }
     for (size_t i = 0; i < size; i++)
         if ((name[i] | 0x20) != lower_name[i])
             return false;

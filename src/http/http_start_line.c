@@ -146,7 +146,7 @@ enum status http_start_line_response(struct bytes line, struct http_head *head, 
         return error_set(error, STATUS_INVALID, "the status line is not valid");
     head->status = (unsigned)((text[9] - '0') * 100 + (text[10] - '0') * 10 + (text[11] - '0'));
     head->reason = line.size > 12 ? bytes_skip(line, 13) : (struct bytes){0};
-    if (http_chars_span(head->reason, HTTP_CHARS_VALUE) != head->reason.size)
+    if (!http_chars_are_value(head->reason))
         return error_set(error, STATUS_INVALID, "the reason phrase holds a control character");
     return STATUS_OK;
 }
