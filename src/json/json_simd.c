@@ -54,7 +54,7 @@ enum { BLOCK = 64 };
 
 /* Which of 64 characters are what: bit i stands for character i. */
 struct number_masks {
-    uint64_t digit, zero, minus, dot, comma;
+    uint64_t digit, zero, minus, dot, comma, space;
 };
 
 /* How many of the 64 characters, which start where a number should, are `number,number,...,number`
@@ -64,16 +64,16 @@ struct number_masks {
  * first digit of each fraction to the digits carries to the fraction's end. */
 INLINE int last_number_end(struct number_masks is, size_t *ret_count)
 {
-    uint64_t number = is.digit | is.minus | is.dot | is.comma;
-    uint64_t foreign = ~number;
-    uint64_t start = is.comma << 1 | 1;
+    uint64_t foreign = ~(is.digit | is.minus | is.dot | is.comma | is.space);
+    uint64_t after_comma = is.comma << 1 | 1;
+    uint64_t start = (after_comma & ~is.space) | is.space << 1;
     uint64_t after_digit = is.digit << 1;
     uint64_t after_minus = is.minus << 1;
     uint64_t after_dot = is.dot << 1;
     uint64_t fraction_end = (after_dot + is.digit) & ~is.digit;
     uint64_t leading_zero = ((start & is.digit) | after_minus) & is.zero;
     uint64_t wrong = (start & ~(is.digit | is.minus)) | (is.minus & ~start) |
-                     ((after_minus | after_dot) & ~is.digit) |
+                     (is.space & ~after_comma) | ((after_minus | after_dot) & ~is.digit) |
                      ((is.dot | is.comma) & ~after_digit) | (fraction_end & is.dot) |
                      (leading_zero << 1 & is.digit);
     uint64_t run = is.digit & is.digit >> 1;
@@ -145,7 +145,8 @@ AVX2 static const char *skip_numbers_avx2(const char *at, const char *end, size_
                                   .zero = equal_avx2(low, high, '0'),
                                   .minus = equal_avx2(low, high, '-'),
                                   .dot = equal_avx2(low, high, '.'),
-                                  .comma = equal_avx2(low, high, ',')};
+                                  .comma = equal_avx2(low, high, ','),
+                                  .space = equal_avx2(low, high, ' ')};
         size_t              numbers;
         int                 last = last_number_end(is, &numbers);
 
@@ -233,7 +234,8 @@ AVX512 static const char *skip_numbers_avx512(const char *at, const char *end, s
                                   .zero = _mm512_cmpeq_epi8_mask(text, _mm512_set1_epi8('0')),
                                   .minus = _mm512_cmpeq_epi8_mask(text, _mm512_set1_epi8('-')),
                                   .dot = _mm512_cmpeq_epi8_mask(text, _mm512_set1_epi8('.')),
-                                  .comma = _mm512_cmpeq_epi8_mask(text, _mm512_set1_epi8(','))};
+                                  .comma = _mm512_cmpeq_epi8_mask(text, _mm512_set1_epi8(',')),
+                                  .space = _mm512_cmpeq_epi8_mask(text, _mm512_set1_epi8(' '))};
         size_t              numbers;
         int                 last = last_number_end(is, &numbers);
 

@@ -20,8 +20,9 @@ struct json_simd {
     /* Skip characters of a string that stand for themselves: ASCII from 0x20 but '"' and '\'. */
     const char *(*skip_plain)(const char *at, const char *end);
 
-    /* `at` is where a number should begin. Skip `number,number,...,number` without white space and
-     * exponents, with fewer than 32 digits in a row (so each is finite as a float). Returns the
+    /* `at` is where a number should begin. Skip `number,number,...,number` without exponents, with
+     * fewer than 32 digits in a row (so each is finite as a float), and without white space but for
+     * one blank behind a comma, as Python's json prints them. Returns the
      * comma behind the last of them, or `at`; adds their count to *count. */
     const char *(*skip_numbers)(const char *at, const char *end, size_t *count);
 
