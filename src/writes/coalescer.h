@@ -175,7 +175,7 @@ void coalescer_set_backend(struct coalescer *coalescer, uint32_t in_flight_max,
 /* The dimension of a collection was read from Chroma's own answer (create, get, list): its writes
  * may be merged from now on. 0 is ignored. A 2xx to add or upsert teaches by itself. */
 void coalescer_learn_dimension(struct coalescer *coalescer, const unsigned char lane[16],
-                               uint32_t dimension, uint64_t now_us);
+                               uint32_t dimension);
 
 /* Would a write of this size be let in now? To be asked before its body is read. */
 bool coalescer_has_room(const struct coalescer *coalescer, const unsigned char lane[16],
