@@ -10,6 +10,7 @@
  */
 #include "flow/coalescer_sim.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,16 @@ static void     sim_take(struct sim *sim, const struct coalescer_action *action)
 static void     sim_answered(struct sim *sim, const struct coalescer_action *action);
 static void     sim_finish(struct sim *sim, struct sim_write *write);
 static void     sim_rest(struct sim *sim);
+static void     sim_rest_lanes(struct sim *sim);
 static uint64_t sim_seed_failed(uint64_t seed);
+static void     sim_add_totals(struct sim *sim);
+static void     sim_print_totals(void);
+
+/* What the seeds met, to see that they meet everything. */
+static struct sim_totals {
+    uint64_t               writes, merged, calls, parts, held;
+    struct coalescer_stats stats;
+} totals;
 
 int main(void)
 {
@@ -39,6 +49,7 @@ int main(void)
         return EXIT_FAILURE;
     for (uint64_t seed = first; seed < first + count && failed == 0; seed++)
         failed = sim_seed_failed(seed);
+    sim_print_totals();
     printf("1..1\n%s 1 - %llu seeds from %llu\n", failed == 0 ? "ok" : "not ok", count, first);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -56,8 +67,46 @@ static uint64_t sim_seed_failed(uint64_t seed)
                "shows how\n",
                (unsigned long long)seed, (unsigned long long)sim.now_us, sim.check.failure,
                (unsigned long long)seed);
+    sim_add_totals(&sim);
     sim_end(&sim);
     return is_failed;
+}
+
+static void sim_add_totals(struct sim *sim)
+{
+    const struct coalescer_stats *stats = coalescer_stats(sim->coalescer);
+
+    totals.writes += sim->writes_count;
+    for (size_t op = 0; op < COALESCER_OP_COUNT; op++) {
+        for (size_t i = 0; i < COALESCER_BUCKETS; i++) {
+            totals.calls += stats->batch_requests[op][i];
+            totals.merged += i > 0 ? stats->batch_requests[op][i] : 0;
+        }
+    }
+    totals.stats.batch_splits += stats->batch_splits;
+    totals.stats.resends += stats->resends;
+    totals.stats.retries += stats->retries;
+    totals.stats.unknown += stats->unknown;
+    totals.stats.expired_unsent += stats->expired_unsent;
+    totals.stats.expired_sent += stats->expired_sent;
+    totals.stats.no_room += stats->no_room;
+    totals.stats.gathers += stats->gathers;
+    totals.stats.offences += stats->offences;
+}
+
+static void sim_print_totals(void)
+{
+    const struct coalescer_stats *stats = &totals.stats;
+
+    printf("# writes %" PRIu64 ", calls %" PRIu64 ", of these merged %" PRIu64 ", parts %" PRIu64
+           ", held %" PRIu64 "\n",
+           totals.writes, totals.calls, totals.merged, totals.parts, totals.held);
+    printf("# splits %" PRIu64 ", unknown %" PRIu64 ", resends %" PRIu64 ", retries %" PRIu64
+           ", offences %" PRIu64 "\n",
+           stats->batch_splits, stats->unknown, stats->resends, stats->retries, stats->offences);
+    printf("# expired unsent %" PRIu64 ", sent %" PRIu64 ", no room %" PRIu64 ", gathers %" PRIu64
+           "\n",
+           stats->expired_unsent, stats->expired_sent, stats->no_room, stats->gathers);
 }
 
 static void sim_begin(struct sim *sim, uint64_t seed)
@@ -195,6 +244,7 @@ static void sim_parked(struct sim *sim)
             continue;
         if (write->deadline_us <= sim->now_us) {
             write->is_parked = false;
+            has_room = true; /* those behind it were not offered at all */
             write->executed = COALESCER_EXECUTED_NO;
             sim_finish(sim, write);
         } else if (has_room) {
@@ -231,6 +281,7 @@ static void sim_take(struct sim *sim, const struct coalescer_action *action)
     case COALESCER_SEND:
         sim_check_send(sim, action->batch);
         sim_send(sim, action->batch);
+        totals.parts += ((struct sim_call *)coalescer_batch_ctx(action->batch))->is_part;
         break;
     case COALESCER_ANSWER:
     case COALESCER_REFUSE:
@@ -260,6 +311,7 @@ static void sim_take(struct sim *sim, const struct coalescer_action *action)
         if (call->is_reported || sim->now_us < call->sent_us + sim->options.patience_us)
             check_fail(&sim->check, "held before the patience ended");
         call->is_held = true;
+        totals.held++;
         break;
     default:
         break;
@@ -283,6 +335,9 @@ static void sim_answered(struct sim *sim, const struct coalescer_action *action)
         write->has_answer = true;
         write->answer = call->answer;
         write->answer.status = call->outcome.http_status;
+    } else if (action->status == STATUS_BACKEND_RESET && write->unknowns == 0) {
+        check_fail(&sim->check, "write %llu refused though it was certainly not applied",
+                   (unsigned long long)write->number);
     } else if (action->status == STATUS_TIMED_OUT && write->deadline_us > sim->now_us) {
         check_fail(&sim->check, "write %llu refused before its deadline",
                    (unsigned long long)write->number);
@@ -323,7 +378,8 @@ static void sim_finish(struct sim *sim, struct sim_write *write)
 static void sim_rest(struct sim *sim)
 {
     const struct coalescer_stats *stats = coalescer_stats(sim->coalescer);
-    uint64_t                      waiting = 0, bytes = 0, records = 0, calls = 0, unsent = 0;
+    uint64_t                      waiting = 0, bytes = 0, records = 0, redo = 0, calls = 0;
+    uint64_t                      wake_us = coalescer_wake_us(sim->coalescer);
 
     for (size_t i = 0; i < sim->writes_count; i++) {
         const struct sim_write *write = sim->writes[i];
@@ -333,24 +389,58 @@ static void sim_rest(struct sim *sim)
             bytes += write->request.size;
             records += (uint64_t)write->request.ids;
         }
-        unsent += !write->is_answered && write->number > 0;
+        redo += !write->is_answered && write->sends > 0;
         if (!write->is_answered && sim->now_us >= write->deadline_us)
-            check_fail(&sim->check, "write %llu waits beyond its deadline",
-                       (unsigned long long)write->number);
+            check_fail(&sim->check, "write %" PRIu64 " waits beyond its deadline", write->number);
     }
-    for (size_t i = 0; i < SIM_CALLS; i++)
-        calls += sim->calls[i].batch != NULL;
+    for (size_t i = 0; i < SIM_CALLS; i++) {
+        const struct sim_call *call = &sim->calls[i];
+
+        calls += call->batch != NULL;
+        if (call->batch != NULL && !call->is_held &&
+            sim->now_us >= call->sent_us + sim->options.patience_us)
+            check_fail(&sim->check, "a call is not held though patience ended");
+    }
     if (waiting != stats->waiting_members || bytes != stats->waiting_bytes ||
         records != stats->waiting_records || calls != stats->in_flight)
-        check_fail(&sim->check,
-                   "the books do not agree: waiting %llu and %llu, calls %llu and %llu",
-                   (unsigned long long)waiting, (unsigned long long)stats->waiting_members,
-                   (unsigned long long)calls, (unsigned long long)stats->in_flight);
+        check_fail(&sim->check, "the books do not agree");
     if (records > sim->options.records_max + MODEL_ROWS || waiting > sim->options.members_max ||
         bytes > sim->options.bytes_max + 1000)
         check_fail(&sim->check, "a bound is exceeded");
-    if (unsent > 0 && coalescer_wake_us(sim->coalescer) == UINT64_MAX)
+    if (waiting + redo > 0 && wake_us == UINT64_MAX)
         check_fail(&sim->check, "somebody waits but nothing will happen");
+    if (waiting > 0 && redo + calls == 0 && wake_us > sim->now_us + 2000)
+        check_fail(&sim->check, "somebody waits though nothing is in flight");
+    sim_rest_lanes(sim);
+}
+
+/* Each lane keeps its bound, and who was told that there is no room is told when there is. */
+static void sim_rest_lanes(struct sim *sim)
+{
+    const struct coalescer_options *options = &sim->options;
+    uint64_t                        members[MODEL_COLLECTIONS] = {0};
+    uint64_t                        records[MODEL_COLLECTIONS] = {0};
+    bool                            is_parked[MODEL_COLLECTIONS] = {false};
+
+    for (size_t i = 0; i < sim->writes_count; i++) {
+        const struct sim_write *write = sim->writes[i];
+        uint32_t                collection = write->request.collection;
+        unsigned char           lane[16] = {(unsigned char)collection};
+
+        if (write->kind == COALESCER_BARRIER_ALL)
+            continue;
+        if (write->is_parked && !is_parked[collection] &&
+            coalescer_has_room(sim->coalescer, lane, (uint32_t)write->request.ids,
+                               write->request.size))
+            check_fail(&sim->check, "a write is parked though there is room");
+        is_parked[collection] = is_parked[collection] || write->is_parked;
+        members[collection] += write->is_waiting;
+        records[collection] += write->is_waiting ? (uint64_t)write->request.ids : 0;
+    }
+    for (size_t i = 0; i < MODEL_COLLECTIONS; i++) {
+        if (members[i] > 1 && records[i] > options->lane_records_max + MODEL_ROWS)
+            check_fail(&sim->check, "the bound of a lane is exceeded");
+    }
 }
 
 void sim_trace(const struct sim *sim, const char *format, ...)

@@ -3,6 +3,7 @@
 #include "flow/coalescer_sim.h"
 
 static void send_check_lane(struct sim *sim, const struct sim_write *first, bool is_first_time);
+static bool send_is_lane_busy(const struct sim *sim, uint32_t collection);
 static void send_check_calls(struct sim *sim, const struct sim_write *first);
 static void send_check_member(struct sim *sim, const struct sim_write *first,
                               const struct sim_write *member, size_t count);
@@ -101,16 +102,39 @@ static void send_check_lane(struct sim *sim, const struct sim_write *first, bool
             other->kind != COALESCER_BARRIER_ALL && first->kind != COALESCER_BARRIER_ALL)
             check_fail(&sim->check, "%llu is sent before the head %llu of its lane",
                        (unsigned long long)first->number, (unsigned long long)other->number);
+        if (!is_first_time && other->sends > 0 &&
+            other->request.collection == first->request.collection)
+            check_fail(&sim->check, "%llu is sent again before %llu",
+                       (unsigned long long)first->number, (unsigned long long)other->number);
         if (first->kind == COALESCER_BARRIER_ALL || other->kind == COALESCER_BARRIER_ALL)
             check_fail(&sim->check, "%llu is sent before %llu in spite of the barrier",
                        (unsigned long long)first->number, (unsigned long long)other->number);
-        /* Only with one slot is the oldest lane known from outside: nothing else is ready. */
+        /* With more slots than one the older lane may be gathering. */
         if (is_first_time && sim->options.in_flight_max == 1 && other->is_waiting &&
             other->kind != COALESCER_BARRIER_ALL && first->kind != COALESCER_BARRIER_ALL &&
-            !sim->hangs)
+            !send_is_lane_busy(sim, other->request.collection))
             check_fail(&sim->check, "%llu is sent before the older head %llu",
                        (unsigned long long)first->number, (unsigned long long)other->number);
     }
+}
+
+/* Is something of the lane in flight, or to be sent again? */
+static bool send_is_lane_busy(const struct sim *sim, uint32_t collection)
+{
+    for (size_t i = 0; i < sim->writes_count; i++) {
+        const struct sim_write *write = sim->writes[i];
+
+        if (write->request.collection == collection && write->sends > 0 && !write->is_answered)
+            return true;
+    }
+    for (size_t i = 0; i < SIM_CALLS; i++) {
+        const struct sim_call *call = &sim->calls[i];
+
+        if (call->batch != NULL && !call->is_reported &&
+            call->members[0]->request.collection == collection)
+            return true;
+    }
+    return false;
 }
 
 static void send_check_calls(struct sim *sim, const struct sim_write *first)
@@ -252,6 +276,9 @@ static void send_report(struct sim *sim, struct sim_call *call)
         for (size_t i = 0; i < call->count; i++)
             call->members[i]->unknowns++;
     }
+    if (call->is_part && call->outcome.kind == COALESCER_ANSWERED &&
+        call->outcome.http_status <= 299)
+        call->members[0]->unknowns = 0; /* the next part is another request */
     call->is_reported = true;
     sim_trace(sim, "report batch %llu: %d %d", (unsigned long long)coalescer_batch_id(call->batch),
               call->outcome.kind, call->outcome.http_status);
