@@ -148,7 +148,7 @@ static enum status start_front(struct daemon *daemon, struct error *error)
     struct front_options   options = daemon_state_front_options(settings);
 
     daemon->front =
-        front_new(daemon->loop, &daemon->budget, &options, &proxy_handler, daemon->proxy);
+        front_new(daemon->loop, &daemon->budget, &options, proxy_handler(), daemon->proxy);
     if (daemon->front == NULL)
         return error_set(error, STATUS_NO_MEMORY, "out of memory at start");
     for (size_t i = 0; i < settings->listen_address.count; i++) {

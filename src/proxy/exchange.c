@@ -47,12 +47,12 @@ static void free_exchange(struct exchange *exchange);
 static void free_memory(void *object);
 static void trim(struct byte_buffer *buffer);
 
-const struct front_handler proxy_handler = {.on_request = on_request,
-                                            .on_body = on_body,
-                                            .on_body_end = on_body_end,
-                                            .on_abort = on_abort,
-                                            .on_drained = on_drained,
-                                            .on_refused = on_refused};
+const struct front_handler exchange_handler = {.on_request = on_request,
+                                               .on_body = on_body,
+                                               .on_body_end = on_body_end,
+                                               .on_abort = on_abort,
+                                               .on_drained = on_drained,
+                                               .on_refused = on_refused};
 
 static void *on_request(struct front_connection *connection, const struct http_head *head,
                         void *ctx)

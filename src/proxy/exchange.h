@@ -97,6 +97,9 @@ struct exchange {
     enum exchange_end           end;
 };
 
+/* What a front calls; its context is the proxy. */
+extern const struct front_handler exchange_handler;
+
 /* Move to `state`; the move must be in the table. */
 void exchange_move(struct exchange *exchange, enum exchange_state state);
 

@@ -119,6 +119,11 @@ void proxy_free(struct proxy *proxy)
     free(proxy);
 }
 
+const struct front_handler *proxy_handler(void)
+{
+    return &exchange_handler;
+}
+
 enum status proxy_print_metrics(struct proxy *proxy, struct byte_buffer *out)
 {
     enum status status = request_metrics_print(&proxy->metrics, out);

@@ -1,6 +1,6 @@
 /* proxy - what all requests share: options, the backend's pool, deadlines, budgets, numbers
  *
- * proxy_handler is what a front calls: each request becomes an exchange (exchange.h).
+ * proxy_handler() is what a front calls: each request becomes an exchange (exchange.h).
  *
  * Thread: event loop only.
  */
@@ -59,7 +59,7 @@ void proxy_set_options(struct proxy *proxy, const struct proxy_options *options)
 void proxy_free(struct proxy *proxy);
 
 /* For front_new(); its context is the proxy. */
-extern const struct front_handler proxy_handler;
+const struct front_handler *proxy_handler(void);
 
 /* Append the proxy's metrics.
  * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED  `out` holds a part. */
