@@ -64,26 +64,17 @@ static void skip_space(struct json_scan *scan)
 
 enum json_kind json_scan_kind(struct json_scan *scan)
 {
+    static const unsigned char kinds[256] = {
+        ['n'] = JSON_KIND_NULL,   ['t'] = JSON_KIND_BOOL,   ['f'] = JSON_KIND_BOOL,
+        ['"'] = JSON_KIND_STRING, ['['] = JSON_KIND_ARRAY,  ['{'] = JSON_KIND_OBJECT,
+        ['-'] = JSON_KIND_NUMBER, ['0'] = JSON_KIND_NUMBER, ['1'] = JSON_KIND_NUMBER,
+        ['2'] = JSON_KIND_NUMBER, ['3'] = JSON_KIND_NUMBER, ['4'] = JSON_KIND_NUMBER,
+        ['5'] = JSON_KIND_NUMBER, ['6'] = JSON_KIND_NUMBER, ['7'] = JSON_KIND_NUMBER,
+        ['8'] = JSON_KIND_NUMBER, ['9'] = JSON_KIND_NUMBER,
+    };
+
     skip_space(scan);
-    if (scan->at == scan->end)
-        return JSON_KIND_NONE;
-    switch (*scan->at) {
-    case 'n':
-        return JSON_KIND_NULL;
-    case 't':
-    case 'f':
-        return JSON_KIND_BOOL;
-    case '"':
-        return JSON_KIND_STRING;
-    case '[':
-        return JSON_KIND_ARRAY;
-    case '{':
-        return JSON_KIND_OBJECT;
-    case '-':
-        return JSON_KIND_NUMBER;
-    default:
-        return *scan->at >= '0' && *scan->at <= '9' ? JSON_KIND_NUMBER : JSON_KIND_NONE;
-    }
+    return scan->at == scan->end ? JSON_KIND_NONE : kinds[(unsigned char)*scan->at];
 }
 
 bool json_scan_array(struct json_scan *scan)
@@ -483,15 +474,24 @@ static bool take_object(struct json_scan *scan)
     return !scan->failed;
 }
 
+/* Where skip_numbers() took nothing, it is not asked for the next few numbers: in a text that it
+ * cannot read it would cost more than it saves. */
 bool json_scan_numbers(struct json_scan *scan, size_t *count, bool *are_safe_floats)
 {
+    enum { PAUSE_MAX = 15 };
     struct json_number number;
     const char        *comma;
+    unsigned           pause = 0, wait = 0;
 
     do {
         const char *before = scan->at;
 
-        scan->at = scan->simd->skip_numbers(scan->at, scan->end, count);
+        if (wait == 0) {
+            scan->at = scan->simd->skip_numbers(scan->at, scan->end, count);
+            wait = pause = scan->at != before ? 0 : pause == PAUSE_MAX ? PAUSE_MAX : 2 * pause + 1;
+        } else {
+            wait--;
+        }
         if (scan->at == before) {
             if (!json_scan_number(scan, &number))
                 return false;
