@@ -28,6 +28,7 @@
 #include <stddef.h>
 
 #include "base/bytes.h"
+#include "json/json_number.h"
 
 enum json_kind {
     JSON_KIND_NONE, /* the end of the text, a closing bracket, or no JSON */
@@ -42,12 +43,6 @@ enum json_kind {
 struct json_string {
     struct bytes raw; /* between the quotes, as in the text */
     bool         has_escapes;
-};
-
-struct json_number {
-    struct bytes raw;
-    bool         is_integer; /* without fraction and exponent */
-    bool is_safe_float;      /* certainly finite as a 32-bit float; false does not say it is not */
 };
 
 struct json_scan {
