@@ -12,6 +12,7 @@
 #include "cli/config_command.h"
 #include "cli/health_command.h"
 #include "cli/version_command.h"
+#include "config.h"
 
 static int run_command(const struct options *options);
 
@@ -167,5 +168,5 @@ static int run_command(const struct options *options)
 
     if (exit_status != EX_OK)
         return exit_status;
-    return daemon_run(&settings, &options->sources);
+    return daemon_run(&options->sources, &machine, &settings);
 }

@@ -1,4 +1,5 @@
 #include "cli/http_probe.h"
+#include "config.h"
 
 #include <curl/curl.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
 #include "cli/version_command.h"
+#include "config.h"
 
 #include <curl/curl.h>
 #include <event2/event.h>

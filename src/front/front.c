@@ -31,6 +31,7 @@ const struct metric_desc front_metrics[] = {
 };
 const size_t front_metric_count = COUNT_OF(front_metrics);
 
+static void set_limits(struct front *front);
 static bool new_timeouts(struct front *front);
 static void on_acceptable(unsigned ready, void *ctx);
 static bool accept_one(struct front *front, int listen_fd);
@@ -52,10 +53,7 @@ struct front *front_new(struct loop *loop, struct memory_budget *budget,
     front->options = *options;
     front->handler = handler;
     front->handler_ctx = handler_ctx;
-    front->limits = (struct http_reader_limits){
-        .start_line_bytes_max = options->start_line_bytes_max,
-        .head_bytes_max = options->head_bytes_max,
-        .body_bytes_max = UINT64_MAX}; /* the handler knows what Chroma answers then */
+    set_limits(front);
     list_init(&front->connections);
     front->reserve_fd = socket_reserve();
     front->accept_timer = loop_timer_new(loop, on_accept_timer, front);
@@ -64,6 +62,14 @@ struct front *front_new(struct loop *loop, struct memory_budget *budget,
         return NULL;
     }
     return front;
+}
+
+static void set_limits(struct front *front)
+{
+    front->limits = (struct http_reader_limits){
+        .start_line_bytes_max = front->options.start_line_bytes_max,
+        .head_bytes_max = front->options.head_bytes_max,
+        .body_bytes_max = UINT64_MAX}; /* the handler knows what Chroma answers then */
 }
 
 static bool new_timeouts(struct front *front)
@@ -109,6 +115,16 @@ void front_free(struct front *front)
     timeout_queue_free(front->send_timeouts);
     timeout_queue_free(front->linger_timeouts);
     free(front);
+}
+
+void front_set_options(struct front *front, const struct front_options *options)
+{
+    front->options = *options;
+    set_limits(front);
+    timeout_queue_set_duration(front->idle_timeouts, options->idle_timeout_us);
+    timeout_queue_set_duration(front->head_timeouts, options->head_timeout_us);
+    timeout_queue_set_duration(front->body_timeouts, options->body_timeout_us);
+    timeout_queue_set_duration(front->send_timeouts, options->send_timeout_us);
 }
 
 enum status front_listen(struct front *front, const struct socket_address *address,

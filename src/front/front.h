@@ -56,6 +56,9 @@ struct front *front_new(struct loop *loop, struct memory_budget *budget,
 /* Close everything. NULL is a no-op. */
 void front_free(struct front *front);
 
+/* Change the options while running; connections beyond a smaller limit stay. */
+void front_set_options(struct front *front, const struct front_options *options);
+
 /* Listen on one more address. *ret_bound says which, with the port that was chosen.
  * STATUS_IO_FAILED, STATUS_NOT_PERMITTED, STATUS_NO_MEMORY  `error` says why. */
 MUST_CHECK enum status front_listen(struct front *front, const struct socket_address *address,

@@ -67,7 +67,8 @@ static size_t on_data(struct bytes data, void *ctx)
     struct bytes             input = data;
 
     connection->received_bytes += data.size;
-    while (input.size > 0 && connection->state <= FRONT_BODY) {
+    /* A request may end without a further byte; a next one begins with one. */
+    while (connection->state == FRONT_BODY || (input.size > 0 && connection->state <= FRONT_HEAD)) {
         if (!read_request(connection, &input))
             break;
     }

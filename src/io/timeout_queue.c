@@ -41,6 +41,11 @@ void timeout_queue_free(struct timeout_queue *queue)
     free(queue);
 }
 
+void timeout_queue_set_duration(struct timeout_queue *queue, uint64_t duration_us)
+{
+    queue->duration_us = duration_us;
+}
+
 void timeout_queue_init_node(struct timeout *timeout)
 {
     list_node_init(&timeout->node);

@@ -30,6 +30,10 @@ struct timeout_queue *timeout_queue_new(struct loop *loop, uint64_t duration_us,
 /* The queue must be empty. NULL is a no-op. */
 void timeout_queue_free(struct timeout_queue *queue);
 
+/* Timeouts started from now on last `duration_us`. Those that run keep their end; a shorter one
+ * started after them may end as late as they do. */
+void timeout_queue_set_duration(struct timeout_queue *queue, uint64_t duration_us);
+
 void timeout_queue_init_node(struct timeout *timeout);
 
 /* (Re)start `timeout`: it ends the queue's duration from now. */

@@ -40,6 +40,15 @@ static bool new_timeouts(struct proxy *proxy)
            proxy->wait_limits != NULL;
 }
 
+void proxy_set_options(struct proxy *proxy, const struct proxy_options *options)
+{
+    proxy->options = *options;
+    proxy->bodies.max = options->queue_bytes_max;
+    timeout_queue_set_duration(proxy->read_deadlines, options->deadline_read_us);
+    timeout_queue_set_duration(proxy->write_deadlines, options->deadline_write_us);
+    timeout_queue_set_duration(proxy->wait_limits, options->queue_wait_max_us);
+}
+
 static void on_deadline(struct timeout *timeout)
 {
     struct exchange *exchange = CONTAINER_OF(timeout, struct exchange, deadline);

@@ -35,6 +35,9 @@ struct proxy_options {
 struct proxy *proxy_new(struct loop *loop, struct memory_budget *budget, struct upstream_pool *pool,
                         const struct proxy_options *options);
 
+/* Change the options while running. */
+void proxy_set_options(struct proxy *proxy, const struct proxy_options *options);
+
 /* The front must be gone, and the pool too. NULL is a no-op. */
 void proxy_free(struct proxy *proxy);
 

@@ -114,6 +114,14 @@ static bool set_up(struct upstream_health *health)
     return true;
 }
 
+void upstream_health_set_times(struct upstream_health *health, uint64_t interval_us,
+                               uint64_t timeout_us)
+{
+    health->options.interval_us = interval_us;
+    health->options.timeout_us = timeout_us;
+    curl_easy_setopt(health->easy, CURLOPT_TIMEOUT_MS, (long)(timeout_us / 1000));
+}
+
 void upstream_health_free(struct upstream_health *health)
 {
     if (health == NULL)

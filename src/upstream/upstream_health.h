@@ -44,6 +44,10 @@ struct upstream_health *upstream_health_new(struct loop                         
                                             const struct upstream_health_options *options,
                                             upstream_health_fn on_change, void *ctx);
 
+/* Change the times while running. */
+void upstream_health_set_times(struct upstream_health *health, uint64_t interval_us,
+                               uint64_t timeout_us);
+
 /* NULL is a no-op. */
 void upstream_health_free(struct upstream_health *health);
 

@@ -73,6 +73,15 @@ struct upstream_pool *upstream_pool_new(struct loop *loop, struct worker_pool *w
     return pool;
 }
 
+void upstream_pool_set_options(struct upstream_pool               *pool,
+                               const struct upstream_pool_options *options)
+{
+    pool->options = *options;
+    timeout_queue_set_duration(pool->idle_timeouts, options->idle_timeout_us);
+    timeout_queue_set_duration(pool->connect_timeouts, options->connect_timeout_us);
+    upstream_pool_serve_waiting(pool);
+}
+
 void upstream_pool_free(struct upstream_pool *pool)
 {
     struct list_node *node;
@@ -117,9 +126,18 @@ const struct upstream_pool_stats *upstream_pool_stats(struct upstream_pool *pool
     return &pool->stats;
 }
 
-size_t upstream_pool_detached(const struct upstream_pool *pool)
+size_t upstream_pool_unanswered_writes(const struct upstream_pool *pool)
 {
-    return pool->detached_count;
+    size_t count = 0;
+
+    LIST_FOR_EACH(node, &pool->busy)
+    {
+        const struct upstream_connection *connection =
+            LIST_ITEM(node, struct upstream_connection, node);
+
+        count += connection->transfer->request.is_write;
+    }
+    return count;
 }
 
 const char *upstream_pool_problem(const struct upstream_pool *pool)
@@ -178,6 +196,12 @@ bool upstream_pool_has_room(const struct upstream_pool *pool)
 {
     return !list_is_empty(&pool->idle) ||
            pool->busy_count + pool->connecting_count < pool->options.connections_max;
+}
+
+bool upstream_pool_is_over(const struct upstream_pool *pool)
+{
+    return pool->idle_count + pool->busy_count + pool->connecting_count >
+           pool->options.connections_max;
 }
 
 void upstream_pool_place(struct upstream_pool *pool, struct upstream_transfer *transfer)

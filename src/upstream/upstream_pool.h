@@ -54,6 +54,11 @@ struct upstream_pool *upstream_pool_new(struct loop *loop, struct worker_pool *w
                                         struct memory_budget               *budget,
                                         const struct upstream_pool_options *options);
 
+/* Change the options while running, but for the backend and the resolver's interval. Connections
+ * beyond a smaller cap are closed as they become idle. */
+void upstream_pool_set_options(struct upstream_pool               *pool,
+                               const struct upstream_pool_options *options);
+
 /* Close all connections. Transfers must be over, but for detached ones, which are cut. The worker
  * pool must have been freed before. NULL is a no-op. */
 void upstream_pool_free(struct upstream_pool *pool);
@@ -61,8 +66,8 @@ void upstream_pool_free(struct upstream_pool *pool);
 /* Borrowed; brought up to date by the call. */
 const struct upstream_pool_stats *upstream_pool_stats(struct upstream_pool *pool);
 
-/* Sent writes that nobody waits for any more: a drain waits for them. */
-size_t upstream_pool_detached(const struct upstream_pool *pool);
+/* Writes that were sent and have no answer yet. */
+size_t upstream_pool_unanswered_writes(const struct upstream_pool *pool);
 
 /* Why the last attempt to connect failed, "" if none did or one has succeeded since. Borrowed. */
 const char *upstream_pool_problem(const struct upstream_pool *pool);

@@ -105,6 +105,9 @@ void upstream_pool_move(struct upstream_connection    *connection,
 /* Is there an idle connection, or may one be opened? */
 bool upstream_pool_has_room(const struct upstream_pool *pool);
 
+/* Are there more connections than allowed? (The cap was lowered.) */
+bool upstream_pool_is_over(const struct upstream_pool *pool);
+
 /* Give `transfer` a connection; there must be room. */
 void upstream_pool_place(struct upstream_pool *pool, struct upstream_transfer *transfer);
 

@@ -224,7 +224,7 @@ static void leave_connection(struct upstream_transfer *transfer, bool reusable)
     if (connection == NULL)
         return;
     connection->transfer = NULL;
-    if (!reusable) {
+    if (!reusable || upstream_pool_is_over(transfer->pool)) {
         upstream_connection_close(connection);
         return;
     }
