@@ -21,6 +21,7 @@ static const uint64_t quiet_us = 500000;
 static const uint64_t drain_check_us = 50000;
 
 static enum status start(struct daemon *daemon, struct error *error);
+static void        set_allocator(void);
 static void        raise_descriptor_limit(const struct settings *settings);
 static enum status start_log(const struct settings *settings, struct error *error);
 static enum status start_core(struct daemon *daemon, struct error *error);
@@ -67,8 +68,7 @@ static enum status start(struct daemon *daemon, struct error *error)
 {
     enum status status;
 
-    /* Buffers come and go by the megabyte: one arena, so that they can be used again. */
-    mallopt(M_ARENA_MAX, 2);
+    set_allocator();
     daemon->started_wall_s = daemon->loaded_wall_s = clock_wall_us() / 1000000u;
     raise_descriptor_limit(daemon->settings);
     status = start_log(daemon->settings, error);
@@ -81,6 +81,16 @@ static enum status start(struct daemon *daemon, struct error *error)
     if (status == STATUS_OK)
         status = catch_signals(daemon, error);
     return status;
+}
+
+/* Bodies come and go by some ten kilobytes: giving the top of the heap back after each and faulting
+ * it in again cost a third of the CPU time of a 30 KB POST (measured). Few arenas, so that what one
+ * thread frees can be used again; large blocks go back to the system at once. */
+static void set_allocator(void)
+{
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_TRIM_THRESHOLD, 16 << 20);
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
 }
 
 static void raise_descriptor_limit(const struct settings *settings)

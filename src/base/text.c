@@ -10,6 +10,7 @@ struct unit {
 /* Ascending; each divides the next. */
 static const struct unit duration_units[] = {
     {"us", 1}, {"ms", 1000}, {"s", 1000000}, {"m", 60000000}, {"h", 3600000000}};
+enum { printed_duration_units = 3 };
 static const struct unit size_units[] = {
     {"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}};
 
@@ -70,7 +71,7 @@ static bool read_with_unit(struct bytes text, const struct unit *units, size_t c
 
 const char *text_of_duration(uint64_t value_us, char *out)
 {
-    return write_with_unit(value_us, duration_units, COUNT_OF(duration_units), "0s", out);
+    return write_with_unit(value_us, duration_units, printed_duration_units, "0s", out);
 }
 
 const char *text_of_size(uint64_t value_bytes, char *out)

@@ -30,8 +30,9 @@ MUST_CHECK bool text_to_duration(struct bytes text, uint64_t *ret_value_us);
 /* Read a whole number with its unit: B, KiB, MiB, GiB. False: no such size, or it does not fit. */
 MUST_CHECK bool text_to_size(struct bytes text, uint64_t *ret_value_bytes);
 
-/* Write the value with the largest unit that divides it: 90000000 is "90s", 0 is "0s" or "0B".
- * `out` has TEXT_NUMBER_SIZE bytes and is returned. */
+/* Write the value with the largest unit that divides it, minutes and hours as seconds so that
+ * durations are easy to compare: 90000000 is "90s", 0 is "0s" or "0B". `out` has TEXT_NUMBER_SIZE
+ * bytes and is returned. */
 const char *text_of_duration(uint64_t value_us, char *out);
 const char *text_of_size(uint64_t value_bytes, char *out);
 

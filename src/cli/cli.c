@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "config.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,12 +26,12 @@ static const struct command {
     bool settings;  /* takes the flags of settings */
 } commands[] = {
     {"run", "", "serve; also without any command", run_command, 0, true},
-    {"config", "init | check FILE | show",
+    {"config", " init | check FILE | show",
      "print a sample file, check a file, or show every setting in effect and where it comes from",
      config_command, 2, true},
     {"check", "", "say whether everything is ready to run: backend, addresses, limits",
      check_command, 0, true},
-    {"health", "[--backend URL]",
+    {"health", " [--backend URL]",
      "ask the running proxy, or with --backend that server, whether it is ready", health_command, 0,
      true},
     {"version", "", "say what this program was built with", version_command, 0, false},
@@ -97,20 +98,23 @@ static int unknown_command(const char *name)
 static int print_help(const struct command *command)
 {
     if (command != NULL) {
-        printf("Usage: chromabouncer %s %s%s\n  %s\n", command->name, command->usage,
+        printf("Usage: chromabouncer %s%s%s\n  %s\n", command->name, command->usage,
                command->settings ? " [FLAG]..." : "", command->help);
     } else {
         printf("Usage: chromabouncer [COMMAND] [FLAG]...\n"
                "A proxy in front of Chroma vector servers.\n\nCommands:\n");
         for (size_t i = 0; i < COUNT_OF(commands); i++)
-            printf("  %-8s %s\n           %s\n", commands[i].name, commands[i].usage,
-                   commands[i].help);
+            printf("  %s%s\n      %s\n", commands[i].name, commands[i].usage, commands[i].help);
     }
     printf("\nFlags:\n");
-    for (enum settings_id id = 0; id < SETTINGS_COUNT; id++)
-        if (settings_row(id)->flag[0] != '\0')
-            printf("  %-18s the same as --set %s=...\n", settings_row(id)->flag,
-                   settings_row(id)->key);
+    for (enum settings_id id = 0; id < SETTINGS_COUNT; id++) {
+        const struct settings_row *row = settings_row(id);
+        bool                       is_url = row->rule.kind == SETTINGS_KIND_URL;
+
+        if (row->flag[0] != '\0')
+            printf("  %-9s %-8s --set %s=%s\n", row->flag, is_url ? "URL" : "ADDRESS", row->key,
+                   is_url ? "URL" : "ADDRESS");
+    }
     printf("  %-18s read settings from this YAML file\n"
            "  %-18s set one setting\n"
            "  %-18s this text\n"

@@ -3,7 +3,8 @@
 #include "http/http_chars.h"
 
 enum state {
-    /* In the order in which they come; the comparisons below count on it. */
+    GARBLED,
+    /* In the order in which they come; step() counts on it. */
     SIZE,
     EXTENSION_BEFORE,      /* after white space: only ';' may follow */
     EXTENSION_NAME_BEFORE, /* after ';' */
@@ -23,8 +24,81 @@ enum state {
     TRAILER_VALUE,
     TRAILER_LF,
     LAST_LF,
-    COMPLETE,
-    GARBLED
+    COMPLETE
+};
+
+/* What the grammar tells apart: VISIBLE is what may stand in a value but has no class of its own,
+ * CONTROL what may stand nowhere. */
+enum class {
+    SPACE,
+    TOKEN,
+    EQUALS,
+    QUOTE,
+    BACKSLASH,
+    SEMICOLON,
+    COLON,
+    VISIBLE,
+    CR,
+    LF,
+    CONTROL,
+    CLASS_COUNT
+};
+
+/* The whole grammar: from which state which character leads where; else to GARBLED. An extension
+ * is *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] ). Hex digits in SIZE and all
+ * bytes in DATA are taken before the table is asked. */
+static const unsigned char next_state[][CLASS_COUNT] = {
+    [SIZE] = {[SPACE] = EXTENSION_BEFORE, [SEMICOLON] = EXTENSION_NAME_BEFORE, [CR] = SIZE_LF},
+    [EXTENSION_BEFORE] = {[SPACE] = EXTENSION_BEFORE, [SEMICOLON] = EXTENSION_NAME_BEFORE},
+    [EXTENSION_NAME_BEFORE] = {[SPACE] = EXTENSION_NAME_BEFORE, [TOKEN] = EXTENSION_NAME},
+    [EXTENSION_NAME] = {[SPACE] = EXTENSION_NAME_AFTER,
+                        [TOKEN] = EXTENSION_NAME,
+                        [EQUALS] = EXTENSION_VALUE_BEFORE,
+                        [SEMICOLON] = EXTENSION_NAME_BEFORE,
+                        [CR] = SIZE_LF},
+    [EXTENSION_NAME_AFTER] = {[SPACE] = EXTENSION_NAME_AFTER,
+                              [EQUALS] = EXTENSION_VALUE_BEFORE,
+                              [SEMICOLON] = EXTENSION_NAME_BEFORE},
+    [EXTENSION_VALUE_BEFORE] =
+        {[SPACE] = EXTENSION_VALUE_BEFORE, [TOKEN] = EXTENSION_VALUE, [QUOTE] = EXTENSION_QUOTED},
+    [EXTENSION_VALUE] = {[SPACE] = EXTENSION_BEFORE,
+                         [TOKEN] = EXTENSION_VALUE,
+                         [SEMICOLON] = EXTENSION_NAME_BEFORE,
+                         [CR] = SIZE_LF},
+    [EXTENSION_QUOTED] = {[SPACE] = EXTENSION_QUOTED,
+                          [TOKEN] = EXTENSION_QUOTED,
+                          [EQUALS] = EXTENSION_QUOTED,
+                          [QUOTE] = EXTENSION_QUOTED_AFTER,
+                          [BACKSLASH] = EXTENSION_QUOTED_PAIR,
+                          [SEMICOLON] = EXTENSION_QUOTED,
+                          [COLON] = EXTENSION_QUOTED,
+                          [VISIBLE] = EXTENSION_QUOTED},
+    [EXTENSION_QUOTED_PAIR] = {[SPACE] = EXTENSION_QUOTED,
+                               [TOKEN] = EXTENSION_QUOTED,
+                               [EQUALS] = EXTENSION_QUOTED,
+                               [QUOTE] = EXTENSION_QUOTED,
+                               [BACKSLASH] = EXTENSION_QUOTED,
+                               [SEMICOLON] = EXTENSION_QUOTED,
+                               [COLON] = EXTENSION_QUOTED,
+                               [VISIBLE] = EXTENSION_QUOTED},
+    [EXTENSION_QUOTED_AFTER] =
+        {[SPACE] = EXTENSION_BEFORE, [SEMICOLON] = EXTENSION_NAME_BEFORE, [CR] = SIZE_LF},
+    [SIZE_LF] = {[LF] = DATA},
+    [DATA_CR] = {[CR] = DATA_LF},
+    [DATA_LF] = {[LF] = SIZE},
+    [TRAILER_BEFORE] = {[TOKEN] = TRAILER_NAME, [CR] = LAST_LF},
+    [TRAILER_NAME] = {[TOKEN] = TRAILER_NAME, [COLON] = TRAILER_VALUE},
+    [TRAILER_VALUE] = {[SPACE] = TRAILER_VALUE,
+                       [TOKEN] = TRAILER_VALUE,
+                       [EQUALS] = TRAILER_VALUE,
+                       [QUOTE] = TRAILER_VALUE,
+                       [BACKSLASH] = TRAILER_VALUE,
+                       [SEMICOLON] = TRAILER_VALUE,
+                       [COLON] = TRAILER_VALUE,
+                       [VISIBLE] = TRAILER_VALUE,
+                       [CR] = TRAILER_LF},
+    [TRAILER_LF] = {[LF] = TRAILER_BEFORE},
+    [LAST_LF] = {[LF] = COMPLETE},
 };
 
 /* 64 bits. More digits are refused even if they are zeros. */
@@ -34,9 +108,7 @@ static struct bytes take_data(struct http_chunked *chunked, struct bytes *input)
 static enum status  step(struct http_chunked *chunked, char c, struct error *error);
 static int          hex_value(char c);
 static enum status  end_size(struct http_chunked *chunked, struct error *error);
-static enum state   next_state(enum state state, char c);
-static enum state   next_in_extension(enum state state, char c);
-static enum state   end_of_extension(char c, enum state on_space);
+static enum class class_of(char c);
 
 void http_chunked_init(struct http_chunked *chunked, uint64_t body_bytes_max,
                        size_t trailer_bytes_max)
@@ -82,7 +154,7 @@ static struct bytes take_data(struct http_chunked *chunked, struct bytes *input)
 static enum status step(struct http_chunked *chunked, char c, struct error *error)
 {
     enum state state = chunked->state;
-    enum state next;
+    enum state next = next_state[state][class_of(c)];
 
     if (state == SIZE && hex_value(c) >= 0) {
         if (++chunked->digits > size_digits_max)
@@ -95,7 +167,6 @@ static enum status step(struct http_chunked *chunked, char c, struct error *erro
     if (state >= TRAILER_BEFORE && chunked->trailer_room-- == 0)
         return error_set(error, STATUS_HEADERS_TOO_LARGE, "the trailer section is too large");
 
-    next = next_state(state, c);
     if (next == GARBLED)
         return error_set(error, STATUS_INVALID, "the chunked coding is not valid");
     if (next >= EXTENSION_BEFORE && next <= EXTENSION_QUOTED_AFTER &&
@@ -125,86 +196,15 @@ static enum status end_size(struct http_chunked *chunked, struct error *error)
     return STATUS_OK;
 }
 
-static enum state next_state(enum state state, char c)
-{
-    switch (state) {
-    case SIZE:
-        return end_of_extension(c, EXTENSION_BEFORE);
-    case SIZE_LF:
-        return c == '\n' ? DATA : GARBLED;
-    case DATA_CR:
-        return c == '\r' ? DATA_LF : GARBLED;
-    case DATA_LF:
-        return c == '\n' ? SIZE : GARBLED;
-    case TRAILER_BEFORE:
-        if (c == '\r')
-            return LAST_LF;
-        return http_chars_is(c, HTTP_CHARS_TOKEN) ? TRAILER_NAME : GARBLED;
-    case TRAILER_NAME:
-        if (c == ':')
-            return TRAILER_VALUE;
-        return http_chars_is(c, HTTP_CHARS_TOKEN) ? TRAILER_NAME : GARBLED;
-    case TRAILER_VALUE:
-        if (c == '\r')
-            return TRAILER_LF;
-        return http_chars_is(c, HTTP_CHARS_VALUE) ? TRAILER_VALUE : GARBLED;
-    case TRAILER_LF:
-        return c == '\n' ? TRAILER_BEFORE : GARBLED;
-    case LAST_LF:
-        return c == '\n' ? COMPLETE : GARBLED;
-    default:
-        return next_in_extension(state, c);
+static enum class class_of(char c) {
+    switch (c){
+        case ' ' : case '\t' : return SPACE; case '=' : return EQUALS; case '"' : return QUOTE;
+        case '\\' : return BACKSLASH;
+        case ';' : return SEMICOLON;
+        case ':' : return COLON;
+        case '\r' : return CR;
+        case '\n' : return LF;
+        default : if (http_chars_is(c, HTTP_CHARS_TOKEN)) return TOKEN;
+        return http_chars_is(c, HTTP_CHARS_VALUE) ? VISIBLE : CONTROL;
     }
-}
-
-/* *( BWS ";" BWS token [ BWS "=" BWS ( token / quoted-string ) ] ) */
-static enum state next_in_extension(enum state state, char c)
-{
-    bool is_space = c == ' ' || c == '\t';
-    bool is_token = http_chars_is(c, HTTP_CHARS_TOKEN);
-
-    switch (state) {
-    case EXTENSION_NAME_BEFORE:
-        if (is_space)
-            return EXTENSION_NAME_BEFORE;
-        return is_token ? EXTENSION_NAME : GARBLED;
-    case EXTENSION_NAME:
-    case EXTENSION_NAME_AFTER:
-        if (is_token && state == EXTENSION_NAME)
-            return EXTENSION_NAME;
-        if (c == '=')
-            return EXTENSION_VALUE_BEFORE;
-        if (c == '\r' && state == EXTENSION_NAME_AFTER)
-            return GARBLED;
-        return end_of_extension(c, EXTENSION_NAME_AFTER);
-    case EXTENSION_VALUE_BEFORE:
-        if (is_space)
-            return EXTENSION_VALUE_BEFORE;
-        if (c == '"')
-            return EXTENSION_QUOTED;
-        return is_token ? EXTENSION_VALUE : GARBLED;
-    case EXTENSION_VALUE:
-        return is_token ? EXTENSION_VALUE : end_of_extension(c, EXTENSION_BEFORE);
-    case EXTENSION_QUOTED:
-        if (c == '"')
-            return EXTENSION_QUOTED_AFTER;
-        if (c == '\\')
-            return EXTENSION_QUOTED_PAIR;
-        return http_chars_is(c, HTTP_CHARS_VALUE) ? EXTENSION_QUOTED : GARBLED;
-    case EXTENSION_QUOTED_PAIR:
-        return http_chars_is(c, HTTP_CHARS_VALUE) ? EXTENSION_QUOTED : GARBLED;
-    case EXTENSION_QUOTED_AFTER:
-        return end_of_extension(c, EXTENSION_BEFORE);
-    default: /* EXTENSION_BEFORE */
-        return c == '\r' ? GARBLED : end_of_extension(c, EXTENSION_BEFORE);
-    }
-}
-
-static enum state end_of_extension(char c, enum state on_space)
-{
-    if (c == '\r')
-        return SIZE_LF;
-    if (c == ';')
-        return EXTENSION_NAME_BEFORE;
-    return c == ' ' || c == '\t' ? on_space : GARBLED;
 }

@@ -169,6 +169,8 @@ static bool make_room(struct http_reader *reader, size_t size)
 
     while (capacity < reader->size + size)
         capacity *= 2;
+    if (capacity > reader->limits->head_bytes_max)
+        capacity = reader->limits->head_bytes_max;
     data = malloc(capacity);
     if (data == NULL)
         return false;

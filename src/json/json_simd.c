@@ -20,7 +20,10 @@
 static const char             *skip_plain_scalar(const char *at, const char *end);
 static const char             *skip_numbers_scalar(const char *at, const char *end, size_t *count);
 static const char             *skip_base64_scalar(const char *at, const char *end, bool *is_finite);
-static const struct json_simd *best(void);
+static const struct json_simd *choose(void);
+static const struct json_simd *find(const char *name);
+
+static _Atomic(const struct json_simd *) in_use; /* NULL: not chosen yet */
 
 static const struct json_simd scalar = {"scalar", skip_plain_scalar, skip_numbers_scalar,
                                         skip_base64_scalar};
@@ -51,7 +54,7 @@ enum { BLOCK = 64 };
 
 /* Which of 64 characters are what: bit i stands for character i. */
 struct number_masks {
-    uint64_t digit, zero, minus, dot, comma;
+    uint64_t digit, zero, minus, dot, comma, space;
 };
 
 /* How many of the 64 characters, which start where a number should, are `number,number,...,number`
@@ -61,16 +64,16 @@ struct number_masks {
  * first digit of each fraction to the digits carries to the fraction's end. */
 INLINE int last_number_end(struct number_masks is, size_t *ret_count)
 {
-    uint64_t number = is.digit | is.minus | is.dot | is.comma;
-    uint64_t foreign = ~number;
-    uint64_t start = is.comma << 1 | 1;
+    uint64_t foreign = ~(is.digit | is.minus | is.dot | is.comma | is.space);
+    uint64_t after_comma = is.comma << 1 | 1;
+    uint64_t start = (after_comma & ~is.space) | is.space << 1;
     uint64_t after_digit = is.digit << 1;
     uint64_t after_minus = is.minus << 1;
     uint64_t after_dot = is.dot << 1;
     uint64_t fraction_end = (after_dot + is.digit) & ~is.digit;
     uint64_t leading_zero = ((start & is.digit) | after_minus) & is.zero;
     uint64_t wrong = (start & ~(is.digit | is.minus)) | (is.minus & ~start) |
-                     ((after_minus | after_dot) & ~is.digit) |
+                     (is.space & ~after_comma) | ((after_minus | after_dot) & ~is.digit) |
                      ((is.dot | is.comma) & ~after_digit) | (fraction_end & is.dot) |
                      (leading_zero << 1 & is.digit);
     uint64_t run = is.digit & is.digit >> 1;
@@ -142,7 +145,8 @@ AVX2 static const char *skip_numbers_avx2(const char *at, const char *end, size_
                                   .zero = equal_avx2(low, high, '0'),
                                   .minus = equal_avx2(low, high, '-'),
                                   .dot = equal_avx2(low, high, '.'),
-                                  .comma = equal_avx2(low, high, ',')};
+                                  .comma = equal_avx2(low, high, ','),
+                                  .space = equal_avx2(low, high, ' ')};
         size_t              numbers;
         int                 last = last_number_end(is, &numbers);
 
@@ -230,7 +234,8 @@ AVX512 static const char *skip_numbers_avx512(const char *at, const char *end, s
                                   .zero = _mm512_cmpeq_epi8_mask(text, _mm512_set1_epi8('0')),
                                   .minus = _mm512_cmpeq_epi8_mask(text, _mm512_set1_epi8('-')),
                                   .dot = _mm512_cmpeq_epi8_mask(text, _mm512_set1_epi8('.')),
-                                  .comma = _mm512_cmpeq_epi8_mask(text, _mm512_set1_epi8(','))};
+                                  .comma = _mm512_cmpeq_epi8_mask(text, _mm512_set1_epi8(',')),
+                                  .space = _mm512_cmpeq_epi8_mask(text, _mm512_set1_epi8(' '))};
         size_t              numbers;
         int                 last = last_number_end(is, &numbers);
 
@@ -286,7 +291,35 @@ static const struct json_simd avx512 = {"avx512", skip_plain_avx512, skip_number
 
 #endif
 
-const struct json_simd *json_simd_find(const char *name)
+const struct json_simd *json_simd(void)
+{
+    const struct json_simd *table = atomic_load_explicit(&in_use, memory_order_acquire);
+
+    return LIKELY(table != NULL) ? table : choose();
+}
+
+/* Two threads that choose at the same time choose the same. */
+static const struct json_simd *choose(void)
+{
+    static const char *const names[] = {"avx512", "avx2", "scalar"};
+    const char              *wanted = getenv("CHROMABOUNCER_SIMD");
+
+    if (wanted == NULL || !json_simd_use(wanted))
+        for (size_t i = 0; !json_simd_use(names[i]); i++)
+            continue;
+    return atomic_load_explicit(&in_use, memory_order_acquire);
+}
+
+bool json_simd_use(const char *name)
+{
+    const struct json_simd *table = find(name);
+
+    if (table != NULL)
+        atomic_store_explicit(&in_use, table, memory_order_release);
+    return table != NULL;
+}
+
+static const struct json_simd *find(const char *name)
 {
 #if HAVE_X86
     if (strcmp(name, "avx2") == 0)
@@ -296,30 +329,4 @@ const struct json_simd *json_simd_find(const char *name)
                                                                                           : NULL;
 #endif
     return strcmp(name, "scalar") == 0 ? &scalar : NULL;
-}
-
-const struct json_simd *json_simd(void)
-{
-    static _Atomic(const struct json_simd *) chosen; /* two threads choose the same */
-    const struct json_simd *table = atomic_load_explicit(&chosen, memory_order_acquire);
-    const char             *wanted;
-
-    if (LIKELY(table != NULL))
-        return table;
-    wanted = getenv("CHROMABOUNCER_SIMD");
-    table = wanted == NULL ? NULL : json_simd_find(wanted);
-    if (table == NULL)
-        table = best();
-    atomic_store_explicit(&chosen, table, memory_order_release);
-    return table;
-}
-
-static const struct json_simd *best(void)
-{
-    static const char *const names[] = {"avx512", "avx2", "scalar"};
-    const struct json_simd  *table = NULL;
-
-    for (size_t i = 0; table == NULL; i++)
-        table = json_simd_find(names[i]);
-    return table;
 }

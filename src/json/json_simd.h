@@ -20,8 +20,9 @@ struct json_simd {
     /* Skip characters of a string that stand for themselves: ASCII from 0x20 but '"' and '\'. */
     const char *(*skip_plain)(const char *at, const char *end);
 
-    /* `at` is where a number should begin. Skip `number,number,...,number` without white space and
-     * exponents, with fewer than 32 digits in a row (so each is finite as a float). Returns the
+    /* `at` is where a number should begin. Skip `number,number,...,number` without exponents, with
+     * fewer than 32 digits in a row (so each is finite as a float), and without white space but for
+     * one blank behind a comma, as Python's json prints them. Returns the
      * comma behind the last of them, or `at`; adds their count to *count. */
     const char *(*skip_numbers)(const char *at, const char *end, size_t *count);
 
@@ -30,10 +31,11 @@ struct json_simd {
     const char *(*skip_base64)(const char *at, const char *end, bool *is_finite);
 };
 
-/* The table in use: the same one for the life of the process. Thread-safe. */
+/* The table in use. Thread-safe. */
 const struct json_simd *json_simd(void);
 
-/* The table called `name`; NULL if there is none or this processor cannot run it. */
-const struct json_simd *json_simd_find(const char *name);
+/* For tests and benchmarks: use the table called `name` from now on. False, and nothing changes, if
+ * there is none or this processor cannot run it. */
+bool json_simd_use(const char *name);
 
 #endif

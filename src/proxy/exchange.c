@@ -199,6 +199,18 @@ bool exchange_write_head(struct exchange *exchange, enum http_framing framing,
                                &options) == STATUS_OK;
 }
 
+/* Room for all of a body that is reserved is made at once: growing would copy it several times. */
+bool exchange_keep_body(struct exchange *exchange, struct bytes data)
+{
+    struct byte_buffer *body = &exchange->body;
+
+    if (body->capacity < exchange->ticket.size &&
+        byte_buffer_reserve(body, exchange->ticket.size - byte_buffer_size(body), SIZE_MAX) !=
+            STATUS_OK)
+        return false;
+    return byte_buffer_append(body, data, SIZE_MAX) == STATUS_OK;
+}
+
 enum status exchange_start_transfer(struct exchange *exchange, bool streams)
 {
     struct proxy           *proxy = exchange->proxy;

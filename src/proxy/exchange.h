@@ -93,6 +93,9 @@ const char *exchange_state_name(enum exchange_state state);
 bool exchange_write_head(struct exchange *exchange, enum http_framing framing,
                          uint64_t content_length);
 
+/* Keep `data` of the request's body. False: out of memory. */
+bool exchange_keep_body(struct exchange *exchange, struct bytes data);
+
 /* Send the request: head, and `body` as far as it is there. `streams`: more of it follows.
  * Otherwise as upstream_transfer_start(). */
 MUST_CHECK enum status exchange_start_transfer(struct exchange *exchange, bool streams);

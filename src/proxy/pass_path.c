@@ -50,7 +50,7 @@ static void on_body(struct exchange *exchange, struct bytes data)
         stream_body(exchange, data, false);
         return;
     }
-    if (byte_buffer_append(&exchange->body, data, SIZE_MAX) != STATUS_OK) {
+    if (!exchange_keep_body(exchange, data)) {
         pass_path_drop_transfer(exchange);
         answer_error(exchange, STATUS_NO_MEMORY, FRONT_EXECUTED_NO, NULL);
     } else if (exchange->is_streaming) {

@@ -51,7 +51,7 @@ static void on_body(struct exchange *exchange, struct bytes data)
         answer_error(exchange, STATUS_OVERLOADED, FRONT_EXECUTED_NO,
                      "no room for a body of unknown length (queue.bytes_max, memory_max); state "
                      "its Content-Length to wait for room instead");
-    else if (byte_buffer_append(&exchange->body, data, SIZE_MAX) != STATUS_OK)
+    else if (!exchange_keep_body(exchange, data))
         answer_error(exchange, STATUS_NO_MEMORY, FRONT_EXECUTED_NO, NULL);
 }
 

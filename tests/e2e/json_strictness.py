@@ -7,7 +7,9 @@ compares:
   2. what it calls JSON must not be refused as malformed, what it calls malformed must be refused
      (not always as malformed: the server stops reading at the first value of a wrong type);
   3. eligible bodies of one kind, spliced into one, must be answered 2xx and leave the same records
-     as the bodies one after another.
+     as the bodies one after another;
+  4. every route of the server's own description is recognised, and a collection's UUID is taken in
+     the spellings that the server takes.
 
 Usage: json_strictness.py [--tool PATH] [--chroma PATH] [--url URL] [--verbose]
 Starts its own server (`chroma run`) in a temporary directory unless a URL is given. Exit status 0
@@ -266,6 +268,32 @@ def check_splice(server, tool, op, kind, paths):
     return None
 
 
+def ask_route(tool, method, path):
+    return subprocess.run([tool, "route", method, path], check=True, capture_output=True, text=True).stdout.split()
+
+
+def check_routes(server, tool):
+    failed = 0
+    for path, methods in json.loads(server.call("GET", "/openapi.json")[1])["paths"].items():
+        for method in methods:
+            if ask_route(tool, method.upper(), path)[0].startswith("UNKNOWN"):
+                failed += 1
+                print(f"DISAGREEMENT: {method} {path} is not recognised")
+    uuid = server.collection("spellings")
+    plain = uuid.replace("-", "")
+    spellings = [uuid, uuid.upper(), plain, plain.upper(), "{" + uuid + "}", "%7B" + uuid + "%7d", "urn:uuid:" + uuid,
+                 "URN:UUID:" + uuid, "urn:uuid:" + plain, "{" + plain + "}", f"%{ord(uuid[0]):02x}" + uuid[1:],
+                 uuid[:8] + uuid[9:], uuid + "0", uuid[:-1], "urn%3Auuid%3A" + uuid, uuid.replace("-", "%2d"),
+                 uuid + "%20", "%20" + uuid, uuid.replace("-", "_"), "(" + uuid + ")", uuid[:-1] + "g", uuid[:-1] + "%"]
+    for spelling in spellings:
+        status, _ = server.post(spelling, "upsert", one().encode())
+        words = ask_route(tool, "POST", f"{COLLECTIONS}/{spelling}/upsert")
+        if (status == 200) != (words == ["UPSERT", plain]):
+            failed += 1
+            print(f"DISAGREEMENT: {spelling}: server {status}, route {words}")
+    return failed
+
+
 def run(server, tool, directory, verbose):
     seen, kinds, failed, counts = set(), {}, 0, {}
     for number, (op, body) in enumerate(corpus()):
@@ -314,7 +342,7 @@ def main():
         if not options.url:
             process, server = start_chroma(program, os.path.join(directory, "chroma"))
         try:
-            failed = run(server, options.tool, directory, options.verbose)
+            failed = run(server, options.tool, directory, options.verbose) + check_routes(server, options.tool)
         finally:
             if process:
                 process.send_signal(signal.SIGTERM)

@@ -122,11 +122,14 @@ static inline void http_transcript_feed(struct http_transcript *transcript, stru
     free(copy);
 }
 
+/* Is there a cut behind the byte at `index`? */
+typedef bool http_transcript_cut_fn(size_t index, void *ctx);
+
 /* Read `input` cut behind the bytes whose index `is_cut` says; the transcript is left in
  * `transcript->text`, NUL-terminated. */
 static inline const char *http_transcript_read(struct http_transcript *transcript,
-                                               struct bytes            input,
-                                               bool (*is_cut)(size_t index, void *ctx), void *ctx)
+                                               struct bytes input, http_transcript_cut_fn *is_cut,
+                                               void *ctx)
 {
     size_t begin = 0;
 
@@ -163,6 +166,16 @@ static inline bool http_transcript_cut_always(size_t index, void *ctx)
 static inline bool http_transcript_cut_at(size_t index, void *ctx)
 {
     return index == *(const size_t *)ctx;
+}
+
+/* ctx is an `unsigned *`: the seed, which moves on. About every third place. */
+static inline bool http_transcript_cut_randomly(size_t index, void *ctx)
+{
+    unsigned *seed = ctx;
+
+    (void)index;
+    *seed = *seed * 1103515245U + 12345U;
+    return (*seed >> 16) % 3 == 0;
 }
 
 #endif

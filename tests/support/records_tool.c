@@ -1,8 +1,9 @@
-/* records_tool - what chroma_records says of a body, for tests in other languages
+/* records_tool - what chroma/ says of bodies and routes, for tests in other languages
  *
  *   records_tool add|upsert|update FILE      "eligible count=1 encoding=arrays dimension=3" or
  *                                            "alone: <why>", then "json: valid" or "json: invalid"
  *   records_tool splice add|upsert|update FILE...   the body spliced of the files' bodies
+ *   records_tool route METHOD PATH           "UPSERT" or "UPSERT <uuid>"
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,12 +82,26 @@ static int splice(enum chroma_operation operation, char **names, size_t count)
     return batch == NULL ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+static int route(const char *method, const char *path)
+{
+    struct chroma_route found;
+
+    chroma_route_find(bytes_of(method), bytes_of(path), &found);
+    printf("%s%s", found.info->name, found.has_uuid ? " " : "");
+    for (size_t i = 0; found.has_uuid && i < sizeof found.uuid; i++)
+        printf("%02x", found.uuid[i]);
+    puts("");
+    return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 3)
         return verdict(operation_of(argv[1]), argv[2]);
+    if (argc == 4 && strcmp(argv[1], "route") == 0)
+        return route(argv[2], argv[3]);
     if (argc > 3 && strcmp(argv[1], "splice") == 0)
         return splice(operation_of(argv[2]), argv + 3, (size_t)argc - 3);
-    fprintf(stderr, "usage: %s [splice] add|upsert|update FILE...\n", argv[0]);
+    fprintf(stderr, "usage: %s [splice] add|upsert|update FILE... | route METHOD PATH\n", argv[0]);
     return 64;
 }

@@ -240,6 +240,7 @@ START_TEST(content_length_is_digits_once)
         {POST "Content-Length: 184467440737095516150\r\n\r\n", "400", 0},
         {POST "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc", "400", 0},
         {POST "Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc", "400", 0},
+        {POST "Content-Length: 5x\r\nX: y\r\n\r\n", "400", 0},
         {POST "Content-Length: 5, 5\r\n\r\nabcde", "400", 0},
         {POST "Content-Length: 5 5\r\n\r\nabcde", "400", 0},
         {POST "Content-Length:\r\n\r\n", "400", 0},

@@ -186,6 +186,8 @@ START_TEST(every_status_told_to_clients_has_a_reason)
     for (enum status status = STATUS_OK; status < STATUS_COUNT; status++)
         if (status_http_code(status) != 0)
             ck_assert_str_ne(http_writer_reason((unsigned)status_http_code(status)), "Unknown");
+    for (unsigned code = 100; code < 1000; code++) /* Chroma's too, and none is empty */
+        ck_assert_uint_gt(strlen(http_writer_reason(code)), 0);
 }
 END_TEST
 

@@ -1,0 +1,534 @@
+#include "writes/coalescer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "writes/coalescer_internal.h"
+
+static const uint64_t memory_retry_us = 10000;
+
+static bool coalescer_init(struct coalescer *coalescer);
+static void coalescer_free_members(struct list *list);
+static void coalescer_free_batches(struct list *list);
+static bool coalescer_fits(const struct coalescer *coalescer, const struct coalescer_lane *lane,
+                           uint32_t record_count, size_t size);
+static enum status coalescer_make(struct coalescer *coalescer, const struct coalescer_write *write,
+                                  struct coalescer_lane    *lane,
+                                  struct coalescer_member **ret_member);
+static enum status coalescer_key_get(struct coalescer             *coalescer,
+                                     const struct coalescer_write *write,
+                                     struct coalescer_key        **ret_key);
+static void        coalescer_key_drop(struct coalescer *coalescer, struct coalescer_key *key);
+static void        coalescer_queue(struct coalescer *coalescer, struct coalescer_member *member,
+                                   const struct coalescer_write *write, uint64_t now_us);
+static void        coalescer_expire(struct coalescer *coalescer, uint64_t now_us);
+static void        coalescer_expire_redo(struct coalescer_member *member);
+static bool        coalescer_next_held(struct coalescer *coalescer, uint64_t now_us,
+                                       struct coalescer_action *action);
+static bool coalescer_next_answer(struct coalescer *coalescer, struct coalescer_action *action);
+static bool coalescer_next_release(struct coalescer *coalescer, struct coalescer_action *action);
+static bool coalescer_next_end(struct coalescer *coalescer, struct coalescer_action *action);
+static bool coalescer_next_room(struct coalescer *coalescer, struct coalescer_action *action);
+static bool coalescer_next_send(struct coalescer *coalescer, uint64_t now_us,
+                                struct coalescer_action *action);
+static void coalescer_stats_batches(struct coalescer_stats *stats, const struct list *batches);
+
+struct coalescer *coalescer_new(const struct coalescer_options *options)
+{
+    struct coalescer *coalescer = calloc(1, sizeof *coalescer);
+
+    assert(options->in_flight_max > 0 && options->lanes_max > 0 && options->members_max > 0);
+    if (coalescer == NULL)
+        return NULL;
+    coalescer->options = *options;
+    if (!coalescer_init(coalescer)) {
+        coalescer_free(coalescer);
+        return NULL;
+    }
+    return coalescer;
+}
+
+void coalescer_free(struct coalescer *coalescer)
+{
+    size_t position = 0;
+
+    if (coalescer == NULL)
+        return;
+    /* Every member is in `unanswered`, in `answers` or `releases`, or in a batch in flight. */
+    coalescer_free_batches(&coalescer->in_flight);
+    coalescer_free_batches(&coalescer->lent);
+    coalescer_free_batches(&coalescer->ended);
+    free(coalescer->last_ended);
+    coalescer_free_members(&coalescer->answers);
+    coalescer_free_members(&coalescer->releases);
+    LIST_FOR_EACH(node, &coalescer->unanswered)
+    free(LIST_ENTRY(node, struct coalescer_member, all));
+    for (void *key; (key = hash_map_next(coalescer->keys, &position)) != NULL;)
+        free(key);
+    position = 0;
+    for (void *lane; (lane = hash_map_next(coalescer->lanes, &position)) != NULL;)
+        free(lane);
+    hash_map_free(coalescer->keys);
+    hash_map_free(coalescer->lanes);
+    coalescer_offender_free_all(coalescer);
+    binary_heap_done(&coalescer->ready);
+    binary_heap_done(&coalescer->asleep);
+    binary_heap_done(&coalescer->deadlines);
+    id_set_done(&coalescer->seen);
+    free(coalescer->picked);
+    free(coalescer);
+}
+
+void coalescer_set_backend(struct coalescer *coalescer, uint32_t in_flight_max,
+                           uint32_t backend_records_max)
+{
+    assert(in_flight_max > 0);
+    coalescer->options.in_flight_max = in_flight_max;
+    coalescer->options.backend_records_max = backend_records_max;
+}
+
+void coalescer_learn_dimension(struct coalescer *coalescer, const unsigned char lane[16],
+                               uint32_t dimension)
+{
+    struct coalescer_lane *found;
+
+    if (dimension != 0 && coalescer_lane_get(coalescer, lane, &found) == STATUS_OK)
+        found->dimension = dimension;
+}
+
+bool coalescer_has_room(const struct coalescer *coalescer, const unsigned char lane[16],
+                        uint32_t record_count, size_t size)
+{
+    return coalescer_fits(coalescer, coalescer_lane_find(coalescer, lane), record_count, size);
+}
+
+enum status coalescer_add(struct coalescer *coalescer, const struct coalescer_write *write,
+                          uint64_t now_us)
+{
+    struct coalescer_lane   *lane = &coalescer->all_lanes;
+    struct coalescer_member *member;
+    enum status              status = STATUS_OVERLOADED;
+
+    assert(write->ctx != NULL && write->op < COALESCER_OP_COUNT);
+    if (coalescer->stats.unfinished < coalescer->options.members_max)
+        status = write->kind == COALESCER_BARRIER_ALL
+                     ? STATUS_OK
+                     : coalescer_lane_get(coalescer, write->lane, &lane);
+    if (status == STATUS_OK && !coalescer_fits(coalescer, lane, write->record_count, write->size)) {
+        coalescer->room_wanted = true;
+        coalescer->room_made = false;
+        status = STATUS_AGAIN;
+    }
+    if (status == STATUS_OK)
+        status = coalescer_make(coalescer, write, lane, &member);
+    if (status == STATUS_OK)
+        coalescer_queue(coalescer, member, write, now_us);
+    else
+        coalescer->stats.no_room++;
+    return status;
+}
+
+void coalescer_report(struct coalescer *coalescer, struct coalescer_batch *batch,
+                      const struct coalescer_outcome *outcome, uint64_t now_us)
+{
+    coalescer_outcome(coalescer, batch, outcome, now_us);
+}
+
+void coalescer_next(struct coalescer *coalescer, uint64_t now_us,
+                    struct coalescer_action *ret_action)
+{
+    *ret_action = (struct coalescer_action){.kind = COALESCER_NONE};
+    free(coalescer->last_ended);
+    coalescer->last_ended = NULL;
+    coalescer_expire(coalescer, now_us);
+    /* Answers name their batch, and what was answered may make room: in this order. */
+    (void)(coalescer_next_held(coalescer, now_us, ret_action) ||
+           coalescer_next_answer(coalescer, ret_action) ||
+           coalescer_next_release(coalescer, ret_action) ||
+           coalescer_next_end(coalescer, ret_action) ||
+           coalescer_next_room(coalescer, ret_action) ||
+           coalescer_next_send(coalescer, now_us, ret_action));
+}
+
+uint64_t coalescer_wake_us(const struct coalescer *coalescer)
+{
+    const struct list_node *barrier = list_first(&coalescer->all_lanes.redo);
+    const struct list_node *sent = list_first(&coalescer->in_flight);
+    uint64_t                times[6] = {
+                       binary_heap_first_key(&coalescer->deadlines),
+                       binary_heap_first_key(&coalescer->asleep),
+                       coalescer->gather_until_us,
+                       coalescer->memory_retry_us,
+                       UINT64_MAX,
+                       UINT64_MAX,
+    };
+    uint64_t wake_us = UINT64_MAX;
+
+    if (!list_is_empty(&coalescer->answers) || !list_is_empty(&coalescer->releases) ||
+        !list_is_empty(&coalescer->ended) || (coalescer->room_wanted && coalescer->room_made))
+        return 0;
+    if (sent != NULL)
+        times[4] = LIST_ENTRY(sent, struct coalescer_batch, queue)->sent_us +
+                   coalescer->options.patience_us;
+    if (barrier != NULL)
+        times[5] = LIST_ENTRY(barrier, struct coalescer_member, queue)->not_before_us;
+    for (size_t i = 0; i < COUNT_OF(times); i++) {
+        if (times[i] > 0 && times[i] < wake_us)
+            wake_us = times[i];
+    }
+    return wake_us;
+}
+
+bool coalescer_is_idle(const struct coalescer *coalescer)
+{
+    return coalescer->stats.unfinished == 0 && list_is_empty(&coalescer->in_flight) &&
+           list_is_empty(&coalescer->lent) && list_is_empty(&coalescer->ended);
+}
+
+const struct coalescer_stats *coalescer_stats(struct coalescer *coalescer)
+{
+    struct coalescer_stats *stats = &coalescer->stats;
+
+    stats->in_flight = stats->hung = stats->held_lanes = stats->oldest_sent_us = 0;
+    coalescer_stats_batches(stats, &coalescer->lent);
+    coalescer_stats_batches(stats, &coalescer->in_flight);
+    stats->lanes = hash_map_count(coalescer->lanes);
+    return stats;
+}
+
+void coalescer_answer(struct coalescer *coalescer, struct coalescer_member *member,
+                      struct coalescer_batch *answer, enum status status,
+                      enum coalescer_executed executed)
+{
+    assert(!member->is_answered && !list_node_is_linked(&member->queue));
+    member->is_answered = true;
+    member->answer = answer;
+    member->status = status;
+    member->executed = executed;
+    list_remove(&member->all);
+    binary_heap_remove(&coalescer->deadlines, &member->deadline);
+    list_push_back(&coalescer->answers, &member->queue);
+}
+
+void coalescer_unqueue(struct coalescer *coalescer, struct coalescer_member *member)
+{
+    struct coalescer_lane *lane = member->lane;
+
+    list_remove(&member->queue);
+    lane->waiting_members--;
+    lane->waiting_records -= member->record_count;
+    lane->waiting_bytes -= member->size;
+    coalescer->stats.waiting_members--;
+    coalescer->stats.waiting_records -= member->record_count;
+    coalescer->stats.waiting_bytes -= member->size;
+    coalescer->room_made = true;
+}
+
+static bool coalescer_init(struct coalescer *coalescer)
+{
+    const struct coalescer_options *options = &coalescer->options;
+
+    batch_cost_init(&coalescer->cost);
+    list_init(&coalescer->offenders_by_age);
+    list_init(&coalescer->idle);
+    list_init(&coalescer->blocked);
+    list_init(&coalescer->unanswered);
+    list_init(&coalescer->in_flight);
+    list_init(&coalescer->lent);
+    list_init(&coalescer->answers);
+    list_init(&coalescer->releases);
+    list_init(&coalescer->ended);
+    coalescer_lane_init(&coalescer->all_lanes);
+    coalescer->all_lanes.place = COALESCER_PLACE_GLOBAL;
+    coalescer->gather_until_us = UINT64_MAX;
+    coalescer->lanes = hash_map_new(options->secret, options->lanes_max);
+    coalescer->keys = hash_map_new(options->secret, options->members_max);
+    coalescer->offenders = hash_map_new(options->secret, SIZE_MAX);
+    return coalescer->lanes != NULL && coalescer->keys != NULL && coalescer->offenders != NULL;
+}
+
+/* Free the batches and those of their members that are nowhere else. */
+static void coalescer_free_batches(struct list *list)
+{
+    LIST_FOR_EACH(node, list)
+    {
+        struct coalescer_batch *batch = LIST_ENTRY(node, struct coalescer_batch, queue);
+
+        for (size_t i = 0; i < batch->count && batch->lane->in_flight == batch; i++) {
+            struct coalescer_member *member = batch->members[i];
+
+            if (member->is_answered && !list_node_is_linked(&member->queue))
+                free(member);
+        }
+        free(batch);
+    }
+}
+
+static void coalescer_free_members(struct list *list)
+{
+    LIST_FOR_EACH(node, list)
+    free(LIST_ENTRY(node, struct coalescer_member, queue));
+}
+
+/* A bound in all may be exceeded by the one write that meets it: the largest would else never
+ * get in. */
+static bool coalescer_fits(const struct coalescer *coalescer, const struct coalescer_lane *lane,
+                           uint32_t record_count, size_t size)
+{
+    const struct coalescer_options *options = &coalescer->options;
+
+    if (coalescer->stats.waiting_records >= options->records_max ||
+        coalescer->stats.waiting_bytes >= options->bytes_max)
+        return false;
+    return lane == NULL || lane->waiting_members == 0 ||
+           (lane->waiting_records + record_count <= options->lane_records_max &&
+            size <= options->lane_bytes_max &&
+            lane->waiting_bytes <= options->lane_bytes_max - size);
+}
+
+static enum status coalescer_make(struct coalescer *coalescer, const struct coalescer_write *write,
+                                  struct coalescer_lane *lane, struct coalescer_member **ret_member)
+{
+    bool                     merges = write->kind == COALESCER_MERGEABLE;
+    size_t                   ids = merges ? write->record_count : 0;
+    struct coalescer_member *member = malloc(sizeof *member + ids * sizeof member->id_hashes[0]);
+    enum status              status;
+
+    if (member == NULL)
+        return STATUS_NO_MEMORY;
+    *member = (struct coalescer_member){.lane = lane, .ctx = write->ctx, .op = write->op};
+    status = binary_heap_reserve(&coalescer->deadlines, coalescer->deadlines.count + 1);
+    if (status == STATUS_OK && merges)
+        status = coalescer_key_get(coalescer, write, &member->key);
+    if (status != STATUS_OK) {
+        free(member);
+        return status;
+    }
+    for (size_t i = 0; i < ids; i++)
+        member->id_hashes[i] = siphash_1_3(coalescer->options.secret, write->ids[i]);
+    *ret_member = member;
+    return STATUS_OK;
+}
+
+static enum status coalescer_key_get(struct coalescer             *coalescer,
+                                     const struct coalescer_write *write,
+                                     struct coalescer_key        **ret_key)
+{
+    const char            head[] = {(char)write->op,
+                                    (char)write->encoding,
+                                    (char)write->dimension,
+                                    (char)(write->dimension >> 8),
+                                    (char)(write->dimension >> 16),
+                                    (char)(write->dimension >> 24)};
+    size_t                size = sizeof head + write->batch_key.size;
+    struct coalescer_key *key = malloc(sizeof *key + size), *known;
+    struct bytes          text;
+    enum status           status;
+
+    if (key == NULL)
+        return STATUS_NO_MEMORY;
+    *key = (struct coalescer_key){.users = 1, .size = size};
+    memcpy(key->text, head, sizeof head);
+    if (write->batch_key.size > 0)
+        memcpy(key->text + sizeof head, write->batch_key.data, write->batch_key.size);
+    text = (struct bytes){.data = key->text, .size = size};
+    known = hash_map_get(coalescer->keys, text);
+    if (known != NULL) {
+        free(key);
+        known->users++;
+        *ret_key = known;
+        return STATUS_OK;
+    }
+    status = hash_map_put(coalescer->keys, text, key);
+    if (status != STATUS_OK) {
+        free(key);
+        return status;
+    }
+    *ret_key = key;
+    return STATUS_OK;
+}
+
+static void coalescer_key_drop(struct coalescer *coalescer, struct coalescer_key *key)
+{
+    if (key == NULL || --key->users > 0)
+        return;
+    hash_map_remove(coalescer->keys, (struct bytes){.data = key->text, .size = key->size});
+    free(key);
+}
+
+static void coalescer_queue(struct coalescer *coalescer, struct coalescer_member *member,
+                            const struct coalescer_write *write, uint64_t now_us)
+{
+    struct coalescer_lane *lane = member->lane;
+
+    member->number = ++coalescer->members_numbered;
+    member->size = write->size;
+    member->record_count = write->record_count;
+    member->dimension = member->key == NULL ? 0 : write->dimension;
+    member->repeatable = write->repeatable;
+    member->offender = coalescer_offender_hash(coalescer, lane->key, write->identity);
+    list_node_init(&member->queue);
+    list_push_back(&lane->waiting, &member->queue);
+    list_push_back(&coalescer->unanswered, &member->all);
+    binary_heap_add(&coalescer->deadlines, &member->deadline, write->deadline_us);
+    lane->waiting_members++;
+    lane->waiting_records += member->record_count;
+    lane->waiting_bytes += member->size;
+    coalescer->stats.waiting_members++;
+    coalescer->stats.waiting_records += member->record_count;
+    coalescer->stats.waiting_bytes += member->size;
+    coalescer->stats.unfinished++;
+    coalescer_lane_arrived(lane, now_us);
+    coalescer_lane_place(coalescer, lane);
+}
+
+/* Refuse those whose deadline has passed, wherever they are. */
+static void coalescer_expire(struct coalescer *coalescer, uint64_t now_us)
+{
+    while (binary_heap_first_key(&coalescer->deadlines) <= now_us) {
+        struct coalescer_member *member = CONTAINER_OF(binary_heap_first(&coalescer->deadlines),
+                                                       struct coalescer_member, deadline);
+        bool                     is_sent = member->batch != NULL;
+
+        if (is_sent) {
+            member->batch->is_hung = true; /* its lane is held until it returns */
+            member->is_tainted = true;
+        } else if (member->attempts > 0) {
+            coalescer_expire_redo(member);
+        } else {
+            coalescer_unqueue(coalescer, member);
+        }
+        if (member->is_tainted)
+            coalescer->stats.expired_sent++;
+        else
+            coalescer->stats.expired_unsent++;
+        coalescer_answer(coalescer, member, NULL, STATUS_TIMED_OUT,
+                         member->is_tainted ? COALESCER_EXECUTED_MAYBE : COALESCER_EXECUTED_NO);
+        if (is_sent)
+            continue;
+        coalescer_lane_place(coalescer, member->lane);
+        if (member->lane->place == COALESCER_PLACE_GLOBAL)
+            coalescer_lane_unblock(coalescer);
+    }
+}
+
+static void coalescer_expire_redo(struct coalescer_member *member)
+{
+    struct list_node        *before = member->queue.prev;
+    struct coalescer_member *previous = LIST_ENTRY(before, struct coalescer_member, queue);
+
+    /* Its segment ends with the one before it, if that is of the same. */
+    if (member->ends_segment && before != &member->lane->redo.head)
+        previous->ends_segment = true;
+    list_remove(&member->queue);
+}
+
+/* A batch without answer for so long that its slot is lent to others. */
+static bool coalescer_next_held(struct coalescer *coalescer, uint64_t now_us,
+                                struct coalescer_action *action)
+{
+    struct list_node       *node = list_first(&coalescer->in_flight);
+    struct coalescer_batch *batch;
+
+    if (node == NULL)
+        return false;
+    batch = LIST_ENTRY(node, struct coalescer_batch, queue);
+    if (now_us < batch->sent_us + coalescer->options.patience_us)
+        return false;
+    batch->is_lent = batch->is_hung = true;
+    list_remove(node);
+    list_push_back(&coalescer->lent, node);
+    coalescer->slots_used--;
+    *action = (struct coalescer_action){.kind = COALESCER_HELD, .batch = batch};
+    return true;
+}
+
+static bool coalescer_next_answer(struct coalescer *coalescer, struct coalescer_action *action)
+{
+    struct list_node        *node = list_first(&coalescer->answers);
+    struct coalescer_member *member;
+
+    if (node == NULL)
+        return false;
+    member = LIST_ENTRY(node, struct coalescer_member, queue);
+    *action = (struct coalescer_action){
+        .kind = member->status == STATUS_OK ? COALESCER_ANSWER : COALESCER_REFUSE,
+        .member = member->ctx,
+        .batch = member->answer,
+        .status = member->status,
+        .executed = member->executed,
+    };
+    list_remove(node);
+    if (member->batch == NULL)
+        list_push_back(&coalescer->releases, node);
+    return true;
+}
+
+static bool coalescer_next_release(struct coalescer *coalescer, struct coalescer_action *action)
+{
+    struct list_node        *node = list_first(&coalescer->releases);
+    struct coalescer_member *member;
+
+    if (node == NULL)
+        return false;
+    member = LIST_ENTRY(node, struct coalescer_member, queue);
+    *action = (struct coalescer_action){.kind = COALESCER_RELEASE, .member = member->ctx};
+    list_remove(node);
+    coalescer_key_drop(coalescer, member->key);
+    free(member);
+    coalescer->stats.unfinished--;
+    return true;
+}
+
+static bool coalescer_next_end(struct coalescer *coalescer, struct coalescer_action *action)
+{
+    struct list_node *node = list_first(&coalescer->ended);
+
+    if (node == NULL)
+        return false;
+    list_remove(node);
+    coalescer->last_ended = LIST_ENTRY(node, struct coalescer_batch, queue);
+    *action = (struct coalescer_action){.kind = COALESCER_END, .batch = coalescer->last_ended};
+    return true;
+}
+
+static bool coalescer_next_room(struct coalescer *coalescer, struct coalescer_action *action)
+{
+    if (!coalescer->room_wanted || !coalescer->room_made)
+        return false;
+    coalescer->room_wanted = coalescer->room_made = false;
+    *action = (struct coalescer_action){.kind = COALESCER_ROOM};
+    return true;
+}
+
+static bool coalescer_next_send(struct coalescer *coalescer, uint64_t now_us,
+                                struct coalescer_action *action)
+{
+    struct coalescer_lane  *lane = coalescer_lane_pick(coalescer, now_us);
+    struct coalescer_batch *batch;
+
+    coalescer->memory_retry_us = 0;
+    if (lane == NULL)
+        return false;
+    batch = coalescer_batch_form(coalescer, lane, now_us);
+    if (batch == NULL) {
+        coalescer->memory_retry_us = now_us + memory_retry_us;
+        return false;
+    }
+    *action = (struct coalescer_action){.kind = COALESCER_SEND, .batch = batch};
+    return true;
+}
+
+static void coalescer_stats_batches(struct coalescer_stats *stats, const struct list *batches)
+{
+    LIST_FOR_EACH(node, batches)
+    {
+        const struct coalescer_batch *batch = LIST_ENTRY(node, struct coalescer_batch, queue);
+
+        stats->in_flight++;
+        stats->hung += batch->is_hung;
+        stats->held_lanes += batch->is_hung && !list_is_empty(&batch->lane->waiting);
+        if (stats->oldest_sent_us == 0 || batch->sent_us < stats->oldest_sent_us)
+            stats->oldest_sent_us = batch->sent_us;
+    }
+}
