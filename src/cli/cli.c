@@ -9,6 +9,7 @@
 #include "app/daemon.h"
 #include "app/settings_docs.h"
 #include "base/text.h"
+#include "cli/bench.h"
 #include "cli/check_command.h"
 #include "cli/config_command.h"
 #include "cli/health_command.h"
@@ -47,6 +48,8 @@ int cli_main(int argc, char **argv)
     struct error          error;
     const struct command *command;
 
+    if (argc > 1 && strcmp(argv[1], "bench") == 0)
+        return bench_main(argc - 1, argv + 1); /* no settings: options of its own */
     if (options_parse(&options, argc, argv, &error) != STATUS_OK)
         return cli_fail(EX_USAGE, "%s", error.text);
     if (options.version) {
@@ -105,6 +108,9 @@ static int print_help(const struct command *command)
                "A proxy in front of Chroma vector servers.\n\nCommands:\n");
         for (size_t i = 0; i < COUNT_OF(commands); i++)
             printf("  %s%s\n      %s\n", commands[i].name, commands[i].usage, commands[i].help);
+        printf(
+            "  bench [--backend URL] [--through URL]\n"
+            "      compare Chroma with and without the proxy, or put load on it; bench --help\n");
     }
     printf("\nFlags:\n");
     for (enum settings_id id = 0; id < SETTINGS_COUNT; id++) {
