@@ -52,6 +52,10 @@ static const struct command {
      .usage = " [OPTION]...",
      .help = "compare a Chroma server with and without the proxy, or put load on it",
      .main = bench_main},
+    {.name = "bench",
+     .usage = "[OPTIONS]",
+     .help = "measure a Chroma server directly and through the proxy; see bench --help",
+     .main = bench_main},
     {.name = "version",
      .usage = "",
      .help = "say what this program was built with",
@@ -131,6 +135,9 @@ static int print_help(const struct command *command)
                "A proxy in front of Chroma vector servers.\n\nCommands:\n");
         for (size_t i = 0; i < COUNT_OF(commands); i++)
             printf("  %s%s\n      %s\n", commands[i].name, commands[i].usage, commands[i].help);
+        printf(
+            "  bench [--backend URL] [--through URL]\n"
+            "      compare Chroma with and without the proxy, or put load on it; bench --help\n");
     }
     printf("\nFlags:\n");
     for (enum settings_id id = 0; id < SETTINGS_COUNT; id++) {
