@@ -214,7 +214,7 @@ static void sim_clients(struct sim *sim)
 static void sim_offer(struct sim *sim, struct sim_write *write)
 {
     struct bytes           ids[MODEL_ROWS];
-    char                   key[8];
+    char                   key[16];
     struct coalescer_write offered = sim_describe(sim, write, ids, key);
     enum status            status = coalescer_add(sim->coalescer, &offered, sim->now_us);
 
@@ -405,7 +405,7 @@ static void sim_rest(struct sim *sim)
         records != stats->waiting_records || calls != stats->in_flight)
         check_fail(&sim->check, "the books do not agree");
     if (records > sim->options.records_max + MODEL_ROWS || waiting > sim->options.members_max ||
-        bytes > sim->options.bytes_max + 1000)
+        bytes > sim->options.bytes_max + 120)
         check_fail(&sim->check, "a bound is exceeded");
     if (waiting + redo > 0 && wake_us == UINT64_MAX)
         check_fail(&sim->check, "somebody waits but nothing will happen");
@@ -438,7 +438,7 @@ static void sim_rest_lanes(struct sim *sim)
         records[collection] += write->is_waiting ? (uint64_t)write->request.ids : 0;
     }
     for (size_t i = 0; i < MODEL_COLLECTIONS; i++) {
-        if (members[i] > 1 && records[i] > options->lane_records_max + MODEL_ROWS)
+        if (members[i] > 1 && records[i] > options->lane_records_max)
             check_fail(&sim->check, "the bound of a lane is exceeded");
     }
 }
