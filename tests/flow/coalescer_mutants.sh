@@ -15,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 bad=0
 count=0
 
-sources="coalescer coalescer_batch coalescer_lane coalescer_offender coalescer_outcome batch_cost id_set"
+sources="coalescer coalescer_batch coalescer_lane coalescer_member coalescer_offender coalescer_outcome batch_cost id_set"
 
 build_common() {
     for file in "$root"/tests/flow/chroma_model.c "$root"/tests/flow/coalescer_*.c \
@@ -66,7 +66,7 @@ try coalescer_lane 's/head->number >= coalescer_lane_barrier(coalescer)/0/' 'a b
 try coalescer_lane 's/return list_first(&coalescer->unanswered) == &head->all \&\&/return/' 'a barrier for all lanes waits for earlier writes'
 try coalescer_lane 's/ list_is_empty(&coalescer->in_flight) \&\&//' 'a barrier for all lanes waits for calls in flight'
 try coalescer_lane 's/list_is_empty(&coalescer->lent);/1;/' 'a barrier for all lanes waits for hung calls'
-try coalescer_lane 's/gather_max_us = 2000/gather_max_us = 9000/; s/gather_part = 16/gather_part = 1/' 'gathering is brief'
+try coalescer_lane 's/gather_max_us = 2000/gather_max_us = 9000/; s/gather_part = 8/gather_part = 1/' 'gathering is brief'
 try coalescer_lane 's/^    lane_wake(coalescer, now_us);//' 'back-off ends'
 try coalescer_batch 's/member->key == NULL || member->number > barrier/member->number > barrier/' 'nothing passes a barrier of its lane'
 try coalescer_batch 's/member->key == NULL || member->number > barrier/member->key == NULL/' 'nothing passes a barrier for all lanes'
@@ -96,18 +96,18 @@ try coalescer_outcome 's/coalescer_lane_unblock(coalescer);/{}/' 'lanes go on wh
 try coalescer 's/coalescer->stats.waiting_bytes >= options->bytes_max/0/' 'bytes that wait in all'
 try coalescer_outcome 's/member->is_answered \&\& !list_node_is_linked(&member->queue)/0/' 'what was refused in flight is released'
 try coalescer_outcome 's/            position = &member->queue;//; s/if (!batch->is_lent)/if (1)/' 'a lent slot is not freed twice'
-try coalescer 's/(char)write->op,/0,/' 'one operation in a batch'
-try coalescer 's/(char)write->encoding,/0,/' 'one encoding in a batch'
-try coalescer 's/sizeof head + write->batch_key.size;/sizeof head + 0;/; s/if (write->batch_key.size > 0)/if (0)/' 'one credential in a batch'
-try coalescer 's/^    coalescer_expire(coalescer, now_us);//' 'refused at the deadline'
-try coalescer 's/member->is_tainted ? COALESCER_EXECUTED_MAYBE : COALESCER_EXECUTED_NO/COALESCER_EXECUTED_NO/' 'no is said only of what was not applied'
+try coalescer_member 's/(char)write->op,/0,/' 'one operation in a batch'
+try coalescer_member 's/(char)write->encoding,/0,/' 'one encoding in a batch'
+try coalescer_member 's/sizeof head + write->batch_key.size;/sizeof head + 0;/; s/if (write->batch_key.size > 0)/if (0)/' 'one credential in a batch'
+try coalescer 's/^    coalescer_member_expire(coalescer, now_us);//' 'refused at the deadline'
+try coalescer_member 's/member->is_tainted ? COALESCER_EXECUTED_MAYBE : COALESCER_EXECUTED_NO/COALESCER_EXECUTED_NO/' 'no is said only of what was not applied'
 try coalescer 's/if (member->batch == NULL)/if (1)/' 'bytes are kept while they are sent'
-try coalescer 's/coalescer_unqueue(coalescer, member);/list_remove(\&member->queue);/' 'the books'
+try coalescer_member 's/coalescer_member_unqueue(coalescer, member);/list_remove(\&member->queue);/' 'the books'
 try coalescer 's/^           coalescer_next_room(coalescer, ret_action) ||//' 'who was told to wait is told of room'
 try coalescer 's/coalescer->stats.waiting_records >= options->records_max ||/0 ||/' 'records that wait in all'
 try coalescer 's/lane->waiting_records + record_count <= options->lane_records_max \&\&//' 'records that wait in a lane'
 try coalescer 's/batch->sent_us + coalescer->options.patience_us)/batch->sent_us)/' 'patience'
 try coalescer 's/(void)(coalescer_next_held(coalescer, now_us, ret_action) ||/(void)(/' 'a slot is lent'
-try coalescer 's/coalescer_lane_unblock(coalescer);/{}/' 'lanes go on when a barrier expires'
+try coalescer_member 's/coalescer_lane_unblock(coalescer);/{}/' 'lanes go on when a barrier expires'
 echo "$count mutants"
 exit $bad
