@@ -18,17 +18,17 @@ static void              on_head(const struct http_head *head, void *ctx);
 static bool              must_hold(const struct exchange *exchange, const struct http_head *head);
 static enum http_framing choose_framing(const struct exchange  *exchange,
                                         const struct http_head *head);
-static bool              write_head(struct exchange *exchange, const struct http_head *head);
-static size_t            write_own_fields(const struct exchange *exchange, char *fields);
-static char             *append_ms(char *at, const char *name, uint64_t from_us, uint64_t to_us);
-static void              on_body(struct bytes data, void *ctx);
-static void              send_body(struct exchange *exchange, struct bytes data);
-static void              on_flush(void *ctx);
-static void              send_pending(struct exchange *exchange, struct bytes after);
-static void              on_end(void *ctx);
-static void              on_failure(enum status why, bool sent, void *ctx);
-static void              send_error(struct exchange *exchange, const struct front_error *error);
-static void              on_writable(void *ctx);
+static bool   write_head(struct exchange *exchange, const struct http_head *head, uint64_t size);
+static size_t write_own_fields(const struct exchange *exchange, char *fields);
+static char  *append_ms(char *at, const char *name, uint64_t from_us, uint64_t to_us);
+static void   on_body(struct bytes data, void *ctx);
+static void   send_body(struct exchange *exchange, struct bytes data);
+static void   on_flush(void *ctx);
+static void   send_pending(struct exchange *exchange, struct bytes after);
+static void   on_end(void *ctx);
+static void   on_failure(enum status why, bool sent, void *ctx);
+static void   send_error(struct exchange *exchange, const struct front_error *error);
+static void   on_writable(void *ctx);
 
 const struct upstream_transfer_events answer_events = {.on_interim = on_interim,
                                                        .on_head = on_head,
@@ -68,7 +68,7 @@ static void on_head(const struct http_head *head, void *ctx)
     exchange->source = REQUEST_METRICS_SOURCE_BACKEND;
     exchange->answer_is_held = must_hold(exchange, head);
     exchange->answer_framing = choose_framing(exchange, head);
-    if (!write_head(exchange, head)) {
+    if (!write_head(exchange, head, head->content_length)) {
         pass_path_drop_transfer(exchange);
         answer_error(exchange, STATUS_NO_MEMORY, FRONT_EXECUTED_MAYBE, NULL);
     }
@@ -91,11 +91,11 @@ static enum http_framing choose_framing(const struct exchange  *exchange,
     return exchange->head->minor_version >= 1 ? HTTP_FRAMING_CHUNKED : HTTP_FRAMING_UNTIL_CLOSE;
 }
 
-static bool write_head(struct exchange *exchange, const struct http_head *head)
+static bool write_head(struct exchange *exchange, const struct http_head *head, uint64_t size)
 {
     char                       fields[256];
     struct http_writer_options options = {.framing = exchange->answer_framing,
-                                          .content_length = head->content_length,
+                                          .content_length = size,
                                           .keep_content_length =
                                               exchange->head->is_head || head->status == 304,
                                           .date = front_connection_date(exchange->connection)};
@@ -116,6 +116,7 @@ static bool write_head(struct exchange *exchange, const struct http_head *head)
 static size_t write_own_fields(const struct exchange *exchange, char *fields)
 {
     static const char intro[] = "X-Chromabouncer-Source: backend\r\nServer-Timing: ";
+    static const char maybe[] = "X-Chromabouncer-Executed: maybe\r\n";
     char             *at = fields;
 
     memcpy(at, intro, sizeof intro - 1);
@@ -126,6 +127,10 @@ static size_t write_own_fields(const struct exchange *exchange, char *fields)
     at = append_ms(at, "backend;dur=", exchange->connected_us, exchange->first_byte_us);
     *at++ = '\r';
     *at++ = '\n';
+    if (exchange->executed == FRONT_EXECUTED_MAYBE) {
+        memcpy(at, maybe, sizeof maybe - 1);
+        at += sizeof maybe - 1;
+    }
     return (size_t)(at - fields);
 }
 
@@ -279,6 +284,25 @@ static void send_error(struct exchange *exchange, const struct front_error *erro
         front_connection_set_close(
             exchange->connection); /* a close without a word is all we have */
     send_pending(exchange, (struct bytes){0});
+    exchange_finish(exchange);
+}
+
+void answer_whole(struct exchange *exchange, const struct http_head *head, struct bytes body,
+                  enum front_executed executed)
+{
+    exchange_move(exchange, EXCHANGE_ANSWERING);
+    exchange->code = head->status;
+    exchange->source = REQUEST_METRICS_SOURCE_BACKEND;
+    exchange->executed = executed;
+    exchange->answered_us = loop_now_us(exchange->proxy->loop);
+    exchange->answer_bytes = body.size;
+    exchange->answer_framing =
+        head->framing == HTTP_FRAMING_NONE ? HTTP_FRAMING_NONE : HTTP_FRAMING_LENGTH;
+    if (!write_head(exchange, head, body.size)) {
+        answer_error(exchange, STATUS_NO_MEMORY, FRONT_EXECUTED_MAYBE, NULL);
+        return;
+    }
+    send_pending(exchange, body);
     exchange_finish(exchange);
 }
 

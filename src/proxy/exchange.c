@@ -9,6 +9,7 @@
 #include "proxy/access_log.h"
 #include "proxy/answer.h"
 #include "proxy/pass_path.h"
+#include "proxy/write_member.h"
 #include "proxy/write_path.h"
 
 /* Exchanges kept for the next requests, with their small buffers. */
@@ -46,12 +47,12 @@ static void free_exchange(struct exchange *exchange);
 static void free_memory(void *object);
 static void trim(struct byte_buffer *buffer);
 
-const struct front_handler proxy_handler = {.on_request = on_request,
-                                            .on_body = on_body,
-                                            .on_body_end = on_body_end,
-                                            .on_abort = on_abort,
-                                            .on_drained = on_drained,
-                                            .on_refused = on_refused};
+const struct front_handler exchange_handler = {.on_request = on_request,
+                                               .on_body = on_body,
+                                               .on_body_end = on_body_end,
+                                               .on_abort = on_abort,
+                                               .on_drained = on_drained,
+                                               .on_refused = on_refused};
 
 static void *on_request(struct front_connection *connection, const struct http_head *head,
                         void *ctx)
@@ -62,7 +63,9 @@ static void *on_request(struct front_connection *connection, const struct http_h
     if (exchange == NULL)
         return NULL;
     exchange->connection = connection;
+    exchange->holds = EXCHANGE_HOLD_CLIENT;
     exchange->head = head;
+    exchange->is_head = head->is_head;
     exchange->peer = front_connection_peer(connection);
     exchange->began_us = front_connection_began_us(connection);
     chroma_route_find(head->method, head->path, &exchange->route);
@@ -262,10 +265,11 @@ void exchange_finish(struct exchange *exchange)
                           finished_us - exchange->began_us);
     metric_histogram_add(&proxy->metrics.overhead, exchange->overhead_us);
     if (exchange->connected_us != 0) {
-        request_metrics_count_backend(
-            &proxy->metrics, &exchange->route,
-            exchange->source == REQUEST_METRICS_SOURCE_BACKEND ? exchange->code : 0,
-            now_us - exchange->connected_us);
+        if (exchange->member == NULL) /* else the call is counted once for all of its members */
+            request_metrics_count_backend(
+                &proxy->metrics, &exchange->route,
+                exchange->source == REQUEST_METRICS_SOURCE_BACKEND ? exchange->code : 0,
+                now_us - exchange->connected_us);
         metric_histogram_add(&proxy->metrics.queue_wait[exchange->route.info->class],
                              exchange->connected_us - exchange->started_us);
     }
@@ -275,7 +279,14 @@ void exchange_finish(struct exchange *exchange)
         front_connection_finish(connection);
     exchange->head = NULL;
     exchange->peer = NULL;
-    if (exchange->state != EXCHANGE_DETACHED)
+    exchange_let_go(exchange, EXCHANGE_HOLD_CLIENT);
+}
+
+void exchange_let_go(struct exchange *exchange, enum exchange_hold hold)
+{
+    assert(exchange->holds & hold);
+    exchange->holds &= ~(unsigned)hold;
+    if (exchange->holds == 0)
         free_exchange(exchange);
 }
 
@@ -283,13 +294,14 @@ void exchange_detach(struct exchange *exchange)
 {
     exchange_stop_clocks(exchange);
     exchange_move(exchange, EXCHANGE_DETACHED);
+    exchange->holds |= EXCHANGE_HOLD_TRANSFER;
     upstream_transfer_detach(exchange->transfer, on_release, exchange);
     exchange->transfer = NULL;
 }
 
 static void on_release(void *ctx)
 {
-    free_exchange(ctx);
+    exchange_let_go(ctx, EXCHANGE_HOLD_TRANSFER);
 }
 
 static void count_in_flight(struct exchange *exchange, int change)
@@ -304,6 +316,8 @@ static void free_exchange(struct exchange *exchange)
 {
     exchange_move(exchange, EXCHANGE_DONE);
     count_in_flight(exchange, -1);
+    write_member_free(exchange->member);
+    exchange->member = NULL;
     body_gate_leave(&exchange->proxy->bodies, &exchange->ticket);
     exchange->proxy->exchange_count--;
     loop_free_later(exchange->proxy->loop, exchange, free_memory);

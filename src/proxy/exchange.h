@@ -4,7 +4,7 @@
  *
  * The path decides when and how the request goes to Chroma; answer.h brings Chroma's answer, or an
  * error of our own, to the client. A write whose client is gone becomes DETACHED: it goes on until
- * Chroma has answered, then the exchange is freed.
+ * Chroma has answered.
  *
  * Private to proxy/.
  */
@@ -30,6 +30,16 @@ enum exchange_state {
 };
 
 struct exchange;
+struct write_member;
+struct write_lanes;
+
+/* Who still needs the exchange; it is freed when nobody does. */
+enum exchange_hold {
+    EXCHANGE_HOLD_CLIENT = 1,   /* waits for its answer */
+    EXCHANGE_HOLD_TRANSFER = 2, /* a write that goes on without its client */
+    EXCHANGE_HOLD_SCAN = 4,     /* a worker reads the body */
+    EXCHANGE_HOLD_LANE = 8      /* the coalescer may yet send it */
+};
 
 /* How a kind of request is brought to Chroma. */
 struct exchange_path {
@@ -57,7 +67,8 @@ struct exchange {
     const struct exchange_path  *path;
     struct chroma_route          route; /* its spans are valid as long as `head` */
     enum exchange_state          state;
-    struct list_node             node; /* in the list of spare ones */
+    unsigned                     holds; /* of enum exchange_hold */
+    struct list_node             node;  /* in the list of spare ones */
 
     /* The request. */
     struct body_ticket        ticket;       /* the room reserved for `body` */
@@ -67,7 +78,9 @@ struct exchange {
     struct upstream_transfer *transfer;     /* NULL before and after */
     struct timeout            deadline, wait_limit;
     bool                      is_streaming; /* the body goes to Chroma as it arrives */
-    bool                      body_ended, was_retried, is_counted_in_flight;
+    struct write_member      *member;       /* of a write that has a place in a lane */
+    bool                      body_ended, was_retried, is_head;
+    bool                      is_given_up; /* told that nothing is executed */
 
     /* The answer. */
     struct byte_buffer answer;         /* its head, not sent yet; when held, its body too */
@@ -80,8 +93,12 @@ struct exchange {
     uint64_t request_bytes, answer_bytes; /* of the bodies */
     unsigned code;
     enum request_metrics_source source;
+    enum front_executed         executed; /* to be said with Chroma's answer */
     enum exchange_end           end;
 };
+
+/* What a front calls; its context is the proxy. */
+extern const struct front_handler exchange_handler;
 
 /* Move to `state`; the move must be in the table. */
 void exchange_move(struct exchange *exchange, enum exchange_state state);
@@ -104,11 +121,13 @@ MUST_CHECK enum status exchange_start_transfer(struct exchange *exchange, bool s
 void exchange_start_deadline(struct exchange *exchange);
 void exchange_stop_clocks(struct exchange *exchange);
 
-/* The client has its answer, or is gone: count, log, let go of the connection. Frees the exchange
- * unless its write goes on (DETACHED). */
+/* The client has its answer, or is gone: count, log, let go of the connection. Once. */
 void exchange_finish(struct exchange *exchange);
 
 /* The transfer goes on without the client. */
 void exchange_detach(struct exchange *exchange);
+
+/* `hold` does not need it any more. */
+void exchange_let_go(struct exchange *exchange, enum exchange_hold hold);
 
 #endif

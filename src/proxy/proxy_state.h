@@ -13,7 +13,10 @@ struct proxy {
     struct memory_budget  *budget;
     struct upstream_pool  *pool;
     struct proxy_options   options;
-    struct body_gate       bodies; /* bounds the request bodies that are held */
+    struct write_lanes    *lanes;        /* NULL: writes are not coalesced */
+    unsigned char          secret[16];   /* random; keys the hashes of what clients choose */
+    uint64_t               trace_prefix; /* random; of the trace contexts of merged calls */
+    struct body_gate       bodies;       /* bounds the request bodies that are held */
     struct timeout_queue  *read_deadlines, *write_deadlines, *wait_limits;
     struct request_metrics metrics;
     size_t                 exchange_count;

@@ -2,6 +2,7 @@
 
 #include "proxy/answer.h"
 #include "proxy/pass_path.h"
+#include "proxy/write_lanes.h"
 
 /* A chunked body says nothing about its size: room is reserved in steps, doubling from here. */
 enum { first_reservation = 64 * 1024 };
@@ -12,6 +13,7 @@ static void on_body(struct exchange *exchange, struct bytes data);
 static bool make_room(struct exchange *exchange, size_t size);
 static void on_body_end(struct exchange *exchange);
 static void on_deadline(struct exchange *exchange);
+static void give_up_transfer(struct exchange *exchange);
 static void on_client_gone(struct exchange *exchange);
 
 const struct exchange_path write_path = {.begin = begin,
@@ -70,11 +72,16 @@ static void on_body_end(struct exchange *exchange)
 {
     enum http_framing framing =
         exchange->head->framing == HTTP_FRAMING_NONE ? HTTP_FRAMING_NONE : HTTP_FRAMING_LENGTH;
-    enum status status = STATUS_NO_MEMORY;
+    struct write_lanes *lanes = exchange->proxy->lanes;
+    enum status         status;
 
     exchange_move(exchange, EXCHANGE_WAITING);
     exchange_start_deadline(exchange);
-    if (exchange_write_head(exchange, framing, byte_buffer_size(&exchange->body)))
+    if (!exchange_write_head(exchange, framing, byte_buffer_size(&exchange->body)))
+        status = STATUS_NO_MEMORY;
+    else if (lanes != NULL && write_lanes_takes(&exchange->route))
+        status = write_lanes_add(lanes, exchange);
+    else
         status = exchange_start_transfer(exchange, false);
     if (status != STATUS_OK)
         answer_error(exchange, status, FRONT_EXECUTED_NO,
@@ -83,7 +90,17 @@ static void on_body_end(struct exchange *exchange)
                          : NULL);
 }
 
+/* The coalescer minds the deadline of what it has taken. */
 static void on_deadline(struct exchange *exchange)
+{
+    if (exchange->transfer != NULL)
+        give_up_transfer(exchange);
+    else if (write_lanes_give_up(exchange))
+        answer_error(exchange, STATUS_TIMED_OUT, FRONT_EXECUTED_NO,
+                     "there was no room for the write within deadline.write");
+}
+
+static void give_up_transfer(struct exchange *exchange)
 {
     bool sent = upstream_transfer_is_sent(exchange->transfer);
 
@@ -103,5 +120,7 @@ static void on_client_gone(struct exchange *exchange)
 {
     if (exchange->transfer != NULL)
         exchange_detach(exchange);
+    else if (exchange->member != NULL)
+        exchange_move(exchange, EXCHANGE_DETACHED);
     exchange_finish(exchange);
 }

@@ -55,7 +55,10 @@ class Load:
             try:
                 connection = connection or Connection(self.port, timeout=120)
                 connection.send(self._request(identifier))
-                outcome = self._judge(identifier, connection.receive("POST"))
+                response = connection.receive("POST")
+                outcome = self._judge(identifier, response)
+                if response.field("connection") == "close":
+                    connection = None
             except OSError as error:
                 outcome = "no connection" if connection is None else type(error).__name__
                 connection = None
