@@ -11,14 +11,14 @@
 
 #define SIM_CLIENTS 24
 #define SIM_CALLS   32
-#define SIM_MEMBERS 64
+#define SIM_MEMBERS 512
 
 struct sim_client {
     struct sim_write *write; /* waits for its answer */
     uint64_t          next_us;
     uint32_t          left; /* writes to come */
     uint32_t          credential;
-    bool              is_other, is_poisoner;
+    bool              is_other, is_poisoner, is_leaver;
 };
 
 /* One request at the backend. */

@@ -175,6 +175,7 @@ static void draw_clients(struct sim *sim)
         client->next_us = sim->now_us + sim_random(sim, 20000);
         client->credential = sim_chance(sim, 90) ? 0 : 1 + (uint32_t)sim_random(sim, 2);
         client->is_poisoner = sim_chance(sim, sim->poison);
+        client->is_leaver = sim_chance(sim, 20);
         client->is_other = has_others && i == 0;
     }
 }
