@@ -51,7 +51,7 @@ void coalescer_free(struct coalescer *coalescer)
     coalescer_free_members(&coalescer->answers);
     coalescer_free_members(&coalescer->releases);
     LIST_FOR_EACH(node, &coalescer->unanswered)
-    free(LIST_ENTRY(node, struct coalescer_member, all));
+    free(LIST_ITEM(node, struct coalescer_member, all));
     for (void *key; (key = hash_map_next(coalescer->keys, &position)) != NULL;)
         free(key);
     position = 0;
@@ -157,10 +157,10 @@ uint64_t coalescer_wake_us(const struct coalescer *coalescer)
         !list_is_empty(&coalescer->ended) || (coalescer->room_wanted && coalescer->room_made))
         return 0;
     if (sent != NULL)
-        times[4] = LIST_ENTRY(sent, struct coalescer_batch, queue)->sent_us +
+        times[4] = LIST_ITEM(sent, struct coalescer_batch, queue)->sent_us +
                    coalescer->options.patience_us;
     if (barrier != NULL)
-        times[5] = LIST_ENTRY(barrier, struct coalescer_member, queue)->not_before_us;
+        times[5] = LIST_ITEM(barrier, struct coalescer_member, queue)->not_before_us;
     for (size_t i = 0; i < COUNT_OF(times); i++) {
         if (times[i] > 0 && times[i] < wake_us)
             wake_us = times[i];
@@ -213,7 +213,7 @@ static void coalescer_free_batches(struct list *list)
 {
     LIST_FOR_EACH(node, list)
     {
-        struct coalescer_batch *batch = LIST_ENTRY(node, struct coalescer_batch, queue);
+        struct coalescer_batch *batch = LIST_ITEM(node, struct coalescer_batch, queue);
 
         for (size_t i = 0; i < batch->count && batch->lane->in_flight == batch; i++) {
             struct coalescer_member *member = batch->members[i];
@@ -228,7 +228,7 @@ static void coalescer_free_batches(struct list *list)
 static void coalescer_free_members(struct list *list)
 {
     LIST_FOR_EACH(node, list)
-    free(LIST_ENTRY(node, struct coalescer_member, queue));
+    free(LIST_ITEM(node, struct coalescer_member, queue));
 }
 
 /* A bound in all may be exceeded by the one write that meets it: the largest would else never
@@ -256,7 +256,7 @@ static bool coalescer_next_held(struct coalescer *coalescer, uint64_t now_us,
 
     if (node == NULL)
         return false;
-    batch = LIST_ENTRY(node, struct coalescer_batch, queue);
+    batch = LIST_ITEM(node, struct coalescer_batch, queue);
     if (now_us < batch->sent_us + coalescer->options.patience_us)
         return false;
     batch->is_lent = batch->is_hung = true;
@@ -274,7 +274,7 @@ static bool coalescer_next_answer(struct coalescer *coalescer, struct coalescer_
 
     if (node == NULL)
         return false;
-    member = LIST_ENTRY(node, struct coalescer_member, queue);
+    member = LIST_ITEM(node, struct coalescer_member, queue);
     *action = (struct coalescer_action){
         .kind = member->status == STATUS_OK ? COALESCER_ANSWER : COALESCER_REFUSE,
         .member = member->ctx,
@@ -295,7 +295,7 @@ static bool coalescer_next_release(struct coalescer *coalescer, struct coalescer
 
     if (node == NULL)
         return false;
-    member = LIST_ENTRY(node, struct coalescer_member, queue);
+    member = LIST_ITEM(node, struct coalescer_member, queue);
     *action = (struct coalescer_action){.kind = COALESCER_RELEASE, .member = member->ctx};
     list_remove(node);
     coalescer_member_free(coalescer, member);
@@ -309,7 +309,7 @@ static bool coalescer_next_end(struct coalescer *coalescer, struct coalescer_act
     if (node == NULL)
         return false;
     list_remove(node);
-    coalescer->last_ended = LIST_ENTRY(node, struct coalescer_batch, queue);
+    coalescer->last_ended = LIST_ITEM(node, struct coalescer_batch, queue);
     *action = (struct coalescer_action){.kind = COALESCER_END, .batch = coalescer->last_ended};
     return true;
 }
@@ -345,7 +345,7 @@ static void coalescer_stats_batches(struct coalescer_stats *stats, const struct 
 {
     LIST_FOR_EACH(node, batches)
     {
-        const struct coalescer_batch *batch = LIST_ENTRY(node, struct coalescer_batch, queue);
+        const struct coalescer_batch *batch = LIST_ITEM(node, struct coalescer_batch, queue);
 
         stats->in_flight++;
         stats->hung += batch->is_hung;

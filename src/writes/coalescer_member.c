@@ -171,7 +171,7 @@ static void member_key_drop(struct coalescer *coalescer, struct coalescer_key *k
 static void member_leave_redo(struct coalescer_member *member)
 {
     struct list_node        *before = member->queue.prev;
-    struct coalescer_member *previous = LIST_ENTRY(before, struct coalescer_member, queue);
+    struct coalescer_member *previous = LIST_ITEM(before, struct coalescer_member, queue);
 
     /* Its segment ends with the one before it, if that is of the same. */
     if (member->ends_segment && before != &member->lane->redo.head)
