@@ -43,21 +43,22 @@ enum status settings_sources_assign(struct settings_sources *sources, struct byt
 
 const char *settings_sources_file(const struct settings_sources *sources)
 {
-    const char *named = sources->file != NULL
-                            ? sources->file
-                            : environment_get(sources, SETTINGS_SOURCES_FILE_VARIABLE);
+    const char *named = sources->file;
 
-    if (named != NULL)
-        return named;
-    return access(usual_file, F_OK) == 0 ? usual_file : NULL;
+    if (named == NULL)
+        named = environment_get(sources, SETTINGS_SOURCES_FILE_VARIABLE);
+    if (named == NULL && access(usual_file, F_OK) == 0)
+        named = usual_file;
+    return named;
 }
 
+/* NULL: not there, or empty. */
 static const char *environment_get(const struct settings_sources *sources, const char *name)
 {
     size_t size = strlen(name);
 
     for (const char *const *entry = sources->environment; entry != NULL && *entry != NULL; entry++)
-        if (strncmp(*entry, name, size) == 0 && (*entry)[size] == '=')
+        if (strncmp(*entry, name, size) == 0 && (*entry)[size] == '=' && (*entry)[size + 1] != '\0')
             return *entry + size + 1;
     return NULL;
 }

@@ -8,7 +8,7 @@
 
 #include "app/settings.h"
 
-/* Names a file where --config does not. */
+/* Names a file where --config does not; empty is as good as not set. */
 #define SETTINGS_SOURCES_FILE_VARIABLE "CHROMABOUNCER_CONFIG"
 
 struct settings_sources {

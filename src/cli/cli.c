@@ -9,6 +9,7 @@
 #include "app/daemon.h"
 #include "app/settings_docs.h"
 #include "base/text.h"
+#include "cli/bench.h"
 #include "cli/check_command.h"
 #include "cli/config_command.h"
 #include "cli/health_command.h"
@@ -22,19 +23,39 @@ static const struct command {
     const char *usage; /* what follows the name */
     const char *help;
     int (*run)(const struct options *options);
-    int  words_max; /* behind the name */
-    bool settings;  /* takes the flags of settings */
+    int  words_max;                     /* behind the name */
+    bool settings;                      /* takes the flags of settings */
+    int (*main)(int argc, char **argv); /* reads its own flags; then nothing above counts */
 } commands[] = {
-    {"run", "", "serve; also without any command", run_command, 0, true},
-    {"config", " init | check FILE | show",
-     "print a sample file, check a file, or show every setting in effect and where it comes from",
-     config_command, 2, true},
-    {"check", "", "say whether everything is ready to run: backend, addresses, limits",
-     check_command, 0, true},
-    {"health", " [--backend URL]",
-     "ask the running proxy, or with --backend that server, whether it is ready", health_command, 0,
-     true},
-    {"version", "", "say what this program was built with", version_command, 0, false},
+    {.name = "run",
+     .usage = "",
+     .help = "serve; also without any command",
+     .run = run_command,
+     .settings = true},
+    {.name = "config",
+     .usage = " init | check FILE | show",
+     .help = "print a sample file, check a file, or show every setting and where it comes from",
+     .run = config_command,
+     .words_max = 2,
+     .settings = true},
+    {.name = "check",
+     .usage = "",
+     .help = "say whether everything is ready to run: backend, addresses, limits",
+     .run = check_command,
+     .settings = true},
+    {.name = "health",
+     .usage = " [--backend URL]",
+     .help = "ask the running proxy, or with --backend that server, whether it is ready",
+     .run = health_command,
+     .settings = true},
+    {.name = "bench",
+     .usage = " [OPTION]...",
+     .help = "compare a Chroma server with and without the proxy, or put load on it",
+     .main = bench_main},
+    {.name = "version",
+     .usage = "",
+     .help = "say what this program was built with",
+     .run = version_command},
 };
 
 static const struct command *find_command(const char *name);
@@ -47,6 +68,9 @@ int cli_main(int argc, char **argv)
     struct error          error;
     const struct command *command;
 
+    command = argc < 2 ? NULL : find_command(argv[1]);
+    if (command != NULL && command->main != NULL)
+        return command->main(argc - 1, argv + 1);
     if (options_parse(&options, argc, argv, &error) != STATUS_OK)
         return cli_fail(EX_USAGE, "%s", error.text);
     if (options.version) {
@@ -58,6 +82,8 @@ int cli_main(int argc, char **argv)
         return print_help(options.word_count == 0 ? NULL : command);
     if (command == NULL)
         return unknown_command(options.words[0]);
+    if (command->main != NULL)
+        return cli_fail(EX_USAGE, "write %s before its options", command->name);
     if (options.word_count > command->words_max + 1)
         return cli_fail(EX_USAGE, "%s: the word '%s' is one too many", command->name,
                         options.words[command->words_max + 1]);

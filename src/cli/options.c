@@ -131,7 +131,7 @@ static void suggest(const char *name, const char *flag, const char **nearest, un
 {
     unsigned slips = text_distance(name, flag, *least);
 
-    if (slips < *least && slips + 2 < strlen(flag) / 2 + 1) {
+    if (slips < *least && slips <= strlen(flag) / 4) {
         *least = slips;
         *nearest = flag;
     }

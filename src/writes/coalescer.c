@@ -62,7 +62,7 @@ void coalescer_free(struct coalescer *coalescer)
     coalescer_free_members(&coalescer->answers);
     coalescer_free_members(&coalescer->releases);
     LIST_FOR_EACH(node, &coalescer->unanswered)
-    free(LIST_ENTRY(node, struct coalescer_member, all));
+    free(LIST_ITEM(node, struct coalescer_member, all));
     for (void *key; (key = hash_map_next(coalescer->keys, &position)) != NULL;)
         free(key);
     position = 0;
@@ -168,10 +168,10 @@ uint64_t coalescer_wake_us(const struct coalescer *coalescer)
         !list_is_empty(&coalescer->ended) || (coalescer->room_wanted && coalescer->room_made))
         return 0;
     if (sent != NULL)
-        times[4] = LIST_ENTRY(sent, struct coalescer_batch, queue)->sent_us +
+        times[4] = LIST_ITEM(sent, struct coalescer_batch, queue)->sent_us +
                    coalescer->options.patience_us;
     if (barrier != NULL)
-        times[5] = LIST_ENTRY(barrier, struct coalescer_member, queue)->not_before_us;
+        times[5] = LIST_ITEM(barrier, struct coalescer_member, queue)->not_before_us;
     for (size_t i = 0; i < COUNT_OF(times); i++) {
         if (times[i] > 0 && times[i] < wake_us)
             wake_us = times[i];
@@ -252,7 +252,7 @@ static void coalescer_free_batches(struct list *list)
 {
     LIST_FOR_EACH(node, list)
     {
-        struct coalescer_batch *batch = LIST_ENTRY(node, struct coalescer_batch, queue);
+        struct coalescer_batch *batch = LIST_ITEM(node, struct coalescer_batch, queue);
 
         for (size_t i = 0; i < batch->count && batch->lane->in_flight == batch; i++) {
             struct coalescer_member *member = batch->members[i];
@@ -267,7 +267,7 @@ static void coalescer_free_batches(struct list *list)
 static void coalescer_free_members(struct list *list)
 {
     LIST_FOR_EACH(node, list)
-    free(LIST_ENTRY(node, struct coalescer_member, queue));
+    free(LIST_ITEM(node, struct coalescer_member, queue));
 }
 
 /* A bound in all may be exceeded by the one write that meets it: the largest would else never
@@ -415,7 +415,7 @@ static void coalescer_expire(struct coalescer *coalescer, uint64_t now_us)
 static void coalescer_expire_redo(struct coalescer_member *member)
 {
     struct list_node        *before = member->queue.prev;
-    struct coalescer_member *previous = LIST_ENTRY(before, struct coalescer_member, queue);
+    struct coalescer_member *previous = LIST_ITEM(before, struct coalescer_member, queue);
 
     /* Its segment ends with the one before it, if that is of the same. */
     if (member->ends_segment && before != &member->lane->redo.head)
@@ -432,7 +432,7 @@ static bool coalescer_next_held(struct coalescer *coalescer, uint64_t now_us,
 
     if (node == NULL)
         return false;
-    batch = LIST_ENTRY(node, struct coalescer_batch, queue);
+    batch = LIST_ITEM(node, struct coalescer_batch, queue);
     if (now_us < batch->sent_us + coalescer->options.patience_us)
         return false;
     batch->is_lent = batch->is_hung = true;
@@ -450,7 +450,7 @@ static bool coalescer_next_answer(struct coalescer *coalescer, struct coalescer_
 
     if (node == NULL)
         return false;
-    member = LIST_ENTRY(node, struct coalescer_member, queue);
+    member = LIST_ITEM(node, struct coalescer_member, queue);
     *action = (struct coalescer_action){
         .kind = member->status == STATUS_OK ? COALESCER_ANSWER : COALESCER_REFUSE,
         .member = member->ctx,
@@ -471,7 +471,7 @@ static bool coalescer_next_release(struct coalescer *coalescer, struct coalescer
 
     if (node == NULL)
         return false;
-    member = LIST_ENTRY(node, struct coalescer_member, queue);
+    member = LIST_ITEM(node, struct coalescer_member, queue);
     *action = (struct coalescer_action){.kind = COALESCER_RELEASE, .member = member->ctx};
     list_remove(node);
     coalescer_key_drop(coalescer, member->key);
@@ -487,7 +487,7 @@ static bool coalescer_next_end(struct coalescer *coalescer, struct coalescer_act
     if (node == NULL)
         return false;
     list_remove(node);
-    coalescer->last_ended = LIST_ENTRY(node, struct coalescer_batch, queue);
+    coalescer->last_ended = LIST_ITEM(node, struct coalescer_batch, queue);
     *action = (struct coalescer_action){.kind = COALESCER_END, .batch = coalescer->last_ended};
     return true;
 }
@@ -523,7 +523,7 @@ static void coalescer_stats_batches(struct coalescer_stats *stats, const struct 
 {
     LIST_FOR_EACH(node, batches)
     {
-        const struct coalescer_batch *batch = LIST_ENTRY(node, struct coalescer_batch, queue);
+        const struct coalescer_batch *batch = LIST_ITEM(node, struct coalescer_batch, queue);
 
         stats->in_flight++;
         stats->hung += batch->is_hung;

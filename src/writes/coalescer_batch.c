@@ -125,7 +125,7 @@ static size_t batch_pick_redo(struct coalescer *coalescer, struct coalescer_lane
 
     LIST_FOR_EACH(node, &lane->redo)
     {
-        struct coalescer_member *member = LIST_ENTRY(node, struct coalescer_member, queue);
+        struct coalescer_member *member = LIST_ITEM(node, struct coalescer_member, queue);
 
         if (!batch_push(coalescer, count, member))
             return 0;
@@ -143,7 +143,7 @@ static size_t batch_pick_waiting(struct coalescer *coalescer, struct coalescer_l
                                  uint64_t now_us)
 {
     struct coalescer_member *head =
-        LIST_ENTRY(list_first(&lane->waiting), struct coalescer_member, queue);
+        LIST_ITEM(list_first(&lane->waiting), struct coalescer_member, queue);
     uint64_t records = 0, looked_records = 0, barrier = coalescer_lane_barrier(coalescer);
     uint32_t records_max = coalescer_batch_records_max(coalescer, lane->waiting_records, now_us);
     size_t   bytes = 0, bytes_max = coalescer_batch_bytes_max(coalescer, now_us);
@@ -157,7 +157,7 @@ static size_t batch_pick_waiting(struct coalescer *coalescer, struct coalescer_l
     id_set_clear(&coalescer->seen);
     LIST_FOR_EACH(node, &lane->waiting)
     {
-        struct coalescer_member *member = LIST_ENTRY(node, struct coalescer_member, queue);
+        struct coalescer_member *member = LIST_ITEM(node, struct coalescer_member, queue);
 
         if (member->key == NULL || member->number > barrier)
             break;

@@ -101,7 +101,7 @@ void coalescer_lane_unblock(struct coalescer *coalescer)
 {
     LIST_FOR_EACH(node, &coalescer->blocked)
     {
-        struct coalescer_lane *lane = LIST_ENTRY(node, struct coalescer_lane, node);
+        struct coalescer_lane *lane = LIST_ITEM(node, struct coalescer_lane, node);
 
         if (lane_head(lane)->number < coalescer_lane_barrier(coalescer))
             coalescer_lane_place(coalescer, lane);
@@ -176,7 +176,7 @@ static bool lane_evict(struct coalescer *coalescer)
 
     if (node == NULL)
         return false;
-    lane = LIST_ENTRY(node, struct coalescer_lane, node);
+    lane = LIST_ITEM(node, struct coalescer_lane, node);
     hash_map_remove(coalescer->lanes, lane_key(lane));
     list_remove(node);
     free(lane);
@@ -190,7 +190,7 @@ static struct coalescer_member *lane_head(const struct coalescer_lane *lane)
 
     if (node == NULL)
         node = list_first(&lane->waiting);
-    return node == NULL ? NULL : LIST_ENTRY(node, struct coalescer_member, queue);
+    return node == NULL ? NULL : LIST_ITEM(node, struct coalescer_member, queue);
 }
 
 static void lane_wake(struct coalescer *coalescer, uint64_t now_us)

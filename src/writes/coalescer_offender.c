@@ -40,7 +40,7 @@ void coalescer_offender_add(struct coalescer *coalescer, uint64_t offender, uint
     coalescer->stats.offences++;
     if (found == NULL) {
         if (hash_map_count(coalescer->offenders) >= offenders_max) {
-            found = LIST_ENTRY(list_first(&coalescer->offenders_by_age), struct offender, by_age);
+            found = LIST_ITEM(list_first(&coalescer->offenders_by_age), struct offender, by_age);
             hash_map_remove(coalescer->offenders, offender_key(&found->hash));
             list_remove(&found->by_age);
             free(found);
@@ -70,7 +70,7 @@ void coalescer_offender_add(struct coalescer *coalescer, uint64_t offender, uint
 void coalescer_offender_free_all(struct coalescer *coalescer)
 {
     LIST_FOR_EACH(node, &coalescer->offenders_by_age)
-    free(LIST_ENTRY(node, struct offender, by_age));
+    free(LIST_ITEM(node, struct offender, by_age));
     hash_map_free(coalescer->offenders);
 }
 

@@ -52,11 +52,14 @@ run 64 run now;                      says err "the word 'now' is one too many"
 run 64 config;                       says err 'config check FILE'
 run 64 config chek x;                says err 'config check FILE'
 run 64 config init --set role=gateway
+run 64 --backend http://x bench;     says err 'write bench before its options'
+run 64 bench --frobnicate
 run 64 version --backend http://x;   says err 'version takes no --backend'
 
 # Help and version: standard output, 0.
 run 0 --help;                        says out 'backend.connections_max'
 run 0 health --help;                 says out 'health [--backend URL] [FLAG]...'
+run 0 bench --help;                  says out 'Usage: chromabouncer bench'
 run 0 --version;                     says out 'chromabouncer '
 run 0 version;                       says out 'libevent'
 says out 'libcurl'

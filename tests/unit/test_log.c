@@ -1,6 +1,5 @@
 /* What must hold: a line is one line whatever is in it, logging never waits for the file, and what
  * was lost is said once writing works again. */
-#include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -213,15 +212,14 @@ START_TEST(full_pipe_stops_nobody_and_the_loss_is_said)
     for (int i = 0; i < LINES; i++)
         log_event(LOG_INFO, "line", "filler", "123456789012345678901234567890");
     ck_assert_uint_gt(log_dropped(), 0);
-    while (poll(&(struct pollfd){.fd = ends[0], .events = POLLIN}, 1, 300) > 0) {
+    while (lines + log_dropped() < LINES + 1) { /* and the line that says so */
         got = read(ends[0], text + used, sizeof text - 1 - used);
         ck_assert_int_gt(got, 0);
-        used += (size_t)got;
+        for (ssize_t i = 0; i < got; i++)
+            lines += text[used++] == '\n';
     }
     log_done();
-    for (const char *at = text; (at = strstr(at, "\"event\":\"line\"")) != NULL; at++)
-        lines++;
-    ck_assert_uint_eq(lines + log_dropped(), LINES);
+    ck_assert_uint_eq(lines + log_dropped(), LINES + 1);
     snprintf(name, sizeof name, "\"count\":%lu}", (unsigned long)log_dropped());
     ck_assert_ptr_nonnull(strstr(text, name));
 }

@@ -122,6 +122,10 @@ START_TEST(file_is_named_by_flag_before_environment)
     ck_assert_int_eq(settings.role, SETTINGS_ROLE_GATEWAY);
     sources.file = "/nonexistent.yaml";
     ck_assert_int_eq(settings_sources_load(&sources, &settings, NULL), STATUS_NOT_FOUND);
+    strcpy(variable, "CHROMABOUNCER_CONFIG=");
+    sources.file = NULL;
+    ck_assert_int_eq(settings_sources_load(&sources, &settings, NULL), STATUS_OK);
+    ck_assert_int_eq(settings.role, SETTINGS_ROLE_SIDECAR);
 }
 END_TEST
 
