@@ -34,6 +34,7 @@ static void *on_request(struct front_connection *connection, const struct http_h
 static struct exchange *new_exchange(struct proxy *proxy);
 static void             begin(struct exchange *exchange);
 static bool             is_loop(const struct http_head *head);
+static unsigned         count_name(struct bytes value);
 static void             on_body(void *request, struct bytes data);
 static void             on_body_end(void *request);
 static void             on_abort(void *request, enum status why);
@@ -122,13 +123,24 @@ static bool is_loop(const struct http_head *head)
     if (http_head_find(head, HTTP_FIELD_VIA) == NULL)
         return false;
     for (size_t i = 0; i < head->field_count; i++) {
-        const struct http_field *field = &head->fields[i];
-
-        if (field->id == HTTP_FIELD_VIA &&
-            memmem(field->value.data, field->value.size, "chromabouncer", 13) != NULL)
-            hops++;
+        if (head->fields[i].id == HTTP_FIELD_VIA)
+            hops += count_name(head->fields[i].value);
     }
     return hops >= hops_max;
+}
+
+/* Proxies between may have joined several Via fields into one. */
+static unsigned count_name(struct bytes value)
+{
+    static const struct bytes name = BYTES_INIT("chromabouncer");
+    unsigned                  count = 0;
+    const char               *found;
+
+    while ((found = memmem(value.data, value.size, name.data, name.size)) != NULL) {
+        value = bytes_skip(value, (size_t)(found - value.data) + name.size);
+        count++;
+    }
+    return count;
 }
 
 static void on_body(void *request, struct bytes data)
