@@ -30,7 +30,7 @@ struct bench_engine_options {
     size_t                       group_count;
     uint64_t                     warm_up_us;  /* not measured */
     uint64_t                     duration_us; /* measured */
-    uint64_t                     count;       /* instead of duration: requests in all; 0: none */
+    uint64_t                     count;       /* instead of duration: measured requests; 0: none */
     uint64_t                     deadline_us; /* of one request */
     FILE                        *history;     /* or NULL; borrowed */
 };
