@@ -435,7 +435,8 @@ static void send_out(struct flow_backend_connection *connection)
         byte_buffer_consume(&connection->out, sent);
         if (connection->out_limit != SIZE_MAX)
             connection->out_limit -= sent;
-        if (connection->plan.fault == FLOW_FAULT_IN_PIECES) {
+        if (connection->plan.fault == FLOW_FAULT_IN_PIECES &&
+            byte_buffer_size(&connection->out) > 0) {
             connection->piece_planned = true;
             fake_loop_at(clock_now_us() + 1 + fake_loop_random(5000), on_piece_time, connection);
         }

@@ -82,6 +82,7 @@ void flow_world_end(struct flow_world *world)
     ck_assert_uint_eq(fake_net_descriptors(), 0);
     ck_assert_uint_le(fake_net_backend_open_peak(), world->pool_options.connections_max);
     ck_assert(!world->backend.bad_http);
+    ck_assert_uint_eq(world->backend.early_bytes, 0);
     while (world->clients != NULL) {
         struct flow_client *client = world->clients;
 
