@@ -30,7 +30,7 @@ void access_log_exchange(const struct exchange *exchange, uint64_t now_us)
     log_text(&line, "end", end_names[exchange->end]);
     log_ms(&line, "total_ms", span(exchange->began_us, now_us));
     log_ms(&line, "receive_ms", span(exchange->began_us, exchange->body_ended_us));
-    log_ms(&line, "queue_ms", span(exchange->started_us, exchange->connected_us));
+    log_ms(&line, "queue_ms", span(exchange->body_ended_us, exchange->connected_us));
     log_ms(&line, "backend_ms", span(exchange->connected_us, exchange->first_byte_us));
     log_ms(&line, "send_ms", span(exchange->first_byte_us, done_us != 0 ? done_us : now_us));
     log_ms(&line, "overhead_ms", exchange->overhead_us);

@@ -34,18 +34,20 @@ static void *on_request(struct front_connection *connection, const struct http_h
 static struct exchange *new_exchange(struct proxy *proxy);
 static void             begin(struct exchange *exchange);
 static bool             is_loop(const struct http_head *head);
+static unsigned         count_name(struct bytes value);
 static void             on_body(void *request, struct bytes data);
 static void             on_body_end(void *request);
 static void             on_abort(void *request, enum status why);
 static void             on_drained(void *request);
-static void on_refused(const struct front_connection *connection, const struct error *error,
-                       void *ctx);
-static void on_admitted(struct body_ticket *ticket);
-static void count_in_flight(struct exchange *exchange, int change);
-static void on_release(void *ctx);
-static void free_exchange(struct exchange *exchange);
-static void free_memory(void *object);
-static void trim(struct byte_buffer *buffer);
+static void     on_refused(const struct front_connection *connection, const struct error *error,
+                           void *ctx);
+static void     on_admitted(struct body_ticket *ticket);
+static void     count_in_flight(struct exchange *exchange, int change);
+static uint64_t queued_us(const struct exchange *exchange);
+static void     on_release(void *ctx);
+static void     free_exchange(struct exchange *exchange);
+static void     free_memory(void *object);
+static void     trim(struct byte_buffer *buffer);
 
 const struct front_handler exchange_handler = {.on_request = on_request,
                                                .on_body = on_body,
@@ -121,13 +123,24 @@ static bool is_loop(const struct http_head *head)
     if (http_head_find(head, HTTP_FIELD_VIA) == NULL)
         return false;
     for (size_t i = 0; i < head->field_count; i++) {
-        const struct http_field *field = &head->fields[i];
-
-        if (field->id == HTTP_FIELD_VIA &&
-            memmem(field->value.data, field->value.size, "chromabouncer", 13) != NULL)
-            hops++;
+        if (head->fields[i].id == HTTP_FIELD_VIA)
+            hops += count_name(head->fields[i].value);
     }
     return hops >= hops_max;
+}
+
+/* Proxies between may have joined several Via fields into one. */
+static unsigned count_name(struct bytes value)
+{
+    static const struct bytes name = BYTES_INIT("chromabouncer");
+    unsigned                  count = 0;
+    const char               *found;
+
+    while ((found = memmem(value.data, value.size, name.data, name.size)) != NULL) {
+        value = bytes_skip(value, (size_t)(found - value.data) + name.size);
+        count++;
+    }
+    return count;
 }
 
 static void on_body(void *request, struct bytes data)
@@ -271,7 +284,7 @@ void exchange_finish(struct exchange *exchange)
                 exchange->source == REQUEST_METRICS_SOURCE_BACKEND ? exchange->code : 0,
                 now_us - exchange->connected_us);
         metric_histogram_add(&proxy->metrics.queue_wait[exchange->route.info->class],
-                             exchange->connected_us - exchange->started_us);
+                             queued_us(exchange));
     }
     access_log_exchange(exchange, finished_us);
     exchange->connection = NULL;
@@ -280,6 +293,14 @@ void exchange_finish(struct exchange *exchange)
     exchange->head = NULL;
     exchange->peer = NULL;
     exchange_let_go(exchange, EXCHANGE_HOLD_CLIENT);
+}
+
+/* From the request's last byte to its connection; 0 if its body was streamed. */
+static uint64_t queued_us(const struct exchange *exchange)
+{
+    return exchange->body_ended_us != 0 && exchange->connected_us > exchange->body_ended_us
+               ? exchange->connected_us - exchange->body_ended_us
+               : 0;
 }
 
 void exchange_let_go(struct exchange *exchange, enum exchange_hold hold)
@@ -332,6 +353,7 @@ static void free_memory(void *object)
     trim(&exchange->request_head);
     trim(&exchange->answer);
     trim(&exchange->body);
+    byte_buffer_done(&exchange->kept);
     if (proxy->spare_count >= spare_max) {
         byte_buffer_done(&exchange->request_head);
         byte_buffer_done(&exchange->answer);

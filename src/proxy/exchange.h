@@ -51,6 +51,14 @@ struct exchange_path {
     void (*on_client_gone)(struct exchange *exchange);
 };
 
+/* Why the body of an answer is kept beside, or instead of, being passed on as it comes. */
+enum answer_keep {
+    ANSWER_KEEP_NOT,
+    ANSWER_KEEP_TO_LEARN,  /* a collection's dimension; passed on as it comes */
+    ANSWER_KEEP_TO_RETRY,  /* it may be an error that goes away when asked again */
+    ANSWER_KEEP_TO_REWRITE /* the limit on batches, where larger ones are split */
+};
+
 /* Who ended the exchange, for the log. */
 enum exchange_end {
     EXCHANGE_END_OK,
@@ -83,9 +91,11 @@ struct exchange {
     bool                      is_given_up; /* told that nothing is executed */
 
     /* The answer. */
-    struct byte_buffer answer;         /* its head, not sent yet; when held, its body too */
-    enum http_framing  answer_framing; /* towards the client */
-    bool               answer_is_held; /* to be seen whole before it is sent */
+    struct byte_buffer      answer;         /* its head, not sent yet */
+    enum http_framing       answer_framing; /* towards the client */
+    enum answer_keep        keep;           /* why its body is looked at */
+    struct byte_buffer      kept;           /* the body, for that */
+    const struct http_head *kept_head; /* of an answer that is not sent before it is complete */
 
     /* For counting and the log. Microseconds, monotonic; 0: did not happen. */
     uint64_t began_us, body_ended_us, started_us, connected_us, first_byte_us, answered_us;

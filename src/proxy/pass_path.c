@@ -147,7 +147,6 @@ static void start(struct exchange *exchange, bool streams)
 void pass_path_ask_again(struct exchange *exchange)
 {
     exchange->was_retried = true;
-    exchange->answer_is_held = false;
     exchange->answer_bytes = 0;
     exchange_move(exchange, EXCHANGE_WAITING);
     start(exchange, false);

@@ -363,6 +363,17 @@ void write_lanes_set_backend(struct write_lanes *lanes, uint64_t batch_records_m
     loop_later(lanes->proxy->loop, &lanes->pump_task);
 }
 
+void write_lanes_learn_dimension(struct write_lanes *lanes, const uint8_t uuid[16],
+                                 uint32_t dimension)
+{
+    coalescer_learn_dimension(lanes->coalescer, uuid, dimension);
+}
+
+bool write_lanes_splits(const struct write_lanes *lanes)
+{
+    return lanes->options.split_oversize;
+}
+
 enum status write_lanes_print_metrics(struct write_lanes *lanes, struct byte_buffer *out)
 {
     return write_metrics_print(coalescer_stats(lanes->coalescer), loop_now_us(lanes->proxy->loop),

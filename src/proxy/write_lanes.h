@@ -39,6 +39,13 @@ bool write_lanes_give_up(struct exchange *exchange);
 /* What Chroma said of its limits: how many calls make sense at once, records in one; 0: unknown. */
 void write_lanes_set_backend(struct write_lanes *lanes, uint64_t batch_records_max);
 
+/* A collection's dimension, from Chroma's description of it. */
+void write_lanes_learn_dimension(struct write_lanes *lanes, const uint8_t uuid[16],
+                                 uint32_t dimension);
+
+/* Are requests with more records than Chroma takes at once sent in parts? */
+bool write_lanes_splits(const struct write_lanes *lanes);
+
 /* Append the metrics of batches and lanes.
  * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED  `out` holds a part. */
 MUST_CHECK enum status write_lanes_print_metrics(struct write_lanes *lanes,

@@ -26,7 +26,10 @@ start()
     [ -z "$stub" ] || { kill "$stub"; wait "$stub" || fail "the stub ended badly"; }
     "$build/tests/support/stub_chroma" "$@" >"$directory/stub" &
     stub=$!
-    until grep -q listening "$directory/stub"; do sleep 0.05; done
+    until grep -q listening "$directory/stub"; do
+        kill -0 "$stub" 2>/dev/null || fail "the stub did not start"
+        sleep 0.05
+    done
     url=http://$(sed -n 's/listening on //p' "$directory/stub")
 }
 

@@ -2,6 +2,7 @@
 # cli.sh - what people type: exit statuses, where errors go and what they say, and the commands
 # against a running proxy.
 # Usage: cli.sh   (in the build directory; nothing listens on TCP, all sockets are in a directory)
+# shellcheck disable=SC2016 # backquotes of messages
 set -u
 
 program=$(pwd)/chromabouncer

@@ -4,6 +4,7 @@
 #
 # A mutant is `file | sed command | the rule it breaks`. It counts as caught when the simulation
 # fails, crashes or does not end. A sed command that changes nothing is an error: the code moved.
+# shellcheck disable=SC2086 # $flags are words
 set -eu
 
 root=${1:-${top_srcdir:-.}}
