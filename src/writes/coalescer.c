@@ -51,7 +51,9 @@ void coalescer_free(struct coalescer *coalescer)
     coalescer_free_members(&coalescer->answers);
     coalescer_free_members(&coalescer->releases);
     LIST_FOR_EACH(node, &coalescer->unanswered)
-    free(LIST_ITEM(node, struct coalescer_member, all));
+    {
+        free(LIST_ITEM(node, struct coalescer_member, all));
+    }
     for (void *key; (key = hash_map_next(coalescer->keys, &position)) != NULL;)
         free(key);
     position = 0;
@@ -228,7 +230,9 @@ static void coalescer_free_batches(struct list *list)
 static void coalescer_free_members(struct list *list)
 {
     LIST_FOR_EACH(node, list)
-    free(LIST_ITEM(node, struct coalescer_member, queue));
+    {
+        free(LIST_ITEM(node, struct coalescer_member, queue));
+    }
 }
 
 /* A bound in all may be exceeded by the one write that meets it: the largest would else never
