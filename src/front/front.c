@@ -257,7 +257,16 @@ void front_drain(struct front *front)
 
 size_t front_active_requests(const struct front *front)
 {
-    return front->active_requests;
+    size_t count = front->active_requests;
+
+    LIST_FOR_EACH(node, &front->connections)
+    {
+        const struct front_connection *connection = LIST_ITEM(node, struct front_connection, node);
+
+        count += connection->request == NULL &&
+                 (connection->state == FRONT_HEAD || socket_stream_queued(connection->stream) > 0);
+    }
+    return count;
 }
 
 uint64_t front_last_activity_us(const struct front *front)

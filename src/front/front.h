@@ -67,7 +67,8 @@ MUST_CHECK enum status front_listen(struct front *front, const struct socket_add
 /* From now on every answer ends its connection. New connections are still taken. */
 void front_drain(struct front *front);
 
-/* Requests being read or answered. */
+/* Requests being read or answered, also those whose answer the client is still taking. Looks at
+ * every connection. */
 size_t front_active_requests(const struct front *front);
 
 /* When a request last began or ended, monotonic microseconds. */

@@ -10,8 +10,11 @@
 /* What a client still sends after an early answer is read and thrown away, this much of it, so
  * that closing does not make its system discard the answer (RFC 9112 section 9.6). */
 static const uint64_t linger_bytes_max = 64 * 1024 * 1024;
+/* Timeouts of two seconds in which it still sends something. */
+enum { linger_rounds_max = 15 };
 
 static size_t on_data(struct bytes data, void *ctx);
+static bool   may_read(const struct front_connection *connection, size_t size);
 static bool   read_request(struct front_connection *connection, struct bytes *input);
 static void   begin_head(struct front_connection *connection);
 static void   on_head(struct front_connection *connection);
@@ -67,11 +70,8 @@ static size_t on_data(struct bytes data, void *ctx)
     struct bytes             input = data;
 
     connection->received_bytes += data.size;
-    /* A request may end without a further byte; a next one begins with one. */
-    while (connection->state == FRONT_BODY || (input.size > 0 && connection->state <= FRONT_HEAD)) {
-        if (!read_request(connection, &input))
-            break;
-    }
+    while (may_read(connection, input.size) && read_request(connection, &input))
+        continue;
     if (connection->state == FRONT_CLOSING) {
         connection->linger_bytes += input.size;
         if (connection->linger_bytes > linger_bytes_max)
@@ -79,6 +79,22 @@ static size_t on_data(struct bytes data, void *ctx)
         return data.size;
     }
     return connection->state == FRONT_CLOSED ? data.size : data.size - input.size;
+}
+
+/* A request may end without a further byte; a next one begins with one, and only when the client
+ * takes the answers that it has asked for. */
+static bool may_read(const struct front_connection *connection, size_t size)
+{
+    switch (connection->state) {
+    case FRONT_IDLE:
+        return size > 0 && !socket_stream_is_full(connection->stream);
+    case FRONT_HEAD:
+        return size > 0;
+    case FRONT_BODY:
+        return size == 0 || !connection->is_body_paused;
+    default:
+        return false;
+    }
 }
 
 /* One event of the request; false when the input is used up or nothing more is to be read now. */
@@ -133,6 +149,7 @@ static void on_head(struct front_connection *connection)
     connection->state = FRONT_BODY;
     connection->close_after = !head->keep_alive;
     connection->answer_begun = false;
+    connection->is_body_paused = false;
     connection->body_bytes = connection->received_bytes;
     timeout_queue_start(front->body_timeouts, &connection->timeout);
     front->active_requests++;
@@ -159,6 +176,7 @@ static void on_body_end(struct front_connection *connection)
         return;
     connection->state = FRONT_WAITING;
     timeout_queue_stop(&connection->timeout);
+    socket_stream_resume(connection->stream); /* to notice when the client leaves */
     connection->front->handler->on_body_end(connection->request);
 }
 
@@ -223,6 +241,12 @@ void front_connection_send(struct front_connection *connection, const struct byt
     watch_sending(connection);
 }
 
+void front_connection_send_interim(struct front_connection *connection, struct bytes head)
+{
+    (void)socket_stream_send(connection->stream, &head, 1);
+    watch_sending(connection);
+}
+
 static void watch_sending(struct front_connection *connection)
 {
     if (socket_stream_queued(connection->stream) == 0) {
@@ -240,7 +264,7 @@ bool front_connection_is_full(const struct front_connection *connection)
 
 void front_connection_finish(struct front_connection *connection)
 {
-    bool close = front_connection_will_close(connection);
+    bool close = connection->close_after || connection->state == FRONT_BODY;
 
     assert(connection->state == FRONT_BODY || connection->state == FRONT_WAITING);
     forget_request(connection);
@@ -258,13 +282,16 @@ static void become_idle(struct front_connection *connection)
     connection->state = FRONT_IDLE;
     connection->answer_begun = false;
     timeout_queue_start(connection->front->idle_timeouts, &connection->timeout);
-    socket_stream_resume(connection->stream);
+    if (!socket_stream_is_full(connection->stream)) /* else on_drained goes on */
+        socket_stream_resume(connection->stream);
 }
 
 /* Lingering close: FIN after the answer, then read on for a while (RFC 9112 section 9.6). */
 static void begin_closing(struct front_connection *connection)
 {
     connection->state = FRONT_CLOSING;
+    connection->linger_seen = 0;
+    connection->linger_rounds = 0;
     socket_stream_shutdown(connection->stream);
     timeout_queue_start(connection->front->linger_timeouts, &connection->timeout);
     socket_stream_resume(connection->stream);
@@ -329,14 +356,17 @@ static void on_drained(void *ctx)
     watch_sending(connection);
     if (connection->request != NULL)
         connection->front->handler->on_drained(connection->request);
+    else if (connection->state == FRONT_IDLE)
+        socket_stream_resume(connection->stream);
     else if (connection->state == FRONT_CLOSING && connection->has_ended)
         front_connection_close(connection, STATUS_CLOSED);
 }
 
-bool front_connection_will_close(const struct front_connection *connection)
+bool front_connection_will_close(struct front_connection *connection)
 {
-    return connection->close_after || connection->front->draining ||
-           connection->state == FRONT_BODY;
+    if (connection->front->draining || connection->state == FRONT_BODY)
+        connection->close_after = true;
+    return connection->close_after;
 }
 
 bool front_connection_has_answered(const struct front_connection *connection)
@@ -358,6 +388,7 @@ void front_connection_pause_body(struct front_connection *connection)
 {
     if (connection->state != FRONT_BODY)
         return;
+    connection->is_body_paused = true;
     socket_stream_pause(connection->stream);
     timeout_queue_stop(&connection->timeout);
 }
@@ -366,6 +397,7 @@ void front_connection_resume_body(struct front_connection *connection)
 {
     if (connection->state != FRONT_BODY)
         return;
+    connection->is_body_paused = false;
     connection->body_bytes = connection->received_bytes;
     timeout_queue_start(connection->front->body_timeouts, &connection->timeout);
     socket_stream_resume(connection->stream);
@@ -373,9 +405,7 @@ void front_connection_resume_body(struct front_connection *connection)
 
 void front_connection_continue(struct front_connection *connection)
 {
-    struct bytes line = BYTES_LITERAL("HTTP/1.1 100 Continue\r\n\r\n");
-
-    (void)socket_stream_send(connection->stream, &line, 1);
+    front_connection_send_interim(connection, BYTES_LITERAL("HTTP/1.1 100 Continue\r\n\r\n"));
 }
 
 const struct socket_address *front_connection_peer(const struct front_connection *connection)
@@ -385,7 +415,13 @@ const struct socket_address *front_connection_peer(const struct front_connection
 
 void front_connection_on_idle_timeout(struct timeout *timeout)
 {
-    front_connection_close(CONTAINER_OF(timeout, struct front_connection, timeout), STATUS_CLOSED);
+    struct front_connection *connection = CONTAINER_OF(timeout, struct front_connection, timeout);
+
+    /* The client still takes its last answer: the send timeout watches that. */
+    if (socket_stream_queued(connection->stream) > 0)
+        timeout_queue_start(connection->front->idle_timeouts, timeout);
+    else
+        front_connection_close(connection, STATUS_CLOSED);
 }
 
 void front_connection_on_head_timeout(struct timeout *timeout)
@@ -435,8 +471,12 @@ void front_connection_on_linger_timeout(struct timeout *timeout)
 {
     struct front_connection *connection = CONTAINER_OF(timeout, struct front_connection, timeout);
 
-    /* The client still takes the answer: the send timeout watches that. */
-    if (socket_stream_queued(connection->stream) > 0)
+    bool is_sending = connection->linger_bytes > connection->linger_seen;
+
+    connection->linger_seen = connection->linger_bytes;
+    /* The client still takes the answer, which the send timeout watches; or it still sends. */
+    if (socket_stream_queued(connection->stream) > 0 ||
+        (is_sending && ++connection->linger_rounds < linger_rounds_max))
         timeout_queue_start(connection->front->linger_timeouts, timeout);
     else
         front_connection_close(connection, STATUS_CLOSED);

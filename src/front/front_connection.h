@@ -54,19 +54,22 @@ struct front_handler {
 void front_connection_send(struct front_connection *connection, const struct bytes *parts,
                            size_t count);
 
+/* Send a 1xx head, which is no part of the answer: an error can still be given after it. */
+void front_connection_send_interim(struct front_connection *connection, struct bytes head);
+
 /* Should the sender wait for on_drained? */
 bool front_connection_is_full(const struct front_connection *connection);
 
 /* The answer is complete: the handler hears no more of the request. The connection serves the next
- * request if front_connection_will_close() is false. */
+ * request unless the request's body is not complete or the answer was to say `close`. */
 void front_connection_finish(struct front_connection *connection);
 
 /* The answer cannot be completed: cut the connection. The handler hears no more of the request. */
 void front_connection_cut(struct front_connection *connection);
 
-/* Must the answer say `Connection: close`? As of now: true also while the request's body is not
- * complete, so heads are written as late as possible. */
-bool front_connection_will_close(const struct front_connection *connection);
+/* Must the answer say `Connection: close`? True also while the request's body is not complete, so
+ * heads are written as late as possible. True is a promise: the connection is closed then. */
+bool front_connection_will_close(struct front_connection *connection);
 
 /* Has a byte of the answer been given to send? */
 bool front_connection_has_answered(const struct front_connection *connection);

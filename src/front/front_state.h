@@ -65,8 +65,10 @@ struct front_connection {
     uint64_t                    received_bytes;
     uint64_t                    sent_bytes;   /* taken when the send timeout was started */
     uint64_t                    linger_bytes; /* thrown away since CLOSING */
-    bool                        close_after, answer_begun, is_beyond_limit, has_ended;
-    struct socket_address       peer;
+    uint64_t                    linger_seen;  /* of them, when the linger timeout was started */
+    unsigned                    linger_rounds;
+    bool                  is_body_paused, close_after, answer_begun, is_beyond_limit, has_ended;
+    struct socket_address peer;
 };
 
 /* --- front_connection.c --- */

@@ -211,11 +211,14 @@ enum status socket_connect(const struct socket_address *address, int *ret_fd)
     if (fd < 0)
         return STATUS_LIMIT_REACHED;
     set_no_delay(fd, family);
-    *ret_fd = fd;
-    if (connect(fd, sockaddr_of(address), address->size) == 0)
+    if (connect(fd, sockaddr_of(address), address->size) == 0) {
+        *ret_fd = fd;
         return STATUS_OK;
-    if (errno == EINPROGRESS || errno == EINTR)
+    }
+    if (errno == EINPROGRESS || errno == EINTR) {
+        *ret_fd = fd;
         return STATUS_AGAIN;
+    }
     close(fd);
     return STATUS_RESET;
 }

@@ -59,11 +59,8 @@ static void on_interim(const struct http_head *head, void *ctx)
     struct http_writer_options options = {.framing = HTTP_FRAMING_NONE};
 
     if (exchange->head->minor_version >= 1 &&
-        http_writer_response(&out, head, &options) == STATUS_OK) {
-        struct bytes interim = byte_buffer_bytes(&out);
-
-        front_connection_send(exchange->connection, &interim, 1);
-    }
+        http_writer_response(&out, head, &options) == STATUS_OK)
+        front_connection_send_interim(exchange->connection, byte_buffer_bytes(&out));
     byte_buffer_done(&out);
 }
 

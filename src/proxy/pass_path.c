@@ -73,8 +73,6 @@ void pass_path_on_writable(struct exchange *exchange)
 {
     struct byte_buffer kept = exchange->body;
 
-    if (exchange->state != EXCHANGE_RECEIVING && exchange->state != EXCHANGE_WAITING)
-        return;
     exchange->body = (struct byte_buffer){0};
     if (byte_buffer_size(&kept) > 0)
         stream_body(exchange, byte_buffer_bytes(&kept), exchange->body_ended);
@@ -156,7 +154,7 @@ static void on_deadline(struct exchange *exchange)
 {
     bool sent = exchange->transfer != NULL && upstream_transfer_is_sent(exchange->transfer);
 
-    if (exchange->state == EXCHANGE_ANSWERING && front_connection_is_full(exchange->connection)) {
+    if (exchange->state == EXCHANGE_ANSWERING && upstream_transfer_is_paused(exchange->transfer)) {
         exchange_start_deadline(exchange); /* the client is slow, not Chroma */
         return;
     }

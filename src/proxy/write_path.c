@@ -104,7 +104,7 @@ static void give_up_transfer(struct exchange *exchange)
 {
     bool sent = upstream_transfer_is_sent(exchange->transfer);
 
-    if (exchange->state == EXCHANGE_ANSWERING && front_connection_is_full(exchange->connection)) {
+    if (exchange->state == EXCHANGE_ANSWERING && upstream_transfer_is_paused(exchange->transfer)) {
         exchange_start_deadline(exchange); /* the client is slow, not Chroma */
         return;
     }

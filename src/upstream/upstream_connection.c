@@ -4,8 +4,8 @@
 #include "upstream/upstream_state.h"
 
 /* An idle connection is asked whether it is still open before it is used again, unless it was busy
- * just now: then the loop would have told, and a system call per request is saved. Writes always
- * ask, since a write that hits a closed connection cannot be sent again. */
+ * just now: then the loop would have told, and a system call per request is saved. What cannot be
+ * sent again, a write and a body that is streamed, always asks. */
 static const uint64_t fresh_us = 100000;
 
 static void   try_next_address(struct upstream_connection *connection);
@@ -177,7 +177,7 @@ bool upstream_connection_use(struct upstream_connection *connection,
     bool                  is_fresh = loop_now_us(pool->loop) - connection->idle_since_us < fresh_us;
 
     assert(connection->state == UPSTREAM_IDLE);
-    if ((transfer->request.is_write || !is_fresh) &&
+    if ((transfer->request.is_write || transfer->request.streams_body || !is_fresh) &&
         socket_stream_peek(connection->stream) != STATUS_AGAIN) {
         upstream_connection_close(connection);
         return false;

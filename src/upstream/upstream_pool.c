@@ -97,6 +97,7 @@ void upstream_pool_free(struct upstream_pool *pool)
                                     STATUS_SHUTTING_DOWN);
     while ((node = list_first(&pool->waiting)) != NULL) {
         list_remove(node);
+        pool->waiting_count--;
         upstream_transfer_on_broken(LIST_ITEM(node, struct upstream_transfer, node),
                                     STATUS_SHUTTING_DOWN);
     }

@@ -156,6 +156,11 @@ void upstream_transfer_resume(struct upstream_transfer *transfer)
         socket_stream_resume(transfer->connection->stream);
 }
 
+bool upstream_transfer_is_paused(const struct upstream_transfer *transfer)
+{
+    return transfer->is_paused;
+}
+
 bool upstream_transfer_is_sent(const struct upstream_transfer *transfer)
 {
     return transfer->connection != NULL && transfer->connection->state == UPSTREAM_BUSY &&
@@ -172,7 +177,8 @@ void upstream_transfer_on_answer_interim(struct upstream_transfer *transfer,
 void upstream_transfer_on_answer_head(struct upstream_transfer *transfer,
                                       const struct http_head   *head)
 {
-    transfer->is_refused = is_refusal_unread(head->status) && transfer->request.body_parts > 0;
+    transfer->is_refused = is_refusal_unread(head->status) &&
+                           (transfer->request.body_parts > 0 || transfer->request.streams_body);
     if (transfer->events != NULL)
         transfer->events->on_head(head, transfer->ctx);
 }

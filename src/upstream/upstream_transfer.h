@@ -94,6 +94,7 @@ bool upstream_transfer_is_writable(const struct upstream_transfer *transfer);
 /* Stop and go on receiving the answer. */
 void upstream_transfer_pause(struct upstream_transfer *transfer);
 void upstream_transfer_resume(struct upstream_transfer *transfer);
+bool upstream_transfer_is_paused(const struct upstream_transfer *transfer);
 
 /* Has any byte of the request gone to a socket? */
 bool upstream_transfer_is_sent(const struct upstream_transfer *transfer);

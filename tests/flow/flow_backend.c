@@ -254,6 +254,13 @@ static void begin_request(struct flow_backend_connection *connection)
         fake_loop_at(clock_now_us() + connection->plan.delay_us, on_answer_time, connection);
         break;
     default:
+        if (connection->plan.answers_halfway) {
+            write_answer(connection);
+            fake_net_write(connection->end,
+                           (struct bytes){.data = byte_buffer_bytes(&connection->out).data,
+                                          .size = byte_buffer_size(&connection->out) / 2});
+            byte_buffer_consume(&connection->out, byte_buffer_size(&connection->out) / 2);
+        }
         break;
     }
 }
@@ -326,7 +333,8 @@ static void on_answer_time(void *ctx)
         return;
     }
     connection->state = ANSWERING;
-    write_answer(connection);
+    if (!connection->plan.answers_halfway)
+        write_answer(connection);
     send_out(connection);
 }
 
@@ -347,6 +355,10 @@ static void write_answer(struct flow_backend_connection *connection)
     if (plan->fault == FLOW_FAULT_INTERIM)
         append(&connection->out, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n"
                                  "Link: </a>; rel=preload\r\n\r\n");
+    if (plan->only_interim) {
+        connection->plan.fault = FLOW_FAULT_HALF_ANSWER;
+        return;
+    }
     if (plan->fault == FLOW_FAULT_FINDING_ID && !record->finding_id_told) {
         record->finding_id_told = true;
         append(&connection->out,
@@ -423,7 +435,8 @@ static void send_out(struct flow_backend_connection *connection)
         byte_buffer_consume(&connection->out, sent);
         if (connection->out_limit != SIZE_MAX)
             connection->out_limit -= sent;
-        if (connection->plan.fault == FLOW_FAULT_IN_PIECES) {
+        if (connection->plan.fault == FLOW_FAULT_IN_PIECES &&
+            byte_buffer_size(&connection->out) > 0) {
             connection->piece_planned = true;
             fake_loop_at(clock_now_us() + 1 + fake_loop_random(5000), on_piece_time, connection);
         }

@@ -42,12 +42,14 @@ enum flow_fault {
 
 struct flow_plan {
     enum flow_fault   fault;
-    unsigned          status;   /* 0: 200 */
-    enum http_framing framing;  /* NONE: LENGTH */
-    uint64_t          delay_us; /* from the request to the answer */
-    uint64_t          later_us; /* from the answer to what follows it */
-    bool              close;    /* says Connection: close, and does it */
-    const char       *fields;   /* more fields; NULL: none */
+    unsigned          status;          /* 0: 200 */
+    enum http_framing framing;         /* NONE: LENGTH */
+    uint64_t          delay_us;        /* from the request to the answer */
+    uint64_t          later_us;        /* from the answer to what follows it */
+    bool              close;           /* says Connection: close, and does it */
+    bool              only_interim;    /* INTERIM, and then a reset */
+    bool              answers_halfway; /* begin to answer at the head; end it after the body */
+    const char       *fields;          /* more fields; NULL: none */
 };
 
 struct flow_record {
