@@ -15,6 +15,13 @@
 /* Exchanges kept for the next requests, with their small buffers. */
 enum { spare_max = 64, kept_capacity_max = 4096 };
 
+/* Room for a body is reserved so far ahead of what has arrived: the most that one read brings. */
+enum { reserve_ahead = 64 * 1024 };
+
+/* Address space for a body of announced length is asked for at once up to this size; memory is
+ * taken as bytes arrive. */
+enum { at_once_max = 64 * 1024 * 1024 };
+
 /* A request that has passed this many proxies of our name goes in a circle. Two tiers are usual. */
 enum { hops_max = 4 };
 
@@ -231,14 +238,34 @@ bool exchange_write_head(struct exchange *exchange, enum http_framing framing,
                                &options) == STATUS_OK;
 }
 
-/* Room for all of a body that is reserved is made at once: growing would copy it several times. */
+bool exchange_reserve_body(struct exchange *exchange, uint64_t size_max)
+{
+    const struct http_head *head = exchange->head;
+    uint64_t                wanted = byte_buffer_size(&exchange->body) + reserve_ahead;
+
+    if (head->framing == HTTP_FRAMING_NONE)
+        return true;
+    if (head->framing == HTTP_FRAMING_LENGTH && wanted > head->content_length)
+        wanted = head->content_length;
+    if (wanted > size_max)
+        wanted = size_max;
+    if (wanted <= exchange->ticket.size ||
+        body_gate_reserve(&exchange->proxy->bodies, &exchange->ticket, (size_t)wanted))
+        return true;
+    front_connection_pause_body(exchange->connection);
+    return false;
+}
+
+/* Growing would copy the body several times. */
 bool exchange_keep_body(struct exchange *exchange, struct bytes data)
 {
-    struct byte_buffer *body = &exchange->body;
+    struct byte_buffer     *body = &exchange->body;
+    const struct http_head *head = exchange->head;
 
-    if (body->capacity < exchange->ticket.size &&
-        byte_buffer_reserve(body, exchange->ticket.size - byte_buffer_size(body), SIZE_MAX) !=
-            STATUS_OK)
+    if (body->capacity == 0 && head->framing == HTTP_FRAMING_LENGTH &&
+        byte_buffer_reserve(
+            body, head->content_length < at_once_max ? (size_t)head->content_length : at_once_max,
+            SIZE_MAX) != STATUS_OK)
         return false;
     return byte_buffer_append(body, data, SIZE_MAX) == STATUS_OK;
 }

@@ -123,6 +123,10 @@ void exchange_free(struct exchange *exchange);
 bool exchange_write_head(struct exchange *exchange, enum http_framing framing,
                          uint64_t content_length);
 
+/* Reserve room for what may arrive next of a body of which at most `size_max` bytes are kept.
+ * False: reading it is paused, and the path's on_admitted is called when there is room. */
+bool exchange_reserve_body(struct exchange *exchange, uint64_t size_max);
+
 /* Keep `data` of the request's body. False: out of memory. */
 bool exchange_keep_body(struct exchange *exchange, struct bytes data);
 
