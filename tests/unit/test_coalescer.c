@@ -384,6 +384,39 @@ START_TEST(a_hung_write_holds_its_lane_and_lends_its_slot)
 }
 END_TEST
 
+START_TEST(it_can_be_freed_at_any_moment)
+{
+    unsigned char lane[16] = {0};
+
+    options.lanes_max = 2;
+    options.in_flight_max = 2;
+    options.patience_us = 1000;
+    for (uint32_t steps = 0; steps < 40; steps++) {
+        struct coalescer_batch *batches[40];
+        size_t                  count = 0;
+
+        coalescer_free(coalescer);
+        coalescer = coalescer_new(&options);
+        for (uint32_t i = 0; i < steps; i++) {
+            uint32_t               id = i / 2;
+            struct bytes           bytes = {.data = (const char *)&id, .size = sizeof id};
+            struct coalescer_write write;
+
+            lane[0] = (unsigned char)(i * 7 % 3);
+            write = upsert(lane, &bytes);
+            write.deadline_us = now_us + 300 * (1 + i % 9);
+            if (coalescer_add(coalescer, &write, now_us) != STATUS_OK)
+                now_us += 100;
+            now_us += 50;
+            if ((batches[count] = i % 3 == 0 ? pump() : NULL) != NULL)
+                count++;
+            else if (count > 0 && i % 4 == 0)
+                report(batches[--count], i % 8 == 0 ? 200 : 500);
+        }
+    }
+}
+END_TEST
+
 START_TEST(long_queues_are_cheap)
 {
     enum { MEMBERS = 20000 };
@@ -431,6 +464,7 @@ int main(void)
     tcase_add_test(tcase, a_half_stays_apart_when_its_last_member_expires);
     tcase_add_test(tcase, a_large_request_goes_in_parts);
     tcase_add_test(tcase, a_hung_write_holds_its_lane_and_lends_its_slot);
+    tcase_add_test(tcase, it_can_be_freed_at_any_moment);
     tcase_add_test(tcase, long_queues_are_cheap);
     return check_main("coalescer", tcase);
 }
