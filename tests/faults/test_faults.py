@@ -68,7 +68,8 @@ class BackendFaults(FaultTest):
         self.expect_end()
 
     def test_backend_killed_and_restarted_under_load(self):
-        self.start_both()
+        """Reads are refused at once; writes, which are tried again, when their deadline is over."""
+        self.start_both(deadline__write="500ms")
 
         def request(identifier):
             if int(identifier.split("-")[1]) % 2:
@@ -79,13 +80,14 @@ class BackendFaults(FaultTest):
             wait_for(lambda: load.outcomes[200] > 100, "load runs")
             for _ in range(3):
                 self.stub.kill()
-                wait_for(lambda: load.outcomes[503] > 20, "refusals while it is down")
+                before = load.outcomes[503]
+                wait_for(lambda: load.outcomes[503] > before + 20, f"refusals: {load.outcomes}")
                 self.stub.start()
                 self.collection = self.stub.new_collection("faults")
                 before = load.outcomes[200]
                 wait_for(lambda: load.outcomes[200] > before + 100, "service again")
         # 404: between the start of the new stub and the making of its collection.
-        self.assertLessEqual(set(load.outcomes), {200, 404, 502, 503})
+        self.assertLessEqual(set(load.outcomes), {200, 404, 502, 503, 504})
         self.assertLess(load.slowest, 5)
         for answer in load.answers:
             if answer.status != 404:
@@ -150,15 +152,21 @@ class BackendFaults(FaultTest):
         self.expect_recovery()
 
     def test_backend_closes_without_announcing_it(self):
+        """A read is sent again. A write that met the closing connection cannot be: 502, once."""
         self.start_both()
         before = self.stub.stats()["log_records"]
         self.stub.command_lines("quiet-close,op=count", "quiet-close,op=upsert")
+        applied = 0
         with Client(self.proxy.listen) as client:
             for number in range(30):
                 answer = client.ask("POST", f"{self.collection}/upsert", record(f"quiet-{number}"))
-                self.assertEqual(answer.status, 200, answer)
+                if answer.status == 200:
+                    applied += 1
+                else:
+                    self.expect_error(answer, 502, executed="maybe")
                 self.assertEqual(client.ask("GET", f"{self.collection}/count").status, 200)
-        self.assertEqual(self.stub.stats()["log_records"], before + 30)
+        self.assertEqual(self.stub.stats()["log_records"], before + applied)
+        self.assertGreater(applied, 15)
         self.expect_recovery()
 
     def test_backend_answers_garbage(self):
