@@ -39,6 +39,7 @@ static const struct {
 static void *on_request(struct front_connection *connection, const struct http_head *head,
                         void *ctx);
 static struct exchange *new_exchange(struct proxy *proxy);
+static void             clear(struct exchange *exchange);
 static void             begin(struct exchange *exchange);
 static bool             is_loop(const struct http_head *head);
 static unsigned         count_name(struct bytes value);
@@ -97,14 +98,29 @@ static struct exchange *new_exchange(struct proxy *proxy)
         exchange = calloc(1, sizeof *exchange);
         if (exchange == NULL)
             return NULL;
+        clear(exchange);
     }
     exchange->proxy = proxy;
+    list_push_back(&proxy->exchanges, &exchange->node);
+    proxy->exchange_count++;
+    return exchange;
+}
+
+/* As new, but for the memory of its small buffers. */
+static void clear(struct exchange *exchange)
+{
+    struct byte_buffer request_head = exchange->request_head;
+    struct byte_buffer answer = exchange->answer;
+    struct byte_buffer body = exchange->body;
+
+    memset(exchange, 0, sizeof *exchange);
+    exchange->request_head = request_head;
+    exchange->answer = answer;
+    exchange->body = body;
     list_node_init(&exchange->node);
     body_gate_init_ticket(&exchange->ticket, on_admitted);
     timeout_queue_init_node(&exchange->deadline);
     timeout_queue_init_node(&exchange->wait_limit);
-    proxy->exchange_count++;
-    return exchange;
 }
 
 static void begin(struct exchange *exchange)
@@ -373,30 +389,33 @@ static void free_exchange(struct exchange *exchange)
 
 static void free_memory(void *object)
 {
-    struct exchange   *exchange = object;
-    struct proxy      *proxy = exchange->proxy;
-    struct byte_buffer request_head, answer, body;
+    struct exchange *exchange = object;
+    struct proxy    *proxy = exchange->proxy;
 
+    if (proxy->spare_count >= spare_max) {
+        exchange_free(exchange);
+        return;
+    }
+    list_remove(&exchange->node);
     trim(&exchange->request_head);
     trim(&exchange->answer);
     trim(&exchange->body);
     byte_buffer_done(&exchange->kept);
-    if (proxy->spare_count >= spare_max) {
-        byte_buffer_done(&exchange->request_head);
-        byte_buffer_done(&exchange->answer);
-        byte_buffer_done(&exchange->body);
-        free(exchange);
-        return;
-    }
-    request_head = exchange->request_head;
-    answer = exchange->answer;
-    body = exchange->body;
-    memset(exchange, 0, sizeof *exchange);
-    exchange->request_head = request_head;
-    exchange->answer = answer;
-    exchange->body = body;
+    clear(exchange);
     list_push_front(&proxy->spare_exchanges, &exchange->node);
     proxy->spare_count++;
+}
+
+void exchange_free(struct exchange *exchange)
+{
+    exchange_stop_clocks(exchange);
+    list_remove(&exchange->node);
+    write_member_free(exchange->member);
+    byte_buffer_done(&exchange->request_head);
+    byte_buffer_done(&exchange->answer);
+    byte_buffer_done(&exchange->body);
+    byte_buffer_done(&exchange->kept);
+    free(exchange);
 }
 
 /* Keep a small buffer's memory, give a large one's back. */
