@@ -14,8 +14,9 @@
 #include "base/log.h"
 #include "config.h"
 
-/* Descriptors beside those of connections: log, epoll, eventfd, listeners, resolver, ... */
-enum { other_descriptors = 64 };
+/* Descriptors beside those of connections: half for clients of the status listener, half for log,
+ * epoll, eventfd, listeners, resolver, ... The check of the settings counts the same. */
+enum { other_descriptors = 128 };
 /* Draining is over when nothing has happened for this long. */
 static const uint64_t quiet_us = 500000;
 static const uint64_t drain_check_us = 50000;
@@ -122,6 +123,7 @@ static enum status start_core(struct daemon *daemon, struct error *error)
                                              .timeout_us = settings->backend_health_timeout_us};
     struct upstream_pool_options   pool = daemon_state_pool_options(settings);
     struct proxy_options           proxy = daemon_state_proxy_options(settings);
+    struct proxy_write_options     writes = daemon_state_write_options(settings);
 
     daemon->budget.max = settings->memory_max_bytes;
     daemon->loop = loop_new();
@@ -130,7 +132,8 @@ static enum status start_core(struct daemon *daemon, struct error *error)
     if (daemon->workers != NULL)
         daemon->pool = upstream_pool_new(daemon->loop, daemon->workers, &daemon->budget, &pool);
     if (daemon->pool != NULL)
-        daemon->proxy = proxy_new(daemon->loop, &daemon->budget, daemon->pool, &proxy);
+        daemon->proxy = proxy_new(daemon->loop, daemon->workers, &daemon->budget, daemon->pool,
+                                  &proxy, &writes);
     if (daemon->proxy != NULL)
         daemon->health = upstream_health_new(daemon->loop, &health, on_health_change, daemon);
     if (daemon->health != NULL)
@@ -146,7 +149,7 @@ static enum status start_front(struct daemon *daemon, struct error *error)
     struct front_options   options = daemon_state_front_options(settings);
 
     daemon->front =
-        front_new(daemon->loop, &daemon->budget, &options, &proxy_handler, daemon->proxy);
+        front_new(daemon->loop, &daemon->budget, &options, proxy_handler(), daemon->proxy);
     if (daemon->front == NULL)
         return error_set(error, STATUS_NO_MEMORY, "out of memory at start");
     for (size_t i = 0; i < settings->listen_address.count; i++) {
@@ -312,6 +315,7 @@ static void on_health_change(void *ctx)
     struct daemon             *daemon = ctx;
     enum upstream_health_state state = upstream_health_state(daemon->health);
 
+    proxy_set_backend_limits(daemon->proxy, upstream_health_batch_records_max(daemon->health));
     if (state == daemon->told_health)
         return;
     daemon->told_health = state;

@@ -35,6 +35,19 @@ struct proxy_options daemon_state_proxy_options(const struct settings *settings)
     };
 }
 
+struct proxy_write_options daemon_state_write_options(const struct settings *settings)
+{
+    return (struct proxy_write_options){
+        .is_coalescing = settings->writes_coalesce,
+        .is_gateway = settings->role == SETTINGS_ROLE_GATEWAY,
+        .in_flight_max = (uint32_t)settings->writes_in_flight_max,
+        .batch_records_max = (uint32_t)settings->writes_batch_records_max,
+        .batch_bytes_max = settings->writes_batch_bytes_max_bytes,
+        .patience_us = settings->writes_patience_us,
+        .split_oversize = settings->writes_split_oversize,
+    };
+}
+
 struct front_options daemon_state_front_options(const struct settings *settings)
 {
     return (struct front_options){

@@ -41,6 +41,7 @@ struct daemon {
 /* What each part needs to know of the settings. */
 struct upstream_pool_options daemon_state_pool_options(const struct settings *settings);
 struct proxy_options         daemon_state_proxy_options(const struct settings *settings);
+struct proxy_write_options   daemon_state_write_options(const struct settings *settings);
 struct front_options         daemon_state_front_options(const struct settings *settings);
 
 /* Hand changed settings to the running parts. */

@@ -10,7 +10,7 @@
  * Nothing is copied but ids with escapes: spans point into the body, which the caller keeps as
  * long as the records are in use.
  *
- * Thread: any; to be called on a worker for bodies above about 1 MiB. Memory: 16 bytes for each
+ * Thread: any; to be called on a worker for large bodies (json_scan.h). Memory: 16 bytes for each
  * record, and 4 bytes for each value of each column if there are several.
  */
 #ifndef CHROMA_CHROMA_RECORDS_H

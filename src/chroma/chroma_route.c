@@ -111,7 +111,6 @@ static enum chroma_operation find_operation(enum scope scope, enum method method
                                             struct bytes tail);
 static bool                  tail_matches(const char *pattern, struct bytes tail);
 static bool                  is_name(enum chroma_operation operation);
-static bool                  parse_uuid(struct bytes segment, uint8_t ret_uuid[16]);
 static bool                  is_docs(struct bytes path);
 static bool                  is_v1(struct bytes path);
 static int                   hex_value(char c);
@@ -133,7 +132,7 @@ void chroma_route_find(struct bytes method_name, struct bytes path, struct chrom
         scope = take_scope(&path, ret_route);
         operation = find_operation(scope, method, path);
         if (ret_route->collection.size > 0 && !is_name(operation))
-            ret_route->has_uuid = parse_uuid(ret_route->collection, ret_route->uuid);
+            ret_route->has_uuid = chroma_route_parse_uuid(ret_route->collection, ret_route->uuid);
     } else if (is_v1(path)) {
         operation = CHROMA_OPERATION_V1;
     } else if (method == METHOD_GET && is_docs(path)) {
@@ -243,7 +242,7 @@ static bool is_name(enum chroma_operation operation)
 
 /* The spellings that Chroma's parser takes, of either case: simple (32 digits), hyphenated, and the
  * latter in braces or behind `urn:uuid:`. */
-static bool parse_uuid(struct bytes segment, uint8_t ret_uuid[16])
+bool chroma_route_parse_uuid(struct bytes segment, uint8_t ret_uuid[16])
 {
     enum { SIMPLE = 32, HYPHENATED = 36, BRACED = 38, URN = 45 };
     char         text[URN];

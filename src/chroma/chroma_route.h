@@ -58,6 +58,10 @@ void chroma_route_find(struct bytes method, struct bytes path, struct chroma_rou
 
 const struct chroma_operation_info *chroma_route_info(enum chroma_operation operation);
 
+/* Read a UUID in any spelling that Chroma takes: upper or lower case, with or without hyphens, the
+ * former in braces or behind `urn:uuid:`, percent-encoded. False, nothing written: it is none. */
+bool chroma_route_parse_uuid(struct bytes segment, uint8_t ret_uuid[16]);
+
 /* Decode the percent-encoding of a path segment as Chroma does: an escape that is not one stays.
  * Writes at most `capacity` bytes to `ret_text`.
  *

@@ -4,12 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sysexits.h>
 
 #include "cli/bench_compare.h"
 #include "cli/bench_load.h"
-
-/* By sysexits(3), as everywhere in this program. */
-enum { EXIT_USAGE = 64, EXIT_UNREACHABLE = 69, EXIT_SYSTEM = 71, EXIT_VOID = 75 };
 
 static void        raise_descriptor_limit(void);
 static enum status run_load(const struct bench_options *options, bool *ret_is_void,
@@ -26,7 +24,7 @@ int bench_main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     if (status == STATUS_CANCELLED)
-        return EXIT_SUCCESS;
+        return EX_OK;
     if (status == STATUS_OK && options.is_load)
         status = run_load(&options, &is_void, &error);
     else if (status == STATUS_OK)
@@ -80,14 +78,14 @@ static int exit_status(enum status status, bool is_void)
 {
     switch (status) {
     case STATUS_OK:
-        return is_void ? EXIT_VOID : EXIT_SUCCESS;
+        return is_void ? EX_TEMPFAIL : EX_OK;
     case STATUS_INVALID:
-        return EXIT_USAGE;
+        return EX_USAGE;
     case STATUS_NOT_FOUND:
     case STATUS_BACKEND_DOWN:
     case STATUS_BACKEND_GARBLED:
-        return EXIT_UNREACHABLE;
+        return EX_UNAVAILABLE;
     default:
-        return EXIT_SYSTEM;
+        return EX_OSERR;
     }
 }

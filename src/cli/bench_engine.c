@@ -35,7 +35,7 @@ struct engine {
     struct group                       groups[BENCH_ENGINE_GROUPS_MAX];
     struct bench_request               unsent; /* stands for requests that never got a client */
     uint64_t                           now_us, start_us, measure_us, end_us, last_us, next_sweep_us;
-    uint64_t                           in_flight, sent;
+    uint64_t                           in_flight, sent, measured; /* requests */
     bool                               is_stopping;
 };
 
@@ -124,7 +124,10 @@ static bool init_group(struct engine *engine, size_t i, struct bench_client *cli
             return false;
     }
     for (size_t j = 0; j < options->clients; j++) {
-        if (!bench_client_init(&clients[j], engine->options->target, engine->epoll))
+        const struct bench_target *target =
+            &engine->options->targets[j % engine->options->target_count];
+
+        if (!bench_client_init(&clients[j], target, engine->epoll))
             return false;
         clients[j].number = (size_t)(clients + j - engine->clients);
         clients[j].group = i;
@@ -250,7 +253,7 @@ static void send_request(struct engine *engine, struct bench_client *client, uin
     client->intended_us = intended_us;
     engine->in_flight++;
     engine->sent++;
-    if (engine->sent == engine->options->count)
+    if (intended_us >= engine->measure_us && ++engine->measured == engine->options->count)
         engine->is_stopping = true;
     if (!bench_request_build(&client->request, engine->options->source,
                              &engine->groups[client->group].options->mix, client->collection))
@@ -336,6 +339,9 @@ static void record(struct engine *engine, const struct bench_client *client,
     }
     if (outcome == BENCH_CLIENT_ANSWERED && is_ok)
         record_success(engine, op, client);
+    else if (outcome == BENCH_CLIENT_ANSWERED && result->first_error[0] == '\0')
+        snprintf(result->first_error, sizeof(result->first_error), "%u %.*s", client->status,
+                 (int)client->text_size, client->text);
     if (client->intended_us < engine->measure_us)
         return;
     op->executed[client->executed]++;
@@ -345,8 +351,6 @@ static void record(struct engine *engine, const struct bench_client *client,
     }
     op->statuses[client->status < BENCH_RESULT_STATUSES ? client->status : 0]++;
     histogram_record(is_ok ? &op->ok : &op->not_ok, latency_us);
-    if (!is_ok && result->first_error[0] == '\0')
-        memcpy(result->first_error, client->text, client->text_size);
 }
 
 /* Throughput counts what was completed in the measured time, whenever it began. */

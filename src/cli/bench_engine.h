@@ -24,13 +24,14 @@ struct bench_engine_group {
 enum { BENCH_ENGINE_GROUPS_MAX = 8 };
 
 struct bench_engine_options {
-    const struct bench_target   *target; /* borrowed */
+    const struct bench_target   *targets; /* clients connect to them by turns; borrowed */
+    size_t                       target_count;
     struct bench_request_source *source; /* borrowed */
     struct bench_engine_group    groups[BENCH_ENGINE_GROUPS_MAX];
     size_t                       group_count;
     uint64_t                     warm_up_us;  /* not measured */
     uint64_t                     duration_us; /* measured */
-    uint64_t                     count;       /* instead of duration: requests in all; 0: none */
+    uint64_t                     count;       /* instead of duration: measured requests; 0: none */
     uint64_t                     deadline_us; /* of one request */
     FILE                        *history;     /* or NULL; borrowed */
 };

@@ -47,7 +47,7 @@ struct bench_result {
     uint64_t               connections;                     /* opened */
     uint32_t               series[BENCH_RESULT_SERIES_MAX]; /* records (or requests) by second */
     size_t                 series_count;
-    char                   first_error[256]; /* body of the first answer that is not 2xx */
+    char                   first_error[256]; /* status and body of the first answer not 2xx */
 };
 
 /* Open loop: the generator was late by more than 1 ms in more than 1 % of all requests. */

@@ -93,6 +93,26 @@ void socket_address_format(const struct socket_address *address, char text[SOCKE
     }
 }
 
+void socket_address_format_host(const struct socket_address *address,
+                                char                         text[SOCKET_ADDRESS_TEXT_MAX])
+{
+    struct sockaddr_in  v4;
+    struct sockaddr_in6 v6;
+
+    switch (family_of(address)) {
+    case AF_INET:
+        memcpy(&v4, address->storage, sizeof v4);
+        inet_ntop(AF_INET, &v4.sin_addr, text, SOCKET_ADDRESS_TEXT_MAX);
+        break;
+    case AF_INET6:
+        memcpy(&v6, address->storage, sizeof v6);
+        inet_ntop(AF_INET6, &v6.sin6_addr, text, SOCKET_ADDRESS_TEXT_MAX);
+        break;
+    default:
+        snprintf(text, SOCKET_ADDRESS_TEXT_MAX, "unix:");
+    }
+}
+
 enum status socket_listen(const struct socket_address *address, int *ret_fd,
                           struct socket_address *ret_bound, struct error *error)
 {

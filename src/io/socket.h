@@ -32,6 +32,10 @@ bool socket_address_from_path(const char *path, struct socket_address *ret);
 void socket_address_format(const struct socket_address *address,
                            char                         text[SOCKET_ADDRESS_TEXT_MAX]);
 
+/* The address without the port: "127.0.0.1", "::1", "unix:". */
+void socket_address_format_host(const struct socket_address *address,
+                                char                         text[SOCKET_ADDRESS_TEXT_MAX]);
+
 /* Bind and listen. A stale unix socket file that nobody serves is replaced.
  * STATUS_OK  *ret_fd is given; *ret_bound says the address with the port that was chosen.
  * STATUS_IO_FAILED, STATUS_NOT_PERMITTED  `error` says why. */

@@ -1,43 +1,26 @@
 #include "json/json_scan.h"
 
 #include <assert.h>
-#include <math.h>
-#include <stdint.h>
 
 #include "base/compiler.h"
+#include "json/json_number.h"
 #include "json/json_simd.h"
 
-enum {
-    DEPTH_MAX = 127,        /* serde_json: the 128th array or object inside others is an error */
-    SAFE_FLOAT_DIGITS = 38, /* below 1e38; the largest float is 3.4e38 */
-    SAFE_DOUBLE_POWER =
-        288 /* the largest 64-bit integer times this power of ten is a finite double */
-};
+enum { DEPTH_MAX = 127 }; /* serde_json: the 128th array or object inside others is an error */
 
-/* A number taken apart: as many leading digits as fit, without the dot, times a power of ten. */
-struct decimal {
-    uint64_t significand;
-    int64_t  power;
-};
-
-static bool        fail(struct json_scan *scan);
-static void        skip_space(struct json_scan *scan);
-static bool        open_bracket(struct json_scan *scan, char bracket);
-static bool        next_item(struct json_scan *scan, char closing);
-static bool        take_string(struct json_scan *scan, struct json_string *ret_string);
-static bool        take_escape(struct json_scan *scan);
-static bool        take_hex4(struct json_scan *scan, unsigned *ret_value);
-static bool        take_utf8(struct json_scan *scan);
-static bool        take_number(struct json_scan *scan, struct json_number *ret_number);
-static const char *skip_digits(const char *at, const char *end);
-static bool        take_exponent(struct json_scan *scan, const char *digits, ptrdiff_t count,
-                                 struct json_number *ret_number);
-static bool        is_finite_double(const char *at, const char *end);
-static void   add_digits(struct decimal *decimal, const char **at, const char *end, int64_t power);
-static bool   take_literal(struct json_scan *scan, struct bytes literal);
-static bool   take_array(struct json_scan *scan);
-static bool   take_object(struct json_scan *scan);
-static size_t decode_escape(const char **at, char *ret_text);
+static bool     fail(struct json_scan *scan);
+static void     skip_space(struct json_scan *scan);
+static bool     open_bracket(struct json_scan *scan, char bracket);
+static bool     next_item(struct json_scan *scan, char closing);
+static bool     take_string(struct json_scan *scan, struct json_string *ret_string);
+static bool     take_escape(struct json_scan *scan);
+static bool     take_hex4(struct json_scan *scan, unsigned *ret_value);
+static bool     take_utf8(struct json_scan *scan);
+static bool     take_number(struct json_scan *scan, struct json_number *ret_number);
+static bool     take_literal(struct json_scan *scan, struct bytes literal);
+static bool     take_array(struct json_scan *scan);
+static bool     take_object(struct json_scan *scan);
+static size_t   decode_escape(const char **at, char *ret_text);
 static unsigned hex4(const char *at);
 static size_t   encode_utf8(unsigned code_point, char *ret_text);
 
@@ -64,26 +47,17 @@ static void skip_space(struct json_scan *scan)
 
 enum json_kind json_scan_kind(struct json_scan *scan)
 {
+    static const unsigned char kinds[256] = {
+        ['n'] = JSON_KIND_NULL,   ['t'] = JSON_KIND_BOOL,   ['f'] = JSON_KIND_BOOL,
+        ['"'] = JSON_KIND_STRING, ['['] = JSON_KIND_ARRAY,  ['{'] = JSON_KIND_OBJECT,
+        ['-'] = JSON_KIND_NUMBER, ['0'] = JSON_KIND_NUMBER, ['1'] = JSON_KIND_NUMBER,
+        ['2'] = JSON_KIND_NUMBER, ['3'] = JSON_KIND_NUMBER, ['4'] = JSON_KIND_NUMBER,
+        ['5'] = JSON_KIND_NUMBER, ['6'] = JSON_KIND_NUMBER, ['7'] = JSON_KIND_NUMBER,
+        ['8'] = JSON_KIND_NUMBER, ['9'] = JSON_KIND_NUMBER,
+    };
+
     skip_space(scan);
-    if (scan->at == scan->end)
-        return JSON_KIND_NONE;
-    switch (*scan->at) {
-    case 'n':
-        return JSON_KIND_NULL;
-    case 't':
-    case 'f':
-        return JSON_KIND_BOOL;
-    case '"':
-        return JSON_KIND_STRING;
-    case '[':
-        return JSON_KIND_ARRAY;
-    case '{':
-        return JSON_KIND_OBJECT;
-    case '-':
-        return JSON_KIND_NUMBER;
-    default:
-        return *scan->at >= '0' && *scan->at <= '9' ? JSON_KIND_NUMBER : JSON_KIND_NONE;
-    }
+    return scan->at == scan->end ? JSON_KIND_NONE : kinds[(unsigned char)*scan->at];
 }
 
 bool json_scan_array(struct json_scan *scan)
@@ -281,133 +255,12 @@ bool json_scan_number(struct json_scan *scan, struct json_number *ret_number)
 
 static bool take_number(struct json_scan *scan, struct json_number *ret_number)
 {
-    const char *start = scan->at;
-    const char *digits = start + (*start == '-');
-    const char *at = skip_digits(digits, scan->end);
-    ptrdiff_t   count = at - digits;
+    const char *end = json_number_end(scan->at, scan->end, ret_number);
 
-    if (count == 0 || (count > 1 && *digits == '0'))
+    if (end == NULL)
         return fail(scan);
-    *ret_number = (struct json_number){.is_integer = true};
-    ret_number->is_safe_float = count <= SAFE_FLOAT_DIGITS;
-    if (at < scan->end && *at == '.') {
-        const char *fraction = at + 1;
-
-        ret_number->is_integer = false;
-        at = skip_digits(fraction, scan->end);
-        if (at == fraction)
-            return fail(scan);
-    }
-    scan->at = at;
-    if (at < scan->end && (*at == 'e' || *at == 'E')) {
-        if (!take_exponent(scan, digits, count, ret_number))
-            return false;
-    } else if (UNLIKELY(count > SAFE_DOUBLE_POWER)) {
-        if (!is_finite_double(digits, at))
-            return fail(scan);
-    }
-    ret_number->raw = (struct bytes){.data = start, .size = (size_t)(scan->at - start)};
+    scan->at = end;
     return true;
-}
-
-/* Eight at a time: a byte is a digit if its upper half is 3 and stays so when 6 is added, which
- * carries into the next byte only from bytes that are none. */
-static const char *skip_digits(const char *at, const char *end)
-{
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    const uint64_t threes = 0x3030303030303030, sixes = 0x0606060606060606;
-    const uint64_t upper = 0xf0f0f0f0f0f0f0f0;
-
-    for (uint64_t text; end - at >= 8; at += 8) {
-        memcpy(&text, at, sizeof text);
-        text = ((text & upper) ^ threes) | (((text + sixes) & upper) ^ threes);
-        if (text != 0)
-            return at + __builtin_ctzll(text) / 8;
-    }
-#endif
-    while (at < end && *at >= '0' && *at <= '9')
-        at++;
-    return at;
-}
-
-/* From the 'e' on. `digits` is where the number's digits begin, `count` how many of them stand
- * before its dot. */
-static bool take_exponent(struct json_scan *scan, const char *digits, ptrdiff_t count,
-                          struct json_number *ret_number)
-{
-    const char *at = scan->at + 1;
-    const char *exponent;
-    ptrdiff_t   power = 0;
-    bool        is_negative = at < scan->end && *at == '-';
-
-    if (at < scan->end && (*at == '-' || *at == '+'))
-        at++;
-    exponent = at;
-    at = skip_digits(at, scan->end);
-    if (at == exponent)
-        return fail(scan);
-    for (const char *digit = exponent; digit < at && power <= SAFE_DOUBLE_POWER; digit++)
-        power = power * 10 + (*digit - '0');
-    if (!is_negative)
-        count += power;
-    if (count > SAFE_DOUBLE_POWER && !is_finite_double(digits, at))
-        return fail(scan);
-    ret_number->is_integer = false;
-    ret_number->is_safe_float = count <= SAFE_FLOAT_DIGITS;
-    scan->at = at;
-    return true;
-}
-
-/* Does serde_json, with its default features, make a finite double of the number from `at` to
- * `end`, whose grammar is right and whose sign was skipped? Its arithmetic, not the exact one,
- * decides: the significand is cut where a digit more would overflow, then multiplied by one power
- * of ten. */
-static bool is_finite_double(const char *at, const char *end)
-{
-    static const double powers[] = {1e288, 1e289, 1e290, 1e291, 1e292, 1e293, 1e294,
-                                    1e295, 1e296, 1e297, 1e298, 1e299, 1e300, 1e301,
-                                    1e302, 1e303, 1e304, 1e305, 1e306, 1e307, 1e308};
-    struct decimal      decimal = {0};
-    int64_t             exponent = 0;
-    bool                is_negative;
-
-    add_digits(&decimal, &at, end, 1);
-    if (at < end && *at == '.') {
-        at++;
-        add_digits(&decimal, &at, end, 0);
-    }
-    if (at < end) {
-        at++; /* the 'e' */
-        is_negative = *at == '-';
-        at += *at == '-' || *at == '+';
-        for (; at < end && exponent <= INT32_MAX; at++)
-            exponent = exponent * 10 + (*at - '0');
-        decimal.power += is_negative ? -exponent : exponent;
-    }
-    if (decimal.significand == 0 || decimal.power <= SAFE_DOUBLE_POWER)
-        return true;
-    if (decimal.power - SAFE_DOUBLE_POWER >= (int64_t)COUNT_OF(powers))
-        return false;
-    return isfinite((double)decimal.significand * powers[decimal.power - SAFE_DOUBLE_POWER]);
-}
-
-/* Add a run of digits. Each digit that no longer fits counts as `power` powers of ten (1 before the
- * dot, 0 behind it), each that fits behind the dot as one less. */
-static void add_digits(struct decimal *decimal, const char **at, const char *end, int64_t power)
-{
-    bool is_full = false;
-
-    for (; *at < end && **at >= '0' && **at <= '9'; (*at)++) {
-        uint64_t digit = (uint64_t)(**at - '0');
-
-        is_full = is_full || decimal->significand > (UINT64_MAX - digit) / 10;
-        if (is_full) {
-            decimal->power += power;
-        } else {
-            decimal->significand = decimal->significand * 10 + digit;
-            decimal->power += power - 1;
-        }
-    }
 }
 
 bool json_scan_value(struct json_scan *scan, struct bytes *ret_span)
@@ -483,15 +336,24 @@ static bool take_object(struct json_scan *scan)
     return !scan->failed;
 }
 
+/* Where skip_numbers() took nothing, it is not asked for the next few numbers: in a text that it
+ * cannot read it would cost more than it saves. */
 bool json_scan_numbers(struct json_scan *scan, size_t *count, bool *are_safe_floats)
 {
+    enum { PAUSE_MAX = 15 };
     struct json_number number;
     const char        *comma;
+    unsigned           pause = 0, wait = 0;
 
     do {
         const char *before = scan->at;
 
-        scan->at = scan->simd->skip_numbers(scan->at, scan->end, count);
+        if (wait == 0) {
+            scan->at = scan->simd->skip_numbers(scan->at, scan->end, count);
+            wait = pause = scan->at != before ? 0 : pause == PAUSE_MAX ? PAUSE_MAX : 2 * pause + 1;
+        } else {
+            wait--;
+        }
         if (scan->at == before) {
             if (!json_scan_number(scan, &number))
                 return false;

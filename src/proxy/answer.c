@@ -3,32 +3,45 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "chroma/chroma_answer.h"
 #include "http/http_writer.h"
 #include "io/clock.h"
 #include "proxy/pass_path.h"
+#include "proxy/write_lanes.h"
 
 /* An answer that may have to be asked for again is held up to this size; Chroma's errors are some
  * hundred bytes. */
 enum { held_bytes_max = 4096 };
 
+/* The description of a collection is kept, up to this size, to learn its dimension. */
+enum { learned_bytes_max = 256 * 1024 };
+
+/* What clients are told to send at once where larger requests are split: the number that Chroma
+ * itself told them up to version 0.4, and that libraries have built in. */
+enum { split_records_told = 41666 };
+
 static const struct bytes via = BYTES_INIT("1.1 chromabouncer");
 
 static void              on_interim(const struct http_head *head, void *ctx);
 static void              on_head(const struct http_head *head, void *ctx);
-static bool              must_hold(const struct exchange *exchange, const struct http_head *head);
+static enum answer_keep  choose_keep(const struct exchange *exchange, const struct http_head *head);
+static bool              is_held(const struct exchange *exchange);
 static enum http_framing choose_framing(const struct exchange  *exchange,
                                         const struct http_head *head);
-static bool              write_head(struct exchange *exchange, const struct http_head *head);
-static size_t            write_own_fields(const struct exchange *exchange, char *fields);
-static char             *append_ms(char *at, const char *name, uint64_t from_us, uint64_t to_us);
-static void              on_body(struct bytes data, void *ctx);
-static void              send_body(struct exchange *exchange, struct bytes data);
-static void              on_flush(void *ctx);
-static void              send_pending(struct exchange *exchange, struct bytes after);
-static void              on_end(void *ctx);
-static void              on_failure(enum status why, bool sent, void *ctx);
-static void              send_error(struct exchange *exchange, const struct front_error *error);
-static void              on_writable(void *ctx);
+static bool   write_head(struct exchange *exchange, const struct http_head *head, uint64_t size);
+static size_t write_own_fields(const struct exchange *exchange, char *fields);
+static char  *append_ms(char *at, const char *name, uint64_t from_us, uint64_t to_us);
+static void   on_body(struct bytes data, void *ctx);
+static void   send_body(struct exchange *exchange, struct bytes data);
+static void   on_flush(void *ctx);
+static void   send_pending(struct exchange *exchange, struct bytes after);
+static void   on_end(void *ctx);
+static void   learn(struct exchange *exchange);
+static void   send_held(struct exchange *exchange);
+static void   finish_with(struct exchange *exchange, struct bytes last);
+static void   on_failure(enum status why, bool sent, void *ctx);
+static void   send_error(struct exchange *exchange, const struct front_error *error);
+static void   on_writable(void *ctx);
 
 const struct upstream_transfer_events answer_events = {.on_interim = on_interim,
                                                        .on_head = on_head,
@@ -63,9 +76,10 @@ static void on_head(const struct http_head *head, void *ctx)
     exchange->first_byte_us = times->first_byte_us;
     exchange->code = head->status;
     exchange->source = REQUEST_METRICS_SOURCE_BACKEND;
-    exchange->answer_is_held = must_hold(exchange, head);
     exchange->answer_framing = choose_framing(exchange, head);
-    if (!write_head(exchange, head)) {
+    exchange->keep = choose_keep(exchange, head);
+    exchange->kept_head = head;
+    if (!is_held(exchange) && !write_head(exchange, head, head->content_length)) {
         pass_path_drop_transfer(exchange);
         answer_error(exchange, STATUS_NO_MEMORY, FRONT_EXECUTED_MAYBE, NULL);
     }
@@ -73,11 +87,35 @@ static void on_head(const struct http_head *head, void *ctx)
 
 /* `Error finding id` is what reads get while others delete (metadata and index are changed one
  * after the other); asked again, they succeed. */
-static bool must_hold(const struct exchange *exchange, const struct http_head *head)
+static enum answer_keep choose_keep(const struct exchange *exchange, const struct http_head *head)
 {
-    return head->status == 500 && exchange->route.info->is_retry_safe && !exchange->was_retried &&
-           !exchange->is_streaming && exchange->body_ended &&
-           head->framing == HTTP_FRAMING_LENGTH && head->content_length <= held_bytes_max;
+    const struct chroma_route *route = &exchange->route;
+
+    if (head->framing != HTTP_FRAMING_LENGTH || exchange->is_streaming || !exchange->body_ended)
+        return ANSWER_KEEP_NOT;
+    if (head->status == 500 && route->info->is_retry_safe && !exchange->was_retried &&
+        head->content_length <= held_bytes_max)
+        return ANSWER_KEEP_TO_RETRY;
+    if (head->status != 200 || exchange->proxy->lanes == NULL)
+        return ANSWER_KEEP_NOT;
+    switch (route->operation) {
+    case CHROMA_OPERATION_COLLECTION_CREATE:
+    case CHROMA_OPERATION_COLLECTION_GET:
+    case CHROMA_OPERATION_COLLECTION_GET_ID:
+        return head->content_length <= learned_bytes_max ? ANSWER_KEEP_TO_LEARN : ANSWER_KEEP_NOT;
+    case CHROMA_OPERATION_PRE_FLIGHT:
+        return write_lanes_splits(exchange->proxy->lanes) && head->content_length <= held_bytes_max
+                   ? ANSWER_KEEP_TO_REWRITE
+                   : ANSWER_KEEP_NOT;
+    default:
+        return ANSWER_KEEP_NOT;
+    }
+}
+
+/* Is nothing of the answer sent before it is complete? */
+static bool is_held(const struct exchange *exchange)
+{
+    return exchange->keep == ANSWER_KEEP_TO_RETRY || exchange->keep == ANSWER_KEEP_TO_REWRITE;
 }
 
 static enum http_framing choose_framing(const struct exchange  *exchange,
@@ -88,11 +126,11 @@ static enum http_framing choose_framing(const struct exchange  *exchange,
     return exchange->head->minor_version >= 1 ? HTTP_FRAMING_CHUNKED : HTTP_FRAMING_UNTIL_CLOSE;
 }
 
-static bool write_head(struct exchange *exchange, const struct http_head *head)
+static bool write_head(struct exchange *exchange, const struct http_head *head, uint64_t size)
 {
     char                       fields[256];
     struct http_writer_options options = {.framing = exchange->answer_framing,
-                                          .content_length = head->content_length,
+                                          .content_length = size,
                                           .keep_content_length =
                                               exchange->head->is_head || head->status == 304,
                                           .date = front_connection_date(exchange->connection)};
@@ -113,22 +151,27 @@ static bool write_head(struct exchange *exchange, const struct http_head *head)
 static size_t write_own_fields(const struct exchange *exchange, char *fields)
 {
     static const char intro[] = "X-Chromabouncer-Source: backend\r\nServer-Timing: ";
+    static const char maybe[] = "X-Chromabouncer-Executed: maybe\r\n";
     char             *at = fields;
 
     memcpy(at, intro, sizeof intro - 1);
     at += sizeof intro - 1;
-    at = append_ms(at, "queue;dur=", exchange->started_us, exchange->connected_us);
+    at = append_ms(at, "queue;dur=", exchange->body_ended_us, exchange->connected_us);
     *at++ = ',';
     *at++ = ' ';
     at = append_ms(at, "backend;dur=", exchange->connected_us, exchange->first_byte_us);
     *at++ = '\r';
     *at++ = '\n';
+    if (exchange->executed == FRONT_EXECUTED_MAYBE) {
+        memcpy(at, maybe, sizeof maybe - 1);
+        at += sizeof maybe - 1;
+    }
     return (size_t)(at - fields);
 }
 
 static char *append_ms(char *at, const char *name, uint64_t from_us, uint64_t to_us)
 {
-    uint64_t us = to_us > from_us ? to_us - from_us : 0;
+    uint64_t us = from_us != 0 && to_us > from_us ? to_us - from_us : 0;
     char     digits[24];
     size_t   count = 0, name_size = strlen(name);
 
@@ -150,14 +193,17 @@ static void on_body(struct bytes data, void *ctx)
     struct exchange *exchange = ctx;
 
     exchange->answer_bytes += data.size;
-    if (!exchange->answer_is_held) {
+    if (exchange->keep != ANSWER_KEEP_NOT &&
+        byte_buffer_append(&exchange->kept, data, learned_bytes_max) != STATUS_OK) {
+        if (is_held(exchange)) {
+            pass_path_drop_transfer(exchange);
+            answer_error(exchange, STATUS_NO_MEMORY, FRONT_EXECUTED_MAYBE, NULL);
+            return;
+        }
+        exchange->keep = ANSWER_KEEP_NOT;
+    }
+    if (!is_held(exchange))
         send_body(exchange, data);
-        return;
-    }
-    if (byte_buffer_append(&exchange->answer, data, SIZE_MAX) != STATUS_OK) {
-        pass_path_drop_transfer(exchange);
-        answer_error(exchange, STATUS_NO_MEMORY, FRONT_EXECUTED_MAYBE, NULL);
-    }
 }
 
 static void send_body(struct exchange *exchange, struct bytes data)
@@ -194,7 +240,7 @@ static void on_flush(void *ctx)
 {
     struct exchange *exchange = ctx;
 
-    if (exchange->state == EXCHANGE_ANSWERING && !exchange->answer_is_held)
+    if (exchange->state == EXCHANGE_ANSWERING && !is_held(exchange))
         send_pending(exchange, (struct bytes){0});
 }
 
@@ -210,19 +256,53 @@ static void send_pending(struct exchange *exchange, struct bytes after)
 static void on_end(void *ctx)
 {
     struct exchange *exchange = ctx;
-    struct bytes     held = byte_buffer_bytes(&exchange->answer);
 
     exchange->transfer = NULL;
     exchange->answered_us = loop_now_us(exchange->proxy->loop);
-    if (exchange->answer_is_held &&
-        memmem(held.data, held.size, "Error finding id", strlen("Error finding id")) != NULL) {
+    if (exchange->keep == ANSWER_KEEP_TO_LEARN)
+        learn(exchange);
+    if (is_held(exchange))
+        send_held(exchange);
+    else if (exchange->answer_framing == HTTP_FRAMING_CHUNKED)
+        finish_with(exchange, http_writer_last_chunk);
+    else
+        finish_with(exchange, (struct bytes){0});
+}
+
+static void learn(struct exchange *exchange)
+{
+    uint8_t  uuid[16];
+    uint32_t dimension;
+
+    if (chroma_answer_collection(byte_buffer_bytes(&exchange->kept), uuid, &dimension))
+        write_lanes_learn_dimension(exchange->proxy->lanes, uuid, dimension);
+}
+
+static void send_held(struct exchange *exchange)
+{
+    static const char  transient[] = "Error finding id";
+    struct bytes       body = byte_buffer_bytes(&exchange->kept);
+    struct byte_buffer rewritten = {0};
+
+    if (exchange->keep == ANSWER_KEEP_TO_RETRY &&
+        memmem(body.data, body.size, transient, sizeof transient - 1) != NULL) {
+        byte_buffer_clear(&exchange->kept);
         pass_path_ask_again(exchange);
         return;
     }
-    if (exchange->answer_framing == HTTP_FRAMING_CHUNKED)
-        send_pending(exchange, http_writer_last_chunk);
+    if (exchange->keep == ANSWER_KEEP_TO_REWRITE &&
+        chroma_answer_raise_batch_limit(body, split_records_told, &rewritten))
+        body = byte_buffer_bytes(&rewritten);
+    if (write_head(exchange, exchange->kept_head, body.size))
+        finish_with(exchange, body);
     else
-        send_pending(exchange, (struct bytes){0});
+        answer_error(exchange, STATUS_NO_MEMORY, FRONT_EXECUTED_MAYBE, NULL);
+    byte_buffer_done(&rewritten);
+}
+
+static void finish_with(struct exchange *exchange, struct bytes last)
+{
+    send_pending(exchange, last);
     exchange_finish(exchange);
 }
 
@@ -275,8 +355,25 @@ static void send_error(struct exchange *exchange, const struct front_error *erro
         STATUS_OK)
         front_connection_set_close(
             exchange->connection); /* a close without a word is all we have */
-    send_pending(exchange, (struct bytes){0});
-    exchange_finish(exchange);
+    finish_with(exchange, (struct bytes){0});
+}
+
+void answer_whole(struct exchange *exchange, const struct http_head *head, struct bytes body,
+                  enum front_executed executed)
+{
+    exchange_move(exchange, EXCHANGE_ANSWERING);
+    exchange->code = head->status;
+    exchange->source = REQUEST_METRICS_SOURCE_BACKEND;
+    exchange->executed = executed;
+    exchange->answered_us = loop_now_us(exchange->proxy->loop);
+    exchange->answer_bytes = body.size;
+    exchange->answer_framing =
+        head->framing == HTTP_FRAMING_NONE ? HTTP_FRAMING_NONE : HTTP_FRAMING_LENGTH;
+    if (!write_head(exchange, head, body.size)) {
+        answer_error(exchange, STATUS_NO_MEMORY, FRONT_EXECUTED_MAYBE, NULL);
+        return;
+    }
+    finish_with(exchange, body);
 }
 
 void answer_too_large(struct exchange *exchange)

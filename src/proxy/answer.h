@@ -18,6 +18,10 @@ extern const struct upstream_transfer_events answer_events;
 void answer_error(struct exchange *exchange, enum status status, enum front_executed executed,
                   const char *message);
 
+/* Answer with what Chroma answered, all of it at once, and finish. */
+void answer_whole(struct exchange *exchange, const struct http_head *head, struct bytes body,
+                  enum front_executed executed);
+
 /* Answer 413 with the very bytes that Chroma would send on this route, and finish. */
 void answer_too_large(struct exchange *exchange);
 

@@ -9,10 +9,18 @@
 #include "proxy/access_log.h"
 #include "proxy/answer.h"
 #include "proxy/pass_path.h"
+#include "proxy/write_member.h"
 #include "proxy/write_path.h"
 
 /* Exchanges kept for the next requests, with their small buffers. */
 enum { spare_max = 64, kept_capacity_max = 4096 };
+
+/* Room for a body is reserved so far ahead of what has arrived: the most that one read brings. */
+enum { reserve_ahead = 64 * 1024 };
+
+/* Address space for a body of announced length is asked for at once up to this size; memory is
+ * taken as bytes arrive. */
+enum { at_once_max = 64 * 1024 * 1024 };
 
 /* A request that has passed this many proxies of our name goes in a circle. Two tiers are usual. */
 enum { hops_max = 4 };
@@ -31,6 +39,7 @@ static const struct {
 static void *on_request(struct front_connection *connection, const struct http_head *head,
                         void *ctx);
 static struct exchange *new_exchange(struct proxy *proxy);
+static void             clear(struct exchange *exchange);
 static void             begin(struct exchange *exchange);
 static bool             is_loop(const struct http_head *head);
 static unsigned         count_name(struct bytes value);
@@ -38,21 +47,22 @@ static void             on_body(void *request, struct bytes data);
 static void             on_body_end(void *request);
 static void             on_abort(void *request, enum status why);
 static void             on_drained(void *request);
-static void on_refused(const struct front_connection *connection, const struct error *error,
-                       void *ctx);
-static void on_admitted(struct body_ticket *ticket);
-static void count_in_flight(struct exchange *exchange, int change);
-static void on_release(void *ctx);
-static void free_exchange(struct exchange *exchange);
-static void free_memory(void *object);
-static void trim(struct byte_buffer *buffer);
+static void     on_refused(const struct front_connection *connection, const struct error *error,
+                           void *ctx);
+static void     on_admitted(struct body_ticket *ticket);
+static void     count_in_flight(struct exchange *exchange, int change);
+static uint64_t queued_us(const struct exchange *exchange);
+static void     on_release(void *ctx);
+static void     free_exchange(struct exchange *exchange);
+static void     free_memory(void *object);
+static void     trim(struct byte_buffer *buffer);
 
-const struct front_handler proxy_handler = {.on_request = on_request,
-                                            .on_body = on_body,
-                                            .on_body_end = on_body_end,
-                                            .on_abort = on_abort,
-                                            .on_drained = on_drained,
-                                            .on_refused = on_refused};
+const struct front_handler exchange_handler = {.on_request = on_request,
+                                               .on_body = on_body,
+                                               .on_body_end = on_body_end,
+                                               .on_abort = on_abort,
+                                               .on_drained = on_drained,
+                                               .on_refused = on_refused};
 
 static void *on_request(struct front_connection *connection, const struct http_head *head,
                         void *ctx)
@@ -63,7 +73,9 @@ static void *on_request(struct front_connection *connection, const struct http_h
     if (exchange == NULL)
         return NULL;
     exchange->connection = connection;
+    exchange->holds = EXCHANGE_HOLD_CLIENT;
     exchange->head = head;
+    exchange->is_head = head->is_head;
     exchange->peer = front_connection_peer(connection);
     exchange->began_us = front_connection_began_us(connection);
     chroma_route_find(head->method, head->path, &exchange->route);
@@ -86,14 +98,29 @@ static struct exchange *new_exchange(struct proxy *proxy)
         exchange = calloc(1, sizeof *exchange);
         if (exchange == NULL)
             return NULL;
+        clear(exchange);
     }
     exchange->proxy = proxy;
+    list_push_back(&proxy->exchanges, &exchange->node);
+    proxy->exchange_count++;
+    return exchange;
+}
+
+/* As new, but for the memory of its small buffers. */
+static void clear(struct exchange *exchange)
+{
+    struct byte_buffer request_head = exchange->request_head;
+    struct byte_buffer answer = exchange->answer;
+    struct byte_buffer body = exchange->body;
+
+    memset(exchange, 0, sizeof *exchange);
+    exchange->request_head = request_head;
+    exchange->answer = answer;
+    exchange->body = body;
     list_node_init(&exchange->node);
     body_gate_init_ticket(&exchange->ticket, on_admitted);
     timeout_queue_init_node(&exchange->deadline);
     timeout_queue_init_node(&exchange->wait_limit);
-    proxy->exchange_count++;
-    return exchange;
 }
 
 static void begin(struct exchange *exchange)
@@ -211,14 +238,34 @@ bool exchange_write_head(struct exchange *exchange, enum http_framing framing,
                                &options) == STATUS_OK;
 }
 
-/* Room for all of a body that is reserved is made at once: growing would copy it several times. */
+bool exchange_reserve_body(struct exchange *exchange, uint64_t size_max)
+{
+    const struct http_head *head = exchange->head;
+    uint64_t                wanted = byte_buffer_size(&exchange->body) + reserve_ahead;
+
+    if (head->framing == HTTP_FRAMING_NONE)
+        return true;
+    if (head->framing == HTTP_FRAMING_LENGTH && wanted > head->content_length)
+        wanted = head->content_length;
+    if (wanted > size_max)
+        wanted = size_max;
+    if (wanted <= exchange->ticket.size ||
+        body_gate_reserve(&exchange->proxy->bodies, &exchange->ticket, (size_t)wanted))
+        return true;
+    front_connection_pause_body(exchange->connection);
+    return false;
+}
+
+/* Growing would copy the body several times. */
 bool exchange_keep_body(struct exchange *exchange, struct bytes data)
 {
-    struct byte_buffer *body = &exchange->body;
+    struct byte_buffer     *body = &exchange->body;
+    const struct http_head *head = exchange->head;
 
-    if (body->capacity < exchange->ticket.size &&
-        byte_buffer_reserve(body, exchange->ticket.size - byte_buffer_size(body), SIZE_MAX) !=
-            STATUS_OK)
+    if (body->capacity == 0 && head->framing == HTTP_FRAMING_LENGTH &&
+        byte_buffer_reserve(
+            body, head->content_length < at_once_max ? (size_t)head->content_length : at_once_max,
+            SIZE_MAX) != STATUS_OK)
         return false;
     return byte_buffer_append(body, data, SIZE_MAX) == STATUS_OK;
 }
@@ -274,12 +321,13 @@ void exchange_finish(struct exchange *exchange)
                           finished_us - exchange->began_us);
     metric_histogram_add(&proxy->metrics.overhead, exchange->overhead_us);
     if (exchange->connected_us != 0) {
-        request_metrics_count_backend(
-            &proxy->metrics, &exchange->route,
-            exchange->source == REQUEST_METRICS_SOURCE_BACKEND ? exchange->code : 0,
-            now_us - exchange->connected_us);
+        if (exchange->member == NULL) /* else the call is counted once for all of its members */
+            request_metrics_count_backend(
+                &proxy->metrics, &exchange->route,
+                exchange->source == REQUEST_METRICS_SOURCE_BACKEND ? exchange->code : 0,
+                now_us - exchange->connected_us);
         metric_histogram_add(&proxy->metrics.queue_wait[exchange->route.info->class],
-                             exchange->connected_us - exchange->started_us);
+                             queued_us(exchange));
     }
     access_log_exchange(exchange, finished_us);
     exchange->connection = NULL;
@@ -287,7 +335,22 @@ void exchange_finish(struct exchange *exchange)
         front_connection_finish(connection);
     exchange->head = NULL;
     exchange->peer = NULL;
-    if (exchange->state != EXCHANGE_DETACHED)
+    exchange_let_go(exchange, EXCHANGE_HOLD_CLIENT);
+}
+
+/* From the request's last byte to its connection; 0 if its body was streamed. */
+static uint64_t queued_us(const struct exchange *exchange)
+{
+    return exchange->body_ended_us != 0 && exchange->connected_us > exchange->body_ended_us
+               ? exchange->connected_us - exchange->body_ended_us
+               : 0;
+}
+
+void exchange_let_go(struct exchange *exchange, enum exchange_hold hold)
+{
+    assert(exchange->holds & hold);
+    exchange->holds &= ~(unsigned)hold;
+    if (exchange->holds == 0)
         free_exchange(exchange);
 }
 
@@ -295,13 +358,14 @@ void exchange_detach(struct exchange *exchange)
 {
     exchange_stop_clocks(exchange);
     exchange_move(exchange, EXCHANGE_DETACHED);
+    exchange->holds |= EXCHANGE_HOLD_TRANSFER;
     upstream_transfer_detach(exchange->transfer, on_release, exchange);
     exchange->transfer = NULL;
 }
 
 static void on_release(void *ctx)
 {
-    free_exchange(ctx);
+    exchange_let_go(ctx, EXCHANGE_HOLD_TRANSFER);
 }
 
 static void count_in_flight(struct exchange *exchange, int change)
@@ -316,6 +380,8 @@ static void free_exchange(struct exchange *exchange)
 {
     exchange_move(exchange, EXCHANGE_DONE);
     count_in_flight(exchange, -1);
+    write_member_free(exchange->member);
+    exchange->member = NULL;
     body_gate_leave(&exchange->proxy->bodies, &exchange->ticket);
     exchange->proxy->exchange_count--;
     loop_free_later(exchange->proxy->loop, exchange, free_memory);
@@ -323,29 +389,33 @@ static void free_exchange(struct exchange *exchange)
 
 static void free_memory(void *object)
 {
-    struct exchange   *exchange = object;
-    struct proxy      *proxy = exchange->proxy;
-    struct byte_buffer request_head, answer, body;
+    struct exchange *exchange = object;
+    struct proxy    *proxy = exchange->proxy;
 
+    if (proxy->spare_count >= spare_max) {
+        exchange_free(exchange);
+        return;
+    }
+    list_remove(&exchange->node);
     trim(&exchange->request_head);
     trim(&exchange->answer);
     trim(&exchange->body);
-    if (proxy->spare_count >= spare_max) {
-        byte_buffer_done(&exchange->request_head);
-        byte_buffer_done(&exchange->answer);
-        byte_buffer_done(&exchange->body);
-        free(exchange);
-        return;
-    }
-    request_head = exchange->request_head;
-    answer = exchange->answer;
-    body = exchange->body;
-    memset(exchange, 0, sizeof *exchange);
-    exchange->request_head = request_head;
-    exchange->answer = answer;
-    exchange->body = body;
+    byte_buffer_done(&exchange->kept);
+    clear(exchange);
     list_push_front(&proxy->spare_exchanges, &exchange->node);
     proxy->spare_count++;
+}
+
+void exchange_free(struct exchange *exchange)
+{
+    exchange_stop_clocks(exchange);
+    list_remove(&exchange->node);
+    write_member_free(exchange->member);
+    byte_buffer_done(&exchange->request_head);
+    byte_buffer_done(&exchange->answer);
+    byte_buffer_done(&exchange->body);
+    byte_buffer_done(&exchange->kept);
+    free(exchange);
 }
 
 /* Keep a small buffer's memory, give a large one's back. */

@@ -1,15 +1,22 @@
 #include "proxy/proxy.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
 
+#include "io/clock.h"
 #include "proxy/exchange.h"
+#include "proxy/write_lanes.h"
 
+static void make_secrets(struct proxy *proxy);
 static bool new_timeouts(struct proxy *proxy);
 static void on_deadline(struct timeout *timeout);
 static void on_wait_limit(struct timeout *timeout);
 
-struct proxy *proxy_new(struct loop *loop, struct memory_budget *budget, struct upstream_pool *pool,
-                        const struct proxy_options *options)
+struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
+                        struct memory_budget *budget, struct upstream_pool *pool,
+                        const struct proxy_options       *options,
+                        const struct proxy_write_options *writes)
 {
     struct proxy *proxy = calloc(1, sizeof *proxy);
 
@@ -19,13 +26,37 @@ struct proxy *proxy_new(struct loop *loop, struct memory_budget *budget, struct 
     proxy->budget = budget;
     proxy->pool = pool;
     proxy->options = *options;
+    list_init(&proxy->exchanges);
     list_init(&proxy->spare_exchanges);
     body_gate_init(&proxy->bodies, loop, budget, options->queue_bytes_max);
-    if (!new_timeouts(proxy)) {
+    make_secrets(proxy);
+    if (writes->is_coalescing)
+        proxy->lanes = write_lanes_new(proxy, workers, writes);
+    if (!new_timeouts(proxy) || (writes->is_coalescing && proxy->lanes == NULL)) {
         proxy_free(proxy);
         return NULL;
     }
     return proxy;
+}
+
+/* From the kernel; in the first moments after boot, before it has any, from the clock. */
+static void make_secrets(struct proxy *proxy)
+{
+    if (getrandom(proxy->secret, sizeof proxy->secret, GRND_NONBLOCK) !=
+            (ssize_t)sizeof proxy->secret ||
+        getrandom(&proxy->trace_prefix, sizeof proxy->trace_prefix, GRND_NONBLOCK) !=
+            (ssize_t)sizeof proxy->trace_prefix) {
+        uint64_t now_us = clock_now_us();
+
+        memcpy(proxy->secret, &now_us, sizeof now_us);
+        proxy->trace_prefix = now_us;
+    }
+}
+
+void proxy_set_backend_limits(struct proxy *proxy, uint64_t batch_records_max)
+{
+    if (proxy->lanes != NULL)
+        write_lanes_set_backend(proxy->lanes, batch_records_max);
 }
 
 static bool new_timeouts(struct proxy *proxy)
@@ -71,16 +102,11 @@ void proxy_free(struct proxy *proxy)
 
     if (proxy == NULL)
         return;
+    write_lanes_free(proxy->lanes);
     loop_free_pending(proxy->loop);
-    while ((node = list_first(&proxy->spare_exchanges)) != NULL) {
-        struct exchange *exchange = LIST_ITEM(node, struct exchange, node);
-
-        list_remove(node);
-        byte_buffer_done(&exchange->request_head);
-        byte_buffer_done(&exchange->answer);
-        byte_buffer_done(&exchange->body);
-        free(exchange);
-    }
+    while ((node = list_first(&proxy->exchanges)) != NULL || /* writes cut off at the end */
+           (node = list_first(&proxy->spare_exchanges)) != NULL)
+        exchange_free(LIST_ITEM(node, struct exchange, node));
     loop_task_cancel(&proxy->bodies.task);
     timeout_queue_free(proxy->read_deadlines);
     timeout_queue_free(proxy->write_deadlines);
@@ -88,9 +114,18 @@ void proxy_free(struct proxy *proxy)
     free(proxy);
 }
 
+const struct front_handler *proxy_handler(void)
+{
+    return &exchange_handler;
+}
+
 enum status proxy_print_metrics(struct proxy *proxy, struct byte_buffer *out)
 {
-    return request_metrics_print(&proxy->metrics, out);
+    enum status status = request_metrics_print(&proxy->metrics, out);
+
+    return status == STATUS_OK && proxy->lanes != NULL
+               ? write_lanes_print_metrics(proxy->lanes, out)
+               : status;
 }
 
 size_t proxy_unfinished(const struct proxy *proxy)

@@ -1,6 +1,6 @@
 /* proxy - what all requests share: options, the backend's pool, deadlines, budgets, numbers
  *
- * proxy_handler is what a front calls: each request becomes an exchange (exchange.h).
+ * proxy_handler() is what a front calls: each request becomes an exchange (exchange.h).
  *
  * Thread: event loop only.
  */
@@ -15,6 +15,7 @@
 #include "base/memory_budget.h"
 #include "front/front_connection.h"
 #include "io/loop.h"
+#include "io/worker_pool.h"
 #include "upstream/upstream_pool.h"
 
 struct proxy; /* opaque; proxy_state.h for the folder itself */
@@ -31,9 +32,25 @@ struct proxy_options {
     enum proxy_access_log access_log;
 };
 
-/* `options` is copied; the rest is borrowed. NULL when out of memory. */
-struct proxy *proxy_new(struct loop *loop, struct memory_budget *budget, struct upstream_pool *pool,
-                        const struct proxy_options *options);
+/* How writes are merged; see coalescer.h. */
+struct proxy_write_options {
+    bool     is_coalescing;     /* false: each write goes by itself, as it came */
+    bool     is_gateway;        /* every write to this Chroma comes through here */
+    uint32_t in_flight_max;     /* calls at once; 0: by what the backend is */
+    uint32_t batch_records_max; /* 0: by measured cost */
+    size_t   batch_bytes_max;
+    uint64_t patience_us;
+    bool     split_oversize;
+};
+
+/* `options` and `writes` are copied; the rest is borrowed. NULL when out of memory. */
+struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
+                        struct memory_budget *budget, struct upstream_pool *pool,
+                        const struct proxy_options       *options,
+                        const struct proxy_write_options *writes);
+
+/* Chroma said how many records it takes at once (pre-flight-checks). */
+void proxy_set_backend_limits(struct proxy *proxy, uint64_t batch_records_max);
 
 /* Change the options while running. */
 void proxy_set_options(struct proxy *proxy, const struct proxy_options *options);
@@ -42,7 +59,7 @@ void proxy_set_options(struct proxy *proxy, const struct proxy_options *options)
 void proxy_free(struct proxy *proxy);
 
 /* For front_new(); its context is the proxy. */
-extern const struct front_handler proxy_handler;
+const struct front_handler *proxy_handler(void);
 
 /* Append the proxy's metrics.
  * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED  `out` holds a part. */

@@ -13,10 +13,14 @@ struct proxy {
     struct memory_budget  *budget;
     struct upstream_pool  *pool;
     struct proxy_options   options;
-    struct body_gate       bodies; /* bounds the request bodies that are held */
+    struct write_lanes    *lanes;        /* NULL: writes are not coalesced */
+    unsigned char          secret[16];   /* random; keys the hashes of what clients choose */
+    uint64_t               trace_prefix; /* random; of the trace contexts of merged calls */
+    struct body_gate       bodies;       /* bounds the request bodies that are held */
     struct timeout_queue  *read_deadlines, *write_deadlines, *wait_limits;
     struct request_metrics metrics;
     size_t                 exchange_count;
+    struct list            exchanges; /* all that are not spare */
     struct list            spare_exchanges;
     size_t                 spare_count;
 };

@@ -2,16 +2,14 @@
 
 #include "proxy/answer.h"
 #include "proxy/pass_path.h"
-
-/* A chunked body says nothing about its size: room is reserved in steps, doubling from here. */
-enum { first_reservation = 64 * 1024 };
+#include "proxy/write_lanes.h"
 
 static void begin(struct exchange *exchange);
 static void on_admitted(struct exchange *exchange);
 static void on_body(struct exchange *exchange, struct bytes data);
-static bool make_room(struct exchange *exchange, size_t size);
 static void on_body_end(struct exchange *exchange);
 static void on_deadline(struct exchange *exchange);
+static void give_up_transfer(struct exchange *exchange);
 static void on_client_gone(struct exchange *exchange);
 
 const struct exchange_path write_path = {.begin = begin,
@@ -23,19 +21,14 @@ const struct exchange_path write_path = {.begin = begin,
 
 static void begin(struct exchange *exchange)
 {
-    const struct http_head *head = exchange->head;
-    size_t size = head->framing == HTTP_FRAMING_LENGTH    ? (size_t)head->content_length
-                  : head->framing == HTTP_FRAMING_CHUNKED ? first_reservation
-                                                          : 0;
-
-    if (size == 0 || body_gate_enter(&exchange->proxy->bodies, &exchange->ticket, size))
+    if (exchange_reserve_body(exchange, UINT64_MAX))
         on_admitted(exchange);
-    else
-        front_connection_pause_body(exchange->connection);
 }
 
 static void on_admitted(struct exchange *exchange)
 {
+    if (exchange->state != EXCHANGE_RECEIVING)
+        return; /* the end of the body came with its last bytes */
     if (exchange->head->expects_continue && byte_buffer_size(&exchange->body) == 0)
         front_connection_continue(exchange->connection);
     front_connection_resume_body(exchange->connection);
@@ -47,34 +40,26 @@ static void on_body(struct exchange *exchange, struct bytes data)
 
     if (size > exchange->proxy->options.body_bytes_max)
         answer_too_large(exchange);
-    else if (!make_room(exchange, size))
-        answer_error(exchange, STATUS_OVERLOADED, FRONT_EXECUTED_NO,
-                     "no room for a body of unknown length (queue.bytes_max, memory_max); state "
-                     "its Content-Length to wait for room instead");
     else if (!exchange_keep_body(exchange, data))
         answer_error(exchange, STATUS_NO_MEMORY, FRONT_EXECUTED_NO, NULL);
-}
-
-static bool make_room(struct exchange *exchange, size_t size)
-{
-    size_t room = exchange->ticket.size;
-
-    if (exchange->head->framing != HTTP_FRAMING_CHUNKED || size <= room)
-        return true;
-    while (room < size)
-        room *= 2;
-    return body_gate_grow(&exchange->proxy->bodies, &exchange->ticket, room);
+    else
+        (void)exchange_reserve_body(exchange, UINT64_MAX);
 }
 
 static void on_body_end(struct exchange *exchange)
 {
     enum http_framing framing =
         exchange->head->framing == HTTP_FRAMING_NONE ? HTTP_FRAMING_NONE : HTTP_FRAMING_LENGTH;
-    enum status status = STATUS_NO_MEMORY;
+    struct write_lanes *lanes = exchange->proxy->lanes;
+    enum status         status;
 
     exchange_move(exchange, EXCHANGE_WAITING);
     exchange_start_deadline(exchange);
-    if (exchange_write_head(exchange, framing, byte_buffer_size(&exchange->body)))
+    if (!exchange_write_head(exchange, framing, byte_buffer_size(&exchange->body)))
+        status = STATUS_NO_MEMORY;
+    else if (lanes != NULL && write_lanes_takes(&exchange->route))
+        status = write_lanes_add(lanes, exchange);
+    else
         status = exchange_start_transfer(exchange, false);
     if (status != STATUS_OK)
         answer_error(exchange, status, FRONT_EXECUTED_NO,
@@ -83,7 +68,17 @@ static void on_body_end(struct exchange *exchange)
                          : NULL);
 }
 
+/* The coalescer minds the deadline of what it has taken. */
 static void on_deadline(struct exchange *exchange)
+{
+    if (exchange->transfer != NULL)
+        give_up_transfer(exchange);
+    else if (write_lanes_give_up(exchange))
+        answer_error(exchange, STATUS_TIMED_OUT, FRONT_EXECUTED_NO,
+                     "there was no room for the write within deadline.write");
+}
+
+static void give_up_transfer(struct exchange *exchange)
 {
     bool sent = upstream_transfer_is_sent(exchange->transfer);
 
@@ -103,5 +98,7 @@ static void on_client_gone(struct exchange *exchange)
 {
     if (exchange->transfer != NULL)
         exchange_detach(exchange);
+    else if (exchange->member != NULL)
+        exchange_move(exchange, EXCHANGE_DETACHED);
     exchange_finish(exchange);
 }

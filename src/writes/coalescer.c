@@ -12,19 +12,8 @@ static void coalescer_free_members(struct list *list);
 static void coalescer_free_batches(struct list *list);
 static bool coalescer_fits(const struct coalescer *coalescer, const struct coalescer_lane *lane,
                            uint32_t record_count, size_t size);
-static enum status coalescer_make(struct coalescer *coalescer, const struct coalescer_write *write,
-                                  struct coalescer_lane    *lane,
-                                  struct coalescer_member **ret_member);
-static enum status coalescer_key_get(struct coalescer             *coalescer,
-                                     const struct coalescer_write *write,
-                                     struct coalescer_key        **ret_key);
-static void        coalescer_key_drop(struct coalescer *coalescer, struct coalescer_key *key);
-static void        coalescer_queue(struct coalescer *coalescer, struct coalescer_member *member,
-                                   const struct coalescer_write *write, uint64_t now_us);
-static void        coalescer_expire(struct coalescer *coalescer, uint64_t now_us);
-static void        coalescer_expire_redo(struct coalescer_member *member);
-static bool        coalescer_next_held(struct coalescer *coalescer, uint64_t now_us,
-                                       struct coalescer_action *action);
+static bool coalescer_next_held(struct coalescer *coalescer, uint64_t now_us,
+                                struct coalescer_action *action);
 static bool coalescer_next_answer(struct coalescer *coalescer, struct coalescer_action *action);
 static bool coalescer_next_release(struct coalescer *coalescer, struct coalescer_action *action);
 static bool coalescer_next_end(struct coalescer *coalescer, struct coalescer_action *action);
@@ -57,12 +46,17 @@ void coalescer_free(struct coalescer *coalescer)
     /* Every member is in `unanswered`, in `answers` or `releases`, or in a batch in flight. */
     coalescer_free_batches(&coalescer->in_flight);
     coalescer_free_batches(&coalescer->lent);
-    coalescer_free_batches(&coalescer->ended);
+    LIST_FOR_EACH(node, &coalescer->ended)
+    {
+        free(LIST_ITEM(node, struct coalescer_batch, queue)); /* its members are past it */
+    }
     free(coalescer->last_ended);
     coalescer_free_members(&coalescer->answers);
     coalescer_free_members(&coalescer->releases);
     LIST_FOR_EACH(node, &coalescer->unanswered)
-    free(LIST_ITEM(node, struct coalescer_member, all));
+    {
+        free(LIST_ITEM(node, struct coalescer_member, all));
+    }
     for (void *key; (key = hash_map_next(coalescer->keys, &position)) != NULL;)
         free(key);
     position = 0;
@@ -120,9 +114,9 @@ enum status coalescer_add(struct coalescer *coalescer, const struct coalescer_wr
         status = STATUS_AGAIN;
     }
     if (status == STATUS_OK)
-        status = coalescer_make(coalescer, write, lane, &member);
+        status = coalescer_member_make(coalescer, write, lane, &member);
     if (status == STATUS_OK)
-        coalescer_queue(coalescer, member, write, now_us);
+        coalescer_member_queue(coalescer, member, write, now_us);
     else
         coalescer->stats.no_room++;
     return status;
@@ -131,7 +125,7 @@ enum status coalescer_add(struct coalescer *coalescer, const struct coalescer_wr
 void coalescer_report(struct coalescer *coalescer, struct coalescer_batch *batch,
                       const struct coalescer_outcome *outcome, uint64_t now_us)
 {
-    coalescer_outcome(coalescer, batch, outcome, now_us);
+    coalescer_outcome_apply(coalescer, batch, outcome, now_us);
 }
 
 void coalescer_next(struct coalescer *coalescer, uint64_t now_us,
@@ -140,7 +134,7 @@ void coalescer_next(struct coalescer *coalescer, uint64_t now_us,
     *ret_action = (struct coalescer_action){.kind = COALESCER_NONE};
     free(coalescer->last_ended);
     coalescer->last_ended = NULL;
-    coalescer_expire(coalescer, now_us);
+    coalescer_member_expire(coalescer, now_us);
     /* Answers name their batch, and what was answered may make room: in this order. */
     (void)(coalescer_next_held(coalescer, now_us, ret_action) ||
            coalescer_next_answer(coalescer, ret_action) ||
@@ -196,34 +190,6 @@ const struct coalescer_stats *coalescer_stats(struct coalescer *coalescer)
     return stats;
 }
 
-void coalescer_answer(struct coalescer *coalescer, struct coalescer_member *member,
-                      struct coalescer_batch *answer, enum status status,
-                      enum coalescer_executed executed)
-{
-    assert(!member->is_answered && !list_node_is_linked(&member->queue));
-    member->is_answered = true;
-    member->answer = answer;
-    member->status = status;
-    member->executed = executed;
-    list_remove(&member->all);
-    binary_heap_remove(&coalescer->deadlines, &member->deadline);
-    list_push_back(&coalescer->answers, &member->queue);
-}
-
-void coalescer_unqueue(struct coalescer *coalescer, struct coalescer_member *member)
-{
-    struct coalescer_lane *lane = member->lane;
-
-    list_remove(&member->queue);
-    lane->waiting_members--;
-    lane->waiting_records -= member->record_count;
-    lane->waiting_bytes -= member->size;
-    coalescer->stats.waiting_members--;
-    coalescer->stats.waiting_records -= member->record_count;
-    coalescer->stats.waiting_bytes -= member->size;
-    coalescer->room_made = true;
-}
-
 static bool coalescer_init(struct coalescer *coalescer)
 {
     const struct coalescer_options *options = &coalescer->options;
@@ -254,7 +220,7 @@ static void coalescer_free_batches(struct list *list)
     {
         struct coalescer_batch *batch = LIST_ITEM(node, struct coalescer_batch, queue);
 
-        for (size_t i = 0; i < batch->count && batch->lane->in_flight == batch; i++) {
+        for (size_t i = 0; i < batch->count; i++) {
             struct coalescer_member *member = batch->members[i];
 
             if (member->is_answered && !list_node_is_linked(&member->queue))
@@ -267,7 +233,9 @@ static void coalescer_free_batches(struct list *list)
 static void coalescer_free_members(struct list *list)
 {
     LIST_FOR_EACH(node, list)
-    free(LIST_ITEM(node, struct coalescer_member, queue));
+    {
+        free(LIST_ITEM(node, struct coalescer_member, queue));
+    }
 }
 
 /* A bound in all may be exceeded by the one write that meets it: the largest would else never
@@ -284,143 +252,6 @@ static bool coalescer_fits(const struct coalescer *coalescer, const struct coale
            (lane->waiting_records + record_count <= options->lane_records_max &&
             size <= options->lane_bytes_max &&
             lane->waiting_bytes <= options->lane_bytes_max - size);
-}
-
-static enum status coalescer_make(struct coalescer *coalescer, const struct coalescer_write *write,
-                                  struct coalescer_lane *lane, struct coalescer_member **ret_member)
-{
-    bool                     merges = write->kind == COALESCER_MERGEABLE;
-    size_t                   ids = merges ? write->record_count : 0;
-    struct coalescer_member *member = malloc(sizeof *member + ids * sizeof member->id_hashes[0]);
-    enum status              status;
-
-    if (member == NULL)
-        return STATUS_NO_MEMORY;
-    *member = (struct coalescer_member){.lane = lane, .ctx = write->ctx, .op = write->op};
-    status = binary_heap_reserve(&coalescer->deadlines, coalescer->deadlines.count + 1);
-    if (status == STATUS_OK && merges)
-        status = coalescer_key_get(coalescer, write, &member->key);
-    if (status != STATUS_OK) {
-        free(member);
-        return status;
-    }
-    for (size_t i = 0; i < ids; i++)
-        member->id_hashes[i] = siphash_1_3(coalescer->options.secret, write->ids[i]);
-    *ret_member = member;
-    return STATUS_OK;
-}
-
-static enum status coalescer_key_get(struct coalescer             *coalescer,
-                                     const struct coalescer_write *write,
-                                     struct coalescer_key        **ret_key)
-{
-    const char            head[] = {(char)write->op,
-                                    (char)write->encoding,
-                                    (char)write->dimension,
-                                    (char)(write->dimension >> 8),
-                                    (char)(write->dimension >> 16),
-                                    (char)(write->dimension >> 24)};
-    size_t                size = sizeof head + write->batch_key.size;
-    struct coalescer_key *key = malloc(sizeof *key + size), *known;
-    struct bytes          text;
-    enum status           status;
-
-    if (key == NULL)
-        return STATUS_NO_MEMORY;
-    *key = (struct coalescer_key){.users = 1, .size = size};
-    memcpy(key->text, head, sizeof head);
-    if (write->batch_key.size > 0)
-        memcpy(key->text + sizeof head, write->batch_key.data, write->batch_key.size);
-    text = (struct bytes){.data = key->text, .size = size};
-    known = hash_map_get(coalescer->keys, text);
-    if (known != NULL) {
-        free(key);
-        known->users++;
-        *ret_key = known;
-        return STATUS_OK;
-    }
-    status = hash_map_put(coalescer->keys, text, key);
-    if (status != STATUS_OK) {
-        free(key);
-        return status;
-    }
-    *ret_key = key;
-    return STATUS_OK;
-}
-
-static void coalescer_key_drop(struct coalescer *coalescer, struct coalescer_key *key)
-{
-    if (key == NULL || --key->users > 0)
-        return;
-    hash_map_remove(coalescer->keys, (struct bytes){.data = key->text, .size = key->size});
-    free(key);
-}
-
-static void coalescer_queue(struct coalescer *coalescer, struct coalescer_member *member,
-                            const struct coalescer_write *write, uint64_t now_us)
-{
-    struct coalescer_lane *lane = member->lane;
-
-    member->number = ++coalescer->members_numbered;
-    member->size = write->size;
-    member->record_count = write->record_count;
-    member->dimension = member->key == NULL ? 0 : write->dimension;
-    member->repeatable = write->repeatable;
-    member->offender = coalescer_offender_hash(coalescer, lane->key, write->identity);
-    list_node_init(&member->queue);
-    list_push_back(&lane->waiting, &member->queue);
-    list_push_back(&coalescer->unanswered, &member->all);
-    binary_heap_add(&coalescer->deadlines, &member->deadline, write->deadline_us);
-    lane->waiting_members++;
-    lane->waiting_records += member->record_count;
-    lane->waiting_bytes += member->size;
-    coalescer->stats.waiting_members++;
-    coalescer->stats.waiting_records += member->record_count;
-    coalescer->stats.waiting_bytes += member->size;
-    coalescer->stats.unfinished++;
-    coalescer_lane_arrived(lane, now_us);
-    coalescer_lane_place(coalescer, lane);
-}
-
-/* Refuse those whose deadline has passed, wherever they are. */
-static void coalescer_expire(struct coalescer *coalescer, uint64_t now_us)
-{
-    while (binary_heap_first_key(&coalescer->deadlines) <= now_us) {
-        struct coalescer_member *member = CONTAINER_OF(binary_heap_first(&coalescer->deadlines),
-                                                       struct coalescer_member, deadline);
-        bool                     is_sent = member->batch != NULL;
-
-        if (is_sent) {
-            member->batch->is_hung = true; /* its lane is held until it returns */
-            member->is_tainted = true;
-        } else if (member->attempts > 0) {
-            coalescer_expire_redo(member);
-        } else {
-            coalescer_unqueue(coalescer, member);
-        }
-        if (member->is_tainted)
-            coalescer->stats.expired_sent++;
-        else
-            coalescer->stats.expired_unsent++;
-        coalescer_answer(coalescer, member, NULL, STATUS_TIMED_OUT,
-                         member->is_tainted ? COALESCER_EXECUTED_MAYBE : COALESCER_EXECUTED_NO);
-        if (is_sent)
-            continue;
-        coalescer_lane_place(coalescer, member->lane);
-        if (member->lane->place == COALESCER_PLACE_GLOBAL)
-            coalescer_lane_unblock(coalescer);
-    }
-}
-
-static void coalescer_expire_redo(struct coalescer_member *member)
-{
-    struct list_node        *before = member->queue.prev;
-    struct coalescer_member *previous = LIST_ITEM(before, struct coalescer_member, queue);
-
-    /* Its segment ends with the one before it, if that is of the same. */
-    if (member->ends_segment && before != &member->lane->redo.head)
-        previous->ends_segment = true;
-    list_remove(&member->queue);
 }
 
 /* A batch without answer for so long that its slot is lent to others. */
@@ -474,9 +305,7 @@ static bool coalescer_next_release(struct coalescer *coalescer, struct coalescer
     member = LIST_ITEM(node, struct coalescer_member, queue);
     *action = (struct coalescer_action){.kind = COALESCER_RELEASE, .member = member->ctx};
     list_remove(node);
-    coalescer_key_drop(coalescer, member->key);
-    free(member);
-    coalescer->stats.unfinished--;
+    coalescer_member_free(coalescer, member);
     return true;
 }
 

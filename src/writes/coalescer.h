@@ -186,8 +186,10 @@ bool coalescer_has_room(const struct coalescer *coalescer, const unsigned char l
  * STATUS_OK          its ctx gets ANSWER or REFUSE once, then RELEASE once, from coalescer_next().
  *                    Until RELEASE the caller keeps what it needs to send and to answer it.
  * STATUS_AGAIN       a bound on what waits is reached, nothing was taken: stop reading from this
- *                    client, offer it again after COALESCER_ROOM. Those told AGAIN are to be
- *                    offered in their order and before later ones of their lane.
+ *                    client and offer the write again after COALESCER_ROOM. Those told AGAIN are
+ *                    offered in their order, later ones of their lane behind them; when one of
+ *                    them gives up, those behind it may be offered. Their deadlines are the
+ *                    caller's.
  * STATUS_OVERLOADED  there is no room for so many writes or collections, nothing was taken.
  * STATUS_NO_MEMORY   nothing was taken. */
 MUST_CHECK enum status coalescer_add(struct coalescer             *coalescer,

@@ -215,7 +215,7 @@ static void batch_send(struct coalescer *coalescer, struct coalescer_batch *batc
         if (is_redo)
             list_remove(&member->queue);
         else
-            coalescer_unqueue(coalescer, member);
+            coalescer_member_unqueue(coalescer, member);
         batch->records += member->record_count;
         batch->size += member->size;
         if (member->attempts > batch->attempt)

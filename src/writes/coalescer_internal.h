@@ -1,6 +1,7 @@
 /* coalescer_internal - what the files of the coalescer share; nobody else includes it
  *
- *   coalescer.c           members come in, actions go out
+ *   coalescer.c           what the caller sees: events come in, actions go out
+ *   coalescer_member.c    one write from its arrival to its release
  *   coalescer_lane.c      the lanes: which may send, whose turn it is, who gathers
  *   coalescer_batch.c     which members share the next call
  *   coalescer_outcome.c   what an outcome means for each member
@@ -81,6 +82,7 @@ struct coalescer_lane {
     uint64_t come_back;        /* those who did within the window, */
     uint64_t population;       /* and with those who waited then */
     double   come_back_share;  /* of late */
+    bool     is_counted;       /* in stats.gathers */
 };
 
 struct coalescer_batch {
@@ -125,15 +127,30 @@ struct coalescer {
     size_t                    picked_capacity;
 };
 
-/* coalescer.c */
+/* coalescer_member.c */
 
-/* `member` is done: its answer is that of `answer`, or our own `status` if that is not OK. */
-void coalescer_answer(struct coalescer *coalescer, struct coalescer_member *member,
-                      struct coalescer_batch *answer, enum status status,
-                      enum coalescer_executed executed);
+/* As coalescer_add(), which has found that there is room. */
+MUST_CHECK enum status coalescer_member_make(struct coalescer             *coalescer,
+                                             const struct coalescer_write *write,
+                                             struct coalescer_lane        *lane,
+                                             struct coalescer_member     **ret_member);
 
-/* Take a member out of its lane's `waiting`. */
-void coalescer_unqueue(struct coalescer *coalescer, struct coalescer_member *member);
+/* It takes its place at the end of its lane. */
+void coalescer_member_queue(struct coalescer *coalescer, struct coalescer_member *member,
+                            const struct coalescer_write *write, uint64_t now_us);
+
+/* It leaves the lane's `waiting`: to be sent, or because it expired. */
+void coalescer_member_unqueue(struct coalescer *coalescer, struct coalescer_member *member);
+
+/* It is done: its answer is that of `answer`, or our own `status` if that is not OK. */
+void coalescer_member_answer(struct coalescer *coalescer, struct coalescer_member *member,
+                             struct coalescer_batch *answer, enum status status,
+                             enum coalescer_executed executed);
+
+/* Refuse those whose deadline has passed, wherever they are. */
+void coalescer_member_expire(struct coalescer *coalescer, uint64_t now_us);
+
+void coalescer_member_free(struct coalescer *coalescer, struct coalescer_member *member);
 
 /* coalescer_lane.c */
 
@@ -181,8 +198,8 @@ bool coalescer_batch_is_alone(const struct coalescer        *coalescer,
                               const struct coalescer_member *member, uint64_t now_us);
 
 /* coalescer_outcome.c */
-void coalescer_outcome(struct coalescer *coalescer, struct coalescer_batch *batch,
-                       const struct coalescer_outcome *outcome, uint64_t now_us);
+void coalescer_outcome_apply(struct coalescer *coalescer, struct coalescer_batch *batch,
+                             const struct coalescer_outcome *outcome, uint64_t now_us);
 
 /* coalescer_offender.c */
 

@@ -5,7 +5,7 @@
 
 /* Clients that come back are waited for this part of the cost of a call, and no longer than that.
  */
-static const uint64_t gather_part = 16, gather_max_us = 2000;
+static const uint64_t gather_part = 8, gather_max_us = 2000;
 /* The share of clients that must have come back of late, and how fast "of late" moves. */
 static const double gather_share = 0.5, share_step = 0.25;
 
@@ -130,7 +130,8 @@ struct coalescer_lane *coalescer_lane_pick(struct coalescer *coalescer, uint64_t
         uint64_t until_us = lane->returned_us + lane->window_us;
 
         if (lane_gathers(coalescer, lane, now_us)) {
-            coalescer->stats.gathers++;
+            coalescer->stats.gathers += !lane->is_counted;
+            lane->is_counted = true;
             if (until_us < coalescer->gather_until_us)
                 coalescer->gather_until_us = until_us;
         } else if (best == NULL || lane->turn.key < best->turn.key) {
@@ -160,6 +161,7 @@ void coalescer_lane_returned(const struct coalescer *coalescer, struct coalescer
         lane->window_us = gather_max_us;
     lane->returned_members = batch->count;
     lane->come_back = 0;
+    lane->is_counted = false;
     lane->population = batch->count + lane->waiting_members;
 }
 

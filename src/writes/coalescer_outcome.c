@@ -43,8 +43,8 @@ static void     outcome_redo(struct coalescer_batch *batch, size_t segment_size,
 static uint64_t outcome_back_off_us(const struct coalescer *coalescer,
                                     struct coalescer_batch *batch);
 
-void coalescer_outcome(struct coalescer *coalescer, struct coalescer_batch *batch,
-                       const struct coalescer_outcome *outcome, uint64_t now_us)
+void coalescer_outcome_apply(struct coalescer *coalescer, struct coalescer_batch *batch,
+                             const struct coalescer_outcome *outcome, uint64_t now_us)
 {
     enum verdict verdict = outcome_verdict(outcome);
 
@@ -137,8 +137,8 @@ static void outcome_applied(struct coalescer *coalescer, struct coalescer_batch 
     }
     for (size_t i = 0; i < batch->count; i++) {
         if (!batch->members[i]->is_answered)
-            coalescer_answer(coalescer, batch->members[i], batch, STATUS_OK,
-                             COALESCER_EXECUTED_UNSAID);
+            coalescer_member_answer(coalescer, batch->members[i], batch, STATUS_OK,
+                                    COALESCER_EXECUTED_UNSAID);
     }
 }
 
@@ -150,9 +150,9 @@ static void outcome_answer(struct coalescer *coalescer, struct coalescer_batch *
         struct coalescer_member *member = batch->members[i];
 
         if (!member->is_answered)
-            coalescer_answer(coalescer, member, batch, STATUS_OK,
-                             is_unknown || member->is_tainted ? COALESCER_EXECUTED_MAYBE
-                                                              : COALESCER_EXECUTED_UNSAID);
+            coalescer_member_answer(coalescer, member, batch, STATUS_OK,
+                                    is_unknown || member->is_tainted ? COALESCER_EXECUTED_MAYBE
+                                                                     : COALESCER_EXECUTED_UNSAID);
     }
 }
 
@@ -211,8 +211,8 @@ static void outcome_unknown(struct coalescer *coalescer, struct coalescer_batch 
     } else {
         for (size_t i = 0; i < batch->count; i++) {
             if (!batch->members[i]->is_answered)
-                coalescer_answer(coalescer, batch->members[i], NULL, STATUS_BACKEND_RESET,
-                                 COALESCER_EXECUTED_MAYBE);
+                coalescer_member_answer(coalescer, batch->members[i], NULL, STATUS_BACKEND_RESET,
+                                        COALESCER_EXECUTED_MAYBE);
         }
     }
 }

@@ -71,12 +71,20 @@ class Bed:
 
 
 def forwarded(exchanges):
-    """Without chromabouncer's own requests, such as health checks."""
-    return [
-        exchange
-        for exchange in exchanges
-        if not (exchange.request.field("user-agent") or "").startswith("chromabouncer")
-    ]
+    """What clients caused: without chromabouncer's own requests (health checks), and without
+    first tries of reads that it asks again because Chroma's error may pass."""
+    caused = []
+    for exchange in exchanges:
+        if (exchange.request.field("user-agent") or "").startswith("chromabouncer"):
+            continue
+        if caused and is_second_try(caused[-1], exchange):
+            caused.pop()
+        caused.append(exchange)
+    return caused
+
+
+def is_second_try(first, second):
+    return b"Error finding id" in first.response.body and first.request.start == second.request.start
 
 
 @contextlib.contextmanager

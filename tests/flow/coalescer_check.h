@@ -17,11 +17,12 @@ struct sim_write {
     uint64_t                number; /* order of arrival in the coalescer; 0: another writer's */
     uint64_t                invoked_us, deadline_us, answered_us;
     size_t                  client;
-    uint32_t                sends;       /* how often */
-    uint32_t                unknowns;    /* of these, with unknown outcome */
-    bool                    is_parked;   /* told AGAIN */
-    bool                    is_waiting;  /* in the coalescer, not sent yet */
-    bool                    is_answered; /* by ANSWER, REFUSE or before it was taken */
+    uint32_t                sends;        /* how often */
+    uint32_t                unknowns;     /* of these, with unknown outcome */
+    size_t                  together_max; /* members of its next call, if it is sent again */
+    bool                    is_parked;    /* told AGAIN */
+    bool                    is_waiting;   /* in the coalescer, not sent yet */
+    bool                    is_answered;  /* by ANSWER, REFUSE or before it was taken */
     bool                    is_released, has_answer;
     struct model_answer     answer; /* if has_answer */
     enum coalescer_executed executed;

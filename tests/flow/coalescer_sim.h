@@ -11,14 +11,14 @@
 
 #define SIM_CLIENTS 24
 #define SIM_CALLS   32
-#define SIM_MEMBERS 64
+#define SIM_MEMBERS 512
 
 struct sim_client {
     struct sim_write *write; /* waits for its answer */
     uint64_t          next_us;
     uint32_t          left; /* writes to come */
     uint32_t          credential;
-    bool              is_other, is_poisoner;
+    bool              is_other, is_poisoner, is_leaver;
 };
 
 /* One request at the backend. */
@@ -35,7 +35,8 @@ struct sim_call {
 
 struct sim {
     uint64_t                 random, now_us, numbered;
-    bool                     is_traced, has_room;
+    bool                     is_traced, is_serial, has_room;
+    bool                     is_known[MODEL_COLLECTIONS]; /* the dimension, to the proxy */
     struct coalescer        *coalescer;
     struct coalescer_options options;
     struct model             model;
@@ -47,8 +48,10 @@ struct sim {
     size_t                   writes_count, writes_capacity;
 
     /* the setting */
-    uint32_t collections, ids, faults, hangs, barriers, mixed; /* percent */
-    uint64_t deadline_us, think_us;
+    uint32_t      collections, ids, faults, hangs, barriers, mixed, poison; /* percent */
+    enum model_op usual_op;
+    bool          has_identities;
+    uint64_t      deadline_us, think_us;
 };
 
 uint64_t sim_random(struct sim *sim, uint64_t below);

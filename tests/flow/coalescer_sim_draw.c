@@ -36,6 +36,9 @@ void sim_draw_setting(struct sim *sim)
     sim->hangs = sim_chance(sim, 30) ? 5 : 0;
     sim->barriers = sim_chance(sim, 60) ? 8 : 0;
     sim->mixed = shares[sim_random(sim, 5)];
+    sim->usual_op = sim_chance(sim, 60) ? MODEL_UPSERT : (enum model_op)sim_random(sim, 3);
+    sim->poison = sim_chance(sim, 50) ? 0 : 40;
+    sim->has_identities = sim_chance(sim, 50);
     sim->ids = 2 + (uint32_t)sim_random(sim, MODEL_IDS - 2);
     sim->deadline_us = deadlines_us[sim_random(sim, 4)];
     sim->think_us = UINT64_C(100) << sim_random(sim, 10);
@@ -98,7 +101,7 @@ struct coalescer_write sim_describe(const struct sim *sim, struct sim_write *wri
         .dimension = dimension,
         .repeatable = request->op <= MODEL_UPDATE,
         .batch_key = {.data = key, .size = 2},
-        .identity = {.data = (const char *)&write->client, .size = sizeof write->client},
+        .identity = {.data = key + 2, .size = sizeof write->client},
         .ids = ids,
         .record_count = (uint32_t)request->ids,
         .size = request->size,
@@ -106,7 +109,9 @@ struct coalescer_write sim_describe(const struct sim *sim, struct sim_write *wri
         .ctx = write,
     };
 
-    (void)sim;
+    memcpy(key + 2, &write->client, sizeof write->client);
+    if (!sim->has_identities) /* nobody is known again */
+        memcpy(key + 2, &sim->writes_count, sizeof sim->writes_count);
     key[0] = (char)request->credential;
     key[1] = (char)request->collection;
     for (int i = 0; i < request->ids; i++)
@@ -147,12 +152,12 @@ static void draw_options(struct sim *sim)
         .backend_records_max = sim_chance(sim, 30) ? 3 : 100,
         .split_oversize = sim_chance(sim, 50),
         .patience_us = sim_chance(sim, 50) ? 200000 : 60000000,
-        .lane_records_max = is_tight ? 8 : 1000,
+        .lane_records_max = is_tight ? 4 : 1000,
         .lane_bytes_max = is_tight ? 400 : 100000,
-        .records_max = is_tight ? 20 : 10000,
-        .bytes_max = is_tight ? 1000 : 1000000,
-        .members_max = is_tight ? 8 : 1000,
-        .lanes_max = is_tight ? 2 : 100,
+        .records_max = is_tight ? 8 : 10000,
+        .bytes_max = is_tight ? 500 : 1000000,
+        .members_max = is_tight ? 16 : 1000,
+        .lanes_max = is_tight ? 3 : 100,
     };
     for (size_t i = 0; i < sizeof sim->options.secret; i++)
         sim->options.secret[i] = (unsigned char)sim_random(sim, 256);
@@ -169,7 +174,8 @@ static void draw_clients(struct sim *sim)
         client->left = 1 + (uint32_t)sim_random(sim, 20);
         client->next_us = sim->now_us + sim_random(sim, 20000);
         client->credential = sim_chance(sim, 90) ? 0 : 1 + (uint32_t)sim_random(sim, 2);
-        client->is_poisoner = sim_chance(sim, sim->mixed / 2);
+        client->is_poisoner = sim_chance(sim, sim->poison);
+        client->is_leaver = sim_chance(sim, 20);
         client->is_other = has_others && i == 0;
     }
 }
@@ -188,7 +194,7 @@ static enum model_op draw_op(struct sim *sim)
         return (enum model_op)(MODEL_DELETE_IDS + sim_random(sim, sim_chance(sim, 20) ? 5 : 3));
     if (sim_chance(sim, sim->mixed))
         return (enum model_op)sim_random(sim, 3);
-    return MODEL_UPSERT;
+    return sim->usual_op;
 }
 
 static void draw_barrier(struct sim *sim, struct model_request *request)

@@ -61,7 +61,8 @@ void sim_send(struct sim *sim, struct coalescer_batch *batch)
         call->members[i]->is_waiting = false;
         call->members[i]->sends++;
     }
-    send_check_ids(sim, call);
+    if (!sim->is_serial)
+        send_check_ids(sim, call);
     send_fault(sim, call);
     sim_trace(sim, "send batch %llu of %zu from %llu, attempt %u, outcome %d %d at %llu",
               (unsigned long long)coalescer_batch_id(batch), call->count,
@@ -87,6 +88,8 @@ void sim_backend(struct sim *sim)
 
         coalescer_learn_dimension(sim->coalescer, lane,
                                   sim->model.collections[collection].dimension);
+        sim->is_known[collection] =
+            sim->is_known[collection] || sim->model.collections[collection].dimension != 0;
     }
 }
 
@@ -170,6 +173,9 @@ static void send_check_member(struct sim *sim, const struct sim_write *first,
                                  member->request.op > MODEL_UPDATE || member->unknowns > 2))
         check_fail(&sim->check, "%llu is sent again though it may have been applied",
                    (unsigned long long)member->number);
+    if (member->sends > 0 && count > member->together_max)
+        check_fail(&sim->check, "%llu is sent again with %zu, not %zu at most",
+                   (unsigned long long)member->number, count, member->together_max);
     if (count > 1 && (first->kind != COALESCER_MERGEABLE || member->kind != COALESCER_MERGEABLE ||
                       left->op != right->op || left->collection != right->collection ||
                       left->credential != right->credential || !is_known ||
@@ -272,9 +278,20 @@ static void send_report(struct sim *sim, struct sim_call *call)
         call->outcome.admission_refusal = false;
     }
     call->outcome.quota_refusal = call->answer.is_quota;
-    if (send_is_unknown(&call->outcome)) {
-        for (size_t i = 0; i < call->count; i++)
-            call->members[i]->unknowns++;
+    for (size_t i = 0; i < call->count; i++) {
+        struct sim_write *member = call->members[i];
+        bool              is_unknown = send_is_unknown(&call->outcome);
+        bool              is_refused = call->outcome.kind == COALESCER_ANSWERED &&
+                          call->outcome.http_status < 500 && call->outcome.http_status >= 400 &&
+                          call->outcome.http_status != 429;
+
+        member->unknowns += is_unknown;
+        member->together_max = is_unknown && member->unknowns > 1 ? 1
+                               : is_refused                       ? (call->count + 1) / 2
+                                                                  : call->count;
+        if (call->outcome.kind == COALESCER_ANSWERED && call->outcome.http_status < 300 &&
+            member->kind == COALESCER_MERGEABLE && member->request.op <= MODEL_UPSERT)
+            sim->is_known[member->request.collection] = true;
     }
     if (call->is_part && call->outcome.kind == COALESCER_ANSWERED &&
         call->outcome.http_status <= 299)

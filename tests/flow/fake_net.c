@@ -454,6 +454,13 @@ void socket_address_format(const struct socket_address *address, char text[SOCKE
     snprintf(text, SOCKET_ADDRESS_TEXT_MAX, "127.0.0.1:%u", port_of(address));
 }
 
+void socket_address_format_host(const struct socket_address *address,
+                                char                         text[SOCKET_ADDRESS_TEXT_MAX])
+{
+    (void)address;
+    snprintf(text, SOCKET_ADDRESS_TEXT_MAX, "127.0.0.1");
+}
+
 enum status socket_listen(const struct socket_address *address, int *ret_fd,
                           struct socket_address *ret_bound, struct error *error)
 {

@@ -64,9 +64,10 @@ void flow_world_start(struct flow_world *world)
     flow_backend_serve(&world->backend, FLOW_WORLD_BACKEND_PORT);
     world->loop = loop_new();
     world->pool = upstream_pool_new(world->loop, NULL, &world->budget, &world->pool_options);
-    world->proxy = proxy_new(world->loop, &world->budget, world->pool, &world->proxy_options);
-    world->front =
-        front_new(world->loop, &world->budget, &world->front_options, &proxy_handler, world->proxy);
+    world->proxy = proxy_new(world->loop, NULL, &world->budget, world->pool, &world->proxy_options,
+                             &world->write_options);
+    world->front = front_new(world->loop, &world->budget, &world->front_options, proxy_handler(),
+                             world->proxy);
     ck_assert_ptr_nonnull(world->front);
     ck_assert(socket_address_from_literal("127.0.0.1", FLOW_WORLD_PORT, &address));
     ck_assert_int_eq(front_listen(world->front, &address, &bound, &error), STATUS_OK);

@@ -28,6 +28,7 @@ struct flow_world {
     struct front_options         front_options;
     struct upstream_pool_options pool_options;
     struct proxy_options         proxy_options;
+    struct proxy_write_options   write_options; /* writes go by themselves unless set */
     struct loop                 *loop;
     struct memory_budget         budget;
     struct upstream_pool        *pool;

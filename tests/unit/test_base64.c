@@ -57,8 +57,8 @@ START_TEST(only_the_canonical_form_is_taken)
                                       "AACAPw==AACAPw==",
                                       "AACAPwAAAEAAAEB=",
                                       "AACAPwAAAEAAAE==",
-                                      "\xc3\xa9"
-                                      "AAAA==",
+                                      ("\xc3\xa9"
+                                       "AAAA=="),
                                       "AACAPw=\n"};
     size_t                   count;
 

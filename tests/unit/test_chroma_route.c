@@ -145,11 +145,11 @@ START_TEST(all_spellings_of_a_uuid_are_one)
                                             "0ab1c2d3e4f546778899aabbccddeeff",
                                             "{" UUID "}",
                                             "%7B" UUID "%7d",
-                                            "urn:uuid:" UUID,
+                                            ("urn:uuid:" UUID),
                                             "0%61b1c2d3-e4f5-4677-8899%2daabbccddeeff"};
     static const char *const others[] = {"name",
                                          UUID "0",
-                                         "URN:UUID:" UUID,
+                                         ("URN:UUID:" UUID),
                                          "{0ab1c2d3e4f546778899aabbccddeeff}",
                                          "0ab1c2d3e-4f5-4677-8899-aabbccddeeff",
                                          "0ab1c2d3-e4f5-4677-8899-aabbccddeefg",
