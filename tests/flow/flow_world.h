@@ -30,6 +30,7 @@ struct flow_world {
     struct proxy_options         proxy_options;
     struct proxy_write_options   write_options; /* writes go by themselves unless set */
     struct loop                 *loop;
+    struct worker_pool          *workers;
     struct memory_budget         budget;
     struct upstream_pool        *pool;
     struct proxy                *proxy;
