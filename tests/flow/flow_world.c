@@ -215,6 +215,22 @@ void flow_world_request_chunked(struct flow_client *client, const char *operatio
     flow_client_send(client, "0\r\n\r\n");
 }
 
+void flow_world_request_record(struct flow_client *client, const char *operation, unsigned id)
+{
+    char body[200];
+    int  size = snprintf(body, sizeof body,
+                         "{\"ids\":[\"w%u\"],\"embeddings\":[[1.5,%u]],\"metadatas\":null,"
+                          "\"documents\":null,\"uris\":null}",
+                         id, id);
+
+    flow_client_printf(client,
+                       "POST /api/v2/tenants/t/databases/d/collections/"
+                       "11111111-2222-3333-4444-555555555555/%s HTTP/1.1\r\n"
+                       "Host: chroma\r\nContent-Type: application/json\r\n"
+                       "Content-Length: %d\r\n\r\n%s",
+                       operation, size, body);
+}
+
 bool flow_world_is_answer_of(const struct flow_answer *answer, unsigned id, size_t m)
 {
     struct bytes body = byte_buffer_bytes(&answer->body);

@@ -70,6 +70,9 @@ void flow_world_request_body(struct flow_client *client, unsigned id, size_t fro
 void flow_world_request_chunked(struct flow_client *client, const char *operation, unsigned id,
                                 size_t n, size_t m, const char *fields);
 
+/* A write of one record that may share a call with others; its answer is of `m` == 0 bytes. */
+void flow_world_request_record(struct flow_client *client, const char *operation, unsigned id);
+
 /* Is the answer's body the pattern of `id`, `m` bytes long? */
 bool flow_world_is_answer_of(const struct flow_answer *answer, unsigned id, size_t m);
 
