@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "flow/fake_loop.h"
+#include "flow/flow_pattern.h"
 #include "io/clock.h"
 
 static const struct http_reader_limits limits = {
@@ -86,11 +87,6 @@ void flow_backend_go_on(struct flow_backend *backend)
          connection = connection->next_of_world)
         if (connection->state != GONE)
             receive(connection);
-}
-
-char flow_backend_pattern(unsigned id, bool is_answer, uint64_t at)
-{
-    return (char)('a' + (id * 7u + at + at / 251u + (is_answer ? 3u : 0u)) % 26u);
 }
 
 static void append(struct byte_buffer *buffer, const char *text)
@@ -293,9 +289,9 @@ static void check_body(struct flow_backend_connection *connection, struct bytes 
     struct flow_backend *backend = connection->backend;
 
     backend->body_bytes += body.size;
-    for (size_t i = 0; i < body.size; i++, connection->body_at++)
-        if (body.data[i] != flow_backend_pattern(connection->id, false, connection->body_at))
-            backend->records[connection->id].body_is_wrong = true;
+    if (!flow_pattern_matches(body, connection->id, false, connection->body_at))
+        backend->records[connection->id].body_is_wrong = true;
+    connection->body_at += body.size;
 }
 
 static void end_request(struct flow_backend_connection *connection)
@@ -419,8 +415,8 @@ static void write_body(struct flow_backend_connection *connection, uint64_t size
         }
         if (byte_buffer_reserve(out, (size_t)count, SIZE_MAX) != STATUS_OK)
             abort();
-        for (uint64_t i = 0; i < count; i++)
-            out->data[out->end++] = flow_backend_pattern(id, true, at + i);
+        flow_pattern_write(out->data + out->end, (size_t)count, id, true, at);
+        out->end += (size_t)count;
         at += count;
         if (chunked)
             append(out, "\r\n");

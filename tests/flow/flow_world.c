@@ -8,6 +8,7 @@
 
 #include "base/compiler.h"
 #include "flow/fake_clock.h"
+#include "flow/flow_pattern.h"
 #include "io/clock.h"
 
 enum { kib = 1024, mib = 1024 * 1024 };
@@ -187,8 +188,7 @@ void flow_world_request_body(struct flow_client *client, unsigned id, size_t fro
     char *body = malloc(to - from);
 
     ck_assert_ptr_nonnull(body);
-    for (size_t i = 0; i < to - from; i++)
-        body[i] = flow_backend_pattern(id, false, from + i);
+    flow_pattern_write(body, to - from, id, false, from);
     flow_client_send_bytes(client, (struct bytes){.data = body, .size = to - from});
     free(body);
 }
@@ -215,10 +215,5 @@ bool flow_world_is_answer_of(const struct flow_answer *answer, unsigned id, size
 {
     struct bytes body = byte_buffer_bytes(&answer->body);
 
-    if (body.size != m)
-        return false;
-    for (size_t i = 0; i < m; i++)
-        if (body.data[i] != flow_backend_pattern(id, true, i))
-            return false;
-    return true;
+    return body.size == m && flow_pattern_matches(body, id, true, 0);
 }
