@@ -322,6 +322,16 @@ bool fake_net_has_ended(const struct fake_net_end *end)
     return byte_buffer_size(&end->in) == 0 && (end->fin_received || end->is_reset);
 }
 
+bool fake_net_will_end(const struct fake_net_end *end)
+{
+    return end->fin_received || end->is_reset;
+}
+
+size_t fake_net_waiting(const struct fake_net_end *end)
+{
+    return byte_buffer_size(&end->in);
+}
+
 bool fake_net_is_reset(const struct fake_net_end *end)
 {
     return end->is_reset;
