@@ -16,6 +16,7 @@ static struct stub_collection *find(struct stub_api *api, const struct stub_rout
                                     struct stub_answer *answer);
 static size_t begin_write(struct stub_api *api, const struct stub_route *route, struct bytes body,
                           struct stub_api_job *job, struct stub_answer *answer);
+static bool   is_poisoned(const struct stub_api *api, const struct stub_payload *payload);
 static size_t begin_delete(struct stub_api *api, const struct stub_route *route, struct bytes body,
                            struct stub_api_job *job, struct stub_answer *answer);
 static void   begin_read(struct stub_api *api, const struct stub_route *route, struct bytes body,
@@ -95,7 +96,18 @@ static size_t begin_write(struct stub_api *api, const struct stub_route *route, 
         collection->dimension = payload->dimension;
     if (!stub_payload_check_lengths(payload, answer))
         return 0;
+    if (is_poisoned(api, payload))
+        stub_answer_error(answer, 400, "InvalidArgumentError", "stub: a poisoned id");
     return payload->count;
+}
+
+static bool is_poisoned(const struct stub_api *api, const struct stub_payload *payload)
+{
+    for (size_t i = 0; api->poison != NULL && i < payload->count; i++) {
+        if (strstr(json_string_value(json_array_get(payload->ids, i)), api->poison) != NULL)
+            return true;
+    }
+    return false;
 }
 
 static struct stub_collection *find(struct stub_api *api, const struct stub_route *route,

@@ -17,6 +17,7 @@ struct stub_api {
     struct stub_log   log;
     struct stub_cost  cost;
     size_t            batch_max; /* what pre-flight-checks says */
+    const char       *poison;    /* writes with an id that contains it get 400; NULL: none */
 };
 
 enum { STUB_API_REQUEST_ID_MAX = 127 };

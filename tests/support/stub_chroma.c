@@ -31,6 +31,7 @@ static const char usage[] =
     "  --records-max N        more are refused with 500 (2000000)\n"
     "  --log-max BYTES        of the log kept in memory (268435456)\n"
     "  --log FILE             write applied operations there too\n"
+    "  --poison TEXT          writes with an id that contains TEXT are refused with 400\n"
     "  --idle-close D         close connections that are idle for so long\n"
     "  --fault RULE           see tests/support/stub_fault.h; may be repeated\n"
     "  --seed S               of everything random (1)\n";
@@ -49,6 +50,7 @@ enum {
     OPTION_RECORDS_MAX,
     OPTION_LOG_MAX,
     OPTION_LOG,
+    OPTION_POISON,
     OPTION_IDLE_CLOSE,
     OPTION_FAULT,
     OPTION_SEED,
@@ -69,6 +71,7 @@ static const struct option options[] = {
     {"records-max", required_argument, NULL, OPTION_RECORDS_MAX},
     {"log-max", required_argument, NULL, OPTION_LOG_MAX},
     {"log", required_argument, NULL, OPTION_LOG},
+    {"poison", required_argument, NULL, OPTION_POISON},
     {"idle-close", required_argument, NULL, OPTION_IDLE_CLOSE},
     {"fault", required_argument, NULL, OPTION_FAULT},
     {"seed", required_argument, NULL, OPTION_SEED},
@@ -166,6 +169,9 @@ static const char *set_option(int option, const char *value)
     case OPTION_IDLE_CLOSE:
         snprintf(text, sizeof(text), "idle-close=%s", value);
         return stub_server_command(&server, bytes_of(text));
+    case OPTION_POISON:
+        server.api.poison = value;
+        return NULL;
     case OPTION_LOG:
         server.api.log.file = fopen(value, "w");
         return server.api.log.file != NULL ? NULL : "cannot write the log file";
