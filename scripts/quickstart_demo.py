@@ -44,7 +44,7 @@ fork = multiprocessing.get_context("fork")
 def main():
     parser = argparse.ArgumentParser(prog="scripts/quickstart")
     parser.add_argument("--keep", action="store_true", help="leave both servers running")
-    parser.add_argument("--seconds", type=float, default=6, help="length of each measurement")
+    parser.add_argument("--seconds", type=float, default=5, help="length of each measurement")
     options = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda signum, _: sys.exit(128 + signum))

@@ -14,8 +14,9 @@
 #include "base/log.h"
 #include "config.h"
 
-/* Descriptors beside those of connections: log, epoll, eventfd, listeners, resolver, ... */
-enum { other_descriptors = 64 };
+/* Descriptors beside those of connections: half for clients of the status listener, half for log,
+ * epoll, eventfd, listeners, resolver, ... The check of the settings counts the same. */
+enum { other_descriptors = 128 };
 /* Draining is over when nothing has happened for this long. */
 static const uint64_t quiet_us = 500000;
 static const uint64_t drain_check_us = 50000;

@@ -124,7 +124,10 @@ static bool init_group(struct engine *engine, size_t i, struct bench_client *cli
             return false;
     }
     for (size_t j = 0; j < options->clients; j++) {
-        if (!bench_client_init(&clients[j], engine->options->target, engine->epoll))
+        const struct bench_target *target =
+            &engine->options->targets[j % engine->options->target_count];
+
+        if (!bench_client_init(&clients[j], target, engine->epoll))
             return false;
         clients[j].number = (size_t)(clients + j - engine->clients);
         clients[j].group = i;

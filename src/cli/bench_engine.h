@@ -24,7 +24,8 @@ struct bench_engine_group {
 enum { BENCH_ENGINE_GROUPS_MAX = 8 };
 
 struct bench_engine_options {
-    const struct bench_target   *target; /* borrowed */
+    const struct bench_target   *targets; /* clients connect to them by turns; borrowed */
+    size_t                       target_count;
     struct bench_request_source *source; /* borrowed */
     struct bench_engine_group    groups[BENCH_ENGINE_GROUPS_MAX];
     size_t                       group_count;

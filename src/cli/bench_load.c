@@ -7,7 +7,8 @@
 
 struct bench_load {
     const struct bench_options *options;
-    struct bench_target         target;
+    struct bench_target         targets[1 + BENCH_OPTIONS_OTHERS_MAX];
+    size_t                      target_count;
     struct bench_scratch       *scratch; /* NULL: raw requests alone */
     struct bench_corpus        *corpus;  /* likewise */
     struct bench_request_source source;
@@ -17,6 +18,7 @@ struct bench_load {
 
 static const size_t preload_batch = 250;
 
+static enum status add_target(struct bench_load *load, const char *url, struct error *error);
 static enum status prepare(struct bench_load *load, struct error *error);
 
 enum status bench_load_new(const struct bench_options *options, const char *url,
@@ -28,16 +30,26 @@ enum status bench_load_new(const struct bench_options *options, const char *url,
     if (load == NULL)
         return error_set(error, STATUS_NO_MEMORY, "out of memory");
     load->options = options;
-    status = bench_target_init(&load->target, url, error);
-    if (status == STATUS_OK && !load->target.is_loopback && !options->yes)
-        status = error_set(error, STATUS_INVALID,
-                           "%s is not on this machine: give --yes to put load on it", url);
+    status = add_target(load, url, error);
+    for (size_t i = 0; i < options->other_count && status == STATUS_OK; i++)
+        status = add_target(load, options->others[i], error);
     if (status == STATUS_OK)
         status = prepare(load, error);
     if (status == STATUS_OK)
         *ret_load = load;
     else
         bench_load_free(load);
+    return status;
+}
+
+static enum status add_target(struct bench_load *load, const char *url, struct error *error)
+{
+    struct bench_target *target = &load->targets[load->target_count++];
+    enum status          status = bench_target_init(target, url, error);
+
+    if (status == STATUS_OK && !target->is_loopback && !load->options->yes)
+        status = error_set(error, STATUS_INVALID,
+                           "%s is not on this machine: give --yes to put load on it", url);
     return status;
 }
 
@@ -49,7 +61,7 @@ static enum status prepare(struct bench_load *load, struct error *error)
 
     *source = (struct bench_request_source){.has_documents = options->corpus.document_bytes > 0,
                                             .has_metadatas = options->corpus.metadata_keys > 0,
-                                            .host = load->target.host,
+                                            .host = load->targets[0].host,
                                             .headers = options->headers,
                                             .collection_count = options->collection_count,
                                             .raw_path = options->raw_path,
@@ -62,7 +74,8 @@ static enum status prepare(struct bench_load *load, struct error *error)
     snprintf(source->query_tail, sizeof(source->query_tail),
              "],\"n_results\":%zu,\"include\":[\"documents\",\"metadatas\",\"distances\"]}",
              options->n_results);
-    load->engine = (struct bench_engine_options){.target = &load->target,
+    load->engine = (struct bench_engine_options){.targets = load->targets,
+                                                 .target_count = load->target_count,
                                                  .source = source,
                                                  .warm_up_us = options->warm_up_us,
                                                  .duration_us = options->duration_us,
@@ -76,7 +89,7 @@ static enum status prepare(struct bench_load *load, struct error *error)
     if (load->corpus == NULL)
         return error_set(error, STATUS_NO_MEMORY, "out of memory");
     source->corpus = load->corpus;
-    status = bench_scratch_new(&load->target, options->collection, options->collection_count,
+    status = bench_scratch_new(&load->targets[0], options->collection, options->collection_count,
                                options->headers, &load->scratch, error);
     if (status == STATUS_OK)
         source->collections = bench_scratch_paths(load->scratch);

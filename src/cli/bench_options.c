@@ -18,6 +18,9 @@ static const char usage[] =
     "\n"
     "  --backend URL          http://host:port or unix:/path (http://127.0.0.1:8000)\n"
     "  --through URL          the proxy in front of it (http://127.0.0.1:8001)\n"
+    "  --also URL             another way to the same server, such as a second proxy: clients "
+    "take\n"
+    "                         turns over --backend and these; may be repeated\n"
     "  --yes                  allow a server that is not on this machine\n"
     "  --json                 print results as JSON\n"
     "\n"
@@ -60,6 +63,7 @@ static const char usage[] =
 enum option_id {
     OPTION_BACKEND = 1,
     OPTION_THROUGH,
+    OPTION_ALSO,
     OPTION_YES,
     OPTION_JSON,
     OPTION_MIX,
@@ -95,6 +99,7 @@ enum option_id {
 static const struct option long_options[] = {
     {"backend", required_argument, NULL, OPTION_BACKEND},
     {"through", required_argument, NULL, OPTION_THROUGH},
+    {"also", required_argument, NULL, OPTION_ALSO},
     {"yes", no_argument, NULL, OPTION_YES},
     {"json", no_argument, NULL, OPTION_JSON},
     {"mix", required_argument, NULL, OPTION_MIX},
@@ -188,6 +193,11 @@ static bool set_text(struct bench_options *options, int option, const char *valu
         return true;
     case OPTION_THROUGH:
         options->through = value;
+        return true;
+    case OPTION_ALSO:
+        if (options->other_count == BENCH_OPTIONS_OTHERS_MAX)
+            return false;
+        options->others[options->other_count++] = value;
         return true;
     case OPTION_COLLECTION:
         options->collection = value;

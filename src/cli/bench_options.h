@@ -4,9 +4,13 @@
 
 #include "cli/bench_engine.h"
 
+enum { BENCH_OPTIONS_OTHERS_MAX = 127 };
+
 struct bench_options {
-    const char *backend; /* URL */
-    const char *through; /* URL of a proxy in front of it */
+    const char *backend;                          /* URL */
+    const char *through;                          /* URL of a proxy in front of it */
+    const char *others[BENCH_OPTIONS_OTHERS_MAX]; /* more URLs that lead to the same server */
+    size_t      other_count;
     bool        is_load; /* --mix or --url: one load; else the comparison */
     bool        yes, json, keep;
 

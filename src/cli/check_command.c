@@ -89,8 +89,7 @@ static void check_backend(struct check *check)
         check_limits(check);
     } else if (answer.code == 404) {
         say(check, WARN, 0, "backend",
-            "%s has no API v2 (a Chroma before 0.5.16, or no Chroma); requests pass as they are",
-            url);
+            "%s has no API v2: an old Chroma, or none at all; requests pass as they are", url);
     } else {
         say(check, FAIL, EX_UNAVAILABLE, "backend", "%s answers its heartbeat with status %ld", url,
             answer.code);
@@ -220,7 +219,7 @@ static void check_memory(struct check *check)
 
     text_of_size(check->settings.memory_max_bytes >> 20 << 20, budget);
     text_of_size(check->machine.memory_bytes >> 20 << 20, limit);
-    say(check, too_much ? WARN : OK, 0, "memory", "%s for buffers of %s%s%s", budget, limit,
+    say(check, too_much ? WARN : OK, 0, "memory", "%s for buffers, of %s%s%s", budget, limit,
         check->machine.memory_limited ? " (the cgroup's limit)" : "",
         too_much ? "; lower memory_max or body_max" : "");
 }

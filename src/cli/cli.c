@@ -131,9 +131,6 @@ static int print_help(const struct command *command)
                "A proxy in front of Chroma vector servers.\n\nCommands:\n");
         for (size_t i = 0; i < COUNT_OF(commands); i++)
             printf("  %s%s\n      %s\n", commands[i].name, commands[i].usage, commands[i].help);
-        printf(
-            "  bench [--backend URL] [--through URL]\n"
-            "      compare Chroma with and without the proxy, or put load on it; bench --help\n");
     }
     printf("\nFlags:\n");
     for (enum settings_id id = 0; id < SETTINGS_COUNT; id++) {

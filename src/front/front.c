@@ -184,15 +184,15 @@ static bool accept_one(struct front *front, int listen_fd)
     return true;
 }
 
-/* The descriptor held in reserve is given up so that one client can be told, instead of waiting
- * in the backlog for ever; then accepting pauses. */
+/* The descriptor held in reserve is given up so that those who wait can be told one after the
+ * other, instead of waiting in the backlog for ever; then accepting pauses. */
 static void refuse_for_descriptors(struct front *front, int listen_fd)
 {
     int fd;
 
     if (front->reserve_fd >= 0)
         socket_close(front->reserve_fd);
-    if (socket_accept(listen_fd, &fd, NULL) == STATUS_OK) {
+    for (int i = 0; i < accepts_per_turn && socket_accept(listen_fd, &fd, NULL) == STATUS_OK; i++) {
         front->stats.refused_descriptors++;
         refuse_at_once(front, fd);
     }

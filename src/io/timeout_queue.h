@@ -2,7 +2,8 @@
  *
  * All timeouts of a queue last equally long, so they end in the order in which they began: adding,
  * moving and removing one costs a few pointer writes and no system call, whatever their number.
- * One timer of the loop stands behind each queue.
+ * (After the duration was shortened, adding walks over the longer ones that still run.) One timer
+ * of the loop stands behind each queue.
  */
 #ifndef IO_TIMEOUT_QUEUE_H
 #define IO_TIMEOUT_QUEUE_H
@@ -30,8 +31,7 @@ struct timeout_queue *timeout_queue_new(struct loop *loop, uint64_t duration_us,
 /* The queue must be empty. NULL is a no-op. */
 void timeout_queue_free(struct timeout_queue *queue);
 
-/* Timeouts started from now on last `duration_us`. Those that run keep their end; a shorter one
- * started after them may end as late as they do. */
+/* Timeouts started from now on last `duration_us`. Those that run keep their end. */
 void timeout_queue_set_duration(struct timeout_queue *queue, uint64_t duration_us);
 
 void timeout_queue_init_node(struct timeout *timeout);

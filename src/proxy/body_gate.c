@@ -3,11 +3,13 @@
 static bool has_room(const struct body_gate *gate, size_t size);
 static void hold(struct body_gate *gate, struct body_ticket *ticket);
 static void admit_waiting(void *ctx);
+static bool admit_first(struct body_gate *gate, struct list *tickets);
 
 void body_gate_init(struct body_gate *gate, struct loop *loop, struct memory_budget *budget,
                     uint64_t max)
 {
     *gate = (struct body_gate){.loop = loop, .budget = budget, .max = max};
+    list_init(&gate->begun);
     list_init(&gate->tickets);
     loop_task_init(&gate->task, admit_waiting, gate);
 }
@@ -19,74 +21,76 @@ void body_gate_init_ticket(struct body_ticket *ticket,
     list_node_init(&ticket->node);
 }
 
-bool body_gate_enter(struct body_gate *gate, struct body_ticket *ticket, size_t size)
+bool body_gate_reserve(struct body_gate *gate, struct body_ticket *ticket, size_t size)
 {
-    ticket->size = size;
-    if (list_is_empty(&gate->tickets) && has_room(gate, size)) {
+    bool has_begun = ticket->size > 0;
+    bool is_first = list_is_empty(&gate->begun) && (has_begun || list_is_empty(&gate->tickets));
+
+    ticket->wanted = size;
+    if (list_node_is_linked(&ticket->node))
+        return false;
+    if (gate->beyond == NULL && has_begun && !has_room(gate, size - ticket->size))
+        gate->beyond = ticket;
+    if (gate->beyond == ticket || (is_first && has_room(gate, size - ticket->size))) {
         hold(gate, ticket);
         return true;
     }
-    list_push_back(&gate->tickets, &ticket->node);
-    gate->waiting++;
+    list_push_back(has_begun ? &gate->begun : &gate->tickets, &ticket->node);
     return false;
 }
 
 static bool has_room(const struct body_gate *gate, size_t size)
 {
-    uint64_t used = gate->budget->used;
-
-    if (gate->held == 0)
-        return true;
-    return gate->held + size <= gate->max && used + size <= gate->budget->max;
+    return gate->held == 0 ||
+           (gate->held + size <= gate->max && gate->budget->used + size <= gate->budget->max);
 }
 
 static void hold(struct body_gate *gate, struct body_ticket *ticket)
 {
-    ticket->is_held = true;
-    gate->held += ticket->size;
-    memory_budget_charge(gate->budget, ticket->size);
-}
+    size_t more = ticket->wanted - ticket->size;
 
-bool body_gate_grow(struct body_gate *gate, struct body_ticket *ticket, size_t size)
-{
-    size_t more = size - ticket->size;
-
-    if (gate->held > ticket->size && !has_room(gate, more))
-        return false;
-    ticket->size = size;
+    ticket->size = ticket->wanted;
     gate->held += more;
     memory_budget_charge(gate->budget, more);
-    return true;
 }
 
 void body_gate_leave(struct body_gate *gate, struct body_ticket *ticket)
 {
-    if (list_node_is_linked(&ticket->node)) {
-        list_remove(&ticket->node);
-        gate->waiting--;
-    } else if (ticket->is_held) {
-        ticket->is_held = false;
-        gate->held -= ticket->size;
-        memory_budget_release(gate->budget, ticket->size);
-        ticket->size = 0;
-    }
-    if (!list_is_empty(&gate->tickets))
+    list_remove(&ticket->node);
+    gate->held -= ticket->size;
+    memory_budget_release(gate->budget, ticket->size);
+    ticket->size = 0;
+    if (gate->beyond == ticket)
+        gate->beyond = NULL;
+    if (!list_is_empty(&gate->begun) || !list_is_empty(&gate->tickets))
         loop_later(gate->loop, &gate->task);
 }
 
 static void admit_waiting(void *ctx)
 {
     struct body_gate *gate = ctx;
-    struct list_node *node;
 
-    while ((node = list_first(&gate->tickets)) != NULL) {
-        struct body_ticket *ticket = LIST_ITEM(node, struct body_ticket, node);
+    while (admit_first(gate, &gate->begun))
+        continue;
+    while (list_is_empty(&gate->begun) && admit_first(gate, &gate->tickets))
+        continue;
+}
 
-        if (!has_room(gate, ticket->size))
-            return;
-        list_remove(node);
-        gate->waiting--;
-        hold(gate, ticket);
-        ticket->on_admitted(ticket);
+/* Admit the oldest of `tickets`; false when there is none or no room for it. */
+static bool admit_first(struct body_gate *gate, struct list *tickets)
+{
+    struct list_node   *node = list_first(tickets);
+    struct body_ticket *ticket = LIST_ITEM(node, struct body_ticket, node);
+
+    if (node == NULL)
+        return false;
+    if (!has_room(gate, ticket->wanted - ticket->size)) {
+        if (ticket->size == 0 || gate->beyond != NULL)
+            return false;
+        gate->beyond = ticket;
     }
+    list_remove(node);
+    hold(gate, ticket);
+    ticket->on_admitted(ticket);
+    return true;
 }

@@ -15,6 +15,13 @@
 /* Exchanges kept for the next requests, with their small buffers. */
 enum { spare_max = 64, kept_capacity_max = 4096 };
 
+/* Room for a body is reserved so far ahead of what has arrived: the most that one read brings. */
+enum { reserve_ahead = 64 * 1024 };
+
+/* Address space for a body of announced length is asked for at once up to this size; memory is
+ * taken as bytes arrive. */
+enum { at_once_max = 64 * 1024 * 1024 };
+
 /* A request that has passed this many proxies of our name goes in a circle. Two tiers are usual. */
 enum { hops_max = 4 };
 
@@ -32,6 +39,7 @@ static const struct {
 static void *on_request(struct front_connection *connection, const struct http_head *head,
                         void *ctx);
 static struct exchange *new_exchange(struct proxy *proxy);
+static void             clear(struct exchange *exchange);
 static void             begin(struct exchange *exchange);
 static bool             is_loop(const struct http_head *head);
 static unsigned         count_name(struct bytes value);
@@ -90,14 +98,29 @@ static struct exchange *new_exchange(struct proxy *proxy)
         exchange = calloc(1, sizeof *exchange);
         if (exchange == NULL)
             return NULL;
+        clear(exchange);
     }
     exchange->proxy = proxy;
+    list_push_back(&proxy->exchanges, &exchange->node);
+    proxy->exchange_count++;
+    return exchange;
+}
+
+/* As new, but for the memory of its small buffers. */
+static void clear(struct exchange *exchange)
+{
+    struct byte_buffer request_head = exchange->request_head;
+    struct byte_buffer answer = exchange->answer;
+    struct byte_buffer body = exchange->body;
+
+    memset(exchange, 0, sizeof *exchange);
+    exchange->request_head = request_head;
+    exchange->answer = answer;
+    exchange->body = body;
     list_node_init(&exchange->node);
     body_gate_init_ticket(&exchange->ticket, on_admitted);
     timeout_queue_init_node(&exchange->deadline);
     timeout_queue_init_node(&exchange->wait_limit);
-    proxy->exchange_count++;
-    return exchange;
 }
 
 static void begin(struct exchange *exchange)
@@ -215,14 +238,34 @@ bool exchange_write_head(struct exchange *exchange, enum http_framing framing,
                                &options) == STATUS_OK;
 }
 
-/* Room for all of a body that is reserved is made at once: growing would copy it several times. */
+bool exchange_reserve_body(struct exchange *exchange, uint64_t size_max)
+{
+    const struct http_head *head = exchange->head;
+    uint64_t                wanted = byte_buffer_size(&exchange->body) + reserve_ahead;
+
+    if (head->framing == HTTP_FRAMING_NONE)
+        return true;
+    if (head->framing == HTTP_FRAMING_LENGTH && wanted > head->content_length)
+        wanted = head->content_length;
+    if (wanted > size_max)
+        wanted = size_max;
+    if (wanted <= exchange->ticket.size ||
+        body_gate_reserve(&exchange->proxy->bodies, &exchange->ticket, (size_t)wanted))
+        return true;
+    front_connection_pause_body(exchange->connection);
+    return false;
+}
+
+/* Growing would copy the body several times. */
 bool exchange_keep_body(struct exchange *exchange, struct bytes data)
 {
-    struct byte_buffer *body = &exchange->body;
+    struct byte_buffer     *body = &exchange->body;
+    const struct http_head *head = exchange->head;
 
-    if (body->capacity < exchange->ticket.size &&
-        byte_buffer_reserve(body, exchange->ticket.size - byte_buffer_size(body), SIZE_MAX) !=
-            STATUS_OK)
+    if (body->capacity == 0 && head->framing == HTTP_FRAMING_LENGTH &&
+        byte_buffer_reserve(
+            body, head->content_length < at_once_max ? (size_t)head->content_length : at_once_max,
+            SIZE_MAX) != STATUS_OK)
         return false;
     return byte_buffer_append(body, data, SIZE_MAX) == STATUS_OK;
 }
@@ -346,30 +389,33 @@ static void free_exchange(struct exchange *exchange)
 
 static void free_memory(void *object)
 {
-    struct exchange   *exchange = object;
-    struct proxy      *proxy = exchange->proxy;
-    struct byte_buffer request_head, answer, body;
+    struct exchange *exchange = object;
+    struct proxy    *proxy = exchange->proxy;
 
+    if (proxy->spare_count >= spare_max) {
+        exchange_free(exchange);
+        return;
+    }
+    list_remove(&exchange->node);
     trim(&exchange->request_head);
     trim(&exchange->answer);
     trim(&exchange->body);
     byte_buffer_done(&exchange->kept);
-    if (proxy->spare_count >= spare_max) {
-        byte_buffer_done(&exchange->request_head);
-        byte_buffer_done(&exchange->answer);
-        byte_buffer_done(&exchange->body);
-        free(exchange);
-        return;
-    }
-    request_head = exchange->request_head;
-    answer = exchange->answer;
-    body = exchange->body;
-    memset(exchange, 0, sizeof *exchange);
-    exchange->request_head = request_head;
-    exchange->answer = answer;
-    exchange->body = body;
+    clear(exchange);
     list_push_front(&proxy->spare_exchanges, &exchange->node);
     proxy->spare_count++;
+}
+
+void exchange_free(struct exchange *exchange)
+{
+    exchange_stop_clocks(exchange);
+    list_remove(&exchange->node);
+    write_member_free(exchange->member);
+    byte_buffer_done(&exchange->request_head);
+    byte_buffer_done(&exchange->answer);
+    byte_buffer_done(&exchange->body);
+    byte_buffer_done(&exchange->kept);
+    free(exchange);
 }
 
 /* Keep a small buffer's memory, give a large one's back. */

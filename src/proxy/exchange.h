@@ -76,7 +76,7 @@ struct exchange {
     struct chroma_route          route; /* its spans are valid as long as `head` */
     enum exchange_state          state;
     unsigned                     holds; /* of enum exchange_hold */
-    struct list_node             node;  /* in the list of spare ones */
+    struct list_node             node;  /* in the proxy's list of these, or of spare ones */
 
     /* The request. */
     struct body_ticket        ticket;       /* the room reserved for `body` */
@@ -116,9 +116,16 @@ void exchange_move(struct exchange *exchange, enum exchange_state state);
 /* "WAITING", for logs. Static storage. */
 const char *exchange_state_name(enum exchange_state state);
 
+/* Free it now, whoever holds it: at the end of the program. */
+void exchange_free(struct exchange *exchange);
+
 /* Write the head for Chroma into request_head, framed as `framing` says. False: out of memory. */
 bool exchange_write_head(struct exchange *exchange, enum http_framing framing,
                          uint64_t content_length);
+
+/* Reserve room for what may arrive next of a body of which at most `size_max` bytes are kept.
+ * False: reading it is paused, and the path's on_admitted is called when there is room. */
+bool exchange_reserve_body(struct exchange *exchange, uint64_t size_max);
 
 /* Keep `data` of the request's body. False: out of memory. */
 bool exchange_keep_body(struct exchange *exchange, struct bytes data);

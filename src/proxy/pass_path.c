@@ -24,19 +24,14 @@ const struct exchange_path pass_path = {.begin = begin,
 
 static void begin(struct exchange *exchange)
 {
-    const struct http_head *head = exchange->head;
-    uint64_t                size = head->framing == HTTP_FRAMING_NONE ? 0 : pass_kept_max;
-
-    if (head->framing == HTTP_FRAMING_LENGTH && head->content_length < size)
-        size = head->content_length;
-    if (size == 0 || body_gate_enter(&exchange->proxy->bodies, &exchange->ticket, (size_t)size))
+    if (exchange_reserve_body(exchange, pass_kept_max))
         on_admitted(exchange);
-    else
-        front_connection_pause_body(exchange->connection);
 }
 
 static void on_admitted(struct exchange *exchange)
 {
+    if (exchange->state != EXCHANGE_RECEIVING || exchange->is_streaming)
+        return; /* more than was waited for came with the last bytes */
     if (exchange->head->expects_continue && byte_buffer_size(&exchange->body) == 0)
         front_connection_continue(exchange->connection);
     front_connection_resume_body(exchange->connection);
@@ -57,6 +52,8 @@ static void on_body(struct exchange *exchange, struct bytes data)
         front_connection_pause_body(exchange->connection);
     } else if (byte_buffer_size(&exchange->body) > pass_kept_max) {
         begin_streaming(exchange);
+    } else {
+        (void)exchange_reserve_body(exchange, pass_kept_max);
     }
 }
 

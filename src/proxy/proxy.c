@@ -26,6 +26,7 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
     proxy->budget = budget;
     proxy->pool = pool;
     proxy->options = *options;
+    list_init(&proxy->exchanges);
     list_init(&proxy->spare_exchanges);
     body_gate_init(&proxy->bodies, loop, budget, options->queue_bytes_max);
     make_secrets(proxy);
@@ -103,15 +104,9 @@ void proxy_free(struct proxy *proxy)
         return;
     write_lanes_free(proxy->lanes);
     loop_free_pending(proxy->loop);
-    while ((node = list_first(&proxy->spare_exchanges)) != NULL) {
-        struct exchange *exchange = LIST_ITEM(node, struct exchange, node);
-
-        list_remove(node);
-        byte_buffer_done(&exchange->request_head);
-        byte_buffer_done(&exchange->answer);
-        byte_buffer_done(&exchange->body);
-        free(exchange);
-    }
+    while ((node = list_first(&proxy->exchanges)) != NULL || /* writes cut off at the end */
+           (node = list_first(&proxy->spare_exchanges)) != NULL)
+        exchange_free(LIST_ITEM(node, struct exchange, node));
     loop_task_cancel(&proxy->bodies.task);
     timeout_queue_free(proxy->read_deadlines);
     timeout_queue_free(proxy->write_deadlines);

@@ -20,6 +20,7 @@ struct proxy {
     struct timeout_queue  *read_deadlines, *write_deadlines, *wait_limits;
     struct request_metrics metrics;
     size_t                 exchange_count;
+    struct list            exchanges; /* all that are not spare */
     struct list            spare_exchanges;
     size_t                 spare_count;
 };

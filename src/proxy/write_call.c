@@ -10,6 +10,7 @@
 enum { answer_bytes_max = 64 << 20 };
 
 struct write_call {
+    struct list_node               node; /* the owner's */
     struct proxy                  *proxy;
     struct coalescer_batch        *batch;
     write_call_fn                  on_over;
@@ -60,6 +61,7 @@ struct write_call *write_call_start(struct proxy *proxy, struct coalescer_batch 
 
     if (call == NULL)
         return NULL;
+    list_node_init(&call->node);
     call->proxy = proxy;
     call->batch = batch;
     call->on_over = on_over;
@@ -225,11 +227,22 @@ void write_call_free(struct write_call *call)
 {
     if (call == NULL)
         return;
+    list_remove(&call->node);
     byte_buffer_done(&call->head);
     byte_buffer_done(&call->answer_head_bytes);
     byte_buffer_done(&call->answer_body);
     chroma_batch_free(call->splice);
     free(call);
+}
+
+struct list_node *write_call_node(struct write_call *call)
+{
+    return &call->node;
+}
+
+struct write_call *write_call_of_node(struct list_node *node)
+{
+    return LIST_ITEM(node, struct write_call, node);
 }
 
 struct coalescer_outcome write_call_outcome(const struct write_call *call)

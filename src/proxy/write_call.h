@@ -24,7 +24,11 @@ typedef void (*write_call_fn)(struct write_call *call, void *ctx);
 struct write_call *write_call_start(struct proxy *proxy, struct coalescer_batch *batch,
                                     write_call_fn on_over, void *ctx);
 
-/* Not while it is under way. NULL is a no-op. */
+/* For a list of calls. */
+struct list_node  *write_call_node(struct write_call *call);
+struct write_call *write_call_of_node(struct list_node *node);
+
+/* Not while it is under way. NULL is a no-op. It leaves the list that it is in. */
 void write_call_free(struct write_call *call);
 
 /* What to report. */

@@ -23,6 +23,7 @@ struct write_lanes {
     struct worker_pool        *workers;
     struct proxy_write_options options;
     struct coalescer          *coalescer;
+    struct list                calls;  /* started and not freed */
     struct list                parked; /* members that the coalescer had no room for */
     struct loop_task           pump_task;
     struct loop_timer         *wake_timer;
@@ -74,6 +75,7 @@ struct write_lanes *write_lanes_new(struct proxy *proxy, struct worker_pool *wor
     lanes->proxy = proxy;
     lanes->workers = workers;
     lanes->options = *options;
+    list_init(&lanes->calls);
     list_init(&lanes->parked);
     loop_task_init(&lanes->pump_task, pump, lanes);
     lanes->wake_us = UINT64_MAX;
@@ -88,10 +90,14 @@ struct write_lanes *write_lanes_new(struct proxy *proxy, struct worker_pool *wor
 
 void write_lanes_free(struct write_lanes *lanes)
 {
+    struct list_node *node;
+
     if (lanes == NULL)
         return;
     loop_task_cancel(&lanes->pump_task);
     loop_timer_free(lanes->wake_timer);
+    while ((node = list_first(&lanes->calls)) != NULL)
+        write_call_free(write_call_of_node(node));
     coalescer_free(lanes->coalescer);
     free(lanes);
 }
@@ -267,7 +273,9 @@ static void send_batch(struct write_lanes *lanes, struct coalescer_batch *batch)
         member->batch_attempts = coalescer_batch_attempt(batch) + 1;
         member->batch_sent_us = now_us;
     }
-    if (call == NULL)
+    if (call != NULL)
+        list_push_back(&lanes->calls, write_call_node(call));
+    else
         coalescer_report(lanes->coalescer, batch, &not_sent, now_us);
 }
 

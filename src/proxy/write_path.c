@@ -4,13 +4,9 @@
 #include "proxy/pass_path.h"
 #include "proxy/write_lanes.h"
 
-/* A chunked body says nothing about its size: room is reserved in steps, doubling from here. */
-enum { first_reservation = 64 * 1024 };
-
 static void begin(struct exchange *exchange);
 static void on_admitted(struct exchange *exchange);
 static void on_body(struct exchange *exchange, struct bytes data);
-static bool make_room(struct exchange *exchange, size_t size);
 static void on_body_end(struct exchange *exchange);
 static void on_deadline(struct exchange *exchange);
 static void give_up_transfer(struct exchange *exchange);
@@ -25,19 +21,14 @@ const struct exchange_path write_path = {.begin = begin,
 
 static void begin(struct exchange *exchange)
 {
-    const struct http_head *head = exchange->head;
-    size_t size = head->framing == HTTP_FRAMING_LENGTH    ? (size_t)head->content_length
-                  : head->framing == HTTP_FRAMING_CHUNKED ? first_reservation
-                                                          : 0;
-
-    if (size == 0 || body_gate_enter(&exchange->proxy->bodies, &exchange->ticket, size))
+    if (exchange_reserve_body(exchange, UINT64_MAX))
         on_admitted(exchange);
-    else
-        front_connection_pause_body(exchange->connection);
 }
 
 static void on_admitted(struct exchange *exchange)
 {
+    if (exchange->state != EXCHANGE_RECEIVING)
+        return; /* the end of the body came with its last bytes */
     if (exchange->head->expects_continue && byte_buffer_size(&exchange->body) == 0)
         front_connection_continue(exchange->connection);
     front_connection_resume_body(exchange->connection);
@@ -49,23 +40,10 @@ static void on_body(struct exchange *exchange, struct bytes data)
 
     if (size > exchange->proxy->options.body_bytes_max)
         answer_too_large(exchange);
-    else if (!make_room(exchange, size))
-        answer_error(exchange, STATUS_OVERLOADED, FRONT_EXECUTED_NO,
-                     "no room for a body of unknown length (queue.bytes_max, memory_max); state "
-                     "its Content-Length to wait for room instead");
     else if (!exchange_keep_body(exchange, data))
         answer_error(exchange, STATUS_NO_MEMORY, FRONT_EXECUTED_NO, NULL);
-}
-
-static bool make_room(struct exchange *exchange, size_t size)
-{
-    size_t room = exchange->ticket.size;
-
-    if (exchange->head->framing != HTTP_FRAMING_CHUNKED || size <= room)
-        return true;
-    while (room < size)
-        room *= 2;
-    return body_gate_grow(&exchange->proxy->bodies, &exchange->ticket, room);
+    else
+        (void)exchange_reserve_body(exchange, UINT64_MAX);
 }
 
 static void on_body_end(struct exchange *exchange)

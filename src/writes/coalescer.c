@@ -46,12 +46,17 @@ void coalescer_free(struct coalescer *coalescer)
     /* Every member is in `unanswered`, in `answers` or `releases`, or in a batch in flight. */
     coalescer_free_batches(&coalescer->in_flight);
     coalescer_free_batches(&coalescer->lent);
-    coalescer_free_batches(&coalescer->ended);
+    LIST_FOR_EACH(node, &coalescer->ended)
+    {
+        free(LIST_ITEM(node, struct coalescer_batch, queue)); /* its members are past it */
+    }
     free(coalescer->last_ended);
     coalescer_free_members(&coalescer->answers);
     coalescer_free_members(&coalescer->releases);
     LIST_FOR_EACH(node, &coalescer->unanswered)
-    free(LIST_ITEM(node, struct coalescer_member, all));
+    {
+        free(LIST_ITEM(node, struct coalescer_member, all));
+    }
     for (void *key; (key = hash_map_next(coalescer->keys, &position)) != NULL;)
         free(key);
     position = 0;
@@ -215,7 +220,7 @@ static void coalescer_free_batches(struct list *list)
     {
         struct coalescer_batch *batch = LIST_ITEM(node, struct coalescer_batch, queue);
 
-        for (size_t i = 0; i < batch->count && batch->lane->in_flight == batch; i++) {
+        for (size_t i = 0; i < batch->count; i++) {
             struct coalescer_member *member = batch->members[i];
 
             if (member->is_answered && !list_node_is_linked(&member->queue))
@@ -228,7 +233,9 @@ static void coalescer_free_batches(struct list *list)
 static void coalescer_free_members(struct list *list)
 {
     LIST_FOR_EACH(node, list)
-    free(LIST_ITEM(node, struct coalescer_member, queue));
+    {
+        free(LIST_ITEM(node, struct coalescer_member, queue));
+    }
 }
 
 /* A bound in all may be exceeded by the one write that meets it: the largest would else never

@@ -70,7 +70,9 @@ void coalescer_offender_add(struct coalescer *coalescer, uint64_t offender, uint
 void coalescer_offender_free_all(struct coalescer *coalescer)
 {
     LIST_FOR_EACH(node, &coalescer->offenders_by_age)
-    free(LIST_ITEM(node, struct offender, by_age));
+    {
+        free(LIST_ITEM(node, struct offender, by_age));
+    }
     hash_map_free(coalescer->offenders);
 }
 

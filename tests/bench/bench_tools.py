@@ -140,10 +140,10 @@ def generator():
     return os.environ.get("BENCH_GENERATOR", os.path.join(BUILD, "chromabouncer") + " bench").split()
 
 
-def load(url, *options, must_succeed=True):
+def load(url, *options, must_succeed=True, cpus_allowed=None):
     """Run one load; its result as the generator's JSON says it."""
     argv = [*generator(), "--backend", url, "--json", *map(str, options)]
-    allowed = cpus()[1]
+    allowed = cpus_allowed or cpus()[1]
     run = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                          check=False, preexec_fn=lambda: os.sched_setaffinity(0, allowed))
     if run.returncode not in (0, 75):

@@ -6,9 +6,10 @@
 set -u
 
 program=$(pwd)/chromabouncer
+stub=$(pwd)/tests/support/stub_chroma
 work=$(mktemp -d)
-daemon=
-trap '[ -z "$daemon" ] || kill "$daemon" 2>/dev/null; rm -rf "$work"' EXIT
+daemon='' chroma=''
+trap 'kill $daemon $chroma 2>/dev/null; rm -rf "$work"' EXIT
 cd "$work" || exit 1
 bad=0
 for name in $(env | sed -n 's/^\(CHROMABOUNCER_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
@@ -38,7 +39,7 @@ says() { # says FILE TEXT
 }
 
 # Usage: 64, on standard error, with what was meant.
-run 64 frobnicate;                   says err '`chromabouncer --help` lists all'
+run 64 frobnicate;                   says err 'chromabouncer --help'
 run 64 chekc;                        says err 'did you mean check?'
 run 64 --bakend http://x;            says err 'did you mean --backend?'
 run 64 -x;                           says err "unknown flag '-x'"
@@ -118,25 +119,68 @@ says out 'ok    listen.address'
 # shellcheck disable=SC2086
 NO_COLOR=1 "$program" check $sockets | grep -q "$(printf '\033')" && fail "NO_COLOR is ignored"
 
-# A running proxy.
+# wait_for FILE: until something is in it, for ten seconds.
+wait_for() {
+    tries=0
+    until [ -s "$1" ] || [ $tries -ge 100 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+}
+
+# A running backend.
+"$stub" --listen "unix:$work/chroma" >ready 2>err &
+chroma=$!
+wait_for ready
+run 0 health --backend "unix:$work/chroma"; says out 'is ready (/api/v2/heartbeat'
 # shellcheck disable=SC2086
-"$program" $sockets --set log.file="$work/log" >ready 2>err &
+run 0 check $sockets
+says out 'at most 5461 records in a write; base64 on'
+
+# A running proxy.
+printf 'queue: {wait_max: 10s}\n' >run.yaml
+# shellcheck disable=SC2086
+"$program" $sockets --config run.yaml --set log.file="$work/log" >listening 2>err &
 daemon=$!
+wait_for listening
+grep -q '^listening on ' listening || fail "no line when ready"
+run 0 health --status "unix:$work/status"; says out 'is ready'
+# shellcheck disable=SC2086
+run 0 check $sockets
+says out 'warn  listen.address'
+
+# HUP takes all of a file or nothing; USR1 opens the log again.
+logs() { # logs TEXT: within ten seconds
+    tries=0
+    until grep -qF -e "$1" log 2>/dev/null || [ $tries -ge 100 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+    [ $tries -lt 100 ] || fail "not logged: $1"
+}
+printf 'queue: {wait_max: 20s}\nworkers: 7\n' >run.yaml
+kill -HUP "$daemon"
+logs '"key":"queue.wait_max","from":"10s","to":"20s"'
+logs '"event":"setting_needs_restart"'
+logs '"event":"reloaded"'
+printf 'queue: {wait_max: 30s, wait_mix: 1s}\n' >run.yaml
+kill -HUP "$daemon"
+logs 'did you mean queue.wait_max?'
+mv log log.1
+kill -USR1 "$daemon"
 tries=0
-until [ -s ready ] || [ $tries -ge 100 ]; do
+until [ -e log ] || [ $tries -ge 100 ]; do
     sleep 0.1
     tries=$((tries + 1))
 done
-grep -q '^listening on ' ready || fail "no line when ready"
-run 0 health --status "unix:$work/status"; says out 'is ready'
-# shellcheck disable=SC2086
-"$program" check $sockets >out 2>err
-says out 'warn  listen.address'
+kill -HUP "$daemon"
+logs '"event":"reload_failed"'
+
 kill -TERM "$daemon"
 wait "$daemon"
 status=$?
-daemon=
+daemon=''
 [ "$status" -eq 0 ] || fail "drained: exit status $status"
-grep -q '"event":"started"' log || fail "nothing in the log"
+grep -q '"event":"started"' log.1 || fail "nothing in the log"
 grep -q '"event":"stopped"' log || fail "the end is not in the log"
 exit $bad

@@ -14,9 +14,14 @@ import pytest
 
 from bed import DATABASE, Chroma, Proxy
 from concurrent_clients import collection_id
+from conftest import WITHOUT_PROXY
 from http_wire import Connection, encode_request
 from writer import embed
 
+pytestmark = [
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(WITHOUT_PROXY, reason="has a control run of its own"),
+]
 WRITERS = 8
 CRASHES = 3
 RUN_SECONDS = 3  # before each crash, and after the last

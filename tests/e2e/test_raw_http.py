@@ -73,7 +73,6 @@ def test_429_of_the_circuit_breaker_comes_through(bed_with):
     bed = bed_with(settings=["circuit_breaker:", "  requests: 1"])
     for port, server in zip(ports(bed), (bed.direct_server, bed.proxied_server)):
         uuid = create_collection(port)
-        bed.forget()
         with Connection(server.port) as occupant:
             half = [("host", "h"), JSON, ("content-length", "2")]
             occupant.send(encode_request("POST", f"{DATABASE}/collections/{uuid}/get", half, b"{"))

@@ -30,33 +30,43 @@ build_common() {
 
 # try FILE SED RULE
 try() {
+    attempt "$root/src/writes/$1.c" "$work/$1.o" "$2" "$3"
+}
+
+# What the proxy tells the coalescer is wrong: answers and state alone must give it away.
+try_caller() {
+    COALESCER_SIM_SERIAL=1
+    export COALESCER_SIM_SERIAL
+    attempt "$root/tests/flow/$1.c" "$work/common_$1.o" "$2" "$3"
+    unset COALESCER_SIM_SERIAL
+}
+
+# attempt SOURCE OBJECT SED RULE
+attempt() {
     count=$((count + 1))
-    sed "$2" "$root/src/writes/$1.c" >"$work/mutant.c"
-    if cmp -s "$work/mutant.c" "$root/src/writes/$1.c"; then
-        echo "STALE   $3: '$2' changes nothing in $1.c"
+    sed "$3" "$1" >"$work/mutant.c"
+    if cmp -s "$work/mutant.c" "$1"; then
+        echo "STALE   $4: '$3' changes nothing in $1"
         bad=1
         return
     fi
-    objects="$work/mutant.o"
-    for name in $sources; do
-        [ "$name" = "$1" ] || objects="$objects $work/$name.o"
-    done
-    # The words of $flags and $objects are to be split.
+    mv "$2" "$work/kept"
+    # The words of $flags are to be split.
     # shellcheck disable=SC2086
-    if ! $cc $flags -c "$work/mutant.c" -o "$work/mutant.o" 2>"$work/errors" ||
-        ! $cc $objects "$work"/common_*.o -o "$work/mutant" 2>>"$work/errors"; then
-        echo "BROKEN  $3: does not compile"
+    if ! $cc $flags -c "$work/mutant.c" -o "$2" 2>"$work/errors" ||
+        ! $cc "$work"/*.o -o "$work/mutant" 2>>"$work/errors"; then
+        echo "BROKEN  $4: does not compile"
         cat "$work/errors"
         bad=1
-        return
-    fi
-    if COALESCER_SIM_SEEDS=1:$seeds timeout 60 "$work/mutant" >"$work/out" 2>&1; then
-        echo "MISSED  $3"
+    elif COALESCER_SIM_SEEDS=1:$seeds timeout 60 "$work/mutant" >"$work/out" 2>&1; then
+        echo "MISSED  $4"
         bad=1
     else
-        how=$(sed -n 's/^# \(seed [0-9]*\) at [0-9]* us: /\1: /p; s/.*Assertion/assertion/p' "$work/out" | head -n 1)
-        echo "caught  $3 (${how:-it crashed or did not end})"
+        how=$(sed -n 's/^# \(seed [0-9]*\) at [0-9]* us: /\1: /p; s/.*Assertion/assertion/p' \
+            "$work/out" | head -n 1)
+        echo "caught  $4 (${how:-it crashed or did not end})"
     fi
+    mv "$work/kept" "$2"
 }
 
 build_common
@@ -110,5 +120,13 @@ try coalescer 's/lane->waiting_records + record_count <= options->lane_records_m
 try coalescer 's/batch->sent_us + coalescer->options.patience_us)/batch->sent_us)/' 'patience'
 try coalescer 's/(void)(coalescer_next_held(coalescer, now_us, ret_action) ||/(void)(/' 'a slot is lent'
 try coalescer_member 's/coalescer_lane_unblock(coalescer);/{}/' 'lanes go on when a barrier expires'
+try_caller coalescer_sim_draw 's/^    write->kind = COALESCER_BARRIER;/    write->kind = COALESCER_MERGEABLE;/' 'caller: what does not pass alone is not merged'
+try_caller coalescer_sim_draw 's/.repeatable = request->op <= MODEL_UPDATE/.repeatable = true/' 'caller: a delete is not repeatable'
+try_caller coalescer_sim_draw 's/key\[0\] = (char)request->credential/key[0] = 0/' 'caller: credentials are in the batch key'
+try_caller coalescer_sim_draw 's/(enum coalescer_op)request->op : COALESCER_OTHER/COALESCER_UPSERT : COALESCER_OTHER/' 'caller: add is not upsert'
+try_caller coalescer_sim_draw 's/rows\[i\].id, .size = 4/rows[i].vector, .size = 4/' 'caller: ids are the ids'
+try_caller coalescer_sim_draw 's/.lane = {(unsigned char)request->collection}/.lane = {(unsigned char)(request->collection + write->client % 2)}/' 'caller: one lane for a collection'
+try_caller coalescer_sim_send 's/coalescer_report(sim->coalescer, call->batch, \&call->outcome/call->outcome.admission_refusal = true; coalescer_report(sim->coalescer, call->batch, \&call->outcome/' 'caller: an unknown 429 is not a refusal of admission'
+try_caller coalescer_sim_send 's/call->outcome.kind = COALESCER_RESET;/call->outcome.kind = COALESCER_NOT_SENT; call->apply_us = 1;/' 'caller: a reset after sending is not "not sent"'
 echo "$count mutants"
 exit $bad

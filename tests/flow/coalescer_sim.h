@@ -35,7 +35,7 @@ struct sim_call {
 
 struct sim {
     uint64_t                 random, now_us, numbered;
-    bool                     is_traced, has_room;
+    bool                     is_traced, is_serial, has_room;
     bool                     is_known[MODEL_COLLECTIONS]; /* the dimension, to the proxy */
     struct coalescer        *coalescer;
     struct coalescer_options options;

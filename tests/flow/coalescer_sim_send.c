@@ -61,7 +61,8 @@ void sim_send(struct sim *sim, struct coalescer_batch *batch)
         call->members[i]->is_waiting = false;
         call->members[i]->sends++;
     }
-    send_check_ids(sim, call);
+    if (!sim->is_serial)
+        send_check_ids(sim, call);
     send_fault(sim, call);
     sim_trace(sim, "send batch %llu of %zu from %llu, attempt %u, outcome %d %d at %llu",
               (unsigned long long)coalescer_batch_id(batch), call->count,

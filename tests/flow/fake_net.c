@@ -322,6 +322,16 @@ bool fake_net_has_ended(const struct fake_net_end *end)
     return byte_buffer_size(&end->in) == 0 && (end->fin_received || end->is_reset);
 }
 
+bool fake_net_will_end(const struct fake_net_end *end)
+{
+    return end->fin_received || end->is_reset;
+}
+
+size_t fake_net_waiting(const struct fake_net_end *end)
+{
+    return byte_buffer_size(&end->in);
+}
+
 bool fake_net_is_reset(const struct fake_net_end *end)
 {
     return end->is_reset;
@@ -442,6 +452,13 @@ static uint16_t port_of(const struct socket_address *address)
 void socket_address_format(const struct socket_address *address, char text[SOCKET_ADDRESS_TEXT_MAX])
 {
     snprintf(text, SOCKET_ADDRESS_TEXT_MAX, "127.0.0.1:%u", port_of(address));
+}
+
+void socket_address_format_host(const struct socket_address *address,
+                                char                         text[SOCKET_ADDRESS_TEXT_MAX])
+{
+    (void)address;
+    snprintf(text, SOCKET_ADDRESS_TEXT_MAX, "127.0.0.1");
 }
 
 enum status socket_listen(const struct socket_address *address, int *ret_fd,

@@ -48,10 +48,13 @@ void                 fake_net_serve(uint16_t port, fake_net_accept_fn on_accept,
 void                 fake_net_set_mode(enum fake_net_mode mode);
 void                 fake_net_tell(struct fake_net_end *end, fake_net_fn on_event, void *ctx);
 
+size_t fake_net_waiting(const struct fake_net_end *end); /* bytes to be read */
+
 /* How many bytes were taken; 0 when full or broken. Told when there is room again. */
 size_t fake_net_write(struct fake_net_end *end, struct bytes data);
 size_t fake_net_read(struct fake_net_end *end, char *data, size_t size);
 bool   fake_net_has_ended(const struct fake_net_end *end); /* FIN or reset, and all was read */
+bool   fake_net_will_end(const struct fake_net_end *end);  /* FIN or reset was received */
 bool   fake_net_is_reset(const struct fake_net_end *end);
 void   fake_net_shutdown(struct fake_net_end *end);
 void   fake_net_close(struct fake_net_end *end);

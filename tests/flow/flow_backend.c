@@ -6,10 +6,14 @@
 #include <string.h>
 
 #include "flow/fake_loop.h"
+#include "flow/flow_pattern.h"
 #include "io/clock.h"
 
 static const struct http_reader_limits limits = {
     .start_line_bytes_max = 65536, .head_bytes_max = 262144, .body_bytes_max = UINT64_MAX};
+
+/* After half an answer. */
+static const uint64_t give_up_us = 300000000;
 
 enum state { READING, THINKING, ANSWERING, GONE };
 
@@ -22,6 +26,7 @@ struct flow_backend_connection {
     enum state                      state;
     bool                            read_planned, piece_planned, in_request, is_answered, is_head;
     bool                            discards_body, is_busy;
+    bool                            is_dirty; /* it sent what nobody asked for */
     struct flow_plan                plan;
     unsigned                        id;
     uint64_t                        body_size, body_at, answer_size, idle_since_us;
@@ -31,6 +36,7 @@ struct flow_backend_connection {
 static void   on_accept(struct fake_net_end *end, void *ctx);
 static void   on_event(struct fake_net_end *end, void *ctx);
 static void   receive(struct flow_backend_connection *connection);
+static bool   reads_now(const struct flow_backend_connection *connection);
 static void   on_read_time(void *ctx);
 static size_t read_request(struct flow_backend_connection *connection, struct bytes input);
 static void   begin_request(struct flow_backend_connection *connection);
@@ -43,6 +49,7 @@ static void   write_body(struct flow_backend_connection *connection, uint64_t si
 static void   send_out(struct flow_backend_connection *connection);
 static void   on_piece_time(void *ctx);
 static void   on_answer_sent(struct flow_backend_connection *connection);
+static void   on_give_up(void *ctx);
 static void   on_later(void *ctx);
 static void   on_idle(void *ctx);
 static void   leave(struct flow_backend_connection *connection, bool reset);
@@ -80,11 +87,6 @@ void flow_backend_go_on(struct flow_backend *backend)
          connection = connection->next_of_world)
         if (connection->state != GONE)
             receive(connection);
-}
-
-char flow_backend_pattern(unsigned id, bool is_answer, uint64_t at)
-{
-    return (char)('a' + (id * 7u + at + at / 251u + (is_answer ? 3u : 0u)) % 26u);
 }
 
 static void append(struct byte_buffer *buffer, const char *text)
@@ -137,7 +139,7 @@ static void receive(struct flow_backend_connection *connection)
     struct flow_backend *backend = connection->backend;
     size_t               left = backend->read_per_second > 0 ? backend->read_per_second / 10 : 0;
 
-    while (backend->reads && connection->state != GONE) {
+    while (backend->reads && reads_now(connection)) {
         size_t size = sizeof data;
 
         if (backend->read_per_second > 0 && size > left)
@@ -154,11 +156,17 @@ static void receive(struct flow_backend_connection *connection)
         connection->read_planned = true;
         fake_loop_at(clock_now_us() + 100000, on_read_time, connection);
     }
-    if (fake_net_has_ended(connection->end)) {
-        if (connection->in_request && !connection->is_answered)
+    if (reads_now(connection) ? fake_net_has_ended(connection->end)
+                              : fake_net_will_end(connection->end)) {
+        if (connection->in_request && !connection->is_answered && !connection->is_dirty)
             backend->records[connection->id].cancelled++;
         leave(connection, false);
     }
+}
+
+static bool reads_now(const struct flow_backend_connection *connection)
+{
+    return connection->state == READING || (connection->state != GONE && connection->discards_body);
 }
 
 static void on_read_time(void *ctx)
@@ -178,7 +186,7 @@ static size_t read_request(struct flow_backend_connection *connection, struct by
         struct bytes           body, before = input;
         enum http_reader_event event;
 
-        if (connection->state != READING && !connection->discards_body) {
+        if (!reads_now(connection)) {
             backend->early_bytes += input.size;
             return 0;
         }
@@ -281,9 +289,9 @@ static void check_body(struct flow_backend_connection *connection, struct bytes 
     struct flow_backend *backend = connection->backend;
 
     backend->body_bytes += body.size;
-    for (size_t i = 0; i < body.size; i++, connection->body_at++)
-        if (body.data[i] != flow_backend_pattern(connection->id, false, connection->body_at))
-            backend->records[connection->id].body_is_wrong = true;
+    if (!flow_pattern_matches(body, connection->id, false, connection->body_at))
+        backend->records[connection->id].body_is_wrong = true;
+    connection->body_at += body.size;
 }
 
 static void end_request(struct flow_backend_connection *connection)
@@ -381,8 +389,10 @@ static void write_answer(struct flow_backend_connection *connection)
         connection->out_limit = byte_buffer_size(&connection->out) / 2;
     if (!connection->is_head && status != 204 && status != 304)
         write_body(connection, size, framing == HTTP_FRAMING_CHUNKED);
-    if (plan->fault == FLOW_FAULT_TOO_LONG)
+    if (plan->fault == FLOW_FAULT_TOO_LONG) {
+        connection->is_dirty = true;
         append(&connection->out, "and then some more that nobody has asked for");
+    }
     if (plan->fault == FLOW_FAULT_HALF_ANSWER || plan->fault == FLOW_FAULT_HALF_CLOSE ||
         plan->fault == FLOW_FAULT_LEAVES_HALF)
         connection->out_limit = byte_buffer_size(&connection->out) - (size_t)(size / 2) - 1;
@@ -405,8 +415,8 @@ static void write_body(struct flow_backend_connection *connection, uint64_t size
         }
         if (byte_buffer_reserve(out, (size_t)count, SIZE_MAX) != STATUS_OK)
             abort();
-        for (uint64_t i = 0; i < count; i++)
-            out->data[out->end++] = flow_backend_pattern(id, true, at + i);
+        flow_pattern_write(out->data + out->end, (size_t)count, id, true, at);
+        out->end += (size_t)count;
         at += count;
         if (chunked)
             append(out, "\r\n");
@@ -428,14 +438,15 @@ static void send_out(struct flow_backend_connection *connection)
             return;
         }
         if (connection->plan.fault == FLOW_FAULT_IN_PIECES && data.size > 40)
-            data.size = 1 + fake_loop_random(40 + (uint32_t)data.size / 8);
+            data.size = 1 + fake_loop_random(40 + (uint32_t)(data.size - 40) / 8);
         sent = fake_net_write(connection->end, data);
         if (sent == 0)
             return;
         byte_buffer_consume(&connection->out, sent);
         if (connection->out_limit != SIZE_MAX)
             connection->out_limit -= sent;
-        if (connection->plan.fault == FLOW_FAULT_IN_PIECES) {
+        if (connection->plan.fault == FLOW_FAULT_IN_PIECES &&
+            byte_buffer_size(&connection->out) > 0) {
             connection->piece_planned = true;
             fake_loop_at(clock_now_us() + 1 + fake_loop_random(5000), on_piece_time, connection);
         }
@@ -456,8 +467,10 @@ static void on_answer_sent(struct flow_backend_connection *connection)
     struct flow_backend    *backend = connection->backend;
 
     connection->out_limit = SIZE_MAX;
-    if (plan->fault == FLOW_FAULT_LEAVES_HALF)
+    if (plan->fault == FLOW_FAULT_LEAVES_HALF) {
+        fake_loop_at(clock_now_us() + give_up_us, on_give_up, connection);
         return;
+    }
     backend->records[connection->id].answered++;
     switch (plan->fault) {
     case FLOW_FAULT_HALF_ANSWER:
@@ -476,6 +489,10 @@ static void on_answer_sent(struct flow_backend_connection *connection)
     }
     connection->state = READING;
     connection->idle_since_us = clock_now_us();
+    if (plan->fault != FLOW_FAULT_TOO_LONG && !connection->discards_body)
+        backend->early_bytes += fake_net_waiting(connection->end);
+    connection->read_planned = true;
+    fake_loop_at(clock_now_us(), on_read_time, connection);
     set_busy(connection, false);
     if (!connection->discards_body) {
         connection->in_request = false;
@@ -487,16 +504,23 @@ static void on_answer_sent(struct flow_backend_connection *connection)
         fake_loop_at(clock_now_us() + backend->idle_close_us, on_idle, connection);
 }
 
+static void on_give_up(void *ctx)
+{
+    leave(ctx, true);
+}
+
 static void on_later(void *ctx)
 {
     struct flow_backend_connection *connection = ctx;
 
     if (connection->state != READING || connection->in_request)
         return;
-    if (connection->plan.fault == FLOW_FAULT_UNSOLICITED)
+    if (connection->plan.fault == FLOW_FAULT_UNSOLICITED) {
+        connection->is_dirty = true;
         fake_net_write(connection->end, BYTES_LITERAL("what nobody asked for"));
-    else
+    } else {
         leave(connection, false);
+    }
 }
 
 static void on_idle(void *ctx)

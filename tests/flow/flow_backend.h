@@ -87,9 +87,6 @@ void flow_backend_kill(struct flow_backend *backend);
 /* Read again where it did not. */
 void flow_backend_go_on(struct flow_backend *backend);
 
-/* Byte `at` of the body of request or answer `id`. */
-char flow_backend_pattern(unsigned id, bool is_answer, uint64_t at);
-
 /* "GET /path?id=..." as text, NUL-terminated. */
 const char *flow_backend_last_head(struct flow_backend *backend);
 

@@ -8,15 +8,19 @@
 
 #include "base/compiler.h"
 #include "flow/fake_clock.h"
+#include "flow/flow_pattern.h"
 #include "io/clock.h"
 
 enum { kib = 1024, mib = 1024 * 1024 };
 
 static const uint64_t second_us = 1000000;
 
+static void expect_none(const struct flow_world *world, const char *what, uint64_t count);
+
 void flow_world_begin(struct flow_world *world, uint64_t seed)
 {
     *world = (struct flow_world){
+        .seed = seed,
         .net_options = {.latency_min_us = 100,
                         .latency_max_us = 100,
                         .capacity_min = 256 * kib,
@@ -74,14 +78,16 @@ void flow_world_end(struct flow_world *world)
 {
     front_free(world->front);
     upstream_pool_free(world->pool);
-    ck_assert_uint_eq(proxy_unfinished(world->proxy), 0);
+    expect_none(world, "unfinished requests", proxy_unfinished(world->proxy));
     proxy_free(world->proxy);
-    ck_assert_uint_eq(fake_loop_objects(world->loop), 0);
+    expect_none(world, "watches and timers", fake_loop_objects(world->loop));
     loop_free(world->loop);
-    ck_assert_uint_eq(world->budget.used, 0);
-    ck_assert_uint_eq(fake_net_descriptors(), 0);
-    ck_assert_uint_le(fake_net_backend_open_peak(), world->pool_options.connections_max);
-    ck_assert(!world->backend.bad_http);
+    expect_none(world, "bytes of the budget", world->budget.used);
+    expect_none(world, "descriptors", fake_net_descriptors());
+    expect_none(world, "bytes sent upstream before an answer", world->backend.early_bytes);
+    expect_none(world, "requests that are not HTTP", world->backend.bad_http);
+    expect_none(world, "connections above the cap",
+                fake_net_backend_open_peak() > world->pool_options.connections_max);
     while (world->clients != NULL) {
         struct flow_client *client = world->clients;
 
@@ -91,6 +97,13 @@ void flow_world_end(struct flow_world *world)
     flow_backend_done(&world->backend);
     fake_net_done();
     fake_loop_begin(0); /* frees the events */
+}
+
+static void expect_none(const struct flow_world *world, const char *what, uint64_t count)
+{
+    if (count != 0)
+        ck_abort_msg("seed %llu: %llu %s", (unsigned long long)world->seed,
+                     (unsigned long long)count, what);
 }
 
 struct flow_client *flow_world_client(struct flow_world *world)
@@ -175,20 +188,32 @@ void flow_world_request_body(struct flow_client *client, unsigned id, size_t fro
     char *body = malloc(to - from);
 
     ck_assert_ptr_nonnull(body);
-    for (size_t i = 0; i < to - from; i++)
-        body[i] = flow_backend_pattern(id, false, from + i);
+    flow_pattern_write(body, to - from, id, false, from);
     flow_client_send_bytes(client, (struct bytes){.data = body, .size = to - from});
     free(body);
+}
+
+void flow_world_request_chunked(struct flow_client *client, const char *operation, unsigned id,
+                                size_t n, size_t m, const char *fields)
+{
+    char all[200];
+
+    snprintf(all, sizeof all, "Transfer-Encoding: chunked\r\n%s", fields == NULL ? "" : fields);
+    flow_world_request_head(client, operation, id, n, m, all);
+    for (size_t at = 0; at < n;) {
+        size_t size = 1 + fake_loop_random(n - at < 20000 ? (uint32_t)(n - at) : 20000);
+
+        flow_client_printf(client, "%zx\r\n", size);
+        flow_world_request_body(client, id, at, at + size);
+        flow_client_send(client, "\r\n");
+        at += size;
+    }
+    flow_client_send(client, "0\r\n\r\n");
 }
 
 bool flow_world_is_answer_of(const struct flow_answer *answer, unsigned id, size_t m)
 {
     struct bytes body = byte_buffer_bytes(&answer->body);
 
-    if (body.size != m)
-        return false;
-    for (size_t i = 0; i < m; i++)
-        if (body.data[i] != flow_backend_pattern(id, true, i))
-            return false;
-    return true;
+    return body.size == m && flow_pattern_matches(body, id, true, 0);
 }

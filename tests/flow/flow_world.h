@@ -23,6 +23,7 @@
 enum { FLOW_WORLD_PORT = 8001, FLOW_WORLD_BACKEND_PORT = 8000 };
 
 struct flow_world {
+    uint64_t                     seed; /* said when a check fails */
     struct fake_net_options      net_options;
     struct front_options         front_options;
     struct upstream_pool_options pool_options;
@@ -63,6 +64,10 @@ void flow_world_request(struct flow_client *client, const char *operation, unsig
 void flow_world_request_head(struct flow_client *client, const char *operation, unsigned id,
                              size_t n, size_t m, const char *fields);
 void flow_world_request_body(struct flow_client *client, unsigned id, size_t from, size_t to);
+
+/* The same with a chunked body, in chunks of random sizes. */
+void flow_world_request_chunked(struct flow_client *client, const char *operation, unsigned id,
+                                size_t n, size_t m, const char *fields);
 
 /* Is the answer's body the pattern of `id`, `m` bytes long? */
 bool flow_world_is_answer_of(const struct flow_answer *answer, unsigned id, size_t m);

@@ -405,6 +405,7 @@ int main(void)
     TCase *tcase = tcase_create("test_flow_backends");
 
     tcase_add_checked_fixture(tcase, begin, end);
+    tcase_set_timeout(tcase, 60);
     tcase_add_loop_test(tcase, an_absent_backend_is_said_so, 0, 2);
     tcase_add_test(tcase, a_backend_that_does_not_answer_the_connection_attempt_is_given_up);
     tcase_add_loop_test(tcase, a_backend_that_dies_is_told_and_nothing_is_sent_twice, 0,

@@ -238,7 +238,7 @@ START_TEST(a_slow_reader_gets_all_of_its_answer)
     world.backend.plan.framing = _i ? HTTP_FRAMING_CHUNKED : HTTP_FRAMING_LENGTH;
     flow_world_start(&world);
     client = flow_world_client(&world);
-    client->read_per_second = 1200;
+    client->read_per_second = 1800;
     flow_world_request(client, "query", 1, 10, 500000, NULL);
     flow_world_run_ms(&world, 500000);
     ck_assert_uint_eq(client->answer_count, 1);

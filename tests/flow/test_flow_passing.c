@@ -351,6 +351,7 @@ int main(void)
     TCase *tcase = tcase_create("test_flow_passing");
 
     tcase_add_checked_fixture(tcase, begin, end);
+    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, requests_and_answers_pass_unchanged);
     tcase_add_test(tcase, one_connection_carries_many_requests_each_way);
     tcase_add_test(tcase, pipelined_requests_are_answered_in_order);

@@ -32,6 +32,8 @@ static const struct {
     {"listen.address", "127.0.0.1:1,,127.0.0.1:2", "the host is missing"},
     {"listen.address", "a:1,a:2,a:3,a:4,a:5,a:6,a:7,a:8,a:9", "at most 8 addresses"},
     {"status.address", "none", "'none': a port is missing"},
+    {"writes.coalesce", "yes", "writes.coalesce: 'yes' is not allowed; write true or false"},
+    {"writes.coalesce", "1", "write true or false"},
     {"log.file", "a\nb", "log.file: a control character"},
     {"log.file", "\xff", "invalid UTF-8"},
 };
@@ -50,6 +52,8 @@ static const struct {
     {"status.address", "off", "off"},
     {"status.address", "[::1]:0", "[::1]:0"},
     {"listen.address", "127.0.0.1:1, unix:/a", "127.0.0.1:1,unix:/a"},
+    {"writes.coalesce", "false", "false"},
+    {"writes.split_oversize", "true", "true"},
     {"log.file", "/var/log/x.log", "/var/log/x.log"},
     {"log.file", "", ""},
 };

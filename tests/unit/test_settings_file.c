@@ -49,6 +49,8 @@ static const struct {
     {"role: !!str sidecar\n", ":1:7: tags (!) are not supported"},
     {"backend: !x {url: http://a}\n", ":1:10: tags (!)"},
     {"---\nrole: sidecar\n---\nrole: gateway\n", ":3:1: a second document"},
+    {"writes: {coalesce: on}\n",
+     ":1:20: writes.coalesce: 'on' is not allowed; write true or false"},
     {"headers: yes\n", ":1:10: headers: 'yes' is not allowed; write off|on"},
     {"backend: {connections_max: 1_000}\n", ":1:28: backend.connections_max: '1_000' is not"},
     {"backend: {connect_timeout: 10}\n", "'10' is not allowed; write 10ms..5m, such as 5s"},
