@@ -58,7 +58,7 @@ void code_table_score(const struct code_table *table, const struct quantizer_que
 static inline void code_table_query(const struct code_table *table, uint32_t slot,
                                     struct quantizer_query *query)
 {
-    quantizer_query_code(&table->quantizer, code_table_code(table, slot),
+    quantizer_query_code(&table->quantizer, table->kernels, code_table_code(table, slot),
                          &code_table_headers(table)[slot], query);
 }
 

@@ -27,6 +27,10 @@ struct distance_kernels {
     void (*dot_u4)(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
                    uint32_t count, int32_t *raw);
 
+    /* A code of one byte per component as a query: out[j] = code[j] - 128 for `size` bytes, a
+     * multiple of 64. Returns the sum. */
+    int32_t (*centre_u8)(const uint8_t *code, size_t size, int8_t *out);
+
     float (*dot_f32)(const float *left, const float *right, size_t dim);
 
     /* Squared Euclidean distance. */

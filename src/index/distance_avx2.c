@@ -9,11 +9,12 @@ static void  dot_u8(const int8_t *query, const uint8_t *codes, size_t stride,
                     const uint32_t *slots, uint32_t count, int32_t *raw);
 static void  dot_u4(const int8_t *query, const uint8_t *codes, size_t stride,
                     const uint32_t *slots, uint32_t count, int32_t *raw);
+static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out);
 static float dot_f32(const float *left, const float *right, size_t dim);
 static float l2_f32(const float *left, const float *right, size_t dim);
 
 const struct distance_kernels distance_avx2_kernels = {
-    .name = "avx2", .dot_u8 = dot_u8, .dot_u4 = dot_u4, .dot_f32 = dot_f32, .l2_f32 = l2_f32};
+    .name = "avx2", .dot_u8 = dot_u8, .dot_u4 = dot_u4, .centre_u8 = centre_u8, .dot_f32 = dot_f32, .l2_f32 = l2_f32};
 
 static inline void ask_for(const uint8_t *code, size_t stride)
 {
@@ -132,6 +133,21 @@ AVX2 static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride
             sum = add_u4(sum, code + k, query + 2 * k);
         raw[i] = sum_lanes(sum);
     }
+}
+
+AVX2 static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out)
+{
+    __m256i sum = _mm256_setzero_si256();
+
+    for (size_t i = 0; i < size; i += 32) {
+        __m256i bytes = load(code + i);
+
+        _mm256_storeu_si256((__m256i *)(void *)(out + i),
+                            _mm256_xor_si256(bytes, _mm256_set1_epi8(-128)));
+        sum = _mm256_add_epi64(sum, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
+    }
+    /* The sums of eight bytes stand in every second lane; the others are zero. */
+    return sum_lanes(sum) - 128 * (int32_t)size;
 }
 
 AVX2 static inline float sum_floats(__m256 sum)

@@ -4,11 +4,12 @@ static void  dot_u8(const int8_t *query, const uint8_t *codes, size_t stride,
                     const uint32_t *slots, uint32_t count, int32_t *raw);
 static void  dot_u4(const int8_t *query, const uint8_t *codes, size_t stride,
                     const uint32_t *slots, uint32_t count, int32_t *raw);
+static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out);
 static float dot_f32(const float *left, const float *right, size_t dim);
 static float l2_f32(const float *left, const float *right, size_t dim);
 
 const struct distance_kernels distance_scalar_kernels = {
-    .name = "scalar", .dot_u8 = dot_u8, .dot_u4 = dot_u4, .dot_f32 = dot_f32, .l2_f32 = l2_f32};
+    .name = "scalar", .dot_u8 = dot_u8, .dot_u4 = dot_u4, .centre_u8 = centre_u8, .dot_f32 = dot_f32, .l2_f32 = l2_f32};
 
 static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride,
                    const uint32_t *slots, uint32_t count, int32_t *raw)
@@ -38,6 +39,17 @@ static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride,
         }
         raw[i] = sum;
     }
+}
+
+static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out)
+{
+    int32_t sum = 0;
+
+    for (size_t i = 0; i < size; i++) {
+        out[i] = (int8_t)(code[i] - 128);
+        sum += out[i];
+    }
+    return sum;
 }
 
 /* Four sums, so that the error grows like that of the vector levels. */

@@ -9,11 +9,12 @@ static void  dot_u8(const int8_t *query, const uint8_t *codes, size_t stride,
                     const uint32_t *slots, uint32_t count, int32_t *raw);
 static void  dot_u4(const int8_t *query, const uint8_t *codes, size_t stride,
                     const uint32_t *slots, uint32_t count, int32_t *raw);
+static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out);
 static float dot_f32(const float *left, const float *right, size_t dim);
 static float l2_f32(const float *left, const float *right, size_t dim);
 
 const struct distance_kernels distance_vnni_kernels = {
-    .name = "vnni", .dot_u8 = dot_u8, .dot_u4 = dot_u4, .dot_f32 = dot_f32, .l2_f32 = l2_f32};
+    .name = "vnni", .dot_u8 = dot_u8, .dot_u4 = dot_u4, .centre_u8 = centre_u8, .dot_f32 = dot_f32, .l2_f32 = l2_f32};
 
 static inline void ask_for(const uint8_t *code, size_t stride)
 {
@@ -111,6 +112,20 @@ VNNI static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride
                          _mm512_loadu_si512(query + 2 * k + 64));
         raw[i] = _mm512_reduce_add_epi32(sum);
     }
+}
+
+VNNI static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out)
+{
+    const __m512i one = _mm512_set1_epi8(1);
+    __m512i       sum = _mm512_setzero_si512();
+
+    for (size_t i = 0; i < size; i += 64) {
+        __m512i bytes = _mm512_loadu_si512(code + i);
+
+        _mm512_storeu_si512(out + i, _mm512_xor_si512(bytes, _mm512_set1_epi8(-128)));
+        sum = _mm512_dpbusd_epi32(sum, bytes, one);
+    }
+    return _mm512_reduce_add_epi32(sum) - 128 * (int32_t)size;
 }
 
 VNNI static float dot_f32(const float *left, const float *right, size_t dim)

@@ -253,16 +253,14 @@ static void set_factors(const struct quantizer *quantizer, float step, int32_t s
     query->offset = (quantizer->kind == QUANTIZER_Q8 ? 128 : 15) * sum;
 }
 
-void quantizer_query_code(const struct quantizer *quantizer, const uint8_t *code,
-                          const struct code_header *header, struct quantizer_query *query)
+void quantizer_query_code(const struct quantizer *quantizer, const struct distance_kernels *kernels,
+                          const uint8_t *code, const struct code_header *header,
+                          struct quantizer_query *query)
 {
     int32_t sum = 0;
 
     if (quantizer->kind == QUANTIZER_Q8) {
-        for (uint32_t i = 0; i < quantizer->query_bytes; i++) {
-            query->code[i] = (int8_t)(code[i] ^ 0x80);
-            sum += query->code[i];
-        }
+        sum = kernels->centre_u8(code, quantizer->query_bytes, query->code);
     } else {
         for (uint32_t line = 0; line < quantizer->code_bytes; line += 64)
             for (uint32_t i = 0; i < 64; i++) {

@@ -76,8 +76,9 @@ void quantizer_query_vector(const struct quantizer *quantizer, const float *vect
                             struct quantizer_query *query);
 
 /* Prepare a query from a stored code: what the heuristics of the graph compare. */
-void quantizer_query_code(const struct quantizer *quantizer, const uint8_t *code,
-                          const struct code_header *header, struct quantizer_query *query);
+void quantizer_query_code(const struct quantizer *quantizer, const struct distance_kernels *kernels,
+                          const uint8_t *code, const struct code_header *header,
+                          struct quantizer_query *query);
 
 static inline float quantizer_score(const struct quantizer_query *query,
                                     const struct code_header *header, int32_t raw)

@@ -23,7 +23,7 @@
 enum { k = 10, truth_width = 100, batch = 100 };
 
 struct bench {
-    const char *base_path, *query_path, *truth_path, *snapshot_path, *dir;
+    const char *base_path, *query_path, *truth_path, *write_path, *snapshot_path, *dir;
     const char *ef_list;
     struct vector_index_options options;
     unsigned    threads, passes;
@@ -146,6 +146,32 @@ static void load_truth(struct bench *bench)
         die("the truth is shorter than the queries");
     for (uint32_t i = 0; i < bench->query_count; i++)
         memcpy(bench->truth + (size_t)i * k, file + (size_t)i * truth_width, k * sizeof *file);
+}
+
+/* Rows of 100 ids, for the other libraries' benchmarks. */
+static void write_truth(const struct bench *bench)
+{
+    FILE *file = fopen(bench->write_path, "wb");
+
+    if (file == NULL)
+        die(bench->write_path);
+    for (uint32_t i = 0; i < bench->query_count; i++) {
+        struct vector_search_query query = query_of(bench, i, 0);
+        struct vector_search_hit   hits[truth_width];
+        int32_t                    ids[truth_width];
+        uint32_t                   count;
+
+        query.exact = true;
+        query.k = truth_width;
+        if (vector_search_run(bench->search, &query, hits, &count, NULL) != STATUS_OK)
+            die("search failed");
+        for (uint32_t j = 0; j < truth_width; j++)
+            ids[j] = j < count ? (int32_t)hits[j].record : -1;
+        if (fwrite(ids, sizeof *ids, truth_width, file) != truth_width)
+            die(bench->write_path);
+    }
+    if (fclose(file) != 0)
+        die(bench->write_path);
 }
 
 static double recall_of(const int32_t *found, const int32_t *truth, uint32_t queries)
@@ -308,7 +334,7 @@ static void usage(void)
             "    [--ef-construction 100] [--ef 16,32,48,64,100,200] [--threads 1]\n"
             "    [--kernel auto|vnni|avx2|scalar] [--filter-fraction 0.01]\n"
             "    [--churn ROUNDS,FRACTION] [--snapshot FILE] [--passes 5] [--dir DIR]\n"
-            "    [--limit VECTORS]\n");
+            "    [--limit VECTORS] [--write-truth F.i32]\n");
     exit(2);
 }
 
@@ -342,7 +368,7 @@ static void parse(struct bench *bench, int argc, char **argv)
         {"M", 1, NULL, 'M'},      {"ef-construction", 1, NULL, 'c'}, {"ef", 1, NULL, 'e'},
         {"threads", 1, NULL, 'T'}, {"kernel", 1, NULL, 'K'},         {"filter-fraction", 1, NULL, 'f'},
         {"churn", 1, NULL, 'C'},  {"snapshot", 1, NULL, 's'},        {"passes", 1, NULL, 'p'},
-        {"dir", 1, NULL, 'D'},    {"limit", 1, NULL, 'l'},           {NULL, 0, NULL, 0}};
+        {"dir", 1, NULL, 'D'},    {"limit", 1, NULL, 'l'},           {"write-truth", 1, NULL, 'w'}, {NULL, 0, NULL, 0}};
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0)
@@ -369,6 +395,7 @@ static void parse(struct bench *bench, int argc, char **argv)
         case 's': bench->snapshot_path = optarg; break;
         case 'p': bench->passes = (unsigned)strtoul(optarg, NULL, 10); break;
         case 'D': bench->dir = optarg; break;
+        case 'w': bench->write_path = optarg; break;
         case 'l': bench->limit = (uint32_t)strtoul(optarg, NULL, 10); break;
         default: usage();
         }
@@ -408,6 +435,8 @@ int main(int argc, char **argv)
         die("no reader");
     print_memory(&bench, wall, cpu);
     load_truth(&bench);
+    if (bench.write_path != NULL)
+        write_truth(&bench);
     run_efs(&bench, "");
     if (bench.filter_fraction > 0) {
         run_filter(&bench, false);

@@ -2,7 +2,7 @@
 //
 //   index_hnswlib BASE QUERIES TRUTH DIM ip|l2 M EF_CONSTRUCTION EF,EF,.. PASSES
 //
-// TRUTH: rows of 10 int32 ids, written by index_truth. Compiled with -O3 -march=native, as its
+// TRUTH: rows of 100 int32 ids, as bench_index --write-truth makes them. Compiled with -O3 -march=native, as its
 // authors advise; with -march=x86-64-v3 it is limited to AVX2.
 #include <fstream>
 #include <iostream>

@@ -13,6 +13,7 @@
 #include <vector>
 
 static const int peer_k = 10;
+static const int peer_truth_width = 100;
 
 static double clock_seconds(clockid_t clock)
 {
@@ -102,7 +103,7 @@ static void measure(const peer_options &options, size_t ef, Search search)
     for (size_t q = 0; q < options.query_count; q++)
         for (int i = 0; i < peer_k; i++)
             for (int j = 0; j < peer_k; j++)
-                hits += found[q * peer_k + i] == options.truth[q * peer_k + j];
+                hits += found[q * peer_k + i] == options.truth[q * peer_truth_width + j];
     double each = total / (double)options.query_count;
     std::printf("{\"ef\":%zu,\"recall10\":%.4f,\"qps\":%.0f,\"us\":%.2f}\n", ef,
                 (double)hits / (double)(options.query_count * peer_k), 1 / each, each * 1e6);
