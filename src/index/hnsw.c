@@ -328,6 +328,17 @@ static uint32_t offer(struct hnsw_scratch *scratch, const struct hnsw *graph, ui
     return best;
 }
 
+bool hnsw_see(struct hnsw_scratch *scratch, uint32_t slot)
+{
+    uint64_t bit = UINT64_C(1) << (slot % 64), *word = &scratch->visited[slot / 64];
+
+    if (slot >= scratch->visited_slots || (*word & bit) != 0)
+        return false;
+    *word |= bit;
+    scratch->seen[scratch->seen_count++] = slot;
+    return true;
+}
+
 void hnsw_forget_visited(struct hnsw_scratch *scratch)
 {
     if (scratch->seen_count > seen_max)

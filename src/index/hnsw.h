@@ -26,6 +26,7 @@ enum {
     hnsw_level_max = 12,   /* M = 2 and 4096 times the square of that many vectors */
     hnsw_locks = 1024,     /* stripes: two of a handful of threads seldom meet */
     hnsw_ef_max = 1 << 16, /* widest search */
+    hnsw_seen_room = 8192 - 64, /* that many can be listed, and one more list of links */
 };
 
 struct hnsw {
@@ -125,6 +126,10 @@ uint32_t hnsw_descend(const struct hnsw_view *view, struct hnsw_scratch *scratch
 /* As hnsw_search(), within one level, from `start`. */
 bool hnsw_search_level(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t start,
                        uint32_t level, uint32_t ef, bool (*stop)(void *ctx), void *ctx);
+
+/* Mark `slot` as visited and list it in scratch->seen; false when it was, or has no bit. The
+ * caller sees to it that seen_count stays below hnsw_seen_room. */
+bool hnsw_see(struct hnsw_scratch *scratch, uint32_t slot);
 
 /* Clear the visited bits of what scratch->seen lists. */
 void hnsw_forget_visited(struct hnsw_scratch *scratch);

@@ -27,6 +27,10 @@ static void      link_level(const struct hnsw_view *view, struct hnsw_scratch *s
 static void      offer_links(const struct hnsw_view *view, struct hnsw_scratch *scratch,
                              const struct hnsw_build_choice *choice, uint32_t level,
                              uint32_t slot);
+static void      place(const struct hnsw_view *view, struct hnsw_scratch *scratch,
+                       const struct hnsw_build_choice *choice, uint32_t slot);
+static bool      append_somewhere(const struct hnsw_view *view, struct hnsw_scratch *scratch,
+                                  const struct hnsw_build_choice *choice, uint32_t slot);
 static uint32_t  keep_live(const struct hnsw_view *view, uint64_t *keys, uint32_t count,
                            uint32_t self);
 static bool      covered(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint64_t key,
@@ -156,11 +160,54 @@ static void offer_links(const struct hnsw_view *view, struct hnsw_scratch *scrat
 
     for (uint32_t i = 0; i < choice->count; i++)
         offer_link(view, scratch, choice->taken[i], level, slot);
-    for (uint32_t i = 0; level == 0 && i < choice->count && in_degrees[slot] == 0; i++) {
+    if (level == 0 && choice->count > 0 && in_degrees[slot] == 0)
+        place(view, scratch, choice, slot);
+}
+
+/* All had better ones. One of those that `slot` links to must take it nevertheless, or, where all
+ * their places hold slots that nothing else leads to (many equal vectors do that), the first one
+ * with room that can be reached from them. */
+static void place(const struct hnsw_view *view, struct hnsw_scratch *scratch,
+                  const struct hnsw_build_choice *choice, uint32_t slot)
+{
+    for (uint32_t i = 0; i < choice->count; i++) {
         lock_slot(view->graph, choice->taken[i]);
-        prune_into(view, scratch, choice->taken[i], level, slot, true);
+        prune_into(view, scratch, choice->taken[i], 0, slot, true);
         unlock_slot(view->graph, choice->taken[i]);
+        if (hnsw_build_has(view, choice->taken[i], slot))
+            return;
     }
+    (void)append_somewhere(view, scratch, choice, slot);
+}
+
+/* Add `slot` to the first list with room that the choice leads to. */
+static bool append_somewhere(const struct hnsw_view *view, struct hnsw_scratch *scratch,
+                             const struct hnsw_build_choice *choice, uint32_t slot)
+{
+    bool found = false;
+
+    scratch->seen_count = 0;
+    hnsw_see(scratch, slot);
+    for (uint32_t i = 0; i < choice->count; i++)
+        hnsw_see(scratch, choice->taken[i]);
+    for (uint32_t i = 1; i < scratch->seen_count; i++) {
+        uint32_t          width;
+        _Atomic uint32_t *links = hnsw_links(view->graph, scratch->seen[i], 0, &width);
+
+        found = slot_table_is_live(view->slots, scratch->seen[i]) &&
+                hnsw_build_append(view, scratch->seen[i], 0, slot);
+        for (uint32_t j = 0; j < width && !found && scratch->seen_count < hnsw_seen_room; j++) {
+            uint32_t link = atomic_load_explicit(&links[j], memory_order_acquire);
+
+            if (link == SLOT_NONE)
+                break;
+            hnsw_see(scratch, link);
+        }
+        if (found)
+            break;
+    }
+    hnsw_forget_visited(scratch);
+    return found;
 }
 
 /* Drop dead slots and `self` from a pool: nothing new may lead to the dead. */
@@ -405,23 +452,31 @@ static void team_work(struct build_team *team, struct hnsw_scratch *scratch)
     }
 }
 
+bool hnsw_build_has(const struct hnsw_view *view, uint32_t slot, uint32_t to)
+{
+    uint32_t                width;
+    const _Atomic uint32_t *list = hnsw_links(view->graph, slot, 0, &width);
+
+    for (uint32_t i = 0; i < width && list[i] != SLOT_NONE; i++)
+        if (list[i] == to)
+            return true;
+    return false;
+}
+
 bool hnsw_build_attach(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot)
 {
     struct hnsw_build_choice choice;
-    uint64_t entry = atomic_load_explicit(&view->graph->entry, memory_order_acquire);
-    uint32_t start;
+    uint32_t                 entry = (uint32_t)atomic_load(&view->graph->entry);
+    bool                     found = false;
 
     code_table_query(view->codes, slot, &scratch->query);
-    start = hnsw_descend(view, scratch, entry, 0);
-    (void)hnsw_search_level(view, scratch, start, 0, view->graph->ef_construction, NULL, NULL);
+    (void)hnsw_search_level(view, scratch, entry, 0, view->graph->ef_construction, NULL, NULL);
     scratch->pool_size = keep_live(view, scratch->pool, scratch->pool_size, slot);
     hnsw_build_choose(view, scratch, scratch->pool, NULL, scratch->pool_size, view->graph->m,
                       &choice);
-    if (choice.count == 0)
-        return false;
-    lock_slot(view->graph, slot);
-    hnsw_build_store(view, slot, 0, choice.taken, choice.count);
-    unlock_slot(view->graph, slot);
-    offer_links(view, scratch, &choice, 0, slot);
-    return true;
+    for (uint32_t i = 0; i < choice.count; i++) {
+        (void)hnsw_build_append(view, slot, 0, choice.taken[i]);
+        found = hnsw_build_append(view, choice.taken[i], 0, slot) || found;
+    }
+    return found || append_somewhere(view, scratch, &choice, slot);
 }

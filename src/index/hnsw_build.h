@@ -32,9 +32,22 @@ void hnsw_build_link(const struct hnsw_view *view, struct hnsw_scratch *scratch,
 void hnsw_build_many(const struct hnsw_view *view, struct hnsw_scratch *scratch,
                      const uint32_t *slots, uint32_t count, unsigned threads);
 
-/* Link `slot` anew at level 0, so that some live slot found by search leads to it: for slots that
- * lost their last link. Returns whether a list had room or could give a place up. */
+/* Make `slot` reachable at level 0: link it from the closest slots that can be reached from the
+ * entry and have room, and to them. Nothing is pruned, so nobody else is lost by it. False when
+ * no list in reach has room. */
 bool hnsw_build_attach(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot);
+
+/* Whether the list of `slot` at level 0 holds `to`. */
+bool hnsw_build_has(const struct hnsw_view *view, uint32_t slot, uint32_t to);
+
+/* Whether the link from `slot` to `to` is, at level 0, the only one to it. */
+static inline bool hnsw_build_is_only(const struct hnsw_view *view, uint32_t slot, uint32_t to)
+{
+    const _Atomic uint16_t *degrees = (_Atomic uint16_t *)(void *)view->graph->in_degrees.base;
+
+    return atomic_load_explicit(&degrees[to], memory_order_relaxed) <= 1 &&
+           hnsw_build_has(view, slot, to);
+}
 
 struct hnsw_build_choice {
     uint32_t count;                           /* of `taken` */

@@ -7,6 +7,7 @@
 enum {
     candidates_max = 96, /* three full lists: more did not raise recall */
     sealed_max = 64,     /* sealed slots walked through for one list */
+    whole_per_step = 64, /* lists without a sealed link that count as one step */
     lists_needed = 4,    /* with fewer links, a list is searched for anew */
 };
 
@@ -21,15 +22,18 @@ static void     move_entry(const struct hnsw_view *view);
 static bool     step(struct hnsw_repair *repair, const struct hnsw_view *view,
                      struct hnsw_scratch *scratch, struct index_readers *readers,
                      hnsw_repair_free_fn *on_free, void *ctx);
+static void     repair_some(struct hnsw_repair *repair, const struct hnsw_view *view,
+                            struct hnsw_scratch *scratch);
+static void     free_next(struct hnsw_repair *repair, const struct hnsw_view *view,
+                          hnsw_repair_free_fn *on_free, void *ctx);
 static void     next_phase(struct hnsw_repair *repair, const struct hnsw_view *view,
                            struct index_readers *readers);
-static void     repair_slot(const struct hnsw_view *view, struct hnsw_scratch *scratch,
+static bool     repair_slot(const struct hnsw_view *view, struct hnsw_scratch *scratch,
                             uint32_t slot);
 static bool     gather(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot,
                        uint32_t level, struct list_repair *repair);
 static void     gather_link(const struct hnsw_view *view, struct hnsw_scratch *scratch,
                             uint32_t link, bool own, struct list_repair *repair);
-static uint32_t see(struct hnsw_scratch *scratch, uint32_t slot);
 static void     choose_list(const struct hnsw_view *view, struct hnsw_scratch *scratch,
                             uint32_t slot, uint32_t level, const struct list_repair *repair);
 static void     forget_sealed(const struct hnsw_view *view);
@@ -82,31 +86,49 @@ static bool step(struct hnsw_repair *repair, const struct hnsw_view *view,
 
     switch (repair->phase) {
     case REPAIR_LISTS:
-        if (repair->cursor < repair->end)
-            repair_slot(view, scratch, repair->cursor);
+        repair_some(repair, view, scratch);
         break;
     case REPAIR_CHECK:
-        if (hnsw_repair_reach(view, scratch, &count) != STATUS_OK)
-            return false;
+        /* Without memory for it, going on gives some back. */
+        repair->is_unchecked = hnsw_repair_reach(view, scratch, &count) != STATUS_OK;
+        repair->cursor = repair->end;
         break;
     case REPAIR_GRACE:
         if (!index_readers_passed(readers, repair->epoch))
             return false;
+        repair->cursor = repair->end;
         break;
     case REPAIR_FREE:
-        if (repair->cursor < repair->end &&
-            slot_table_state(view->slots, repair->cursor) == SLOT_SEALED) {
-            if (slot_table_is_listed(view->slots, repair->cursor))
-                hnsw_build_discard(view, repair->cursor);
-            on_free(ctx, repair->cursor);
-        }
+        free_next(repair, view, on_free, ctx);
         break;
     case REPAIR_IDLE:
         break;
     }
-    if (++repair->cursor >= repair->end)
+    if (repair->cursor >= repair->end)
         next_phase(repair, view, readers);
     return true;
+}
+
+/* One list, and up to a number of whole ones: looking at those costs a hundredth of that. */
+static void repair_some(struct hnsw_repair *repair, const struct hnsw_view *view,
+                        struct hnsw_scratch *scratch)
+{
+    for (int i = 0; i < whole_per_step && repair->cursor < repair->end; i++)
+        if (repair_slot(view, scratch, repair->cursor++))
+            break;
+}
+
+static void free_next(struct hnsw_repair *repair, const struct hnsw_view *view,
+                      hnsw_repair_free_fn *on_free, void *ctx)
+{
+    while (repair->cursor < repair->end &&
+           slot_table_state(view->slots, repair->cursor) != SLOT_SEALED)
+        repair->cursor++;
+    if (repair->cursor >= repair->end)
+        return;
+    if (slot_table_is_listed(view->slots, repair->cursor))
+        hnsw_build_discard(view, repair->cursor);
+    on_free(ctx, repair->cursor++);
 }
 
 static void next_phase(struct hnsw_repair *repair, const struct hnsw_view *view,
@@ -126,21 +148,25 @@ static void next_phase(struct hnsw_repair *repair, const struct hnsw_view *view,
     }
 }
 
-static void repair_slot(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot)
+/* Whether there was something to repair. */
+static bool repair_slot(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot)
 {
     enum slot_state    state = slot_table_state(view->slots, slot);
     uint32_t           levels = slot_table_level(view->slots, slot);
     struct list_repair repair;
+    bool               repaired = false;
 
     if ((state != SLOT_LIVE && state != SLOT_DEAD) || !slot_table_is_listed(view->slots, slot))
-        return;
+        return false;
     for (uint32_t level = 0; level <= levels; level++) {
         bool broken = gather(view, scratch, slot, level, &repair);
 
         hnsw_forget_visited(scratch);
         if (broken)
             choose_list(view, scratch, slot, level, &repair);
+        repaired = repaired || broken;
     }
+    return repaired;
 }
 
 /* The links that stay, and what the sealed ones lead to, through other sealed ones if need be.
@@ -152,7 +178,7 @@ static bool gather(const struct hnsw_view *view, struct hnsw_scratch *scratch, u
     _Atomic uint32_t *links = hnsw_links(view->graph, slot, level, &width);
 
     repair->count = repair->sealed_count = 0;
-    (void)see(scratch, slot);
+    (void)hnsw_see(scratch, slot);
     for (uint32_t i = 0; i < width; i++) {
         uint32_t link = atomic_load_explicit(&links[i], memory_order_relaxed);
 
@@ -168,7 +194,8 @@ static bool gather(const struct hnsw_view *view, struct hnsw_scratch *scratch, u
 
             if (link == SLOT_NONE)
                 break;
-            gather_link(view, scratch, link, false, repair);
+            if (scratch->seen_count < hnsw_seen_room)
+                gather_link(view, scratch, link, false, repair);
         }
     }
     return repair->sealed_count > 0;
@@ -179,7 +206,7 @@ static void gather_link(const struct hnsw_view *view, struct hnsw_scratch *scrat
 {
     enum slot_state state = slot_table_state(view->slots, link);
 
-    if (!see(scratch, link))
+    if (!hnsw_see(scratch, link))
         return;
     if (state == SLOT_SEALED) {
         if (repair->sealed_count < sealed_max)
@@ -190,24 +217,13 @@ static void gather_link(const struct hnsw_view *view, struct hnsw_scratch *scrat
     }
 }
 
-static uint32_t see(struct hnsw_scratch *scratch, uint32_t slot)
-{
-    uint64_t  bit = UINT64_C(1) << (slot % 64);
-    uint64_t *word = &scratch->visited[slot / 64];
-
-    if ((*word & bit) != 0)
-        return false;
-    *word |= bit;
-    scratch->seen[scratch->seen_count++] = slot; /* a few thousand at most: they fit */
-    return true;
-}
-
 static void choose_list(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot,
                         uint32_t level, const struct list_repair *repair)
 {
     struct hnsw_build_choice choice;
     float                    scores[candidates_max];
     uint64_t                 keys[candidates_max];
+    bool                     keep[candidates_max];
     uint32_t                 width, most;
 
     (void)hnsw_links(view->graph, slot, level, &width);
@@ -227,7 +243,9 @@ static void choose_list(const struct hnsw_view *view, struct hnsw_scratch *scrat
     }
     /* Up to three quarters, so that the next neighbours find room. */
     most = width - width / 4;
-    hnsw_build_choose(view, scratch, keys, NULL, repair->count, most, &choice);
+    for (uint32_t i = 0; i < repair->count; i++)
+        keep[i] = level == 0 && hnsw_build_is_only(view, slot, hnsw_key_slot(keys[i]));
+    hnsw_build_choose(view, scratch, keys, keep, repair->count, most, &choice);
     for (uint32_t i = 0; i < choice.left_count && choice.count < most; i++)
         choice.taken[choice.count++] = choice.left[i];
     hnsw_build_store(view, slot, level, choice.taken, choice.count);
@@ -249,7 +267,7 @@ static void forget_sealed(const struct hnsw_view *view)
 enum status hnsw_repair_reach(const struct hnsw_view *view, struct hnsw_scratch *scratch,
                               uint32_t *ret_count)
 {
-    uint32_t    used = view->slots->used, *slots, lost = 0;
+    uint32_t    used = view->slots->used, *slots, lost;
     enum status status;
 
     *ret_count = 0;
@@ -258,17 +276,11 @@ enum status hnsw_repair_reach(const struct hnsw_view *view, struct hnsw_scratch 
     status = index_memory_alloc(view->memory, used * sizeof *slots, &slots);
     if (status != STATUS_OK)
         return status;
-    /* A slot that is linked anew leads to those that were lost with it, so they may be linked for
-     * nothing; and pruning may lose another. Look again, but not for ever: what is left is found
-     * by the next check. */
-    for (int round = 0; round < 4; round++) {
-        lost = hnsw_repair_lost(view, scratch, slots);
-        if (lost == 0)
-            break;
-        for (uint32_t i = 0; i < lost; i++)
-            (void)hnsw_build_attach(view, scratch, slots[i]);
-        *ret_count += lost;
-    }
+    /* One that is linked anew may lead to the others that were lost: each is a link too many at
+     * worst, and they are few. */
+    *ret_count = lost = view->graph->entry == 0 ? 0 : hnsw_repair_lost(view, scratch, slots);
+    for (uint32_t i = 0; i < lost; i++)
+        (void)hnsw_build_attach(view, scratch, slots[i]);
     index_memory_free(view->memory, slots, used * sizeof *slots);
     return STATUS_OK;
 }

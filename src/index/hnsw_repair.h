@@ -24,6 +24,7 @@ struct hnsw_repair {
     enum hnsw_repair_phase phase;
     uint32_t               cursor, end; /* slots of the running phase */
     uint64_t               epoch;       /* GRACE: what readers must have passed */
+    bool                   is_unchecked; /* there was no memory for the check: do it later */
 };
 
 /* Called for every slot that is free again. */

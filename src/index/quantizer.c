@@ -286,7 +286,7 @@ float quantizer_bound(const struct quantizer *quantizer, const struct quantizer_
     float       bound = (norm + error) * query->error + query->norm * error;
 
     if (quantizer->metric == VECTOR_L2)
-        return 2 * bound + rounding * (query->norm + norm) * (query->norm + norm);
+        return 2 * bound + rounding * (query->norm + norm) * (query->norm + norm) + FLT_MIN;
     return bound + rounding * (query->norm * norm + 1);
 }
 

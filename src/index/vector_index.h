@@ -78,7 +78,11 @@ MUST_CHECK enum status vector_index_add_many(struct vector_index *index, const u
 /* STATUS_NOT_FOUND  the record holds nothing. */
 MUST_CHECK enum status vector_index_delete(struct vector_index *index, uint32_t record);
 
-/* Do up to `steps` steps of what waits: linking, repairing lists around the dead, giving slots and
+/* Every slot of the graph has a link to it at any time; that it can also be reached from the entry
+ * is checked, and set right, after vector_index_add_many(), after every repair, when a 16th of the
+ * slots is new, and whenever `steps` is UINT32_MAX.
+ *
+ * Do up to `steps` steps of what waits: linking, repairing lists around the dead, giving slots and
  * file space back. Returns whether there is more to do. The check that every slot can be reached
  * is one step, of about 0.2 microseconds per vector; changing from q8 to q4 another, of about 3. */
 bool vector_index_maintain(struct vector_index *index, uint32_t steps);

@@ -5,7 +5,7 @@
 enum {
     dead_percent = 10,  /* of the used slots, from which on lists are repaired */
     dead_min = 64,      /* fewer dead are no reason */
-    check_divisor = 8,  /* reachability is checked when an eighth of the slots is new */
+    check_divisor = 16, /* reachability is checked when a 16th of the slots is new */
     segment_steps = 64, /* what emptying a segment of the file counts for */
 };
 
@@ -31,13 +31,17 @@ bool vector_index_maintain(struct vector_index *index, uint32_t steps)
         vector_index_core_link(index, steps);
         steps -= waiting - index->slots.waiting;
     }
-    if (index->linked_since_check > index->slots.used / check_divisor &&
+    if (index->linked_since_check > (before == UINT32_MAX ? 0 : index->slots.used / check_divisor) &&
         hnsw_repair_reach(&view, &index->scratch, &found) == STATUS_OK)
         index->linked_since_check = 0;
     if (index->repair.phase == REPAIR_IDLE && wants_repair(index))
         hnsw_repair_begin(&index->repair, &view);
     steps = hnsw_repair_run(&index->repair, &view, &index->scratch, &index->readers, steps,
                             index_on_free, index);
+    if (index->repair.is_unchecked) {
+        index->linked_since_check = index->slots.used;
+        index->repair.is_unchecked = false;
+    }
     while (steps >= segment_steps && move_rows(index))
         steps -= segment_steps;
     reset_when_empty(index);

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "index/hnsw_build.h"
 #include "index/vector_index_core.h"
 
 static enum status verify_slots(struct vector_index *index, struct error *error);
@@ -11,7 +12,6 @@ static enum status verify_lists(struct vector_index *index, uint16_t *degrees,
 static enum status verify_list(struct vector_index *index, uint32_t slot, uint32_t level,
                                uint16_t *degrees, struct vector_index_report *report,
                                struct error *error);
-static bool        links_to(const struct hnsw *graph, uint32_t from, uint32_t to);
 
 enum status vector_index_verify(struct vector_index *index, struct vector_index_report *ret_report,
                                 struct error *error)
@@ -125,6 +125,7 @@ static enum status verify_list(struct vector_index *index, uint32_t slot, uint32
                                uint16_t *degrees, struct vector_index_report *report,
                                struct error *error)
 {
+    struct hnsw_view  view = vector_index_core_view(index);
     uint32_t          width;
     _Atomic uint32_t *links = hnsw_links(&index->graph, slot, level, &width);
 
@@ -143,18 +144,7 @@ static enum status verify_list(struct vector_index *index, uint32_t slot, uint32
             continue;
         degrees[to] = (uint16_t)(degrees[to] + (degrees[to] < UINT16_MAX));
         report->links++;
-        report->one_way += !links_to(&index->graph, to, slot);
+        report->one_way += !hnsw_build_has(&view, to, slot);
     }
     return STATUS_OK;
-}
-
-static bool links_to(const struct hnsw *graph, uint32_t from, uint32_t to)
-{
-    uint32_t          width;
-    _Atomic uint32_t *links = hnsw_links(graph, from, 0, &width);
-
-    for (uint32_t i = 0; i < width && links[i] != SLOT_NONE; i++)
-        if (links[i] == to)
-            return true;
-    return false;
 }

@@ -225,9 +225,12 @@ static uint32_t rank_count(const struct vector_search *search)
 {
     uint32_t k = search->query->k;
 
-    if (search->codes->quantizer.kind == QUANTIZER_Q4)
-        return 3 * k > k + 20 ? 3 * k : k + 20;
-    return k + k / 2 > k + 10 ? k + k / 2 : k + 10;
+    bool     q4 = search->codes->quantizer.kind == QUANTIZER_Q4;
+    uint32_t most = q4 ? 3 * k : k + k / 2, least = q4 ? k + 20 : k + 10;
+
+    most = most > least ? most : least;
+    /* Who asks for a wide search asks for recall: no ceiling there. */
+    return most > search->query->ef / 4 ? most : search->query->ef / 4;
 }
 
 static uint32_t keep_matches(struct vector_search *search)

@@ -306,7 +306,7 @@ static void run_churn(struct bench *bench)
             if (vector_index_add(bench->index, record, vector) != STATUS_OK)
                 die("replacing failed");
             if (i % 64 == 0)
-                (void)vector_index_maintain(bench->index, 256);
+                (void)vector_index_maintain(bench->index, 1024);
         }
     while (vector_index_maintain(bench->index, 1 << 20))
         continue;
