@@ -42,10 +42,22 @@ static inline void index_fixture_teardown(void)
     rmdir(index_fixture_dir);
 }
 
+/* Tests of logic need not wait for the disk. */
+static inline int index_fixture_fsync(int fd)
+{
+    (void)fd;
+    return 0;
+}
+
+static struct file_ops index_fixture_ops;
+
 static inline struct vector_index_options index_fixture_options(uint32_t           dim,
                                                                 enum vector_metric metric)
 {
+    index_fixture_ops = file_ops_system;
+    index_fixture_ops.fsync = index_fixture_fsync;
     return (struct vector_index_options){.dim = dim,
+                                         .file_ops = &index_fixture_ops,
                                          .metric = metric,
                                          .quant = VECTOR_QUANT_Q8,
                                          .ef_construction = 100,
