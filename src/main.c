@@ -1,5 +1,7 @@
 /* main - hand the command line over to cli/ */
-int main(void)
+#include "cli/cli.h"
+
+int main(int argc, char **argv)
 {
-    return 0;
+    return cli_main(argc, argv);
 }

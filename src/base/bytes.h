@@ -16,7 +16,12 @@ struct bytes {
     size_t      size;
 };
 
-#define BYTES_LITERAL(text) ((struct bytes){.data = (text), .size = sizeof(text) - 1})
+/* A string literal, as an initializer and as a value. */
+#define BYTES_INIT(text)                                                                           \
+    {                                                                                              \
+        .data = (text), .size = sizeof(text) - 1                                                   \
+    }
+#define BYTES_LITERAL(text) ((struct bytes)BYTES_INIT(text))
 
 /* The bytes of a NUL-terminated string, without the NUL. */
 static inline struct bytes bytes_of(const char *text)

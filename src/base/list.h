@@ -18,7 +18,7 @@ struct list {
     struct list_node head; /* sentinel: head.next is the first node */
 };
 
-#define LIST_ENTRY(node, type, member) CONTAINER_OF(node, type, member)
+#define LIST_ITEM(node, type, member) CONTAINER_OF(node, type, member)
 
 /* Walk `list`; `node` is a `struct list_node *`. The body must not remove other nodes than the
  * current one. */

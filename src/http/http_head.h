@@ -10,7 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/byte_buffer.h"
 #include "base/bytes.h"
+#include "base/compiler.h"
 
 /* Fields that some rule of ours names; all others are HTTP_FIELD_OTHER. */
 enum http_field_id {
@@ -64,5 +66,10 @@ struct http_head {
 
 /* The first field with `id`, or NULL. */
 const struct http_field *http_head_find(const struct http_head *head, enum http_field_id id);
+
+/* Copy `from` to `to`, its bytes behind what `bytes` holds, which must not change afterwards.
+ * False: out of memory; *to is not to be used. */
+MUST_CHECK bool http_head_copy(struct http_head *to, const struct http_head *from,
+                               struct byte_buffer *bytes);
 
 #endif

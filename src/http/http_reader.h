@@ -3,6 +3,7 @@
  * Fed with bytes in pieces of any size, it answers with events:
  *
  *   request or response:  HEAD, then BODY any number of times, then END
+ *   too large a body:     HEAD, then ERROR: how to refuse it may depend on the request
  *   1xx response:         HEAD, END; after http_reader_reset() the final response follows
  *
  * It is strict because it stands in front of another parser: what two parsers read differently is
@@ -27,7 +28,7 @@ enum http_reader_kind { HTTP_READER_REQUEST, HTTP_READER_RESPONSE };
 
 struct http_reader_limits {
     size_t   start_line_bytes_max; /* beyond it a request gets TARGET_TOO_LONG */
-    size_t   head_bytes_max;       /* start line and fields; trailers likewise */
+    size_t   head_bytes_max;       /* > 2; start line and fields; trailers likewise */
     uint64_t body_bytes_max;       /* declared or decoded; beyond it TOO_LARGE. UINT64_MAX: none */
 };
 

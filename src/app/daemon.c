@@ -1,0 +1,373 @@
+#include "app/daemon.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+
+#include "admin/status_server.h"
+#include "app/daemon_metrics.h"
+#include "app/daemon_state.h"
+#include "base/log.h"
+#include "config.h"
+
+/* Descriptors beside those of connections: half for clients of the status listener, half for log,
+ * epoll, eventfd, listeners, resolver, ... The check of the settings counts the same. */
+enum { other_descriptors = 128 };
+/* Draining is over when nothing has happened for this long. */
+static const uint64_t quiet_us = 500000;
+static const uint64_t drain_check_us = 50000;
+
+static enum status start(struct daemon *daemon, struct error *error);
+static void        set_allocator(void);
+static void        raise_descriptor_limit(const struct settings *settings);
+static enum status start_log(const struct settings *settings, struct error *error);
+static enum status start_core(struct daemon *daemon, struct error *error);
+static enum status start_front(struct daemon *daemon, struct error *error);
+static enum status start_status(struct daemon *daemon, struct error *error);
+static enum status listen_on(struct daemon *daemon, struct front *front,
+                             const struct address *address, struct error *error);
+static enum status catch_signals(struct daemon *daemon, struct error *error);
+static void        on_stop_signal(int signal_number, void *ctx);
+static void        on_quit_signal(int signal_number, void *ctx);
+static void        on_reload_signal(int signal_number, void *ctx);
+static void        on_setting_changed(void *ctx, const char *key, const char *from, const char *to,
+                                      bool live);
+static void        on_reopen_signal(int signal_number, void *ctx);
+static void        begin_drain(struct daemon *daemon);
+static void        on_drain_timer(void *ctx);
+static void        on_health_change(void *ctx);
+static void        log_start(const struct daemon *daemon);
+static void        stop(struct daemon *daemon);
+static int         exit_status(enum status status);
+
+int daemon_run(const struct settings_sources *sources, const struct machine *machine,
+               struct settings *settings)
+{
+    struct daemon daemon = {.sources = sources, .machine = machine, .settings = settings};
+    struct error  error;
+    enum status   status = start(&daemon, &error);
+
+    if (status == STATUS_OK) {
+        printf("listening on %s\n", daemon.listening_text);
+        fflush(stdout);
+        log_start(&daemon);
+        loop_run(daemon.loop);
+        log_event(LOG_INFO, "stopped", NULL, NULL);
+    } else {
+        fprintf(stderr, "chromabouncer: %s\n", error.text);
+    }
+    stop(&daemon);
+    log_done();
+    return exit_status(status);
+}
+
+static enum status start(struct daemon *daemon, struct error *error)
+{
+    enum status status;
+
+    set_allocator();
+    daemon->started_wall_s = daemon->loaded_wall_s = clock_wall_us() / 1000000u;
+    raise_descriptor_limit(daemon->settings);
+    status = start_log(daemon->settings, error);
+    if (status == STATUS_OK)
+        status = start_core(daemon, error);
+    if (status == STATUS_OK)
+        status = start_front(daemon, error);
+    if (status == STATUS_OK)
+        status = start_status(daemon, error);
+    if (status == STATUS_OK)
+        status = catch_signals(daemon, error);
+    return status;
+}
+
+/* Bodies come and go by some ten kilobytes: giving the top of the heap back after each and faulting
+ * it in again cost a third of the CPU time of a 30 KB POST (measured). Few arenas, so that what one
+ * thread frees can be used again; large blocks go back to the system at once. */
+static void set_allocator(void)
+{
+    mallopt(M_ARENA_MAX, 2);
+    mallopt(M_TRIM_THRESHOLD, 16 << 20);
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+}
+
+static void raise_descriptor_limit(const struct settings *settings)
+{
+    rlim_t wanted =
+        settings->listen_connections_max + settings->backend_connections_max + other_descriptors;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static enum status start_log(const struct settings *settings, struct error *error)
+{
+    struct log_options options = {.level = (enum log_level)settings->log_level,
+                                  .format = (enum log_format)settings->log_format,
+                                  .path = settings->log_file};
+
+    return log_init(&options, error);
+}
+
+static enum status start_core(struct daemon *daemon, struct error *error)
+{
+    const struct settings         *settings = daemon->settings;
+    struct upstream_health_options health = {.backend = settings->backend_url,
+                                             .interval_us = settings->backend_health_interval_us,
+                                             .timeout_us = settings->backend_health_timeout_us};
+    struct upstream_pool_options   pool = daemon_state_pool_options(settings);
+    struct proxy_options           proxy = daemon_state_proxy_options(settings);
+    struct proxy_write_options     writes = daemon_state_write_options(settings);
+
+    daemon->budget.max = settings->memory_max_bytes;
+    daemon->loop = loop_new();
+    if (daemon->loop != NULL)
+        daemon->workers = worker_pool_new(daemon->loop, (unsigned)settings->workers);
+    if (daemon->workers != NULL)
+        daemon->pool = upstream_pool_new(daemon->loop, daemon->workers, &daemon->budget, &pool);
+    if (daemon->pool != NULL)
+        daemon->proxy = proxy_new(daemon->loop, daemon->workers, &daemon->budget, daemon->pool,
+                                  &proxy, &writes);
+    if (daemon->proxy != NULL)
+        daemon->health = upstream_health_new(daemon->loop, &health, on_health_change, daemon);
+    if (daemon->health != NULL)
+        daemon->drain_timer = loop_timer_new(daemon->loop, on_drain_timer, daemon);
+    if (daemon->drain_timer == NULL)
+        return error_set(error, STATUS_NO_MEMORY, "out of memory at start");
+    return STATUS_OK;
+}
+
+static enum status start_front(struct daemon *daemon, struct error *error)
+{
+    const struct settings *settings = daemon->settings;
+    struct front_options   options = daemon_state_front_options(settings);
+
+    daemon->front =
+        front_new(daemon->loop, &daemon->budget, &options, proxy_handler(), daemon->proxy);
+    if (daemon->front == NULL)
+        return error_set(error, STATUS_NO_MEMORY, "out of memory at start");
+    for (size_t i = 0; i < settings->listen_address.count; i++) {
+        enum status status =
+            listen_on(daemon, daemon->front, &settings->listen_address.items[i], error);
+
+        if (status != STATUS_OK)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+static enum status start_status(struct daemon *daemon, struct error *error)
+{
+    struct front_options options = daemon_state_front_options(daemon->settings);
+
+    if (daemon->settings->status_address.kind == ADDRESS_NONE)
+        return STATUS_OK;
+    options.connections_max = 64;
+    daemon->source = daemon_metrics_source(daemon);
+    daemon->status_front =
+        front_new(daemon->loop, &daemon->budget, &options, &status_server_handler, &daemon->source);
+    if (daemon->status_front == NULL)
+        return error_set(error, STATUS_NO_MEMORY, "out of memory at start");
+    return listen_on(daemon, daemon->status_front, &daemon->settings->status_address, error);
+}
+
+static enum status listen_on(struct daemon *daemon, struct front *front,
+                             const struct address *address, struct error *error)
+{
+    struct socket_address resolved, bound;
+    char                  text[SOCKET_ADDRESS_TEXT_MAX];
+    size_t                used = strlen(daemon->listening_text);
+    enum status           status;
+
+    status = daemon_state_resolve(address, &resolved, error);
+    if (status == STATUS_OK)
+        status = front_listen(front, &resolved, &bound, error);
+    if (status != STATUS_OK)
+        return status;
+    socket_address_format(&bound, text);
+    snprintf(daemon->listening_text + used, sizeof daemon->listening_text - used, "%s%s%s",
+             used == 0                       ? ""
+             : front == daemon->status_front ? ", status on "
+                                             : " and ",
+             text, "");
+    return STATUS_OK;
+}
+
+static enum status catch_signals(struct daemon *daemon, struct error *error)
+{
+    static const struct {
+        int            number;
+        loop_signal_fn fn;
+    } signals[] = {{SIGTERM, on_stop_signal},
+                   {SIGINT, on_stop_signal},
+                   {SIGQUIT, on_quit_signal},
+                   {SIGHUP, on_reload_signal},
+                   {SIGUSR1, on_reopen_signal}};
+
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < COUNT_OF(signals); i++)
+        if (loop_on_signal(daemon->loop, signals[i].number, signals[i].fn, daemon) != STATUS_OK)
+            return error_set(error, STATUS_IO_FAILED, "cannot catch signal %d", signals[i].number);
+    return STATUS_OK;
+}
+
+static void on_stop_signal(int signal_number, void *ctx)
+{
+    struct daemon *daemon = ctx;
+
+    if (daemon->draining)
+        on_quit_signal(signal_number, ctx);
+    else
+        begin_drain(daemon);
+}
+
+static void on_quit_signal(int signal_number, void *ctx)
+{
+    struct daemon *daemon = ctx;
+
+    log_event(LOG_INFO, "stopping_at_once", "signal", strsignal(signal_number));
+    loop_stop(daemon->loop);
+}
+
+static void on_reload_signal(int signal_number, void *ctx)
+{
+    struct daemon *daemon = ctx;
+    struct error   error;
+
+    (void)signal_number;
+    daemon->reload_failed =
+        settings_sources_reload(daemon->sources, daemon->machine, daemon->settings, &error,
+                                on_setting_changed, daemon) != STATUS_OK;
+    if (daemon->reload_failed) {
+        log_event(LOG_ERROR, "reload_failed", "reason", error.text);
+        return;
+    }
+    daemon->loaded_wall_s = clock_wall_us() / 1000000u;
+    daemon_state_apply(daemon);
+    log_event(LOG_INFO, "reloaded", NULL, NULL);
+}
+
+static void on_setting_changed(void *ctx, const char *key, const char *from, const char *to,
+                               bool live)
+{
+    struct log_line line;
+
+    (void)ctx;
+    log_begin(&line, live ? LOG_INFO : LOG_WARNING,
+              live ? "setting_changed" : "setting_needs_restart");
+    log_text(&line, "key", key);
+    log_text(&line, "from", from);
+    log_text(&line, "to", to);
+    log_end(&line);
+}
+
+static void on_reopen_signal(int signal_number, void *ctx)
+{
+    (void)signal_number;
+    (void)ctx;
+    log_reopen();
+}
+
+static void begin_drain(struct daemon *daemon)
+{
+    uint64_t now_us = loop_now_us(daemon->loop);
+
+    daemon->draining = true;
+    daemon->drain_began_us = now_us;
+    front_drain(daemon->front);
+    log_event(LOG_INFO, "draining", NULL, NULL);
+    loop_timer_set(daemon->drain_timer, now_us + drain_check_us);
+}
+
+/* New connections are served meanwhile: whoever looks at /readyz needs time to see it. */
+static void on_drain_timer(void *ctx)
+{
+    struct daemon *daemon = ctx;
+    uint64_t       now_us = loop_now_us(daemon->loop);
+    uint64_t       last_us = front_last_activity_us(daemon->front);
+    bool           is_idle =
+        proxy_unfinished(daemon->proxy) == 0 && front_active_requests(daemon->front) == 0;
+    struct log_line line;
+
+    if (last_us < daemon->drain_began_us)
+        last_us = daemon->drain_began_us;
+    if (is_idle && now_us - last_us >= quiet_us) {
+        loop_stop(daemon->loop);
+    } else if (now_us - daemon->drain_began_us >= daemon->settings->drain_timeout_us) {
+        log_begin(&line, LOG_WARNING, "drain_timeout");
+        log_number(&line, "unfinished_requests", proxy_unfinished(daemon->proxy));
+        log_number(&line, "writes_without_answer", upstream_pool_unanswered_writes(daemon->pool));
+        log_end(&line);
+        loop_stop(daemon->loop);
+    } else {
+        loop_timer_set(daemon->drain_timer, now_us + drain_check_us);
+    }
+}
+
+static void on_health_change(void *ctx)
+{
+    struct daemon             *daemon = ctx;
+    enum upstream_health_state state = upstream_health_state(daemon->health);
+
+    proxy_set_backend_limits(daemon->proxy, upstream_health_batch_records_max(daemon->health));
+    if (state == daemon->told_health)
+        return;
+    daemon->told_health = state;
+    if (state == UPSTREAM_HEALTH_UP)
+        log_event(LOG_INFO, "backend_up", NULL, NULL);
+    else
+        log_event(LOG_WARNING, "backend_down", "reason", upstream_health_problem(daemon->health));
+}
+
+static void log_start(const struct daemon *daemon)
+{
+    const struct settings *settings = daemon->settings;
+    struct log_line        line;
+    char                   text[SETTINGS_VALUE_SIZE], origin[256];
+
+    log_begin(&line, LOG_INFO, "started");
+    log_text(&line, "version", PACKAGE_VERSION);
+    log_text(&line, "listening", daemon->listening_text);
+    log_text(&line, "backend", settings_print(settings, SETTINGS_ID_backend_url, text));
+    log_end(&line);
+    for (enum settings_id id = 0; id < SETTINGS_COUNT; id++) {
+        if (settings->origins[id].source == SETTINGS_DEFAULT)
+            continue;
+        log_begin(&line, LOG_INFO, "setting");
+        log_text(&line, "key", settings_row(id)->key);
+        log_text(&line, "value", settings_print(settings, id, text));
+        log_text(&line, "origin", settings_print_origin(settings, id, origin, sizeof origin));
+        log_end(&line);
+    }
+}
+
+/* The workers first: none may call back into what is freed. */
+static void stop(struct daemon *daemon)
+{
+    front_free(daemon->status_front);
+    front_free(daemon->front);
+    worker_pool_free(daemon->workers);
+    upstream_health_free(daemon->health);
+    upstream_pool_free(daemon->pool);
+    proxy_free(daemon->proxy);
+    loop_timer_free(daemon->drain_timer);
+    loop_free(daemon->loop);
+}
+
+static int exit_status(enum status status)
+{
+    switch (status) {
+    case STATUS_OK:
+        return EX_OK;
+    case STATUS_NOT_PERMITTED:
+        return EX_NOPERM;
+    default:
+        return EX_OSERR;
+    }
+}

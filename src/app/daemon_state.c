@@ -1,0 +1,104 @@
+#include "app/daemon_state.h"
+
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+
+struct upstream_pool_options daemon_state_pool_options(const struct settings *settings)
+{
+    return (struct upstream_pool_options){
+        .backend = settings->backend_url,
+        .connections_max = settings->backend_connections_max,
+        .requests_max = settings->queue_requests_max,
+        .connect_timeout_us = settings->backend_connect_timeout_us,
+        .idle_timeout_us = settings->backend_idle_timeout_us,
+        .resolve_interval_us = settings->backend_resolve_interval_us,
+        .head_bytes_max = 1 << 20,
+    };
+}
+
+struct proxy_options daemon_state_proxy_options(const struct settings *settings)
+{
+    return (struct proxy_options){
+        .body_bytes_max = settings->body_max_bytes,
+        .queue_bytes_max = settings->queue_bytes_max_bytes,
+        .queue_wait_max_us = settings->queue_wait_max_us,
+        .deadline_read_us = settings->deadline_read_us,
+        .deadline_write_us = settings->deadline_write_us,
+        .adds_headers = settings->headers == SETTINGS_HEADERS_ON,
+        .access_log = settings->log_access == SETTINGS_LOG_ACCESS_ALL      ? PROXY_LOG_ALL
+                      : settings->log_access == SETTINGS_LOG_ACCESS_ERRORS ? PROXY_LOG_ERRORS
+                                                                           : PROXY_LOG_OFF,
+    };
+}
+
+struct proxy_write_options daemon_state_write_options(const struct settings *settings)
+{
+    return (struct proxy_write_options){
+        .is_coalescing = settings->writes_coalesce,
+        .is_gateway = settings->role == SETTINGS_ROLE_GATEWAY,
+        .in_flight_max = (uint32_t)settings->writes_in_flight_max,
+        .batch_records_max = (uint32_t)settings->writes_batch_records_max,
+        .batch_bytes_max = settings->writes_batch_bytes_max_bytes,
+        .patience_us = settings->writes_patience_us,
+        .split_oversize = settings->writes_split_oversize,
+    };
+}
+
+struct front_options daemon_state_front_options(const struct settings *settings)
+{
+    return (struct front_options){
+        .connections_max = settings->listen_connections_max,
+        .idle_timeout_us = settings->listen_idle_timeout_us,
+        .head_timeout_us = settings->listen_head_timeout_us,
+        .body_timeout_us = settings->listen_body_timeout_us,
+        .send_timeout_us = settings->listen_send_timeout_us,
+        .start_line_bytes_max = settings->listen_start_line_max_bytes,
+        .head_bytes_max = settings->listen_head_max_bytes,
+        .is_plain = settings->headers == SETTINGS_HEADERS_OFF,
+    };
+}
+
+void daemon_state_apply(struct daemon *daemon)
+{
+    const struct settings       *settings = daemon->settings;
+    struct upstream_pool_options pool = daemon_state_pool_options(settings);
+    struct proxy_options         proxy = daemon_state_proxy_options(settings);
+    struct front_options         front = daemon_state_front_options(settings);
+
+    log_set_level((enum log_level)settings->log_level);
+    upstream_pool_set_options(daemon->pool, &pool);
+    upstream_health_set_times(daemon->health, settings->backend_health_interval_us,
+                              settings->backend_health_timeout_us);
+    proxy_set_options(daemon->proxy, &proxy);
+    front_set_options(daemon->front, &front);
+}
+
+enum status daemon_state_resolve(const struct address *address, struct socket_address *ret,
+                                 struct error *error)
+{
+    struct addrinfo  hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *list = NULL;
+    char             port[8], text[ADDRESS_TEXT_SIZE];
+    int              failure;
+
+    if (address->kind == ADDRESS_UNIX && socket_address_from_path(address->path, ret))
+        return STATUS_OK;
+    if (socket_address_from_literal(address->host, address->port, ret))
+        return STATUS_OK;
+    snprintf(port, sizeof port, "%u", address->port);
+    failure = getaddrinfo(address->host, port, &hints, &list);
+    if (failure != 0 || list->ai_addrlen > sizeof ret->storage) {
+        if (failure == 0)
+            freeaddrinfo(list);
+        return error_set(error, STATUS_INVALID, "cannot listen on %s: %s",
+                         address_format(address, text, sizeof text), gai_strerror(failure));
+    }
+    memcpy(ret->storage, list->ai_addr, list->ai_addrlen);
+    ret->size = list->ai_addrlen;
+    freeaddrinfo(list);
+    return STATUS_OK;
+}

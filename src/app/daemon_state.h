@@ -1,0 +1,55 @@
+/* daemon_state - the parts of the running program, and their options made from the settings
+ *
+ * Private to app/.
+ */
+#ifndef APP_DAEMON_STATE_H
+#define APP_DAEMON_STATE_H
+
+#include "admin/status_server.h"
+#include "app/settings.h"
+#include "app/settings_sources.h"
+#include "base/memory_budget.h"
+#include "front/front.h"
+#include "io/clock.h"
+#include "io/loop.h"
+#include "io/worker_pool.h"
+#include "proxy/proxy.h"
+#include "upstream/upstream_health.h"
+#include "upstream/upstream_pool.h"
+
+struct daemon {
+    const struct settings_sources *sources;
+    const struct machine          *machine;
+    struct settings               *settings;
+    struct memory_budget           budget;
+    struct loop                   *loop;
+    struct worker_pool            *workers;
+    struct upstream_pool          *pool;
+    struct upstream_health        *health;
+    struct proxy                  *proxy;
+    struct front                  *front, *status_front;
+    struct status_server_source    source;
+    struct loop_timer             *drain_timer;
+    bool                           draining;
+    uint64_t                       drain_began_us;
+    bool                           reload_failed; /* the last one */
+    uint64_t                       started_wall_s, loaded_wall_s;
+    enum upstream_health_state     told_health;
+    char                           listening_text[1024];
+};
+
+/* What each part needs to know of the settings. */
+struct upstream_pool_options daemon_state_pool_options(const struct settings *settings);
+struct proxy_options         daemon_state_proxy_options(const struct settings *settings);
+struct proxy_write_options   daemon_state_write_options(const struct settings *settings);
+struct front_options         daemon_state_front_options(const struct settings *settings);
+
+/* Hand changed settings to the running parts. */
+void daemon_state_apply(struct daemon *daemon);
+
+/* The socket address to listen on; a name is resolved here and now.
+ * STATUS_INVALID  `error` says why. */
+MUST_CHECK enum status daemon_state_resolve(const struct address  *address,
+                                            struct socket_address *ret, struct error *error);
+
+#endif

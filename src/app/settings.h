@@ -1,0 +1,132 @@
+/* settings - what the operator may set, from one table (settings.def)
+ *
+ * A value comes from the default, the YAML file, the environment or the command line; the later
+ * one wins, and its origin is kept. struct settings is a plain value: a reload fills a second one
+ * and swaps it in whole, or not at all.
+ *
+ * Only app/ and cli/ see this struct: app/ hands each module its own small options struct, so no
+ * module depends on the whole configuration.
+ */
+#ifndef APP_SETTINGS_H
+#define APP_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app/settings_value.h"
+#include "base/address.h"
+#include "base/compiler.h"
+#include "base/error.h"
+#include "io/machine.h"
+
+/* The words of each CHOICE, in the order of its row. */
+enum settings_role { SETTINGS_ROLE_SIDECAR, SETTINGS_ROLE_GATEWAY };
+enum settings_headers { SETTINGS_HEADERS_OFF, SETTINGS_HEADERS_ON };
+enum settings_log_format { SETTINGS_LOG_AUTO, SETTINGS_LOG_TEXT, SETTINGS_LOG_JSON };
+enum settings_log_level {
+    SETTINGS_LOG_ERROR,
+    SETTINGS_LOG_WARNING,
+    SETTINGS_LOG_INFO,
+    SETTINGS_LOG_DEBUG
+};
+enum settings_log_access {
+    SETTINGS_LOG_ACCESS_ALL,
+    SETTINGS_LOG_ACCESS_ERRORS,
+    SETTINGS_LOG_ACCESS_OFF
+};
+
+/* The kind of a row names the C type of its field and the unit at the end of its name. */
+#define SETTINGS_FIELD_TEXT(field)           char field[SETTINGS_TEXT_SIZE];
+#define SETTINGS_FIELD_SWITCH(field)         bool field;
+#define SETTINGS_FIELD_CHOICE(field)         enum settings_##field field;
+#define SETTINGS_FIELD_COUNT(field)          uint64_t field;
+#define SETTINGS_FIELD_COUNT_OR_AUTO(field)  uint64_t field;
+#define SETTINGS_FIELD_DURATION(field)       uint64_t field##_us;
+#define SETTINGS_FIELD_SIZE(field)           uint64_t field##_bytes;
+#define SETTINGS_FIELD_SIZE_OR_AUTO(field)   uint64_t field##_bytes;
+#define SETTINGS_FIELD_URL(field)            struct address field;
+#define SETTINGS_FIELD_ADDRESS_OR_OFF(field) struct address field;
+#define SETTINGS_FIELD_ADDRESSES(field)      struct settings_addresses field;
+
+/* SETTINGS_ID_backend_url, ...: numbers the rows of the table. */
+enum settings_id {
+#define SETTING(field, key, kind, def, min, max, when, flag, help) SETTINGS_ID_##field,
+#include "app/settings.def"
+#undef SETTING
+    SETTINGS_COUNT
+};
+
+enum {
+    SETTINGS_KEY_SIZE = 48,      /* every key with its NUL */
+    SETTINGS_VARIABLE_SIZE = 72, /* its environment variable */
+};
+
+enum settings_source { SETTINGS_DEFAULT, SETTINGS_FILE, SETTINGS_ENVIRONMENT, SETTINGS_FLAG };
+
+struct settings_origin {
+    enum settings_source source;
+    unsigned             line; /* SETTINGS_FILE: 1 is the first */
+};
+
+struct settings {
+#define SETTING(field, key, kind, def, min, max, when, flag, help) SETTINGS_FIELD_##kind(field)
+#include "app/settings.def"
+#undef SETTING
+    struct settings_origin origins[SETTINGS_COUNT];
+    const char            *file; /* borrowed from its sources; NULL: no file was read */
+};
+
+/* One row of the table; all strings are static. */
+struct settings_row {
+    const char          *key, *def, *flag, *help;
+    struct settings_rule rule;
+    bool                 live; /* HUP changes it */
+};
+
+const struct settings_row *settings_row(enum settings_id id);
+
+/* The row of `key` ("backend.url"); SETTINGS_COUNT: there is none. */
+enum settings_id settings_find(struct bytes key);
+
+/* Does a key begin with `name` and a dot? */
+bool settings_is_section(struct bytes name);
+
+/* Say that `key` is unknown, and which key or section may have been meant: STATUS_INVALID. */
+enum status settings_unknown(struct bytes key, struct error *error);
+
+/* The environment variable: "CHROMABOUNCER_BACKEND__URL". `out` has SETTINGS_VARIABLE_SIZE bytes
+ * and is returned. */
+const char *settings_variable(enum settings_id id, char *out);
+
+/* Set every field to its default. */
+void settings_init(struct settings *settings);
+
+/* Set one field from `text` ("60s").
+ * STATUS_INVALID: bad syntax, or out of bounds; `error` names key and remedy, `settings` is
+ * unchanged. */
+MUST_CHECK enum status settings_set(struct settings *settings, enum settings_id id,
+                                    struct bytes text, struct settings_origin origin,
+                                    struct error *error);
+
+/* Take one field and its origin over from `from`. */
+void settings_copy(struct settings *settings, enum settings_id id, const struct settings *from);
+
+/* The value as settings_set() reads it. `out` has SETTINGS_VALUE_SIZE bytes and is returned. */
+const char *settings_print(const struct settings *settings, enum settings_id id, char *out);
+
+/* Where the value comes from: "default", "FILE:LINE", "environment CHROMABOUNCER_ROLE" or "command
+ * line". Cut to `size`; returns `out`. */
+const char *settings_print_origin(const struct settings *settings, enum settings_id id, char *out,
+                                  size_t size);
+
+/* Do the settings fit each other and the machine?
+ * STATUS_INVALID: `error` names the settings and says what to change. */
+MUST_CHECK enum status settings_check(const struct settings *settings,
+                                      const struct machine *machine, struct error *error);
+
+/* Replace what is `auto` by a number and fit the defaults (never what somebody set) to the
+ * machine. What only a running backend can tell stays 0. */
+void settings_resolve(struct settings *settings, const struct machine *machine);
+
+#endif

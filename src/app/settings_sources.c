@@ -1,0 +1,199 @@
+#include "app/settings_sources.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "app/settings_file.h"
+#include "base/text.h"
+
+static const char our_prefix[] = "CHROMABOUNCER_";
+static const char usual_file[] = SYSCONFDIR "/chromabouncer/chromabouncer.yaml";
+
+static const char *environment_get(const struct settings_sources *sources, const char *name);
+static enum status load_environment(const struct settings_sources *sources,
+                                    struct settings *settings, struct error *error);
+static enum status load_variable(struct settings *settings, struct bytes name, const char *value,
+                                 struct error *error);
+static bool        is_from_kubernetes(struct bytes name);
+static enum settings_id find_variable(struct bytes name);
+static enum status      unknown_variable(struct bytes name, struct error *error);
+
+enum status settings_sources_assign(struct settings_sources *sources, struct bytes key,
+                                    const char *value, struct error *error)
+{
+    const struct settings_origin origin = {.source = SETTINGS_FLAG};
+    enum settings_id             id = settings_find(key);
+    struct settings              scratch;
+    enum status                  status;
+
+    if (id == SETTINGS_COUNT)
+        return settings_unknown(key, error);
+    if (sources->values[id] != NULL)
+        return error_set(error, STATUS_INVALID,
+                         "%s is given twice; keep one (a list is written "
+                         "with commas)",
+                         settings_row(id)->key);
+    settings_init(&scratch);
+    status = settings_set(&scratch, id, bytes_of(value), origin, error);
+    if (status == STATUS_OK)
+        sources->values[id] = value;
+    return status;
+}
+
+const char *settings_sources_file(const struct settings_sources *sources)
+{
+    const char *named = sources->file;
+
+    if (named == NULL)
+        named = environment_get(sources, SETTINGS_SOURCES_FILE_VARIABLE);
+    if (named == NULL && access(usual_file, F_OK) == 0)
+        named = usual_file;
+    return named;
+}
+
+/* NULL: not there, or empty. */
+static const char *environment_get(const struct settings_sources *sources, const char *name)
+{
+    size_t size = strlen(name);
+
+    for (const char *const *entry = sources->environment; entry != NULL && *entry != NULL; entry++)
+        if (strncmp(*entry, name, size) == 0 && (*entry)[size] == '=' && (*entry)[size + 1] != '\0')
+            return *entry + size + 1;
+    return NULL;
+}
+
+enum status settings_sources_load(const struct settings_sources *sources, struct settings *ret,
+                                  struct error *error)
+{
+    const struct settings_origin origin = {.source = SETTINGS_FLAG};
+    const char                  *file = settings_sources_file(sources);
+    enum status                  status = STATUS_OK;
+
+    settings_init(ret);
+    if (file != NULL)
+        status = settings_file_load(ret, file, error);
+    if (status == STATUS_OK)
+        status = load_environment(sources, ret, error);
+    for (enum settings_id id = 0; id < SETTINGS_COUNT && status == STATUS_OK; id++)
+        if (sources->values[id] != NULL)
+            status = settings_set(ret, id, bytes_of(sources->values[id]), origin, error);
+    return status;
+}
+
+static enum status load_environment(const struct settings_sources *sources,
+                                    struct settings *settings, struct error *error)
+{
+    enum status status = STATUS_OK;
+
+    for (const char *const *entry = sources->environment;
+         entry != NULL && *entry != NULL && status == STATUS_OK; entry++) {
+        const char *equals = strchr(*entry, '=');
+
+        if (equals != NULL && strncmp(*entry, our_prefix, strlen(our_prefix)) == 0)
+            status = load_variable(settings, (struct bytes){*entry, (size_t)(equals - *entry)},
+                                   equals + 1, error);
+    }
+    return status;
+}
+
+static enum status load_variable(struct settings *settings, struct bytes name, const char *value,
+                                 struct error *error)
+{
+    const struct settings_origin origin = {.source = SETTINGS_ENVIRONMENT};
+    enum settings_id             id = find_variable(name);
+    struct error                 why;
+
+    if (id == SETTINGS_COUNT) {
+        if (bytes_equal(name, bytes_of(SETTINGS_SOURCES_FILE_VARIABLE)) || is_from_kubernetes(name))
+            return STATUS_OK;
+        return unknown_variable(name, error);
+    }
+    if (settings_set(settings, id, bytes_of(value), origin, &why) != STATUS_OK)
+        return error_set(error, STATUS_INVALID, "environment %.*s: %s", (int)name.size, name.data,
+                         why.text);
+    return STATUS_OK;
+}
+
+/* Kubernetes puts CHROMABOUNCER_SERVICE_HOST, CHROMABOUNCER_PORT_8001_TCP_ADDR and the like into
+ * every pod beside a service that is named chromabouncer or chromabouncer-SOMETHING. */
+static bool is_from_kubernetes(struct bytes name)
+{
+    static const char *const parts[] = {"_SERVICE_HOST", "_SERVICE_PORT", "_PORT"};
+
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        const char *part = memmem(name.data, name.size, parts[i], strlen(parts[i]));
+        const char *end = name.data + name.size;
+
+        if (part == NULL)
+            continue;
+        part += strlen(parts[i]);
+        if (part == end || (part[0] == '_' && part + 1 < end && part[1] != '_'))
+            return true;
+    }
+    return false;
+}
+
+static enum settings_id find_variable(struct bytes name)
+{
+    enum settings_id id = 0;
+    char             variable[SETTINGS_VARIABLE_SIZE];
+
+    while (id < SETTINGS_COUNT && !bytes_equal(name, bytes_of(settings_variable(id, variable))))
+        id++;
+    return id;
+}
+
+static enum status unknown_variable(struct bytes name, struct error *error)
+{
+    char             text[SETTINGS_VARIABLE_SIZE], variable[SETTINGS_VARIABLE_SIZE];
+    char             quoted[SETTINGS_VARIABLE_SIZE];
+    unsigned         least = 4;
+    enum settings_id nearest = SETTINGS_COUNT;
+
+    snprintf(text, sizeof text, "%.*s", (int)name.size, name.data);
+    for (enum settings_id id = 0; id < SETTINGS_COUNT; id++) {
+        unsigned slips = text_distance(text, settings_variable(id, variable), least);
+
+        if (slips < least) {
+            least = slips;
+            nearest = id;
+        }
+    }
+    text_quote(name, quoted, sizeof quoted);
+    if (nearest == SETTINGS_COUNT)
+        return error_set(error, STATUS_INVALID,
+                         "environment: there is no setting for %s; a dot in "
+                         "a key is written __ there",
+                         quoted);
+    return error_set(error, STATUS_INVALID, "environment: unknown %s; did you mean %s?", quoted,
+                     settings_variable(nearest, variable));
+}
+
+enum status settings_sources_reload(const struct settings_sources *sources,
+                                    const struct machine *machine, struct settings *settings,
+                                    struct error *error, settings_sources_change_fn *on_change,
+                                    void *ctx)
+{
+    struct settings fresh;
+    enum status     status = settings_sources_load(sources, &fresh, error);
+
+    if (status == STATUS_OK)
+        status = settings_check(&fresh, machine, error);
+    if (status != STATUS_OK)
+        return status;
+    settings_resolve(&fresh, machine);
+    for (enum settings_id id = 0; id < SETTINGS_COUNT; id++) {
+        char from[SETTINGS_VALUE_SIZE], to[SETTINGS_VALUE_SIZE];
+        bool live = settings_row(id)->live;
+
+        settings_print(settings, id, from);
+        if (strcmp(from, settings_print(&fresh, id, to)) == 0)
+            continue;
+        on_change(ctx, settings_row(id)->key, from, to, live);
+        if (!live)
+            settings_copy(&fresh, id, settings);
+    }
+    *settings = fresh;
+    return STATUS_OK;
+}

@@ -1,0 +1,272 @@
+#include "app/settings_value.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "base/text.h"
+
+static enum status read_text(const struct settings_rule *rule, struct bytes text, char *field,
+                             struct error *error);
+static enum status read_choice(const struct settings_rule *rule, struct bytes text, unsigned *field,
+                               struct error *error);
+static enum status read_number(const struct settings_rule *rule, struct bytes text, uint64_t *field,
+                               struct error *error);
+static enum status read_addresses(const struct settings_rule *rule, struct bytes text,
+                                  struct settings_addresses *field, struct error *error);
+static bool        number_of(enum settings_kind kind, struct bytes text, uint64_t *ret_value);
+static bool        may_be_auto(enum settings_kind kind);
+static enum status not_allowed(const struct settings_rule *rule, struct bytes text,
+                               struct error *error);
+static struct bytes next_item(struct bytes *rest, char separator);
+static void         print_choice(const struct settings_rule *rule, unsigned index, char *out);
+static void         print_number(const struct settings_rule *rule, uint64_t value, char *out);
+static void         print_addresses(const struct settings_addresses *addresses, char *out);
+
+enum status settings_value_read(const struct settings_rule *rule, struct bytes text, void *field,
+                                struct error *error)
+{
+    switch (rule->kind) {
+    case SETTINGS_KIND_TEXT:
+        return read_text(rule, text, field, error);
+    case SETTINGS_KIND_SWITCH:
+        if (!bytes_equal(text, BYTES_LITERAL("true")) && !bytes_equal(text, BYTES_LITERAL("false")))
+            return not_allowed(rule, text, error);
+        *(bool *)field = text.size == strlen("true");
+        return STATUS_OK;
+    case SETTINGS_KIND_CHOICE:
+        return read_choice(rule, text, field, error);
+    case SETTINGS_KIND_URL:
+        return address_parse_url(text, field, error);
+    case SETTINGS_KIND_ADDRESS_OR_OFF:
+        if (!bytes_equal(text, BYTES_LITERAL("off")))
+            return address_parse(text, field, error);
+        *(struct address *)field = (struct address){.kind = ADDRESS_NONE};
+        return STATUS_OK;
+    case SETTINGS_KIND_ADDRESSES:
+        return read_addresses(rule, text, field, error);
+    case SETTINGS_KIND_COUNT:
+    case SETTINGS_KIND_COUNT_OR_AUTO:
+    case SETTINGS_KIND_DURATION:
+    case SETTINGS_KIND_SIZE:
+    case SETTINGS_KIND_SIZE_OR_AUTO:
+        break;
+    }
+    return read_number(rule, text, field, error);
+}
+
+static enum status read_text(const struct settings_rule *rule, struct bytes text, char *field,
+                             struct error *error)
+{
+    uint64_t longest = 0;
+    bool     row_is_good = text_to_number(bytes_of(rule->max), &longest);
+
+    assert(row_is_good && longest < SETTINGS_TEXT_SIZE);
+    if (text.size > longest)
+        return error_set(error, STATUS_INVALID, "the text is longer than %s bytes", rule->max);
+    for (struct bytes rest = text; rest.size > 0; rest = bytes_skip(rest, text_character(rest)))
+        if (text_character(rest) == 0)
+            return error_set(error, STATUS_INVALID,
+                             "a control character or invalid UTF-8 is not allowed");
+    memset(field, 0, SETTINGS_TEXT_SIZE);
+    if (text.size > 0)
+        memcpy(field, text.data, text.size);
+    return STATUS_OK;
+}
+
+static enum status read_choice(const struct settings_rule *rule, struct bytes text, unsigned *field,
+                               struct error *error)
+{
+    struct bytes words = bytes_of(rule->min);
+
+    for (unsigned i = 0; words.size > 0; i++) {
+        if (bytes_equal(text, next_item(&words, '|'))) {
+            *field = i;
+            return STATUS_OK;
+        }
+    }
+    return not_allowed(rule, text, error);
+}
+
+static enum status read_number(const struct settings_rule *rule, struct bytes text, uint64_t *field,
+                               struct error *error)
+{
+    uint64_t value, min = 0, max = 0;
+    bool     row_is_good = number_of(rule->kind, bytes_of(rule->min), &min) &&
+                       number_of(rule->kind, bytes_of(rule->max), &max);
+
+    assert(row_is_good && (min > 0 || !may_be_auto(rule->kind))); /* 0 stands for auto */
+    if (may_be_auto(rule->kind) && bytes_equal(text, BYTES_LITERAL("auto"))) {
+        *field = 0;
+        return STATUS_OK;
+    }
+    if (!number_of(rule->kind, text, &value) || value < min || value > max)
+        return not_allowed(rule, text, error);
+    *field = value;
+    return STATUS_OK;
+}
+
+static enum status read_addresses(const struct settings_rule *rule, struct bytes text,
+                                  struct settings_addresses *field, struct error *error)
+{
+    struct settings_addresses addresses = {0};
+    uint64_t                  most = 0;
+    bool                      row_is_good = text_to_number(bytes_of(rule->max), &most);
+
+    assert(row_is_good && most <= SETTINGS_ADDRESSES_MAX);
+    do {
+        struct bytes item = next_item(&text, ',');
+        enum status  status;
+
+        while (item.size > 0 && item.data[0] == ' ')
+            item = bytes_skip(item, 1);
+        while (item.size > 0 && item.data[item.size - 1] == ' ')
+            item.size--;
+        if (addresses.count == most)
+            return error_set(error, STATUS_INVALID, "at most %s addresses", rule->max);
+        status = address_parse(item, &addresses.items[addresses.count++], error);
+        if (status != STATUS_OK)
+            return status;
+    } while (text.size > 0);
+    *field = addresses;
+    return STATUS_OK;
+}
+
+static bool number_of(enum settings_kind kind, struct bytes text, uint64_t *ret_value)
+{
+    if (kind == SETTINGS_KIND_DURATION)
+        return text_to_duration(text, ret_value);
+    if (kind == SETTINGS_KIND_SIZE || kind == SETTINGS_KIND_SIZE_OR_AUTO)
+        return text_to_size(text, ret_value);
+    return text_to_number(text, ret_value);
+}
+
+static bool may_be_auto(enum settings_kind kind)
+{
+    return kind == SETTINGS_KIND_COUNT_OR_AUTO || kind == SETTINGS_KIND_SIZE_OR_AUTO;
+}
+
+static enum status not_allowed(const struct settings_rule *rule, struct bytes text,
+                               struct error *error)
+{
+    bool words = rule->kind == SETTINGS_KIND_SWITCH || rule->kind == SETTINGS_KIND_CHOICE;
+    char quoted[48], allowed[SETTINGS_VALUE_SIZE];
+
+    return error_set(error, STATUS_INVALID, "%s is not allowed; write %s%s%s",
+                     text_quote(text, quoted, sizeof quoted), settings_value_allowed(rule, allowed),
+                     words ? "" : ", such as ", words ? "" : rule->example);
+}
+
+/* Cut the text before the first `separator` off the front of `rest`. */
+static struct bytes next_item(struct bytes *rest, char separator)
+{
+    const char  *end = rest->size == 0 ? NULL : memchr(rest->data, separator, rest->size);
+    struct bytes item = *rest;
+
+    if (end == NULL) {
+        *rest = bytes_skip(*rest, rest->size);
+    } else {
+        item.size = (size_t)(end - rest->data);
+        *rest = bytes_skip(*rest, item.size + 1);
+    }
+    return item;
+}
+
+const char *settings_value_print(const struct settings_rule *rule, const void *field, char *out)
+{
+    switch (rule->kind) {
+    case SETTINGS_KIND_TEXT:
+        snprintf(out, SETTINGS_VALUE_SIZE, "%s", (const char *)field);
+        return out;
+    case SETTINGS_KIND_SWITCH:
+        snprintf(out, SETTINGS_VALUE_SIZE, "%s", *(const bool *)field ? "true" : "false");
+        return out;
+    case SETTINGS_KIND_CHOICE:
+        print_choice(rule, *(const unsigned *)field, out);
+        return out;
+    case SETTINGS_KIND_URL:
+        return address_format_url(field, out, SETTINGS_VALUE_SIZE);
+    case SETTINGS_KIND_ADDRESS_OR_OFF:
+        return address_format(field, out, SETTINGS_VALUE_SIZE);
+    case SETTINGS_KIND_ADDRESSES:
+        print_addresses(field, out);
+        return out;
+    case SETTINGS_KIND_COUNT:
+    case SETTINGS_KIND_COUNT_OR_AUTO:
+    case SETTINGS_KIND_DURATION:
+    case SETTINGS_KIND_SIZE:
+    case SETTINGS_KIND_SIZE_OR_AUTO:
+        break;
+    }
+    print_number(rule, *(const uint64_t *)field, out);
+    return out;
+}
+
+static void print_choice(const struct settings_rule *rule, unsigned index, char *out)
+{
+    struct bytes words = bytes_of(rule->min), word;
+
+    do
+        word = next_item(&words, '|');
+    while (index-- > 0);
+    snprintf(out, SETTINGS_VALUE_SIZE, "%.*s", (int)word.size, word.data);
+}
+
+static void print_number(const struct settings_rule *rule, uint64_t value, char *out)
+{
+    if (value == 0 && may_be_auto(rule->kind))
+        snprintf(out, SETTINGS_VALUE_SIZE, "auto");
+    else if (rule->kind == SETTINGS_KIND_DURATION)
+        text_of_duration(value, out);
+    else if (rule->kind == SETTINGS_KIND_SIZE || rule->kind == SETTINGS_KIND_SIZE_OR_AUTO)
+        text_of_size(value, out);
+    else
+        snprintf(out, SETTINGS_VALUE_SIZE, "%llu", (unsigned long long)value);
+}
+
+static void print_addresses(const struct settings_addresses *addresses, char *out)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < addresses->count; i++) {
+        if (i > 0)
+            out[used++] = ',';
+        address_format(&addresses->items[i], out + used, SETTINGS_VALUE_SIZE - used);
+        used += strlen(out + used);
+    }
+}
+
+const char *settings_value_allowed(const struct settings_rule *rule, char *out)
+{
+    const char *what = "";
+
+    switch (rule->kind) {
+    case SETTINGS_KIND_TEXT:
+        snprintf(out, SETTINGS_VALUE_SIZE, "text of at most %s bytes", rule->max);
+        return out;
+    case SETTINGS_KIND_SWITCH:
+        snprintf(out, SETTINGS_VALUE_SIZE, "true or false");
+        return out;
+    case SETTINGS_KIND_CHOICE:
+        snprintf(out, SETTINGS_VALUE_SIZE, "%s", rule->min);
+        return out;
+    case SETTINGS_KIND_URL:
+        snprintf(out, SETTINGS_VALUE_SIZE, "http://HOST:PORT or unix:/PATH");
+        return out;
+    case SETTINGS_KIND_ADDRESS_OR_OFF:
+        snprintf(out, SETTINGS_VALUE_SIZE, "off, HOST:PORT, [V6]:PORT or unix:/PATH");
+        return out;
+    case SETTINGS_KIND_ADDRESSES:
+        snprintf(out, SETTINGS_VALUE_SIZE, "up to %s of HOST:PORT, [V6]:PORT or unix:/PATH",
+                 rule->max);
+        return out;
+    case SETTINGS_KIND_COUNT:
+    case SETTINGS_KIND_COUNT_OR_AUTO:
+    case SETTINGS_KIND_DURATION:
+    case SETTINGS_KIND_SIZE:
+    case SETTINGS_KIND_SIZE_OR_AUTO:
+        break;
+    }
+    what = may_be_auto(rule->kind) ? "auto, or " : "";
+    snprintf(out, SETTINGS_VALUE_SIZE, "%s%s..%s", what, rule->min, rule->max);
+    return out;
+}

@@ -1,0 +1,62 @@
+/* settings_value - one value of a setting: from text, within its bounds, and back to text
+ *
+ * What a text means depends on the kind of the setting alone, never on how the text looks: `off`
+ * is a word where a CHOICE has that word, and an error for a SWITCH.
+ */
+#ifndef APP_SETTINGS_VALUE_H
+#define APP_SETTINGS_VALUE_H
+
+#include <stdint.h>
+
+#include "base/address.h"
+#include "base/bytes.h"
+#include "base/compiler.h"
+#include "base/error.h"
+
+enum {
+    SETTINGS_TEXT_SIZE = 512,   /* a TEXT with its NUL */
+    SETTINGS_ADDRESSES_MAX = 8, /* in one ADDRESSES */
+    SETTINGS_VALUE_SIZE = SETTINGS_ADDRESSES_MAX * (ADDRESS_TEXT_SIZE + 1), /* any value as text */
+};
+
+struct settings_addresses {
+    size_t         count;
+    struct address items[SETTINGS_ADDRESSES_MAX];
+};
+
+enum settings_kind {
+    SETTINGS_KIND_TEXT,           /* char[SETTINGS_TEXT_SIZE] */
+    SETTINGS_KIND_SWITCH,         /* bool */
+    SETTINGS_KIND_CHOICE,         /* an enum: the index of the word */
+    SETTINGS_KIND_COUNT,          /* uint64_t; so all below but the addresses */
+    SETTINGS_KIND_COUNT_OR_AUTO,  /* 0 is auto */
+    SETTINGS_KIND_DURATION,       /* microseconds */
+    SETTINGS_KIND_SIZE,           /* bytes */
+    SETTINGS_KIND_SIZE_OR_AUTO,   /* bytes, 0 is auto */
+    SETTINGS_KIND_URL,            /* struct address */
+    SETTINGS_KIND_ADDRESS_OR_OFF, /* struct address, ADDRESS_NONE is off */
+    SETTINGS_KIND_ADDRESSES,      /* struct settings_addresses */
+};
+
+/* What settings_value must know of a row of the table: see settings.def. */
+struct settings_rule {
+    enum settings_kind kind;
+    const char        *min, *max;
+    const char        *example; /* shown when a text cannot be read */
+};
+
+/* Read `text` into the field of the rule's kind at `field`.
+ * STATUS_INVALID  not such a value, or out of bounds: `error` says what is allowed, without the
+ *                 name of the setting; the field is unchanged. */
+MUST_CHECK enum status settings_value_read(const struct settings_rule *rule, struct bytes text,
+                                           void *field, struct error *error);
+
+/* Write the value at `field` so that settings_value_read() reads it back. `out` has
+ * SETTINGS_VALUE_SIZE bytes and is returned. */
+const char *settings_value_print(const struct settings_rule *rule, const void *field, char *out);
+
+/* Write what is allowed, for a reader: "1..65535", "auto, or 1KiB..4GiB", "true or false". `out`
+ * has SETTINGS_VALUE_SIZE bytes and is returned. */
+const char *settings_value_allowed(const struct settings_rule *rule, char *out);
+
+#endif

@@ -1,0 +1,72 @@
+/* chroma_route - what does this request ask of Chroma, and of which collection?
+ *
+ * Recognises the routes of Chroma's API v2 from method and path. Everything else is UNKNOWN (API
+ * v1, which servers since 1.0 refuse, is V1), or UNKNOWN_WRITE (V1_WRITE) if its method may change
+ * something: passed on, never sent twice, never overtaken by another write.
+ *
+ * Thread: any. Memory: none; spans point into the path.
+ */
+#ifndef CHROMA_CHROMA_ROUTE_H
+#define CHROMA_CHROMA_ROUTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+enum chroma_operation {
+#define OPERATION(id, metric_op, class, is_write, is_barrier, is_retry_safe, has_plain_413)        \
+    CHROMA_OPERATION_##id,
+#include "chroma/chroma_operation.def"
+#undef OPERATION
+    CHROMA_OPERATION_COUNT_OF
+};
+
+enum chroma_class {
+    CHROMA_CLASS_OTHER,
+    CHROMA_CLASS_READ, /* asks the records */
+    CHROMA_CLASS_WRITE /* changes the records */
+};
+
+/* A row of chroma_operation.def, which explains the columns. */
+struct chroma_operation_info {
+    const char *name; /* "TENANT_CREATE", for logs */
+    const char *metric_op;
+    enum chroma_class class;
+    bool is_write;
+    bool is_barrier;
+    bool is_retry_safe;
+    bool has_plain_413;
+};
+
+struct chroma_route {
+    enum chroma_operation               operation;
+    const struct chroma_operation_info *info; /* static storage */
+
+    /* Segments of the path, borrowed and still percent-encoded; empty where there is none. */
+    struct bytes tenant;
+    struct bytes database;
+    struct bytes collection; /* a name for COLLECTION_GET and COLLECTION_DELETE, else a UUID */
+
+    bool    has_uuid; /* `collection` stands for a UUID and is one, in a spelling Chroma takes */
+    uint8_t uuid[16]; /* zeros without it */
+};
+
+/* Recognise a request. `path` is the target up to its '?'. Never fails. */
+void chroma_route_find(struct bytes method, struct bytes path, struct chroma_route *ret_route);
+
+const struct chroma_operation_info *chroma_route_info(enum chroma_operation operation);
+
+/* Read a UUID in any spelling that Chroma takes: upper or lower case, with or without hyphens, the
+ * former in braces or behind `urn:uuid:`, percent-encoded. False, nothing written: it is none. */
+bool chroma_route_parse_uuid(struct bytes segment, uint8_t ret_uuid[16]);
+
+/* Decode the percent-encoding of a path segment as Chroma does: an escape that is not one stays.
+ * Writes at most `capacity` bytes to `ret_text`.
+ *
+ * true   *ret_size bytes were written.
+ * false  the decoded segment is longer than `capacity`. */
+bool chroma_route_decode(struct bytes segment, char *ret_text, size_t capacity, size_t *ret_size);
+
+#endif

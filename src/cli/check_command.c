@@ -1,0 +1,242 @@
+#include "cli/check_command.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <netdb.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "cli/cli.h"
+#include "cli/http_probe.h"
+
+enum verdict { OK, WARN, FAIL };
+
+struct check {
+    struct settings settings; /* resolved */
+    struct machine  machine;
+    bool            color;
+    int             exit_status;
+};
+
+static void check_settings(struct check *check);
+static void check_backend(struct check *check);
+static void check_limits(struct check *check);
+static void check_listener(struct check *check, const char *key, const struct address *address);
+static int  try_bind(const struct address *address);
+static int  try_bind_tcp(const struct address *address);
+static int  try_bind_unix(const struct address *address);
+static void check_descriptors(struct check *check);
+static void check_memory(struct check *check);
+static void say(struct check *check, enum verdict verdict, int exit_status, const char *subject,
+                const char *format, ...) PRINTF_LIKE(5, 6);
+
+int check_command(const struct options *options)
+{
+    static struct check check;
+    const char         *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+    int                 exit_status = cli_load(options, &check.settings, &check.machine);
+
+    if (exit_status != EX_OK)
+        return exit_status;
+    check.color = isatty(STDOUT_FILENO) && (no_color == NULL || no_color[0] == '\0') &&
+                  term != NULL && strcmp(term, "dumb") != 0;
+    check_settings(&check);
+    check_backend(&check);
+    for (size_t i = 0; i < check.settings.listen_address.count; i++)
+        check_listener(&check, "listen.address", &check.settings.listen_address.items[i]);
+    if (check.settings.status_address.kind != ADDRESS_NONE)
+        check_listener(&check, "status.address", &check.settings.status_address);
+    check_descriptors(&check);
+    check_memory(&check);
+    return check.exit_status;
+}
+
+static void check_settings(struct check *check)
+{
+    unsigned given = 0;
+
+    for (enum settings_id id = 0; id < SETTINGS_COUNT; id++)
+        given += check->settings.origins[id].source != SETTINGS_DEFAULT;
+    say(check, OK, 0, "settings", "%s; %u of %u not default",
+        check->settings.file == NULL ? "no file" : check->settings.file, given,
+        (unsigned)SETTINGS_COUNT);
+}
+
+static void check_backend(struct check *check)
+{
+    static struct http_probe_answer answer;
+    struct error                    error;
+    char                            url[ADDRESS_TEXT_SIZE + 8];
+    double                          ms;
+
+    address_format_url(&check->settings.backend_url, url, sizeof url);
+    if (http_probe(&check->settings.backend_url, "/api/v2/heartbeat",
+                   check->settings.backend_health_timeout_us, &answer, &error) != STATUS_OK) {
+        say(check, FAIL, EX_UNAVAILABLE, "backend", "%s; is Chroma running? see backend.url",
+            error.text);
+        return;
+    }
+    ms = (double)answer.total_us / 1000;
+    if (answer.code == 200 && strstr(answer.body, "heartbeat") != NULL) {
+        say(check, OK, 0, "backend", "%s answers its heartbeat in %.1f ms", url, ms);
+        check_limits(check);
+    } else if (answer.code == 404) {
+        say(check, WARN, 0, "backend",
+            "%s has no API v2: an old Chroma, or none at all; requests pass as they are", url);
+    } else {
+        say(check, FAIL, EX_UNAVAILABLE, "backend", "%s answers its heartbeat with status %ld", url,
+            answer.code);
+    }
+}
+
+/* What clients ask before their first write. */
+static void check_limits(struct check *check)
+{
+    static struct http_probe_answer answer;
+    struct error                    error;
+    uint64_t                        timeout_us = check->settings.backend_health_timeout_us;
+    const char                     *version = "?";
+    json_t                         *limits = NULL, *text = NULL;
+    json_int_t                      batch_max;
+
+    if (http_probe(&check->settings.backend_url, "/api/v2/version", timeout_us, &answer, &error) ==
+        STATUS_OK)
+        text = json_loadb(answer.body, answer.size, JSON_DECODE_ANY, NULL);
+    if (json_is_string(text))
+        version = json_string_value(text);
+    if (http_probe(&check->settings.backend_url, "/api/v2/pre-flight-checks", timeout_us, &answer,
+                   &error) == STATUS_OK)
+        limits = json_loadb(answer.body, answer.size, 0, NULL);
+    batch_max = json_integer_value(json_object_get(limits, "max_batch_size"));
+    if (batch_max > 0)
+        say(check, OK, 0, "chroma", "says version %s; at most %lld records in a write; base64 %s",
+            version, (long long)batch_max,
+            json_is_true(json_object_get(limits, "supports_base64_encoding")) ? "on" : "off");
+    else
+        say(check, WARN, 0, "chroma", "says version %s, and not how many records a write may have",
+            version);
+    json_decref(limits);
+    json_decref(text);
+}
+
+static void check_listener(struct check *check, const char *key, const struct address *address)
+{
+    char where[ADDRESS_TEXT_SIZE];
+    int  reason = try_bind(address);
+
+    address_format(address, where, sizeof where);
+    if (reason == 0)
+        say(check, OK, 0, key, "%s can be bound", where);
+    else if (reason == EADDRINUSE)
+        say(check, WARN, 0, key,
+            "%s is in use; unless it is by a running chromabouncer, choose another", where);
+    else if (reason == EACCES)
+        say(check, FAIL, EX_NOPERM, key, "%s may not be bound by this user; choose another", where);
+    else
+        say(check, FAIL, EX_OSERR, key, "%s cannot be bound: %s", where, strerror(reason));
+}
+
+/* Returns 0 or an errno. */
+static int try_bind(const struct address *address)
+{
+    return address->kind == ADDRESS_UNIX ? try_bind_unix(address) : try_bind_tcp(address);
+}
+
+static int try_bind_tcp(const struct address *address)
+{
+    const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+                                   .ai_socktype = SOCK_STREAM};
+    struct addrinfo      *found;
+    char                  port[8];
+    int                   fd, on = 1, reason = 0;
+
+    snprintf(port, sizeof port, "%u", address->port);
+    if (getaddrinfo(address->host, port, &hints, &found) != 0)
+        return EADDRNOTAVAIL;
+    fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        reason = errno;
+        freeaddrinfo(found);
+        return reason;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(fd, found->ai_addr, found->ai_addrlen) != 0)
+        reason = errno;
+    close(fd);
+    freeaddrinfo(found);
+    return reason;
+}
+
+/* Binding would leave a file behind: look whether somebody answers, else whether a file could be
+ * made. */
+static int try_bind_unix(const struct address *address)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    char               folder[sizeof address->path];
+    char              *slash;
+    int                fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int                answers;
+
+    if (fd < 0)
+        return errno;
+    strcpy(name.sun_path, address->path);
+    answers = connect(fd, (struct sockaddr *)&name, sizeof name);
+    close(fd);
+    if (answers == 0)
+        return EADDRINUSE;
+    strcpy(folder, address->path);
+    slash = strrchr(folder, '/');
+    slash[slash == folder] = '\0';
+    return access(folder, W_OK | X_OK) == 0 ? 0 : errno;
+}
+
+static void check_descriptors(struct check *check)
+{
+    uint64_t clients = check->settings.listen_connections_max;
+
+    if (check->settings.origins[SETTINGS_ID_listen_connections_max].source == SETTINGS_DEFAULT &&
+        clients < 4096)
+        say(check, WARN, 0, "descriptors",
+            "the hard limit %llu leaves room for %llu client connections; raise it (ulimit -Hn, "
+            "LimitNOFILE=)",
+            (unsigned long long)check->machine.descriptors_max, (unsigned long long)clients);
+    else
+        say(check, OK, 0, "descriptors", "the limit allows %llu client connections",
+            (unsigned long long)clients);
+}
+
+static void check_memory(struct check *check)
+{
+    char budget[TEXT_NUMBER_SIZE], limit[TEXT_NUMBER_SIZE];
+    bool too_much = check->settings.memory_max_bytes > check->machine.memory_bytes;
+
+    text_of_size(check->settings.memory_max_bytes >> 20 << 20, budget);
+    text_of_size(check->machine.memory_bytes >> 20 << 20, limit);
+    say(check, too_much ? WARN : OK, 0, "memory", "%s for buffers, of %s%s%s", budget, limit,
+        check->machine.memory_limited ? " (the cgroup's limit)" : "",
+        too_much ? "; lower memory_max or body_max" : "");
+}
+
+static void say(struct check *check, enum verdict verdict, int exit_status, const char *subject,
+                const char *format, ...)
+{
+    static const char *const words[] = {"ok  ", "warn", "fail"};
+    static const char *const colors[] = {"\033[32m", "\033[33m", "\033[31m"};
+    va_list                  args;
+
+    printf("%s%s%s  %-15s ", check->color ? colors[verdict] : "", words[verdict],
+           check->color ? "\033[0m" : "", subject);
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    putchar('\n');
+    if (verdict == FAIL && check->exit_status == EX_OK)
+        check->exit_status = exit_status;
+}

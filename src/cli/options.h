@@ -1,0 +1,25 @@
+/* options - the command line: words, flags of our own and settings
+ *
+ * Flags may stand before and behind the command; `--` ends them. Every setting is a flag by
+ * `--set KEY=VALUE`, some have a flag of their own (settings.def).
+ */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include "app/settings_sources.h"
+
+struct options {
+    struct settings_sources sources;
+    char                  **words; /* what is no flag, the command first; borrowed from argv */
+    int                     word_count;
+    const char             *first_setting; /* the first flag about settings; NULL: none */
+    bool                    help, version;
+};
+
+/* Read the command line; `argv` is borrowed as long as `options` lives, its words are moved to its
+ * front.
+ * STATUS_INVALID  `error` says what is wrong. */
+MUST_CHECK enum status options_parse(struct options *options, int argc, char **argv,
+                                     struct error *error);
+
+#endif

@@ -1,0 +1,10 @@
+/* version_command - `chromabouncer version`: what the program was built with */
+#ifndef CLI_VERSION_COMMAND_H
+#define CLI_VERSION_COMMAND_H
+
+#include "cli/options.h"
+
+/* Returns the exit status. */
+int version_command(const struct options *options);
+
+#endif

@@ -1,0 +1,25 @@
+/* http_field - one field line: its parts, and which of the fields we know it is */
+#ifndef HTTP_HTTP_FIELD_H
+#define HTTP_HTTP_FIELD_H
+
+#include "base/bytes.h"
+#include "base/compiler.h"
+#include "base/error.h"
+#include "http/http_head.h"
+
+/* Split `line` (borrowed, without CRLF, not empty); the spans of *ret_field point into it.
+ * STATUS_INVALID  not a field line by RFC 9112 section 5; folded lines are none. */
+MUST_CHECK enum status http_field_parse(struct bytes line, struct http_field *ret_field,
+                                        struct error *error);
+
+/* `text` without the spaces and tabs around it. */
+struct bytes http_field_trim(struct bytes text);
+
+/* Which field has `name`, whatever the case of its letters. */
+enum http_field_id http_field_identify(struct bytes name);
+
+/* May Connection make the field `id` hop-by-hop? Not those that carry credentials or say what the
+ * message is and where it goes: a client could make us drop them. */
+bool http_field_may_be_named(enum http_field_id id);
+
+#endif

@@ -1,0 +1,231 @@
+#include "http/http_semantics.h"
+
+#include "http/http_chars.h"
+#include "http/http_field.h"
+#include "http/http_start_line.h"
+
+/* What one pass over the fields finds. */
+struct findings {
+    struct http_field *host;
+    bool               has_connection, says_close, says_keep_alive;
+    bool               has_coding, is_chunked;
+    bool               expects, expects_other;
+};
+
+/* Connection options beyond this many are refused: each is compared with every field name. */
+enum { connection_options_max = HTTP_FIELDS_MAX };
+
+static enum status find(struct http_head *head, struct findings *findings, struct error *error);
+static enum status find_length(struct http_head *head, struct bytes value, struct error *error);
+static enum status find_coding(struct http_head *head, struct findings *findings,
+                               struct error *error);
+static enum status read_connection(struct http_head *head, struct findings *findings,
+                                   struct error *error);
+static bool        next_option(struct bytes *list, struct bytes *ret_option);
+static void        mark_named(struct http_head *head, struct bytes name);
+static enum status check_host(struct http_head *head, struct findings *findings,
+                              struct bytes authority, struct error *error);
+static enum status check_coding(const struct findings *findings, struct error *error);
+
+enum status http_semantics_request(struct http_head *head, struct bytes authority,
+                                   struct error *error)
+{
+    struct findings findings = {0};
+    enum status     status = find(head, &findings, error);
+
+    if (status == STATUS_OK)
+        status = check_host(head, &findings, authority, error);
+    if (status == STATUS_OK)
+        status = check_coding(&findings, error);
+    if (status != STATUS_OK)
+        return status;
+    if (findings.expects_other && head->minor_version == 1)
+        return error_set(error, STATUS_EXPECTATION_FAILED, "only 100-continue may be expected");
+
+    if (findings.is_chunked)
+        head->framing = HTTP_FRAMING_CHUNKED;
+    else
+        head->framing = head->has_content_length ? HTTP_FRAMING_LENGTH : HTTP_FRAMING_NONE;
+    /* Who has nothing to send has nothing to wait for. */
+    head->expects_continue = findings.expects && head->minor_version == 1 &&
+                             (findings.is_chunked || head->content_length > 0);
+    return STATUS_OK;
+}
+
+enum status http_semantics_response(struct http_head *head, bool answers_head, struct error *error)
+{
+    struct findings findings = {0};
+    enum status     status = find(head, &findings, error);
+
+    if (status == STATUS_OK)
+        status = check_coding(&findings, error);
+    if (status != STATUS_OK)
+        return status;
+    if (head->status == 101)
+        return error_set(error, STATUS_NOT_IMPLEMENTED, "the protocol was switched unasked");
+
+    if (answers_head || head->status < 200 || head->status == 204 || head->status == 304) {
+        head->framing = HTTP_FRAMING_NONE;
+    } else if (findings.is_chunked) {
+        head->framing = HTTP_FRAMING_CHUNKED;
+    } else if (head->has_content_length) {
+        head->framing = HTTP_FRAMING_LENGTH;
+    } else {
+        head->framing = HTTP_FRAMING_UNTIL_CLOSE;
+        head->keep_alive = false;
+    }
+    return STATUS_OK;
+}
+
+/* One pass, and a second one over Connection fields only where there are any. */
+static enum status find(struct http_head *head, struct findings *findings, struct error *error)
+{
+    enum status status = STATUS_OK;
+
+    head->has_content_length = false;
+    head->content_length = 0;
+    head->expects_continue = false;
+    for (size_t i = 0; i < head->field_count && status == STATUS_OK; i++) {
+        struct http_field *field = &head->fields[i];
+
+        switch (field->id) {
+        case HTTP_FIELD_HOST:
+            if (findings->host != NULL)
+                status = error_set(error, STATUS_INVALID, "there is more than one Host field");
+            findings->host = field;
+            break;
+        case HTTP_FIELD_CONTENT_LENGTH:
+            status = find_length(head, field->value, error);
+            break;
+        case HTTP_FIELD_TRANSFER_ENCODING:
+            findings->is_chunked =
+                !findings->has_coding && bytes_equal_nocase(field->value, BYTES_LITERAL("chunked"));
+            findings->has_coding = true;
+            break;
+        case HTTP_FIELD_EXPECT:
+            findings->expects = true;
+            findings->expects_other |=
+                !bytes_equal_nocase(field->value, BYTES_LITERAL("100-continue"));
+            break;
+        case HTTP_FIELD_CONNECTION:
+            findings->has_connection = true;
+            break;
+        default:
+            break;
+        }
+    }
+    if (status == STATUS_OK)
+        status = find_coding(head, findings, error);
+    if (status == STATUS_OK && findings->has_connection)
+        status = read_connection(head, findings, error);
+    head->keep_alive =
+        !findings->says_close && (head->minor_version == 1 || findings->says_keep_alive);
+    return status;
+}
+
+static enum status find_length(struct http_head *head, struct bytes value, struct error *error)
+{
+    uint64_t length = 0;
+
+    if (head->has_content_length)
+        return error_set(error, STATUS_INVALID, "there is more than one Content-Length field");
+    if (value.size == 0)
+        return error_set(error, STATUS_INVALID, "Content-Length is not a number");
+    for (size_t i = 0; i < value.size; i++) {
+        unsigned digit = (unsigned)value.data[i] - '0';
+
+        if (digit > 9)
+            return error_set(error, STATUS_INVALID, "Content-Length is not a number");
+        if (length > (UINT64_MAX - digit) / 10)
+            return error_set(error, STATUS_INVALID, "Content-Length is too large a number");
+        length = length * 10 + digit;
+    }
+    head->content_length = length;
+    head->has_content_length = true;
+    return STATUS_OK;
+}
+
+static enum status find_coding(struct http_head *head, struct findings *findings,
+                               struct error *error)
+{
+    if (findings->has_coding && head->has_content_length)
+        return error_set(error, STATUS_INVALID, "both Content-Length and Transfer-Encoding");
+    if (findings->has_coding && head->minor_version == 0)
+        return error_set(error, STATUS_INVALID, "HTTP/1.0 has no Transfer-Encoding");
+    return STATUS_OK;
+}
+
+static enum status read_connection(struct http_head *head, struct findings *findings,
+                                   struct error *error)
+{
+    struct bytes option;
+    unsigned     count = 0;
+
+    for (size_t i = 0; i < head->field_count; i++) {
+        struct bytes list = head->fields[i].value;
+
+        while (head->fields[i].id == HTTP_FIELD_CONNECTION && next_option(&list, &option)) {
+            if (++count > connection_options_max)
+                return error_set(error, STATUS_INVALID, "Connection has too many options");
+            if (http_chars_span(option, HTTP_CHARS_TOKEN) != option.size)
+                return error_set(error, STATUS_INVALID, "a Connection option is not a token");
+            if (bytes_equal_nocase(option, BYTES_LITERAL("close")))
+                findings->says_close = true;
+            else if (bytes_equal_nocase(option, BYTES_LITERAL("keep-alive")))
+                findings->says_keep_alive = true;
+            else
+                mark_named(head, option);
+        }
+    }
+    return STATUS_OK;
+}
+
+/* An option may be empty; then it names nothing. */
+static bool next_option(struct bytes *list, struct bytes *ret_option)
+{
+    const char *comma;
+
+    if (list->size == 0)
+        return false;
+    comma = memchr(list->data, ',', list->size);
+    *ret_option = *list;
+    if (comma != NULL)
+        ret_option->size = (size_t)(comma - list->data);
+    *list = bytes_skip(*list, ret_option->size + (comma != NULL));
+    *ret_option = http_field_trim(*ret_option);
+    return true;
+}
+
+static void mark_named(struct http_head *head, struct bytes name)
+{
+    for (size_t i = 0; i < head->field_count; i++)
+        if (bytes_equal_nocase(head->fields[i].name, name) &&
+            http_field_may_be_named(head->fields[i].id))
+            head->fields[i].hop_by_hop = true;
+}
+
+static enum status check_host(struct http_head *head, struct findings *findings,
+                              struct bytes authority, struct error *error)
+{
+    if (findings->host == NULL && head->minor_version == 1)
+        return error_set(error, STATUS_INVALID, "there is no Host field");
+    if (findings->host != NULL && !http_start_line_is_authority(findings->host->value))
+        return error_set(error, STATUS_INVALID, "the Host field is not valid");
+    if (authority.size == 0)
+        return STATUS_OK;
+    if (findings->host == NULL) {
+        if (head->field_count == HTTP_FIELDS_MAX)
+            return error_set(error, STATUS_HEADERS_TOO_LARGE, "there are too many fields");
+        findings->host = &head->fields[head->field_count++];
+        *findings->host = (struct http_field){.name = BYTES_LITERAL("Host"), .id = HTTP_FIELD_HOST};
+    }
+    findings->host->value = authority;
+    return STATUS_OK;
+}
+
+static enum status check_coding(const struct findings *findings, struct error *error)
+{
+    if (findings->has_coding && !findings->is_chunked)
+        return error_set(error, STATUS_NOT_IMPLEMENTED, "the only transfer coding is chunked");
+    return STATUS_OK;
+}

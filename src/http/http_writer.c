@@ -1,0 +1,278 @@
+#include "http/http_writer.h"
+
+#include <assert.h>
+
+const struct bytes http_writer_last_chunk = {.data = "0\r\n\r\n", .size = 5};
+
+/* What a head may take beside the spans that it is made of. */
+enum { fixed_bytes_max = 256 };
+
+/* The field line that frames the body; no line where id is HTTP_FIELD_OTHER. */
+struct framing_line {
+    enum http_field_id id;
+    struct bytes       name, value;
+    char               digits[20];
+};
+
+static char *reserve(struct byte_buffer *out, const struct http_head *head, struct bytes other,
+                     const struct http_writer_options *options);
+static void  set_framing(struct framing_line *line, const struct http_head *head, unsigned status,
+                         const struct http_writer_options *options);
+static char *put_status_line(char *to, unsigned status, struct bytes reason);
+static char *put_fields(char *to, const struct http_head *head, const struct framing_line *framing);
+static char *put_rest(char *to, const struct http_head *head,
+                      const struct http_writer_options *options);
+static inline char *put_field(char *to, struct bytes name, struct bytes value);
+static inline char *put(char *to, struct bytes bytes);
+static void         finish(struct byte_buffer *out, const char *to);
+
+/* All heads of our own are written from a head without fields. */
+static const struct http_head no_head;
+
+enum status http_writer_request(struct byte_buffer *out, const struct http_head *head,
+                                struct bytes host, const struct http_writer_options *options)
+{
+    struct framing_line framing;
+    char               *to = reserve(out, head, host, options);
+
+    if (to == NULL)
+        return STATUS_NO_MEMORY;
+    to = put(to, head->method);
+    *to++ = ' ';
+    to = put(to, head->target);
+    to = put(to, BYTES_LITERAL(" HTTP/1.1\r\n"));
+    if (http_head_find(head, HTTP_FIELD_HOST) == NULL)
+        to = put_field(to, BYTES_LITERAL("Host"), host);
+    set_framing(&framing, head, 0, options);
+    to = put_fields(to, head, &framing);
+    finish(out, put_rest(to, head, options));
+    return STATUS_OK;
+}
+
+enum status http_writer_response(struct byte_buffer *out, const struct http_head *head,
+                                 const struct http_writer_options *options)
+{
+    struct framing_line framing;
+    char               *to = reserve(out, head, (struct bytes){0}, options);
+
+    if (to == NULL)
+        return STATUS_NO_MEMORY;
+    to = put_status_line(to, head->status, head->reason);
+    set_framing(&framing, head, head->status, options);
+    to = put_fields(to, head, &framing);
+    finish(out, put_rest(to, head, options));
+    return STATUS_OK;
+}
+
+enum status http_writer_own_response(struct byte_buffer *out, unsigned status,
+                                     struct bytes                      content_type,
+                                     const struct http_writer_options *options)
+{
+    struct framing_line framing;
+    char               *to = reserve(out, &no_head, content_type, options);
+
+    if (to == NULL)
+        return STATUS_NO_MEMORY;
+    to = put_status_line(to, status, bytes_of(http_writer_reason(status)));
+    if (content_type.size > 0)
+        to = put_field(to, BYTES_LITERAL("Content-Type"), content_type);
+    set_framing(&framing, &no_head, status, options);
+    to = put_fields(to, &no_head, &framing);
+    finish(out, put_rest(to, &no_head, options));
+    return STATUS_OK;
+}
+
+/* Room for the whole head, so that nothing can fail once writing has begun; NULL: no memory. */
+static char *reserve(struct byte_buffer *out, const struct http_head *head, struct bytes other,
+                     const struct http_writer_options *options)
+{
+    size_t size =
+        fixed_bytes_max + other.size + options->via.size + options->date.size + options->extra.size;
+
+    size += head->method.size + head->target.size + head->reason.size;
+    for (size_t i = 0; i < head->field_count; i++)
+        size += head->fields[i].name.size + head->fields[i].value.size + sizeof ": \r\n";
+    if (byte_buffer_reserve(out, size, SIZE_MAX) != STATUS_OK)
+        return NULL;
+    return out->data + out->end;
+}
+
+/* `status` is 0 for a request. */
+static void set_framing(struct framing_line *line, const struct http_head *head, unsigned status,
+                        const struct http_writer_options *options)
+{
+    char    *digit = line->digits + sizeof line->digits;
+    uint64_t length = options->content_length;
+
+    line->id = HTTP_FIELD_OTHER;
+    if ((status >= 100 && status < 200) || status == 204)
+        return;
+    if (options->framing == HTTP_FRAMING_CHUNKED) {
+        line->id = HTTP_FIELD_TRANSFER_ENCODING;
+        line->name = BYTES_LITERAL("Transfer-Encoding");
+        line->value = BYTES_LITERAL("chunked");
+        return;
+    }
+    if (options->framing != HTTP_FRAMING_LENGTH) {
+        if (!options->keep_content_length || !head->has_content_length)
+            return;
+        length = head->content_length;
+    }
+    do
+        *--digit = (char)('0' + length % 10);
+    while ((length /= 10) > 0);
+    line->id = HTTP_FIELD_CONTENT_LENGTH;
+    line->name = BYTES_LITERAL("Content-Length");
+    line->value =
+        (struct bytes){.data = digit, .size = (size_t)(line->digits + sizeof line->digits - digit)};
+}
+
+static char *put_status_line(char *to, unsigned status, struct bytes reason)
+{
+    assert(status >= 100 && status <= 999);
+    to = put(to, BYTES_LITERAL("HTTP/1.1 "));
+    *to++ = (char)('0' + status / 100);
+    *to++ = (char)('0' + status / 10 % 10);
+    *to++ = (char)('0' + status % 10);
+    *to++ = ' ';
+    to = put(to, reason);
+    return put(to, BYTES_LITERAL("\r\n"));
+}
+
+/* The framing line stands where the head that came had it, under its name as it came. */
+static char *put_fields(char *to, const struct http_head *head, const struct framing_line *framing)
+{
+    bool is_framed = framing->id == HTTP_FIELD_OTHER;
+
+    for (size_t i = 0; i < head->field_count; i++) {
+        const struct http_field *field = &head->fields[i];
+
+        if (!field->hop_by_hop) {
+            to = put_field(to, field->name, field->value);
+        } else if (field->id == framing->id && !is_framed) {
+            to = put_field(to, field->name, framing->value);
+            is_framed = true;
+        }
+    }
+    return is_framed ? to : put_field(to, framing->name, framing->value);
+}
+
+static char *put_rest(char *to, const struct http_head *head,
+                      const struct http_writer_options *options)
+{
+    if (options->date.size > 0 && http_head_find(head, HTTP_FIELD_DATE) == NULL)
+        to = put_field(to, BYTES_LITERAL("Date"), options->date);
+    if (options->via.size > 0)
+        to = put_field(to, BYTES_LITERAL("Via"), options->via);
+    to = put(to, options->extra);
+    if (options->close)
+        to = put(to, BYTES_LITERAL("Connection: close\r\n"));
+    else if (options->say_keep_alive)
+        to = put(to, BYTES_LITERAL("Connection: keep-alive\r\n"));
+    return put(to, BYTES_LITERAL("\r\n"));
+}
+
+static inline char *put_field(char *to, struct bytes name, struct bytes value)
+{
+    to = put(to, name);
+    to = put(to, BYTES_LITERAL(": "));
+    to = put(to, value);
+    return put(to, BYTES_LITERAL("\r\n"));
+}
+
+static inline char *put(char *to, struct bytes bytes)
+{
+    if (bytes.size > 0)
+        memcpy(to, bytes.data, bytes.size);
+    return to + bytes.size;
+}
+
+static void finish(struct byte_buffer *out, const char *to)
+{
+    out->end = (size_t)(to - out->data);
+    assert(out->end <= out->capacity);
+}
+
+size_t http_writer_chunk_line(char line[HTTP_WRITER_CHUNK_LINE_MAX], size_t size)
+{
+    size_t digits = 1, length;
+
+    assert(size > 0);
+    for (size_t rest = size >> 4; rest > 0; rest >>= 4)
+        digits++;
+    length = digits;
+    for (; digits > 0; size >>= 4)
+        line[--digits] = "0123456789abcdef"[size & 15];
+    line[length++] = '\r';
+    line[length++] = '\n';
+    return length;
+}
+
+/* The codes of RFC 9110 and 6585, the ones that a proxy and Chroma have a use for. */
+const char *http_writer_reason(unsigned status)
+{
+    switch (status) {
+    case 100:
+        return "Continue";
+    case 200:
+        return "OK";
+    case 201:
+        return "Created";
+    case 202:
+        return "Accepted";
+    case 204:
+        return "No Content";
+    case 304:
+        return "Not Modified";
+    case 400:
+        return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 408:
+        return "Request Timeout";
+    case 409:
+        return "Conflict";
+    case 410:
+        return "Gone";
+    case 411:
+        return "Length Required";
+    case 412:
+        return "Precondition Failed";
+    case 413:
+        return "Content Too Large";
+    case 414:
+        return "URI Too Long";
+    case 415:
+        return "Unsupported Media Type";
+    case 417:
+        return "Expectation Failed";
+    case 422:
+        return "Unprocessable Content";
+    case 429:
+        return "Too Many Requests";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 500:
+        return "Internal Server Error";
+    case 501:
+        return "Not Implemented";
+    case 502:
+        return "Bad Gateway";
+    case 503:
+        return "Service Unavailable";
+    case 504:
+        return "Gateway Timeout";
+    case 505:
+        return "HTTP Version Not Supported";
+    case 508:
+        return "Loop Detected";
+    default:
+        return "Unknown";
+    }
+}

@@ -1,0 +1,150 @@
+#include "io/worker_pool.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct worker_pool {
+    struct loop_watch *watch;
+    int                event_fd; /* written when the first job of a round is finished */
+    pthread_mutex_t    mutex;
+    pthread_cond_t     work;
+    struct list        waiting;  /* under mutex */
+    struct list        finished; /* under mutex */
+    bool               stopping; /* under mutex */
+    unsigned           thread_count;
+    pthread_t          threads[];
+};
+
+static bool  start_threads(struct worker_pool *pool, unsigned threads);
+static void *run_worker(void *ctx);
+static void  on_finished(unsigned ready, void *ctx);
+static void  collect_finished(struct worker_pool *pool);
+
+struct worker_pool *worker_pool_new(struct loop *loop, unsigned threads)
+{
+    struct worker_pool *pool = calloc(1, sizeof *pool + threads * sizeof pool->threads[0]);
+
+    if (pool == NULL)
+        return NULL;
+    list_init(&pool->waiting);
+    list_init(&pool->finished);
+    pthread_mutex_init(&pool->mutex, NULL);
+    pthread_cond_init(&pool->work, NULL);
+    pool->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (pool->event_fd >= 0)
+        pool->watch = loop_watch_new(loop, pool->event_fd, on_finished, pool);
+    if (pool->watch == NULL || !start_threads(pool, threads)) {
+        worker_pool_free(pool);
+        return NULL;
+    }
+    loop_watch_set(pool->watch, LOOP_READ);
+    return pool;
+}
+
+/* Signals belong to the loop's thread: workers block them all. */
+static bool start_threads(struct worker_pool *pool, unsigned threads)
+{
+    sigset_t all, before;
+    bool     ok = true;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    while (ok && pool->thread_count < threads) {
+        ok = pthread_create(&pool->threads[pool->thread_count], NULL, run_worker, pool) == 0;
+        if (ok)
+            pool->thread_count++;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return ok;
+}
+
+void worker_pool_free(struct worker_pool *pool)
+{
+    if (pool == NULL)
+        return;
+    pthread_mutex_lock(&pool->mutex);
+    pool->stopping = true;
+    pthread_cond_broadcast(&pool->work);
+    pthread_mutex_unlock(&pool->mutex);
+    for (unsigned i = 0; i < pool->thread_count; i++)
+        pthread_join(pool->threads[i], NULL);
+    collect_finished(pool);
+    loop_watch_free(pool->watch);
+    if (pool->event_fd >= 0)
+        close(pool->event_fd);
+    pthread_cond_destroy(&pool->work);
+    pthread_mutex_destroy(&pool->mutex);
+    free(pool);
+}
+
+void worker_pool_submit(struct worker_pool *pool, struct worker_job *job)
+{
+    pthread_mutex_lock(&pool->mutex);
+    list_push_back(&pool->waiting, &job->node);
+    pthread_cond_signal(&pool->work);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+static void *run_worker(void *ctx)
+{
+    struct worker_pool   *pool = ctx;
+    static const uint64_t one = 1;
+
+    pthread_mutex_lock(&pool->mutex);
+    for (;;) {
+        struct list_node  *node = list_first(&pool->waiting);
+        struct worker_job *job;
+
+        if (node == NULL && pool->stopping)
+            break;
+        if (node == NULL) {
+            pthread_cond_wait(&pool->work, &pool->mutex);
+            continue;
+        }
+        list_remove(node);
+        pthread_mutex_unlock(&pool->mutex);
+        job = LIST_ITEM(node, struct worker_job, node);
+        job->run(job);
+        pthread_mutex_lock(&pool->mutex);
+        if (list_is_empty(&pool->finished) && write(pool->event_fd, &one, sizeof one) < 0) {
+            /* Only a counter at its maximum refuses, and then the loop is awake anyway. */
+        }
+        list_push_back(&pool->finished, &job->node);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return NULL;
+}
+
+static void on_finished(unsigned ready, void *ctx)
+{
+    struct worker_pool *pool = ctx;
+    uint64_t            count;
+
+    (void)ready;
+    if (read(pool->event_fd, &count, sizeof count) == (ssize_t)sizeof count)
+        collect_finished(pool);
+}
+
+static void collect_finished(struct worker_pool *pool)
+{
+    struct list_node *node;
+
+    for (;;) {
+        struct worker_job *job;
+
+        pthread_mutex_lock(&pool->mutex);
+        node = list_first(&pool->finished);
+        if (node != NULL)
+            list_remove(node);
+        pthread_mutex_unlock(&pool->mutex);
+        if (node == NULL)
+            return;
+        job = LIST_ITEM(node, struct worker_job, node);
+        job->done(job);
+    }
+}

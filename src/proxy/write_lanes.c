@@ -1,0 +1,390 @@
+#include "proxy/write_lanes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "io/worker_pool.h"
+#include "proxy/answer.h"
+#include "proxy/write_call.h"
+#include "proxy/write_member.h"
+#include "proxy/write_metrics.h"
+
+/* A body above this is scanned on a worker. Vectors take 0.25 ms for a MiB, but bodies made to be
+ * slow (a million empty objects) 5 ms: the loop must not be held for a millisecond. */
+enum { scan_inline_max = 128 * 1024 };
+
+/* Distributed Chroma takes 1000 records at once and works on several calls at a time; the
+ * single-node server takes 5461 and has one writer. */
+enum { distributed_batch_records_max = 1000, distributed_in_flight = 8 };
+
+struct write_lanes {
+    struct proxy              *proxy;
+    struct worker_pool        *workers;
+    struct proxy_write_options options;
+    struct coalescer          *coalescer;
+    struct list                calls;  /* started and not freed */
+    struct list                parked; /* members that the coalescer had no room for */
+    struct loop_task           pump_task;
+    struct loop_timer         *wake_timer;
+    uint64_t                   wake_us; /* for which the timer is set */
+};
+
+static void        scan_on_worker(struct worker_job *job);
+static void        on_scanned(struct worker_job *job);
+static enum status offer(struct write_lanes *lanes, struct write_member *member);
+static enum status offer_to_coalescer(struct write_lanes *lanes, struct write_member *member);
+static void        pump(void *ctx);
+static void        set_wake_timer(struct write_lanes *lanes);
+static void        act(struct write_lanes *lanes, const struct coalescer_action *action);
+static void        send_batch(struct write_lanes *lanes, struct coalescer_batch *batch);
+static void        on_call_over(struct write_call *call, void *ctx);
+static void        count_call(const struct write_lanes *lanes, const struct write_call *call);
+static void        give_answer(struct exchange *exchange, const struct write_call *call,
+                               enum coalescer_executed executed);
+static void refuse(struct exchange *exchange, enum status status, enum coalescer_executed executed);
+static void log_held(const struct coalescer_batch *batch);
+static void offer_parked(struct write_lanes *lanes);
+
+static const enum front_executed executed_words[] = {
+    [COALESCER_EXECUTED_UNSAID] = FRONT_EXECUTED_UNSAID,
+    [COALESCER_EXECUTED_NO] = FRONT_EXECUTED_NO,
+    [COALESCER_EXECUTED_MAYBE] = FRONT_EXECUTED_MAYBE};
+
+struct write_lanes *write_lanes_new(struct proxy *proxy, struct worker_pool *workers,
+                                    const struct proxy_write_options *options)
+{
+    struct write_lanes      *lanes = calloc(1, sizeof *lanes);
+    struct coalescer_options coalescer = {
+        .role = options->is_gateway ? COALESCER_GATEWAY : COALESCER_SIDECAR,
+        .in_flight_max = options->in_flight_max == 0 ? 1 : options->in_flight_max,
+        .batch_records_max = options->batch_records_max,
+        .batch_bytes_max = options->batch_bytes_max,
+        .split_oversize = options->split_oversize,
+        .patience_us = options->patience_us,
+        .lane_records_max = UINT32_MAX, /* the body gate bounds what is there to wait */
+        .lane_bytes_max = SIZE_MAX,
+        .records_max = UINT32_MAX,
+        .bytes_max = SIZE_MAX,
+        .members_max = 1 << 16,
+        .lanes_max = 1 << 16};
+
+    if (lanes == NULL)
+        return NULL;
+    memcpy(coalescer.secret, proxy->secret, sizeof coalescer.secret);
+    lanes->proxy = proxy;
+    lanes->workers = workers;
+    lanes->options = *options;
+    list_init(&lanes->calls);
+    list_init(&lanes->parked);
+    loop_task_init(&lanes->pump_task, pump, lanes);
+    lanes->wake_us = UINT64_MAX;
+    lanes->coalescer = coalescer_new(&coalescer);
+    lanes->wake_timer = loop_timer_new(proxy->loop, pump, lanes);
+    if (lanes->coalescer == NULL || lanes->wake_timer == NULL) {
+        write_lanes_free(lanes);
+        return NULL;
+    }
+    return lanes;
+}
+
+void write_lanes_free(struct write_lanes *lanes)
+{
+    struct list_node *node;
+
+    if (lanes == NULL)
+        return;
+    loop_task_cancel(&lanes->pump_task);
+    loop_timer_free(lanes->wake_timer);
+    while ((node = list_first(&lanes->calls)) != NULL)
+        write_call_free(write_call_of_node(node));
+    coalescer_free(lanes->coalescer);
+    free(lanes);
+}
+
+/* Writes to records, and what must keep its place among them. What is created has no lane yet, and
+ * of an unknown route without a collection nothing can be said: these go by themselves. */
+bool write_lanes_takes(const struct chroma_route *route)
+{
+    switch (route->operation) {
+    case CHROMA_OPERATION_RESET:
+    case CHROMA_OPERATION_DATABASE_DELETE:
+    case CHROMA_OPERATION_COLLECTION_DELETE:
+        return true;
+    default:
+        return route->info->is_write && route->has_uuid;
+    }
+}
+
+enum status write_lanes_add(struct write_lanes *lanes, struct exchange *exchange)
+{
+    struct write_member *member = write_member_new(exchange);
+
+    if (member == NULL)
+        return STATUS_NO_MEMORY;
+    exchange->member = member;
+    if (byte_buffer_size(&exchange->body) <= scan_inline_max) {
+        write_member_scan(member);
+        return offer(lanes, member);
+    }
+    exchange->holds |= EXCHANGE_HOLD_SCAN;
+    member->scan_job = (struct worker_job){.run = scan_on_worker, .done = on_scanned};
+    worker_pool_submit(lanes->workers, &member->scan_job);
+    return STATUS_OK;
+}
+
+static void scan_on_worker(struct worker_job *job)
+{
+    write_member_scan(CONTAINER_OF(job, struct write_member, scan_job));
+}
+
+static void on_scanned(struct worker_job *job)
+{
+    struct write_member *member = CONTAINER_OF(job, struct write_member, scan_job);
+    struct exchange     *exchange = member->exchange;
+    enum status          status = STATUS_OK;
+
+    /* A client that got its 504 meanwhile was told that nothing is executed. */
+    if (!exchange->is_given_up)
+        status = offer(exchange->proxy->lanes, member);
+    if (status != STATUS_OK && exchange->connection != NULL)
+        answer_error(exchange, status, FRONT_EXECUTED_NO, NULL);
+    exchange_let_go(exchange, EXCHANGE_HOLD_SCAN);
+}
+
+/* Those that wait for room come first. */
+static enum status offer(struct write_lanes *lanes, struct write_member *member)
+{
+    enum status status = STATUS_AGAIN;
+
+    if (list_is_empty(&lanes->parked))
+        status = offer_to_coalescer(lanes, member);
+    if (status != STATUS_AGAIN)
+        return status;
+    member->exchange->holds |= EXCHANGE_HOLD_LANE;
+    list_push_back(&lanes->parked, &member->node);
+    return STATUS_OK;
+}
+
+static enum status offer_to_coalescer(struct write_lanes *lanes, struct write_member *member)
+{
+    struct exchange       *exchange = member->exchange;
+    struct coalescer_write write;
+    enum status            status;
+
+    write_member_describe(member, exchange->body_ended_us + lanes->proxy->options.deadline_write_us,
+                          &write);
+    status = coalescer_add(lanes->coalescer, &write, loop_now_us(lanes->proxy->loop));
+    if (status == STATUS_OK) {
+        exchange_stop_clocks(exchange); /* the coalescer minds the deadline now */
+        exchange->holds |= EXCHANGE_HOLD_LANE;
+        loop_later(lanes->proxy->loop, &lanes->pump_task);
+    }
+    return status;
+}
+
+bool write_lanes_give_up(struct exchange *exchange)
+{
+    struct write_member *member = exchange->member;
+
+    if (exchange->holds & EXCHANGE_HOLD_SCAN) {
+        exchange->is_given_up = true;
+        return true;
+    }
+    if (member == NULL || !list_node_is_linked(&member->node))
+        return false;
+    list_remove(&member->node);
+    exchange_let_go(exchange, EXCHANGE_HOLD_LANE);
+    return true;
+}
+
+/* Take all actions that are due. */
+static void pump(void *ctx)
+{
+    struct write_lanes     *lanes = ctx;
+    struct coalescer_action action;
+
+    lanes->wake_us = UINT64_MAX;
+    for (;;) {
+        coalescer_next(lanes->coalescer, loop_now_us(lanes->proxy->loop), &action);
+        if (action.kind == COALESCER_NONE)
+            break;
+        act(lanes, &action);
+    }
+    set_wake_timer(lanes);
+}
+
+static void set_wake_timer(struct write_lanes *lanes)
+{
+    uint64_t wake_us = coalescer_wake_us(lanes->coalescer);
+
+    if (wake_us == lanes->wake_us)
+        return;
+    lanes->wake_us = wake_us;
+    loop_timer_set(lanes->wake_timer, wake_us);
+}
+
+static void act(struct write_lanes *lanes, const struct coalescer_action *action)
+{
+    struct exchange *exchange = action->member;
+
+    switch (action->kind) {
+    case COALESCER_SEND:
+        send_batch(lanes, action->batch);
+        break;
+    case COALESCER_ANSWER:
+        give_answer(exchange, coalescer_batch_ctx(action->batch), action->executed);
+        break;
+    case COALESCER_REFUSE:
+        refuse(exchange, action->status, action->executed);
+        break;
+    case COALESCER_RELEASE:
+        exchange_let_go(exchange, EXCHANGE_HOLD_LANE);
+        break;
+    case COALESCER_END:
+        write_call_free(coalescer_batch_ctx(action->batch));
+        break;
+    case COALESCER_HELD:
+        log_held(action->batch);
+        break;
+    case COALESCER_ROOM:
+        offer_parked(lanes);
+        break;
+    case COALESCER_NONE:
+        break;
+    }
+}
+
+static void send_batch(struct write_lanes *lanes, struct coalescer_batch *batch)
+{
+    static const struct coalescer_outcome not_sent = {.kind = COALESCER_NOT_SENT};
+    uint64_t                              now_us = loop_now_us(lanes->proxy->loop);
+    size_t                                count = coalescer_batch_count(batch);
+    struct write_call *call = write_call_start(lanes->proxy, batch, on_call_over, lanes);
+
+    coalescer_batch_set_ctx(batch, call);
+    for (size_t i = 0; i < count; i++) {
+        struct write_member *member = ((struct exchange *)coalescer_batch_member(batch, i))->member;
+
+        member->exchange->started_us = now_us;
+        member->batch_id = coalescer_batch_id(batch);
+        member->batch_members = (uint32_t)count;
+        member->batch_attempts = coalescer_batch_attempt(batch) + 1;
+        member->batch_sent_us = now_us;
+    }
+    if (call != NULL)
+        list_push_back(&lanes->calls, write_call_node(call));
+    else
+        coalescer_report(lanes->coalescer, batch, &not_sent, now_us);
+}
+
+static void on_call_over(struct write_call *call, void *ctx)
+{
+    struct write_lanes      *lanes = ctx;
+    struct coalescer_outcome outcome = write_call_outcome(call);
+
+    count_call(lanes, call);
+    coalescer_report(lanes->coalescer, write_call_batch(call), &outcome,
+                     loop_now_us(lanes->proxy->loop));
+    loop_later(lanes->proxy->loop, &lanes->pump_task);
+}
+
+static void count_call(const struct write_lanes *lanes, const struct write_call *call)
+{
+    const struct upstream_transfer_times *times = write_call_times(call);
+    struct coalescer_outcome              outcome = write_call_outcome(call);
+    const struct exchange                *first = coalescer_batch_member(write_call_batch(call), 0);
+    uint64_t                              now_us = loop_now_us(lanes->proxy->loop);
+
+    if (times->connected_us != 0)
+        request_metrics_count_backend(
+            &lanes->proxy->metrics, &first->route,
+            outcome.kind == COALESCER_ANSWERED ? (unsigned)outcome.http_status : 0,
+            now_us - times->connected_us);
+}
+
+/* A client that left gets nothing; its write was done all the same. */
+static void give_answer(struct exchange *exchange, const struct write_call *call,
+                        enum coalescer_executed executed)
+{
+    const struct upstream_transfer_times *times = write_call_times(call);
+
+    if (exchange->connection == NULL)
+        return;
+    exchange->connected_us = times->connected_us;
+    exchange->first_byte_us = times->first_byte_us;
+    answer_whole(exchange, write_call_answer_head(call), write_call_answer_body(call),
+                 executed_words[executed]);
+}
+
+static void refuse(struct exchange *exchange, enum status status, enum coalescer_executed executed)
+{
+    const char *message = NULL;
+
+    if (exchange->connection == NULL)
+        return;
+    if (status == STATUS_TIMED_OUT)
+        message = executed == COALESCER_EXECUTED_NO
+                      ? "the write was not sent within deadline.write: Chroma is down or too slow"
+                      : "Chroma did not answer within deadline.write; the write may yet be applied";
+    else if (status == STATUS_BACKEND_RESET)
+        exchange->end = EXCHANGE_END_BACKEND;
+    answer_error(exchange, status, executed_words[executed], message);
+}
+
+static void log_held(const struct coalescer_batch *batch)
+{
+    struct log_line line;
+
+    log_begin(&line, LOG_WARNING, "write_hangs");
+    log_number(&line, "batch", coalescer_batch_id(batch));
+    log_number(&line, "writes", coalescer_batch_count(batch));
+    log_end(&line);
+}
+
+static void offer_parked(struct write_lanes *lanes)
+{
+    struct list_node *node;
+
+    while ((node = list_first(&lanes->parked)) != NULL) {
+        struct write_member *member = LIST_ITEM(node, struct write_member, node);
+        enum status          status = offer_to_coalescer(lanes, member);
+
+        if (status == STATUS_AGAIN)
+            return;
+        list_remove(node);
+        if (status == STATUS_OK)
+            continue;
+        if (member->exchange->connection != NULL)
+            answer_error(member->exchange, status, FRONT_EXECUTED_NO, NULL);
+        exchange_let_go(member->exchange, EXCHANGE_HOLD_LANE);
+    }
+}
+
+void write_lanes_set_backend(struct write_lanes *lanes, uint64_t batch_records_max)
+{
+    uint32_t in_flight_max = lanes->options.in_flight_max;
+
+    if (in_flight_max == 0)
+        in_flight_max =
+            batch_records_max == distributed_batch_records_max ? distributed_in_flight : 1;
+    coalescer_set_backend(lanes->coalescer, in_flight_max, (uint32_t)batch_records_max);
+    loop_later(lanes->proxy->loop, &lanes->pump_task);
+}
+
+void write_lanes_learn_dimension(struct write_lanes *lanes, const uint8_t uuid[16],
+                                 uint32_t dimension)
+{
+    coalescer_learn_dimension(lanes->coalescer, uuid, dimension);
+}
+
+bool write_lanes_splits(const struct write_lanes *lanes)
+{
+    return lanes->options.split_oversize;
+}
+
+enum status write_lanes_print_metrics(struct write_lanes *lanes, struct byte_buffer *out)
+{
+    return write_metrics_print(coalescer_stats(lanes->coalescer), loop_now_us(lanes->proxy->loop),
+                               out);
+}

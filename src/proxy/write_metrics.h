@@ -1,0 +1,16 @@
+/* write_metrics - the coalescer's numbers in the Prometheus text format
+ *
+ * Private to proxy/.
+ */
+#ifndef PROXY_WRITE_METRICS_H
+#define PROXY_WRITE_METRICS_H
+
+#include "base/byte_buffer.h"
+#include "base/compiler.h"
+#include "writes/coalescer.h"
+
+/* STATUS_NO_MEMORY, STATUS_LIMIT_REACHED  `out` holds a part. */
+MUST_CHECK enum status write_metrics_print(const struct coalescer_stats *stats, uint64_t now_us,
+                                           struct byte_buffer *out);
+
+#endif

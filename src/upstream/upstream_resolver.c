@@ -1,0 +1,141 @@
+#include "upstream/upstream_resolver.h"
+
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static const uint64_t refresh_pause_us = 1000000;
+
+struct upstream_resolver {
+    struct loop          *loop;
+    struct worker_pool   *workers;
+    struct address        backend;
+    uint64_t              interval_us;
+    upstream_resolver_fn  on_answer;
+    void                 *ctx;
+    bool                  is_literal;
+    bool                  busy;
+    uint64_t              asked_us; /* when the last look-up began */
+    struct socket_address addresses[UPSTREAM_RESOLVER_ADDRESSES_MAX];
+    size_t                address_count;
+    char                  problem[160];
+
+    /* The job's own: the worker writes them, the loop reads them in done(). */
+    struct worker_job     job;
+    struct socket_address found[UPSTREAM_RESOLVER_ADDRESSES_MAX];
+    size_t                found_count;
+    int                   failure; /* of getaddrinfo() */
+};
+
+static void look_up(struct upstream_resolver *resolver);
+static void run_look_up(struct worker_job *job);
+static void on_looked_up(struct worker_job *job);
+
+struct upstream_resolver *upstream_resolver_new(struct loop *loop, struct worker_pool *workers,
+                                                const struct address *backend, uint64_t interval_us,
+                                                upstream_resolver_fn on_answer, void *ctx)
+{
+    struct upstream_resolver *resolver = calloc(1, sizeof *resolver);
+
+    if (resolver == NULL)
+        return NULL;
+    resolver->loop = loop;
+    resolver->workers = workers;
+    resolver->backend = *backend;
+    resolver->interval_us = interval_us;
+    resolver->on_answer = on_answer;
+    resolver->ctx = ctx;
+    resolver->is_literal =
+        backend->kind == ADDRESS_UNIX
+            ? socket_address_from_path(backend->path, &resolver->addresses[0])
+            : socket_address_from_literal(backend->host, backend->port, &resolver->addresses[0]);
+    if (resolver->is_literal)
+        resolver->address_count = 1;
+    else
+        look_up(resolver);
+    return resolver;
+}
+
+void upstream_resolver_free(struct upstream_resolver *resolver)
+{
+    free(resolver);
+}
+
+size_t upstream_resolver_addresses(struct upstream_resolver     *resolver,
+                                   const struct socket_address **ret_addresses)
+{
+    if (!resolver->is_literal && !resolver->busy &&
+        loop_now_us(resolver->loop) - resolver->asked_us >= resolver->interval_us)
+        look_up(resolver);
+    *ret_addresses = resolver->addresses;
+    return resolver->address_count;
+}
+
+bool upstream_resolver_is_busy(const struct upstream_resolver *resolver)
+{
+    return resolver->busy;
+}
+
+void upstream_resolver_refresh(struct upstream_resolver *resolver)
+{
+    if (!resolver->is_literal && !resolver->busy &&
+        loop_now_us(resolver->loop) - resolver->asked_us >= refresh_pause_us)
+        look_up(resolver);
+}
+
+const char *upstream_resolver_problem(const struct upstream_resolver *resolver)
+{
+    return resolver->problem;
+}
+
+static void look_up(struct upstream_resolver *resolver)
+{
+    resolver->busy = true;
+    resolver->asked_us = loop_now_us(resolver->loop);
+    resolver->job = (struct worker_job){.run = run_look_up, .done = on_looked_up};
+    worker_pool_submit(resolver->workers, &resolver->job);
+}
+
+/* On a worker: reads `backend`, writes only the job's own fields. */
+static void run_look_up(struct worker_job *job)
+{
+    struct upstream_resolver *resolver = CONTAINER_OF(job, struct upstream_resolver, job);
+    struct addrinfo           hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    struct addrinfo          *list = NULL;
+    char                      port[8];
+
+    snprintf(port, sizeof port, "%u", resolver->backend.port);
+    resolver->found_count = 0;
+    resolver->failure = getaddrinfo(resolver->backend.host, port, &hints, &list);
+    if (resolver->failure != 0)
+        return;
+    for (struct addrinfo *item = list; item != NULL; item = item->ai_next) {
+        struct socket_address *address = &resolver->found[resolver->found_count];
+
+        if (resolver->found_count == UPSTREAM_RESOLVER_ADDRESSES_MAX ||
+            item->ai_addrlen > sizeof address->storage)
+            continue;
+        memcpy(address->storage, item->ai_addr, item->ai_addrlen);
+        address->size = item->ai_addrlen;
+        resolver->found_count++;
+    }
+    freeaddrinfo(list);
+}
+
+static void on_looked_up(struct worker_job *job)
+{
+    struct upstream_resolver *resolver = CONTAINER_OF(job, struct upstream_resolver, job);
+
+    resolver->busy = false;
+    if (resolver->found_count > 0) {
+        memcpy(resolver->addresses, resolver->found,
+               resolver->found_count * sizeof resolver->found[0]);
+        resolver->address_count = resolver->found_count;
+    } else {
+        snprintf(resolver->problem, sizeof resolver->problem, "cannot resolve %.100s: %s",
+                 resolver->backend.host, gai_strerror(resolver->failure));
+    }
+    resolver->on_answer(resolver->ctx);
+}

@@ -1,0 +1,116 @@
+/* upstream_transfer - one request to Chroma and its answer
+ *
+ *   upstream_transfer_start() -> waits -> sent -> on_head, on_body..., on_end
+ *                                  `---- on_failure, at any point before on_end
+ *
+ * What is never done: a write is not sent twice and, once its first byte was sent, not cancelled:
+ * Chroma drops a request whose connection closes even between its commit and making the records
+ * visible. Who no longer waits for a write calls upstream_transfer_detach().
+ *
+ * A read that dies on a reused connection before the first byte of its answer is sent once more on
+ * a fresh one: the connection had been closed while it was idle. So is a write of which the socket
+ * took no byte.
+ *
+ * Callbacks run from the loop, never inside a call of this module; on_end or on_failure is the
+ * last one, and the transfer is gone then.
+ */
+#ifndef UPSTREAM_UPSTREAM_TRANSFER_H
+#define UPSTREAM_UPSTREAM_TRANSFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/compiler.h"
+#include "base/status.h"
+#include "http/http_head.h"
+#include "upstream/upstream_pool.h"
+
+struct upstream_transfer; /* opaque */
+
+/* Everything is borrowed until the last callback, or upstream_transfer_cancel(). After
+ * upstream_transfer_detach() it is borrowed until `on_release`. */
+struct upstream_request {
+    struct bytes        head; /* complete */
+    const struct bytes *body; /* parts of the complete body, or of its beginning */
+    size_t              body_parts;
+    bool                streams_body; /* more follows: upstream_transfer_send_body() */
+    bool                is_head;      /* the method is HEAD: the answer has no body */
+    bool                is_write;     /* may change something: see above */
+};
+
+struct upstream_transfer_events {
+    /* A 1xx head other than 100: one of any number before the answer's. Borrowed for the call. */
+    void (*on_interim)(const struct http_head *head, void *ctx);
+
+    /* The answer's head; borrowed until the last callback. */
+    void (*on_head)(const struct http_head *head, void *ctx);
+
+    /* Bytes of its body; borrowed for the call. */
+    void (*on_body)(struct bytes data, void *ctx);
+
+    /* All that has arrived so far was told, and the answer is not complete. */
+    void (*on_flush)(void *ctx);
+
+    /* The answer is complete. */
+    void (*on_end)(void *ctx);
+
+    /* There will be no answer, or no more of it.
+     *   BACKEND_DOWN     no connection was to be had; nothing was sent.
+     *   BACKEND_RESET    the connection broke. `sent`: bytes had been sent, so a write may have
+     * been executed. BACKEND_GARBLED  the answer is not valid HTTP. NO_MEMORY        `sent` as
+     * above. */
+    void (*on_failure)(enum status why, bool sent, void *ctx);
+
+    /* More of a streamed body may be given: the stream is no longer full. */
+    void (*on_writable)(void *ctx);
+};
+
+/* When things happened, monotonic microseconds; 0: not yet. */
+struct upstream_transfer_times {
+    uint64_t started_us;    /* upstream_transfer_start() */
+    uint64_t connected_us;  /* it got a connection */
+    uint64_t first_byte_us; /* of the answer */
+};
+
+/* Send `request` (copied; what it points to is borrowed) as soon as there is a connection.
+ * STATUS_OK          *ret_transfer is valid until the last callback.
+ * STATUS_OVERLOADED  requests_max already wait.
+ * STATUS_NO_MEMORY */
+MUST_CHECK enum status upstream_transfer_start(struct upstream_pool                  *pool,
+                                               const struct upstream_request         *request,
+                                               const struct upstream_transfer_events *events,
+                                               void *ctx, struct upstream_transfer **ret_transfer);
+
+/* Send a further piece of a streamed body (framed by the caller), `last` when none follows. Before
+ * there is a connection it must not be called: on_writable tells. Failures are told later. */
+void upstream_transfer_send_body(struct upstream_transfer *transfer, const struct bytes *parts,
+                                 size_t count, bool last);
+
+/* Can upstream_transfer_send_body() be called now without piling up? */
+bool upstream_transfer_is_writable(const struct upstream_transfer *transfer);
+
+/* Stop and go on receiving the answer. */
+void upstream_transfer_pause(struct upstream_transfer *transfer);
+void upstream_transfer_resume(struct upstream_transfer *transfer);
+bool upstream_transfer_is_paused(const struct upstream_transfer *transfer);
+
+/* Has any byte of the request gone to a socket? */
+bool upstream_transfer_is_sent(const struct upstream_transfer *transfer);
+
+/* Take it out of the queue, or cut its connection. Not for a write that is sent. */
+void upstream_transfer_cancel(struct upstream_transfer *transfer);
+
+/* Nobody waits for the answer any more, but the request goes on (a write, sent or not). No further
+ * callback but `on_release`, when the request's bytes are no longer needed. */
+void upstream_transfer_detach(struct upstream_transfer *transfer, void (*on_release)(void *ctx),
+                              void                     *ctx);
+
+const struct upstream_transfer_times *
+upstream_transfer_times(const struct upstream_transfer *transfer);
+
+/* Did the request go out on a connection that was used before? */
+bool upstream_transfer_is_reused(const struct upstream_transfer *transfer);
+
+#endif

@@ -1,0 +1,363 @@
+#include "writes/coalescer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "writes/coalescer_internal.h"
+
+static const uint64_t memory_retry_us = 10000;
+
+static bool coalescer_init(struct coalescer *coalescer);
+static void coalescer_free_members(struct list *list);
+static void coalescer_free_batches(struct list *list);
+static bool coalescer_fits(const struct coalescer *coalescer, const struct coalescer_lane *lane,
+                           uint32_t record_count, size_t size);
+static bool coalescer_next_held(struct coalescer *coalescer, uint64_t now_us,
+                                struct coalescer_action *action);
+static bool coalescer_next_answer(struct coalescer *coalescer, struct coalescer_action *action);
+static bool coalescer_next_release(struct coalescer *coalescer, struct coalescer_action *action);
+static bool coalescer_next_end(struct coalescer *coalescer, struct coalescer_action *action);
+static bool coalescer_next_room(struct coalescer *coalescer, struct coalescer_action *action);
+static bool coalescer_next_send(struct coalescer *coalescer, uint64_t now_us,
+                                struct coalescer_action *action);
+static void coalescer_stats_batches(struct coalescer_stats *stats, const struct list *batches);
+
+struct coalescer *coalescer_new(const struct coalescer_options *options)
+{
+    struct coalescer *coalescer = calloc(1, sizeof *coalescer);
+
+    assert(options->in_flight_max > 0 && options->lanes_max > 0 && options->members_max > 0);
+    if (coalescer == NULL)
+        return NULL;
+    coalescer->options = *options;
+    if (!coalescer_init(coalescer)) {
+        coalescer_free(coalescer);
+        return NULL;
+    }
+    return coalescer;
+}
+
+void coalescer_free(struct coalescer *coalescer)
+{
+    size_t position = 0;
+
+    if (coalescer == NULL)
+        return;
+    /* Every member is in `unanswered`, in `answers` or `releases`, or in a batch in flight. */
+    coalescer_free_batches(&coalescer->in_flight);
+    coalescer_free_batches(&coalescer->lent);
+    LIST_FOR_EACH(node, &coalescer->ended)
+    {
+        free(LIST_ITEM(node, struct coalescer_batch, queue)); /* its members are past it */
+    }
+    free(coalescer->last_ended);
+    coalescer_free_members(&coalescer->answers);
+    coalescer_free_members(&coalescer->releases);
+    LIST_FOR_EACH(node, &coalescer->unanswered)
+    {
+        free(LIST_ITEM(node, struct coalescer_member, all));
+    }
+    for (void *key; (key = hash_map_next(coalescer->keys, &position)) != NULL;)
+        free(key);
+    position = 0;
+    for (void *lane; (lane = hash_map_next(coalescer->lanes, &position)) != NULL;)
+        free(lane);
+    hash_map_free(coalescer->keys);
+    hash_map_free(coalescer->lanes);
+    coalescer_offender_free_all(coalescer);
+    binary_heap_done(&coalescer->ready);
+    binary_heap_done(&coalescer->asleep);
+    binary_heap_done(&coalescer->deadlines);
+    id_set_done(&coalescer->seen);
+    free(coalescer->picked);
+    free(coalescer);
+}
+
+void coalescer_set_backend(struct coalescer *coalescer, uint32_t in_flight_max,
+                           uint32_t backend_records_max)
+{
+    assert(in_flight_max > 0);
+    coalescer->options.in_flight_max = in_flight_max;
+    coalescer->options.backend_records_max = backend_records_max;
+}
+
+void coalescer_learn_dimension(struct coalescer *coalescer, const unsigned char lane[16],
+                               uint32_t dimension)
+{
+    struct coalescer_lane *found;
+
+    if (dimension != 0 && coalescer_lane_get(coalescer, lane, &found) == STATUS_OK)
+        found->dimension = dimension;
+}
+
+bool coalescer_has_room(const struct coalescer *coalescer, const unsigned char lane[16],
+                        uint32_t record_count, size_t size)
+{
+    return coalescer_fits(coalescer, coalescer_lane_find(coalescer, lane), record_count, size);
+}
+
+enum status coalescer_add(struct coalescer *coalescer, const struct coalescer_write *write,
+                          uint64_t now_us)
+{
+    struct coalescer_lane   *lane = &coalescer->all_lanes;
+    struct coalescer_member *member;
+    enum status              status = STATUS_OVERLOADED;
+
+    assert(write->ctx != NULL && write->op < COALESCER_OP_COUNT);
+    if (coalescer->stats.unfinished < coalescer->options.members_max)
+        status = write->kind == COALESCER_BARRIER_ALL
+                     ? STATUS_OK
+                     : coalescer_lane_get(coalescer, write->lane, &lane);
+    if (status == STATUS_OK && !coalescer_fits(coalescer, lane, write->record_count, write->size)) {
+        coalescer->room_wanted = true;
+        coalescer->room_made = false;
+        status = STATUS_AGAIN;
+    }
+    if (status == STATUS_OK)
+        status = coalescer_member_make(coalescer, write, lane, &member);
+    if (status == STATUS_OK)
+        coalescer_member_queue(coalescer, member, write, now_us);
+    else
+        coalescer->stats.no_room++;
+    return status;
+}
+
+void coalescer_report(struct coalescer *coalescer, struct coalescer_batch *batch,
+                      const struct coalescer_outcome *outcome, uint64_t now_us)
+{
+    coalescer_outcome_apply(coalescer, batch, outcome, now_us);
+}
+
+void coalescer_next(struct coalescer *coalescer, uint64_t now_us,
+                    struct coalescer_action *ret_action)
+{
+    *ret_action = (struct coalescer_action){.kind = COALESCER_NONE};
+    free(coalescer->last_ended);
+    coalescer->last_ended = NULL;
+    coalescer_member_expire(coalescer, now_us);
+    /* Answers name their batch, and what was answered may make room: in this order. */
+    (void)(coalescer_next_held(coalescer, now_us, ret_action) ||
+           coalescer_next_answer(coalescer, ret_action) ||
+           coalescer_next_release(coalescer, ret_action) ||
+           coalescer_next_end(coalescer, ret_action) ||
+           coalescer_next_room(coalescer, ret_action) ||
+           coalescer_next_send(coalescer, now_us, ret_action));
+}
+
+uint64_t coalescer_wake_us(const struct coalescer *coalescer)
+{
+    const struct list_node *barrier = list_first(&coalescer->all_lanes.redo);
+    const struct list_node *sent = list_first(&coalescer->in_flight);
+    uint64_t                times[6] = {
+                       binary_heap_first_key(&coalescer->deadlines),
+                       binary_heap_first_key(&coalescer->asleep),
+                       coalescer->gather_until_us,
+                       coalescer->memory_retry_us,
+                       UINT64_MAX,
+                       UINT64_MAX,
+    };
+    uint64_t wake_us = UINT64_MAX;
+
+    if (!list_is_empty(&coalescer->answers) || !list_is_empty(&coalescer->releases) ||
+        !list_is_empty(&coalescer->ended) || (coalescer->room_wanted && coalescer->room_made))
+        return 0;
+    if (sent != NULL)
+        times[4] = LIST_ITEM(sent, struct coalescer_batch, queue)->sent_us +
+                   coalescer->options.patience_us;
+    if (barrier != NULL)
+        times[5] = LIST_ITEM(barrier, struct coalescer_member, queue)->not_before_us;
+    for (size_t i = 0; i < COUNT_OF(times); i++) {
+        if (times[i] > 0 && times[i] < wake_us)
+            wake_us = times[i];
+    }
+    return wake_us;
+}
+
+bool coalescer_is_idle(const struct coalescer *coalescer)
+{
+    return coalescer->stats.unfinished == 0 && list_is_empty(&coalescer->in_flight) &&
+           list_is_empty(&coalescer->lent) && list_is_empty(&coalescer->ended);
+}
+
+const struct coalescer_stats *coalescer_stats(struct coalescer *coalescer)
+{
+    struct coalescer_stats *stats = &coalescer->stats;
+
+    stats->in_flight = stats->hung = stats->held_lanes = stats->oldest_sent_us = 0;
+    coalescer_stats_batches(stats, &coalescer->lent);
+    coalescer_stats_batches(stats, &coalescer->in_flight);
+    stats->lanes = hash_map_count(coalescer->lanes);
+    return stats;
+}
+
+static bool coalescer_init(struct coalescer *coalescer)
+{
+    const struct coalescer_options *options = &coalescer->options;
+
+    batch_cost_init(&coalescer->cost);
+    list_init(&coalescer->offenders_by_age);
+    list_init(&coalescer->idle);
+    list_init(&coalescer->blocked);
+    list_init(&coalescer->unanswered);
+    list_init(&coalescer->in_flight);
+    list_init(&coalescer->lent);
+    list_init(&coalescer->answers);
+    list_init(&coalescer->releases);
+    list_init(&coalescer->ended);
+    coalescer_lane_init(&coalescer->all_lanes);
+    coalescer->all_lanes.place = COALESCER_PLACE_GLOBAL;
+    coalescer->gather_until_us = UINT64_MAX;
+    coalescer->lanes = hash_map_new(options->secret, options->lanes_max);
+    coalescer->keys = hash_map_new(options->secret, options->members_max);
+    coalescer->offenders = hash_map_new(options->secret, SIZE_MAX);
+    return coalescer->lanes != NULL && coalescer->keys != NULL && coalescer->offenders != NULL;
+}
+
+/* Free the batches and those of their members that are nowhere else. */
+static void coalescer_free_batches(struct list *list)
+{
+    LIST_FOR_EACH(node, list)
+    {
+        struct coalescer_batch *batch = LIST_ITEM(node, struct coalescer_batch, queue);
+
+        for (size_t i = 0; i < batch->count; i++) {
+            struct coalescer_member *member = batch->members[i];
+
+            if (member->is_answered && !list_node_is_linked(&member->queue))
+                free(member);
+        }
+        free(batch);
+    }
+}
+
+static void coalescer_free_members(struct list *list)
+{
+    LIST_FOR_EACH(node, list)
+    {
+        free(LIST_ITEM(node, struct coalescer_member, queue));
+    }
+}
+
+/* A bound in all may be exceeded by the one write that meets it: the largest would else never
+ * get in. */
+static bool coalescer_fits(const struct coalescer *coalescer, const struct coalescer_lane *lane,
+                           uint32_t record_count, size_t size)
+{
+    const struct coalescer_options *options = &coalescer->options;
+
+    if (coalescer->stats.waiting_records >= options->records_max ||
+        coalescer->stats.waiting_bytes >= options->bytes_max)
+        return false;
+    return lane == NULL || lane->waiting_members == 0 ||
+           (lane->waiting_records + record_count <= options->lane_records_max &&
+            size <= options->lane_bytes_max &&
+            lane->waiting_bytes <= options->lane_bytes_max - size);
+}
+
+/* A batch without answer for so long that its slot is lent to others. */
+static bool coalescer_next_held(struct coalescer *coalescer, uint64_t now_us,
+                                struct coalescer_action *action)
+{
+    struct list_node       *node = list_first(&coalescer->in_flight);
+    struct coalescer_batch *batch;
+
+    if (node == NULL)
+        return false;
+    batch = LIST_ITEM(node, struct coalescer_batch, queue);
+    if (now_us < batch->sent_us + coalescer->options.patience_us)
+        return false;
+    batch->is_lent = batch->is_hung = true;
+    list_remove(node);
+    list_push_back(&coalescer->lent, node);
+    coalescer->slots_used--;
+    *action = (struct coalescer_action){.kind = COALESCER_HELD, .batch = batch};
+    return true;
+}
+
+static bool coalescer_next_answer(struct coalescer *coalescer, struct coalescer_action *action)
+{
+    struct list_node        *node = list_first(&coalescer->answers);
+    struct coalescer_member *member;
+
+    if (node == NULL)
+        return false;
+    member = LIST_ITEM(node, struct coalescer_member, queue);
+    *action = (struct coalescer_action){
+        .kind = member->status == STATUS_OK ? COALESCER_ANSWER : COALESCER_REFUSE,
+        .member = member->ctx,
+        .batch = member->answer,
+        .status = member->status,
+        .executed = member->executed,
+    };
+    list_remove(node);
+    if (member->batch == NULL)
+        list_push_back(&coalescer->releases, node);
+    return true;
+}
+
+static bool coalescer_next_release(struct coalescer *coalescer, struct coalescer_action *action)
+{
+    struct list_node        *node = list_first(&coalescer->releases);
+    struct coalescer_member *member;
+
+    if (node == NULL)
+        return false;
+    member = LIST_ITEM(node, struct coalescer_member, queue);
+    *action = (struct coalescer_action){.kind = COALESCER_RELEASE, .member = member->ctx};
+    list_remove(node);
+    coalescer_member_free(coalescer, member);
+    return true;
+}
+
+static bool coalescer_next_end(struct coalescer *coalescer, struct coalescer_action *action)
+{
+    struct list_node *node = list_first(&coalescer->ended);
+
+    if (node == NULL)
+        return false;
+    list_remove(node);
+    coalescer->last_ended = LIST_ITEM(node, struct coalescer_batch, queue);
+    *action = (struct coalescer_action){.kind = COALESCER_END, .batch = coalescer->last_ended};
+    return true;
+}
+
+static bool coalescer_next_room(struct coalescer *coalescer, struct coalescer_action *action)
+{
+    if (!coalescer->room_wanted || !coalescer->room_made)
+        return false;
+    coalescer->room_wanted = coalescer->room_made = false;
+    *action = (struct coalescer_action){.kind = COALESCER_ROOM};
+    return true;
+}
+
+static bool coalescer_next_send(struct coalescer *coalescer, uint64_t now_us,
+                                struct coalescer_action *action)
+{
+    struct coalescer_lane  *lane = coalescer_lane_pick(coalescer, now_us);
+    struct coalescer_batch *batch;
+
+    coalescer->memory_retry_us = 0;
+    if (lane == NULL)
+        return false;
+    batch = coalescer_batch_form(coalescer, lane, now_us);
+    if (batch == NULL) {
+        coalescer->memory_retry_us = now_us + memory_retry_us;
+        return false;
+    }
+    *action = (struct coalescer_action){.kind = COALESCER_SEND, .batch = batch};
+    return true;
+}
+
+static void coalescer_stats_batches(struct coalescer_stats *stats, const struct list *batches)
+{
+    LIST_FOR_EACH(node, batches)
+    {
+        const struct coalescer_batch *batch = LIST_ITEM(node, struct coalescer_batch, queue);
+
+        stats->in_flight++;
+        stats->hung += batch->is_hung;
+        stats->held_lanes += batch->is_hung && !list_is_empty(&batch->lane->waiting);
+        if (stats->oldest_sent_us == 0 || batch->sent_us < stats->oldest_sent_us)
+            stats->oldest_sent_us = batch->sent_us;
+    }
+}

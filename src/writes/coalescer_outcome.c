@@ -1,0 +1,257 @@
+/* What follows from the backend's word, for everybody in the batch:
+ *
+ *   APPLIED      2xx                             everybody gets it
+ *   SAME         401 403 404                     everybody gets it: one identity, one collection
+ *   REFUSED      other 3xx 4xx, 501              nothing was applied: halves, down to singles,
+ *                                                of which each gets what it got alone
+ *   NOT_APPLIED  known refusal of admission,     the same batch again, later
+ *                no byte was sent
+ *   UNKNOWN      other 429 and 5xx, 408, reset   gateway: the same batch once more, then singles;
+ *                                                sidecar: nobody can tell
+ */
+#include <assert.h>
+
+#include "writes/coalescer_internal.h"
+
+enum verdict {
+    VERDICT_APPLIED,
+    VERDICT_SAME,
+    VERDICT_REFUSED,
+    VERDICT_NOT_APPLIED,
+    VERDICT_UNKNOWN
+};
+
+static const uint64_t back_off_min_us = 20000, back_off_max_us = 1000000;
+/* What a 413 or a quota taught is tried again after this. */
+static const uint64_t learned_us = 600000000;
+
+static enum verdict outcome_verdict(const struct coalescer_outcome *outcome);
+static void         outcome_land(struct coalescer *coalescer, struct coalescer_batch *batch);
+static void         outcome_learn(struct coalescer *coalescer, const struct coalescer_batch *batch,
+                                  uint64_t now_us);
+static void         outcome_applied(struct coalescer *coalescer, struct coalescer_batch *batch);
+static void         outcome_answer(struct coalescer *coalescer, struct coalescer_batch *batch,
+                                   bool is_unknown);
+static void         outcome_refused(struct coalescer *coalescer, struct coalescer_batch *batch,
+                                    const struct coalescer_outcome *outcome, uint64_t now_us);
+static void     outcome_unlearn(struct coalescer *coalescer, const struct coalescer_batch *batch,
+                                const struct coalescer_outcome *outcome, uint64_t now_us);
+static void     outcome_unknown(struct coalescer *coalescer, struct coalescer_batch *batch,
+                                const struct coalescer_outcome *outcome, uint64_t now_us);
+static void     outcome_redo(struct coalescer_batch *batch, size_t segment_size,
+                             uint64_t not_before_us);
+static uint64_t outcome_back_off_us(const struct coalescer *coalescer,
+                                    struct coalescer_batch *batch);
+
+void coalescer_outcome_apply(struct coalescer *coalescer, struct coalescer_batch *batch,
+                             const struct coalescer_outcome *outcome, uint64_t now_us)
+{
+    enum verdict verdict = outcome_verdict(outcome);
+
+    outcome_land(coalescer, batch);
+    switch (verdict) {
+    case VERDICT_APPLIED:
+        outcome_learn(coalescer, batch, now_us);
+        outcome_applied(coalescer, batch);
+        break;
+    case VERDICT_SAME:
+        outcome_answer(coalescer, batch, false);
+        break;
+    case VERDICT_REFUSED:
+        outcome_refused(coalescer, batch, outcome, now_us);
+        break;
+    case VERDICT_NOT_APPLIED:
+        coalescer->stats.retries++;
+        outcome_redo(batch, batch->count, now_us + outcome_back_off_us(coalescer, batch));
+        break;
+    case VERDICT_UNKNOWN:
+        outcome_unknown(coalescer, batch, outcome, now_us);
+        break;
+    }
+    coalescer_lane_place(coalescer, batch->lane);
+    if (batch->lane->place == COALESCER_PLACE_GLOBAL)
+        coalescer_lane_unblock(coalescer);
+    list_push_back(&coalescer->ended, &batch->queue);
+}
+
+static enum verdict outcome_verdict(const struct coalescer_outcome *outcome)
+{
+    int status = outcome->http_status;
+
+    if (outcome->kind == COALESCER_NOT_SENT)
+        return VERDICT_NOT_APPLIED;
+    if (outcome->kind == COALESCER_RESET)
+        return VERDICT_UNKNOWN;
+    if (status >= 200 && status <= 299)
+        return VERDICT_APPLIED;
+    if (status == 401 || status == 403 || status == 404)
+        return VERDICT_SAME;
+    if ((status == 429 || status == 503) && outcome->admission_refusal)
+        return VERDICT_NOT_APPLIED;
+    if (status == 501 || (status >= 300 && status <= 499 && status != 408 && status != 429))
+        return VERDICT_REFUSED;
+    return VERDICT_UNKNOWN;
+}
+
+/* The batch is back: its slot and lane are free, and its members are without a batch. */
+static void outcome_land(struct coalescer *coalescer, struct coalescer_batch *batch)
+{
+    assert(batch->lane->in_flight == batch);
+    batch->lane->in_flight = NULL;
+    list_remove(&batch->queue);
+    if (!batch->is_lent)
+        coalescer->slots_used--;
+    for (size_t i = 0; i < batch->count; i++) {
+        struct coalescer_member *member = batch->members[i];
+
+        member->batch = NULL;
+        /* Its bytes were kept for the transfer; unless its refusal is still to be taken. */
+        if (member->is_answered && !list_node_is_linked(&member->queue))
+            list_push_back(&coalescer->releases, &member->queue);
+    }
+}
+
+static void outcome_learn(struct coalescer *coalescer, const struct coalescer_batch *batch,
+                          uint64_t now_us)
+{
+    const struct coalescer_member *first = batch->members[0];
+
+    if (batch->records > 0 && first->op != COALESCER_OTHER)
+        batch_cost_add(&coalescer->cost, batch->records, now_us - batch->sent_us);
+    if (first->key != NULL && first->dimension != 0 &&
+        (first->op == COALESCER_ADD || first->op == COALESCER_UPSERT))
+        batch->lane->dimension = first->dimension;
+    coalescer_lane_returned(coalescer, batch->lane, batch, now_us);
+}
+
+static void outcome_applied(struct coalescer *coalescer, struct coalescer_batch *batch)
+{
+    struct coalescer_member *first = batch->members[0];
+
+    if (batch->count == 1 && batch->part_first + batch->records < first->record_count) {
+        first->records_done = batch->part_first + batch->records;
+        first->is_tainted = true;
+        first->unknowns = first->refusals = 0;
+        outcome_redo(batch, 1, 0);
+        return;
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        if (!batch->members[i]->is_answered)
+            coalescer_member_answer(coalescer, batch->members[i], batch, STATUS_OK,
+                                    COALESCER_EXECUTED_UNSAID);
+    }
+}
+
+/* Everybody gets the answer of the batch, which is not a success. */
+static void outcome_answer(struct coalescer *coalescer, struct coalescer_batch *batch,
+                           bool is_unknown)
+{
+    for (size_t i = 0; i < batch->count; i++) {
+        struct coalescer_member *member = batch->members[i];
+
+        if (!member->is_answered)
+            coalescer_member_answer(coalescer, member, batch, STATUS_OK,
+                                    is_unknown || member->is_tainted ? COALESCER_EXECUTED_MAYBE
+                                                                     : COALESCER_EXECUTED_UNSAID);
+    }
+}
+
+static void outcome_refused(struct coalescer *coalescer, struct coalescer_batch *batch,
+                            const struct coalescer_outcome *outcome, uint64_t now_us)
+{
+    if (batch->count == 1) {
+        if (batch->members[0]->key != NULL)
+            coalescer_offender_add(coalescer, batch->members[0]->offender, now_us);
+        outcome_answer(coalescer, batch, false);
+        return;
+    }
+    outcome_unlearn(coalescer, batch, outcome, now_us);
+    coalescer->stats.batch_splits++;
+    outcome_redo(batch, (batch->count + 1) / 2, 0);
+}
+
+/* Refused for its size: shall not be met again soon. */
+static void outcome_unlearn(struct coalescer *coalescer, const struct coalescer_batch *batch,
+                            const struct coalescer_outcome *outcome, uint64_t now_us)
+{
+    if (outcome->http_status != 413 && !outcome->quota_refusal)
+        return;
+    if (now_us >= coalescer->learned_until_us) {
+        coalescer->batch_bytes_learned = SIZE_MAX;
+        coalescer->batch_records_learned = UINT32_MAX;
+    }
+    coalescer->learned_until_us = now_us + learned_us;
+    if (outcome->quota_refusal && batch->records / 2 < coalescer->batch_records_learned)
+        coalescer->batch_records_learned = batch->records / 2;
+    if (!outcome->quota_refusal && batch->size / 2 < coalescer->batch_bytes_learned)
+        coalescer->batch_bytes_learned = batch->size / 2;
+}
+
+static void outcome_unknown(struct coalescer *coalescer, struct coalescer_batch *batch,
+                            const struct coalescer_outcome *outcome, uint64_t now_us)
+{
+    bool     is_answered = outcome->kind == COALESCER_ANSWERED;
+    bool     may_resend = coalescer->options.role == COALESCER_GATEWAY;
+    uint32_t unknowns = batch->members[0]->unknowns;
+
+    coalescer->stats.unknown++;
+    for (size_t i = 0; i < batch->count; i++) {
+        batch->members[i]->is_tainted = true;
+        batch->members[i]->unknowns = unknowns + 1;
+        may_resend = may_resend && batch->members[i]->repeatable;
+    }
+    if (may_resend && unknowns == 0) {
+        coalescer->stats.resends++;
+        outcome_redo(batch, batch->count, now_us + outcome_back_off_us(coalescer, batch));
+    } else if (may_resend && batch->count > 1) {
+        coalescer->stats.batch_splits++;
+        outcome_redo(batch, 1, 0);
+    } else if (batch->count == 1 && is_answered) {
+        outcome_answer(coalescer, batch, true);
+    } else {
+        for (size_t i = 0; i < batch->count; i++) {
+            if (!batch->members[i]->is_answered)
+                coalescer_member_answer(coalescer, batch->members[i], NULL, STATUS_BACKEND_RESET,
+                                        COALESCER_EXECUTED_MAYBE);
+        }
+    }
+}
+
+/* Put the members that still want an answer back before all that waits, in their order, to be
+ * sent in segments of `segment_size`. */
+static void outcome_redo(struct coalescer_batch *batch, size_t segment_size, uint64_t not_before_us)
+{
+    struct list_node        *position = &batch->lane->redo.head;
+    struct coalescer_member *member = NULL;
+    size_t                   in_segment = 0;
+
+    for (size_t i = 0; i < batch->count; i++) {
+        if (batch->members[i]->is_answered)
+            continue;
+        member = batch->members[i];
+        list_insert_after(position, &member->queue);
+        position = &member->queue;
+        member->not_before_us = not_before_us;
+        member->ends_segment = ++in_segment % segment_size == 0;
+    }
+    if (member != NULL)
+        member->ends_segment = true;
+}
+
+/* 20 ms, doubling to 1 s, half of it at random so that lanes do not come in step. */
+static uint64_t outcome_back_off_us(const struct coalescer *coalescer,
+                                    struct coalescer_batch *batch)
+{
+    uint64_t base_us = back_off_min_us, draw;
+    uint32_t tries = 0;
+
+    for (size_t i = 0; i < batch->count; i++)
+        tries = ++batch->members[i]->refusals;
+    while (--tries > 0 && base_us < back_off_max_us)
+        base_us *= 2;
+    if (base_us > back_off_max_us)
+        base_us = back_off_max_us;
+    draw = siphash_1_3(coalescer->options.secret,
+                       (struct bytes){.data = (const char *)&batch->id, .size = sizeof batch->id});
+    return base_us / 2 + draw % (base_us / 2);
+}

@@ -1,0 +1,172 @@
+"""bed - real Chroma servers and chromabouncer processes for the end-to-end tests.
+
+Everything listens on 127.0.0.1 and lives in temporary directories. A server dies with the
+process that started it, however that process ends, unless it was started with keep=True.
+"""
+
+import ctypes
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# What the `chroma` command of the Python package runs, without importing the whole client library
+# first (2 s).
+CHROMA = [ROOT / ".venv/bin/python", "-c", "import chromadb_rust_bindings as c, sys; c.cli(sys.argv)"]
+PROXY = pathlib.Path(os.environ.get("CHROMABOUNCER") or ROOT / "chromabouncer")
+
+DATABASE = "/api/v2/tenants/default_tenant/databases/default_database"
+START_SECONDS = 60  # a loaded two-core machine
+STOP_SECONDS = 40  # above chromabouncer's drain.timeout of 25 s
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+def free_port():
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _die_with_parent():
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Process:
+    """A server process with its log; base of Chroma and Proxy."""
+
+    name = "process"
+
+    def __init__(self, keep=False):
+        self.keep = keep
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix=f"e2e-{self.name}-"))
+        self.log = self.directory / "log"
+        self.process = None
+        self.port = None
+
+    def spawn(self, command):
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.directory,
+                start_new_session=self.keep,
+                preexec_fn=None if self.keep else _die_with_parent,
+            )
+
+    def wait_until(self, is_ready):
+        deadline = time.monotonic() + START_SECONDS
+        while not is_ready():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                text = self.log.read_text(errors="replace")[-2000:]
+                self.close()
+                raise RuntimeError(f"{self.name} did not start:\n{text}")
+            time.sleep(0.02)
+
+    def kill(self):
+        """The crash: no chance to clean up."""
+        self.process.kill()
+        self.process.wait()
+
+    def close(self):
+        """Stop in order and remove the directory. Returns the exit code."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+        return self.process.returncode
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Chroma(Process):
+    """A Chroma server on an empty directory; `settings` are lines of its own config file."""
+
+    name = "chroma"
+
+    def __init__(self, settings=(), keep=False):
+        super().__init__(keep)
+        self.port = free_port()
+        self.config = self.directory / "chroma.yaml"
+        lines = [
+            f"port: {self.port}",
+            'listen_address: "127.0.0.1"',
+            f'persist_path: "{self.directory / "data"}"',
+            *settings,
+        ]
+        self.config.write_text("\n".join(lines) + "\n")
+        self.start()
+
+    def start(self):
+        """Also after kill(): the same port and the same data."""
+        self.spawn([*CHROMA, "run", self.config])
+        self.wait_until(self._answers)
+
+    def _answers(self):
+        try:
+            self.ask("GET", "/api/v2/heartbeat")
+            return True
+        except OSError:
+            return False
+
+    def ask(self, method, path, body=None):
+        """One request with its JSON answer, past chromabouncer. OSError if it failed."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}",
+            data,
+            {"content-type": "application/json"},
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.load(response)
+
+    def delete_collections(self):
+        for collection in self.ask("GET", f"{DATABASE}/collections"):
+            self.ask("DELETE", f"{DATABASE}/collections/{collection['name']}")
+
+
+class Proxy(Process):
+    """chromabouncer in front of the server on `backend_port`."""
+
+    name = "chromabouncer"
+
+    def __init__(self, backend_port, arguments=(), keep=False):
+        super().__init__(keep)
+        self.command = [PROXY, "run", "--backend", f"http://127.0.0.1:{backend_port}"]
+        self.arguments = list(arguments)
+        self.start()
+
+    def start(self):
+        """Also after kill(): on the port that it had before."""
+        offset = self.log.stat().st_size if self.log.exists() else 0
+        listen = f"127.0.0.1:{self.port or 0}"
+        self.spawn([*self.command, "--listen", listen, "--status", "off", *self.arguments])
+        self.wait_until(lambda: self._find_port(offset))
+
+    def _find_port(self, offset):
+        text = self.log.read_bytes()[offset:].decode(errors="replace")
+        found = re.search(r"listening on .*?127\.0\.0\.1:(\d+)", text)
+        if found:
+            self.port = int(found.group(1))
+        return found is not None

@@ -1,0 +1,186 @@
+#!/bin/sh
+# cli.sh - what people type: exit statuses, where errors go and what they say, and the commands
+# against a running proxy.
+# Usage: cli.sh   (in the build directory; nothing listens on TCP, all sockets are in a directory)
+# shellcheck disable=SC2016 # backquotes of messages
+set -u
+
+program=$(pwd)/chromabouncer
+stub=$(pwd)/tests/support/stub_chroma
+work=$(mktemp -d)
+daemon='' chroma=''
+trap 'kill $daemon $chroma 2>/dev/null; rm -rf "$work"' EXIT
+cd "$work" || exit 1
+bad=0
+for name in $(env | sed -n 's/^\(CHROMABOUNCER_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
+# Files in the system's directories must not decide what this test finds.
+export CHROMABOUNCER_CONFIG=/dev/null
+
+fail() {
+    echo "$1"
+    sed 's/^/  out: /' out
+    sed 's/^/  err: /' err
+    bad=1
+}
+
+# run STATUS WORD...: the program must end so. Output goes to out and err.
+run() {
+    want=$1
+    shift
+    "$program" "$@" >out 2>err
+    status=$?
+    [ "$status" -eq "$want" ] || fail "chromabouncer $*: exit status $status, not $want"
+    if [ "$want" -ne 0 ] && [ ! -s err ]; then fail "chromabouncer $*: says nothing"; fi
+    if [ "$want" -eq 0 ] && [ -s err ]; then fail "chromabouncer $*: complains"; fi
+}
+
+says() { # says FILE TEXT
+    grep -qF -e "$2" "$1" || fail "$1 does not say: $2"
+}
+
+# Usage: 64, on standard error, with what was meant.
+run 64 frobnicate;                   says err 'chromabouncer --help'
+run 64 chekc;                        says err 'did you mean check?'
+run 64 --bakend http://x;            says err 'did you mean --backend?'
+run 64 -x;                           says err "unknown flag '-x'"
+run 64 --backend;                    says err '--backend needs a value'
+run 64 --set role;                   says err '--set takes KEY=VALUE'
+run 64 --set rle=gateway;            says err "unknown setting 'rle'; did you mean role?"
+run 64 --set role=boss;              says err 'write sidecar|gateway'
+run 64 --backend https://x;          says err 'https is not supported yet'
+run 64 --listen unix:/a --set listen.address=unix:/b; says err 'listen.address is given twice'
+run 64 --config a --config b;        says err '--config is given twice'
+run 64 run now;                      says err "the word 'now' is one too many"
+run 64 config;                       says err 'config check FILE'
+run 64 config chek x;                says err 'config check FILE'
+run 64 config init --set role=gateway
+run 64 --backend http://x bench;     says err 'write bench before its options'
+run 64 bench --frobnicate
+run 64 version --backend http://x;   says err 'version takes no --backend'
+
+# Help and version: standard output, 0.
+run 0 --help;                        says out 'backend.connections_max'
+run 0 health --help;                 says out 'health [--backend URL] [FLAG]...'
+run 0 bench --help;                  says out 'Usage: chromabouncer bench'
+run 0 --version;                     says out 'chromabouncer '
+run 0 version;                       says out 'libevent'
+says out 'libcurl'
+says out 'jansson'
+says out 'libyaml'
+
+# The configuration: 78, with file, line and column.
+run 0 config init
+cp out sample.yaml
+run 0 config check sample.yaml;      says out 'sample.yaml: ok'
+printf 'backend:\n  ulr: x\n' >bad.yaml
+run 78 config check bad.yaml
+says err "bad.yaml:2:3: unknown setting 'backend.ulr'; did you mean backend.url?"
+run 78 --config bad.yaml;            says err 'bad.yaml:2:3'
+run 78 config check missing.yaml;    says err 'cannot read missing.yaml: No such file'
+run 78 config show --config missing.yaml
+if [ "$(id -u)" -ne 0 ]; then
+    : >secret.yaml
+    chmod 000 secret.yaml
+    run 77 config check secret.yaml
+fi
+printf 'listen: {address: 127.0.0.1:8000}\n' >loop.yaml
+run 78 config check loop.yaml;       says err 'the proxy would call itself'
+CHROMABOUNCER_BACKEND_URL=http://x run 78 run
+says err 'did you mean CHROMABOUNCER_BACKEND__URL?'
+CHROMABOUNCER_ROLE=boss run 78 config show
+says err 'environment CHROMABOUNCER_ROLE: role:'
+
+# Precedence and origins; what show prints can be read back.
+printf 'queue: {requests_max: 1, wait_max: 1s}\nworkers: 1\n' >set.yaml
+export CHROMABOUNCER_QUEUE__REQUESTS_MAX=2 CHROMABOUNCER_QUEUE__WAIT_MAX=2s
+run 0 config show --config set.yaml --set queue.wait_max=3s --listen='[::1]:1'
+grep -q '^workers: 1  *# set.yaml:2$' out || fail "workers"
+grep -q '^  requests_max: 2  *# environment CHROMABOUNCER_QUEUE__REQUESTS_MAX$' out ||
+    fail "queue.requests_max"
+grep -q '^  wait_max: 3s  *# command line$' out || fail "queue.wait_max"
+grep -q "^  address: '\[::1\]:1'  *# command line$" out || fail "listen.address"
+unset CHROMABOUNCER_QUEUE__REQUESTS_MAX CHROMABOUNCER_QUEUE__WAIT_MAX
+sed 's/ *# .*//' out >shown.yaml
+run 0 config show --config shown.yaml
+sed 's/ *# .*//' out | diff shown.yaml - || fail "config show is not read back as it was"
+
+# Nobody there: 69, with the reason.
+sockets="--listen unix:$work/data --status unix:$work/status --backend unix:$work/chroma"
+# shellcheck disable=SC2086 # several words
+run 69 health $sockets;              says err "unix:$work/chroma gives no answer"
+run 69 health --status "unix:$work/status"; says err "unix:$work/status gives no answer"
+run 78 health --status off;          says err 'status.address is off'
+run 78 health --status 127.0.0.1:0;  says err 'name the port'
+# shellcheck disable=SC2086
+"$program" check $sockets >out 2>err
+[ $? -eq 69 ] || fail "check without a backend: exit status"
+says out 'fail  backend'
+says out 'ok    listen.address'
+# shellcheck disable=SC2086
+NO_COLOR=1 "$program" check $sockets | grep -q "$(printf '\033')" && fail "NO_COLOR is ignored"
+
+# wait_for FILE: until something is in it, for ten seconds.
+wait_for() {
+    tries=0
+    until [ -s "$1" ] || [ $tries -ge 100 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+}
+
+# A running backend.
+"$stub" --listen "unix:$work/chroma" >ready 2>err &
+chroma=$!
+wait_for ready
+run 0 health --backend "unix:$work/chroma"; says out 'is ready (/api/v2/heartbeat'
+# shellcheck disable=SC2086
+run 0 check $sockets
+says out 'at most 5461 records in a write; base64 on'
+
+# A running proxy.
+printf 'queue: {wait_max: 10s}\n' >run.yaml
+# shellcheck disable=SC2086
+"$program" $sockets --config run.yaml --set log.file="$work/log" >listening 2>err &
+daemon=$!
+wait_for listening
+grep -q '^listening on ' listening || fail "no line when ready"
+run 0 health --status "unix:$work/status"; says out 'is ready'
+# shellcheck disable=SC2086
+run 0 check $sockets
+says out 'warn  listen.address'
+
+# HUP takes all of a file or nothing; USR1 opens the log again.
+logs() { # logs TEXT: within ten seconds
+    tries=0
+    until grep -qF -e "$1" log 2>/dev/null || [ $tries -ge 100 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+    [ $tries -lt 100 ] || fail "not logged: $1"
+}
+printf 'queue: {wait_max: 20s}\nworkers: 7\n' >run.yaml
+kill -HUP "$daemon"
+logs '"key":"queue.wait_max","from":"10s","to":"20s"'
+logs '"event":"setting_needs_restart"'
+logs '"event":"reloaded"'
+printf 'queue: {wait_max: 30s, wait_mix: 1s}\n' >run.yaml
+kill -HUP "$daemon"
+logs 'did you mean queue.wait_max?'
+mv log log.1
+kill -USR1 "$daemon"
+tries=0
+until [ -e log ] || [ $tries -ge 100 ]; do
+    sleep 0.1
+    tries=$((tries + 1))
+done
+kill -HUP "$daemon"
+logs '"event":"reload_failed"'
+
+kill -TERM "$daemon"
+wait "$daemon"
+status=$?
+daemon=''
+[ "$status" -eq 0 ] || fail "drained: exit status $status"
+grep -q '"event":"started"' log.1 || fail "nothing in the log"
+grep -q '"event":"stopped"' log || fail "the end is not in the log"
+exit $bad

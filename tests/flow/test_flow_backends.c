@@ -1,0 +1,430 @@
+/* A backend that is absent, dies, stalls, talks nonsense: what clients get, what is sent again. */
+#include <string.h>
+
+#include "flow/flow_world.h"
+#include "support/check_main.h"
+
+static struct flow_world world;
+
+static void begin(void)
+{
+    flow_world_begin(&world, 1);
+}
+
+static void end(void)
+{
+    flow_world_end(&world);
+}
+
+static struct flow_client *send_request(const char *operation, unsigned id, size_t n, size_t m)
+{
+    struct flow_client *client = flow_world_client(&world);
+
+    flow_world_request(client, operation, id, n, m, NULL);
+    return client;
+}
+
+static struct flow_client *ask(const char *operation, unsigned id, size_t n, size_t m)
+{
+    struct flow_client *client = send_request(operation, id, n, m);
+
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    return client;
+}
+
+/* An idle connection to the backend, used before; what comes next has `plan`. */
+static void warm_up(struct flow_plan plan)
+{
+    struct flow_client *client = ask("query", 1000, 10, 10);
+
+    ck_assert_uint_eq(client->answer_count, 1);
+    flow_client_close(client);
+    flow_world_run_ms(&world, 1);
+    world.backend.plan = plan;
+}
+
+static void expect(const struct flow_client *client, unsigned status)
+{
+    ck_assert_uint_eq(client->answer_count, 1);
+    ck_assert_uint_eq(client->answers[0].status, status);
+}
+
+static void expect_error(struct flow_client *client, unsigned status, const char *executed)
+{
+    expect(client, status);
+    ck_assert_ptr_nonnull(strstr(flow_client_body(client, 0), "{\"error\":\"ChromaError\""));
+    ck_assert_ptr_nonnull(strstr(flow_client_head(client, 0), executed));
+}
+
+static void expect_works_again(void)
+{
+    struct flow_client *client;
+
+    world.backend.plan = (struct flow_plan){0};
+    client = ask("add", 900, 100, 100);
+    expect(client, 200);
+    ck_assert(flow_world_is_answer_of(&client->answers[0], 900, 100));
+    ck_assert_uint_eq(world.backend.records[900].applied, 1);
+}
+
+#define EXECUTED_NO    "X-Chromabouncer-Executed: no\r\n"
+#define EXECUTED_MAYBE "X-Chromabouncer-Executed: maybe\r\n"
+
+START_TEST(an_absent_backend_is_said_so)
+{
+    world.net_options.connects_at_once = _i;
+    flow_world_start(&world);
+    fake_net_set_mode(FAKE_NET_REFUSE);
+    expect_error(ask("query", 1, 10, 10), 503, EXECUTED_NO);
+    expect_error(ask("add", 2, 10, 10), 503, EXECUTED_NO);
+    expect_error(ask("query", 3, 1000000, 10), 503, EXECUTED_NO);
+    fake_net_set_mode(FAKE_NET_ACCEPT);
+    expect_works_again();
+}
+END_TEST
+
+START_TEST(a_backend_that_does_not_answer_the_connection_attempt_is_given_up)
+{
+    flow_world_start(&world);
+    fake_net_set_mode(FAKE_NET_SILENT);
+    expect_error(ask("add", 1, 10, 10), 503, EXECUTED_NO);
+    fake_net_set_mode(FAKE_NET_ACCEPT);
+    expect_works_again();
+}
+END_TEST
+
+struct death {
+    enum flow_fault fault;
+    bool            is_cut; /* the client had a part of an answer already */
+};
+
+static const struct death deaths[] = {
+    {FLOW_FAULT_RESET_AT_HEAD, false}, {FLOW_FAULT_RESET_BEFORE, false},
+    {FLOW_FAULT_RESET_AFTER, false},   {FLOW_FAULT_CLOSE_AFTER, false},
+    {FLOW_FAULT_HALF_HEAD, false},     {FLOW_FAULT_HALF_ANSWER, true},
+    {FLOW_FAULT_HALF_CLOSE, true},     {FLOW_FAULT_GARBAGE, false},
+};
+
+/* On a fresh connection nothing is sent again. */
+START_TEST(a_backend_that_dies_is_told_and_nothing_is_sent_twice)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        static const char *const operations[] = {"query", "add", "count", "upsert"};
+        struct flow_client      *client;
+
+        if (i == 0)
+            flow_world_start(&world);
+        flow_backend_kill(&world.backend);
+        flow_world_run_ms(&world, 5);
+        world.backend.plan.fault = deaths[_i].fault;
+        client = ask(operations[i], i + 1, i == 2 ? 0 : 500, 500);
+        ck_assert_uint_eq(world.backend.records[i + 1].heads, 1);
+        if (deaths[_i].is_cut) {
+            ck_assert(client->has_ended);
+            ck_assert(client->answers[0].was_cut);
+        } else {
+            expect_error(client, 502, EXECUTED_MAYBE);
+        }
+    }
+    flow_backend_kill(&world.backend);
+    flow_world_run_ms(&world, 5);
+    expect_works_again();
+}
+END_TEST
+
+/* Closed without a word while idle, the FIN on its way: a read is sent once more. */
+START_TEST(a_read_that_meets_a_closed_connection_is_sent_once_more)
+{
+    struct flow_client *client;
+    bool                is_write = _i;
+
+    flow_world_start(&world);
+    warm_up((struct flow_plan){0});
+    client = send_request(is_write ? "add" : "query", 1, 100, 100);
+    fake_loop_run_for(world.loop, 150); /* the request is on its way to the backend */
+    flow_backend_kill(&world.backend);
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    if (is_write) {
+        expect_error(client, 502, EXECUTED_MAYBE);
+        ck_assert_uint_eq(world.backend.records[1].heads, 0);
+    } else {
+        expect(client, 200);
+        ck_assert(flow_world_is_answer_of(&client->answers[0], 1, 100));
+        ck_assert_uint_eq(upstream_pool_stats(world.pool)->retries, 1);
+    }
+    expect_works_again();
+}
+END_TEST
+
+START_TEST(a_read_is_sent_twice_at_most)
+{
+    struct flow_client *client;
+
+    flow_world_start(&world);
+    warm_up((struct flow_plan){.fault = FLOW_FAULT_RESET_BEFORE});
+    client = ask("query", 1, 100, 100);
+    expect_error(client, 502, EXECUTED_MAYBE);
+    ck_assert_uint_eq(world.backend.records[1].heads, 2);
+    expect_works_again();
+}
+END_TEST
+
+START_TEST(a_write_on_a_used_connection_is_never_sent_twice)
+{
+    flow_world_start(&world);
+    for (unsigned id = 1; id <= COUNT_OF(deaths); id++) {
+        struct flow_client *client;
+
+        world.backend.plan = (struct flow_plan){0};
+        warm_up((struct flow_plan){.fault = deaths[id - 1].fault});
+        client = ask(id % 2 ? "add" : "delete", id, 100, 100);
+        ck_assert(client->has_ended || client->answers[0].status == 502);
+        ck_assert_uint_eq(world.backend.records[id].heads, 1);
+    }
+    ck_assert_uint_eq(upstream_pool_stats(world.pool)->retries, 0);
+}
+END_TEST
+
+START_TEST(error_finding_id_is_asked_again_once)
+{
+    struct flow_client *client;
+
+    world.backend.plan.fault = FLOW_FAULT_FINDING_ID;
+    flow_world_start(&world);
+    client = ask("query", 1, 100, 100);
+    expect(client, 200);
+    ck_assert(flow_world_is_answer_of(&client->answers[0], 1, 100));
+    ck_assert_uint_eq(world.backend.records[1].heads, 2);
+    client = ask("add", 2, 100, 100);
+    expect(client, 500);
+    ck_assert_uint_eq(world.backend.records[2].heads, 1);
+}
+END_TEST
+
+START_TEST(a_connection_closed_after_an_early_refusal_is_not_used_again)
+{
+    flow_world_start(&world);
+    for (unsigned id = 1; id <= 10; id++) {
+        world.backend.plan =
+            (struct flow_plan){.status = 404, .fault = FLOW_FAULT_EARLY_CLOSE, .later_us = 1000};
+        expect(ask(id % 2 ? "add" : "query", id, 100, 100), 404);
+        expect_works_again();
+        world.backend.records[900].applied = 0;
+    }
+}
+END_TEST
+
+/* The backend answers and closes while the body is still being sent: the answer is passed on, and
+ * what the client still sends is thrown away. */
+START_TEST(an_early_answer_reaches_a_client_that_still_sends)
+{
+    struct flow_client *client;
+
+    world.backend.plan = (struct flow_plan){
+        .status = 413, .fault = _i ? FLOW_FAULT_EARLY_CLOSE : FLOW_FAULT_EARLY_DRAIN};
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    client->piece_max = 20000;
+    client->piece_pause_us = 1000;
+    flow_world_request(client, "query", 1, 3000000, 50, NULL);
+    ck_assert(flow_world_run_to_end(&world, client));
+    expect(client, 413);
+    ck_assert(flow_world_is_answer_of(&client->answers[0], 1, 50));
+    ck_assert(!client->answers[0].keep_alive);
+    ck_assert(!client->was_reset);
+    ck_assert_uint_eq(fake_net_backend_open(), 0);
+    expect_works_again();
+}
+END_TEST
+
+START_TEST(a_connection_that_carried_more_than_its_answer_is_closed)
+{
+    struct flow_client *client;
+
+    world.backend.plan.fault = FLOW_FAULT_TOO_LONG;
+    flow_world_start(&world);
+    client = ask("query", 1, 100, 100);
+    expect(client, 200);
+    ck_assert(flow_world_is_answer_of(&client->answers[0], 1, 100));
+    flow_world_run_ms(&world, 5);
+    ck_assert_uint_eq(fake_net_backend_open(), 0);
+    ck_assert_uint_eq(upstream_pool_stats(world.pool)->unsolicited, 1);
+    expect_works_again();
+}
+END_TEST
+
+START_TEST(an_idle_connection_on_which_bytes_arrive_is_closed)
+{
+    world.backend.plan = (struct flow_plan){.fault = FLOW_FAULT_UNSOLICITED, .later_us = 1000};
+    flow_world_start(&world);
+    expect(ask("query", 1, 100, 100), 200);
+    ck_assert_uint_eq(fake_net_backend_open(), 1);
+    flow_world_run_ms(&world, 5);
+    ck_assert_uint_eq(fake_net_backend_open(), 0);
+    expect_works_again();
+}
+END_TEST
+
+START_TEST(idle_connections_are_closed_in_time)
+{
+    flow_world_start(&world);
+    expect(ask("query", 1, 100, 100), 200);
+    flow_world_run_ms(&world, 29000);
+    ck_assert_uint_eq(fake_net_backend_open(), 1);
+    flow_world_run_ms(&world, 2000);
+    ck_assert_uint_eq(fake_net_backend_open(), 0);
+}
+END_TEST
+
+START_TEST(a_read_that_is_not_answered_ends_at_its_deadline)
+{
+    struct flow_client *client;
+
+    world.backend.plan.delay_us = 100000000;
+    world.proxy_options.deadline_read_us = 2000000;
+    flow_world_start(&world);
+    client = ask("query", 1, 100, 100);
+    expect_error(client, 504, EXECUTED_MAYBE);
+    flow_world_run_ms(&world, 1);
+    ck_assert_uint_eq(world.backend.records[1].cancelled, 1);
+    ck_assert_uint_eq(fake_net_backend_open(), 0);
+    expect_works_again();
+}
+END_TEST
+
+START_TEST(a_write_that_is_not_answered_goes_on_after_its_deadline)
+{
+    struct flow_client *client;
+
+    world.backend.plan.delay_us = 30000000;
+    world.proxy_options.deadline_write_us = 2000000;
+    flow_world_start(&world);
+    client = ask("add", 1, 100, 100);
+    expect_error(client, 504, EXECUTED_MAYBE);
+    ck_assert_uint_eq(proxy_unfinished(world.proxy), 1);
+    flow_world_run_ms(&world, 29000);
+    ck_assert_uint_eq(world.backend.records[1].cancelled, 0);
+    ck_assert_uint_eq(world.backend.records[1].applied, 1);
+    ck_assert_uint_eq(proxy_unfinished(world.proxy), 0);
+    expect_works_again();
+    ck_assert_uint_eq(world.backend.accepted, 1);
+}
+END_TEST
+
+START_TEST(an_answer_that_stops_halfway_is_cut)
+{
+    struct flow_client *client;
+
+    world.backend.plan.fault = FLOW_FAULT_LEAVES_HALF;
+    world.proxy_options.deadline_read_us = world.proxy_options.deadline_write_us = 2000000;
+    flow_world_start(&world);
+    client = send_request(_i ? "add" : "query", 1, 100, 100);
+    ck_assert(flow_world_run_to_end(&world, client));
+    ck_assert(client->answers[0].was_cut);
+    ck_assert_uint_eq(world.backend.records[1].cancelled, 0);
+    flow_backend_kill(&world.backend);
+    flow_world_run_ms(&world, 5);
+    expect_works_again();
+}
+END_TEST
+
+/* A final answer after an interim one is still possible, so it is given. */
+START_TEST(a_backend_that_dies_after_an_interim_answer_is_told)
+{
+    struct flow_client *client;
+
+    world.backend.plan = (struct flow_plan){.fault = FLOW_FAULT_INTERIM, .only_interim = true};
+    flow_world_start(&world);
+    client = ask("query", 1, 100, 100);
+    ck_assert_uint_eq(client->interims[0], 1);
+    expect_error(client, 502, EXECUTED_MAYBE);
+}
+END_TEST
+
+START_TEST(requests_under_way_survive_a_restart_of_the_backend_as_errors)
+{
+    struct flow_client *clients[20];
+
+    world.backend.plan.delay_us = 1000000;
+    world.pool_options.connections_max = 8;
+    flow_world_start(&world);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++)
+        clients[i] = send_request(i % 2 ? "add" : "query", i + 1, 100, 100);
+    flow_world_run_ms(&world, 500);
+    fake_net_set_mode(FAKE_NET_REFUSE);
+    flow_backend_kill(&world.backend);
+    flow_world_run_ms(&world, 500);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++) {
+        bool was_sent = world.backend.records[i + 1].heads > 0;
+
+        expect_error(clients[i], was_sent ? 502 : 503, was_sent ? EXECUTED_MAYBE : EXECUTED_NO);
+    }
+    fake_net_set_mode(FAKE_NET_ACCEPT);
+    expect_works_again();
+}
+END_TEST
+
+/* A query whose connection was closed while idle; its body is too large to be kept. */
+START_TEST(a_streamed_read_does_not_meet_a_closed_connection)
+{
+    struct flow_client *client;
+
+    flow_world_start(&world);
+    warm_up((struct flow_plan){0});
+    client = flow_world_client(&world);
+    flow_world_request(client, "query", 1, 1000000, 100, NULL);
+    flow_backend_kill(&world.backend);
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    expect(client, 200);
+    ck_assert(!world.backend.records[1].body_is_wrong);
+}
+END_TEST
+
+/* Chroma never does it, but what passes through may: answer while the request still comes. */
+START_TEST(a_body_streams_on_while_the_answer_streams_back)
+{
+    struct flow_client *client;
+
+    world.backend.plan.answers_halfway = true;
+    world.backend.read_per_second = 500000;
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    client->piece_max = 50000;
+    client->piece_pause_us = 1000;
+    flow_world_request(client, "query", 1, 3000000, 100000, NULL);
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    expect(client, 200);
+    ck_assert(flow_world_is_answer_of(&client->answers[0], 1, 100000));
+    ck_assert_uint_eq(world.backend.records[1].complete, 1);
+    ck_assert(!world.backend.records[1].body_is_wrong);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("test_flow_backends");
+
+    tcase_add_checked_fixture(tcase, begin, end);
+    tcase_set_timeout(tcase, 60);
+    tcase_add_loop_test(tcase, an_absent_backend_is_said_so, 0, 2);
+    tcase_add_test(tcase, a_backend_that_does_not_answer_the_connection_attempt_is_given_up);
+    tcase_add_loop_test(tcase, a_backend_that_dies_is_told_and_nothing_is_sent_twice, 0,
+                        COUNT_OF(deaths));
+    tcase_add_loop_test(tcase, a_read_that_meets_a_closed_connection_is_sent_once_more, 0, 2);
+    tcase_add_test(tcase, a_read_is_sent_twice_at_most);
+    tcase_add_test(tcase, a_write_on_a_used_connection_is_never_sent_twice);
+    tcase_add_test(tcase, error_finding_id_is_asked_again_once);
+    tcase_add_test(tcase, a_connection_closed_after_an_early_refusal_is_not_used_again);
+    tcase_add_loop_test(tcase, an_early_answer_reaches_a_client_that_still_sends, 0, 2);
+    tcase_add_test(tcase, a_connection_that_carried_more_than_its_answer_is_closed);
+    tcase_add_test(tcase, an_idle_connection_on_which_bytes_arrive_is_closed);
+    tcase_add_test(tcase, idle_connections_are_closed_in_time);
+    tcase_add_test(tcase, a_read_that_is_not_answered_ends_at_its_deadline);
+    tcase_add_test(tcase, a_write_that_is_not_answered_goes_on_after_its_deadline);
+    tcase_add_loop_test(tcase, an_answer_that_stops_halfway_is_cut, 0, 2);
+    tcase_add_test(tcase, a_backend_that_dies_after_an_interim_answer_is_told);
+    tcase_add_test(tcase, requests_under_way_survive_a_restart_of_the_backend_as_errors);
+    tcase_add_test(tcase, a_streamed_read_does_not_meet_a_closed_connection);
+    tcase_add_test(tcase, a_body_streams_on_while_the_answer_streams_back);
+    return check_main("test_flow_backends", tcase);
+}

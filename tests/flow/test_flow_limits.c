@@ -1,0 +1,388 @@
+/* Every bound: connections both ways, waiting requests and their bodies, descriptors, time. */
+#include <string.h>
+
+#include "flow/flow_world.h"
+#include "support/check_main.h"
+
+enum { kib = 1024, mib = 1024 * 1024 };
+
+static const uint64_t second_us = 1000000;
+
+static struct flow_world world;
+
+static void begin(void)
+{
+    flow_world_begin(&world, 1);
+}
+
+static void end(void)
+{
+    flow_world_end(&world);
+}
+
+static struct flow_client *send_request(const char *operation, unsigned id, size_t n, size_t m)
+{
+    struct flow_client *client = flow_world_client(&world);
+
+    flow_world_request(client, operation, id, n, m, NULL);
+    return client;
+}
+
+static void expect(struct flow_client *client, unsigned status)
+{
+    ck_assert_uint_eq(client->answer_count, 1);
+    ck_assert_uint_eq(client->answers[0].status, status);
+}
+
+static void expect_not_executed(struct flow_client *client, unsigned status, const char *name)
+{
+    expect(client, status);
+    ck_assert_ptr_nonnull(strstr(flow_client_body(client, 0), name));
+    ck_assert_ptr_nonnull(strstr(flow_client_head(client, 0), "X-Chromabouncer-Executed: no\r\n"));
+}
+
+START_TEST(requests_beyond_the_cap_wait_in_order)
+{
+    struct flow_client *clients[100];
+
+    world.pool_options.connections_max = 3;
+    world.backend.plan.delay_us = 10000;
+    flow_world_start(&world);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++) {
+        clients[i] = send_request(i % 2 ? "add" : "query", i + 1, 100, 100);
+        flow_world_run_ms(&world, 1);
+    }
+    flow_world_run_ms(&world, 1000);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++) {
+        expect(clients[i], 200);
+        ck_assert(flow_world_is_answer_of(&clients[i]->answers[0], i + 1, 100));
+        ck_assert_uint_eq(world.backend.order[i], i + 1);
+    }
+    ck_assert_uint_eq(world.backend.busy_peak, 3);
+    ck_assert_uint_eq(fake_net_backend_open_peak(), 3);
+    ck_assert_uint_eq(world.backend.accepted, 3);
+}
+END_TEST
+
+START_TEST(many_clients_share_eight_connections)
+{
+    static struct flow_client *clients[900];
+
+    world.pool_options.connections_max = 8;
+    world.backend.plan.delay_us = 1000;
+    flow_world_start(&world);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++)
+        clients[i] = send_request("query", i + 1, 100, 100);
+    flow_world_run_ms(&world, 3000);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++) {
+        expect(clients[i], 200);
+        ck_assert(flow_world_is_answer_of(&clients[i]->answers[0], i + 1, 100));
+    }
+    ck_assert_uint_eq(fake_net_backend_open_peak(), 8);
+}
+END_TEST
+
+START_TEST(a_full_queue_is_said_so)
+{
+    struct flow_client *clients[6], *last;
+
+    world.pool_options.connections_max = 2;
+    world.pool_options.requests_max = 4;
+    world.backend.plan.delay_us = second_us;
+    flow_world_start(&world);
+    for (unsigned i = 0; i < 6; i++)
+        clients[i] = send_request(i % 2 ? "add" : "query", i + 1, 100, 100);
+    flow_world_run_ms(&world, 10);
+    last = send_request(_i ? "add" : "query", 7, 100, 100);
+    flow_world_run_ms(&world, 10);
+    expect_not_executed(last, 429, "\"Backoff\"");
+    ck_assert_ptr_nonnull(strstr(flow_client_head(last, 0), "Retry-After: 1\r\n"));
+    ck_assert(last->answers[0].keep_alive);
+    flow_world_run_ms(&world, 10000);
+    for (unsigned i = 0; i < 6; i++)
+        expect(clients[i], 200);
+}
+END_TEST
+
+START_TEST(who_waits_too_long_for_its_turn_is_told)
+{
+    struct flow_client *first, *read, *write;
+
+    world.pool_options.connections_max = 1;
+    world.backend.plan.delay_us = 100 * second_us;
+    world.proxy_options.queue_wait_max_us = 2 * second_us;
+    world.proxy_options.deadline_write_us = 5 * second_us;
+    world.proxy_options.deadline_read_us = 200 * second_us;
+    flow_world_start(&world);
+    first = send_request("query", 1, 10, 10);
+    flow_world_run_ms(&world, 1);
+    read = send_request("query", 2, 10, 10);
+    write = send_request("add", 3, 10, 10);
+    flow_world_run_ms(&world, 1900);
+    ck_assert_uint_eq(read->answer_count, 0);
+    flow_world_run_ms(&world, 200);
+    expect_not_executed(read, 504, "ChromaError");
+    ck_assert_uint_eq(write->answer_count, 0);
+    flow_world_run_ms(&world, 3000);
+    expect_not_executed(write, 504, "ChromaError");
+    flow_world_run_ms(&world, 100000);
+    expect(first, 200);
+    ck_assert_uint_eq(world.backend.records[2].heads + world.backend.records[3].heads, 0);
+}
+END_TEST
+
+/* What does not fit waits unread in its socket, in order, and costs nothing. */
+START_TEST(bodies_that_do_not_fit_wait_unread)
+{
+    struct flow_client *clients[20];
+
+    world.pool_options.connections_max = 1;
+    world.proxy_options.queue_bytes_max = 1 * mib;
+    world.backend.plan.delay_us = 100000;
+    flow_world_start(&world);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++) {
+        clients[i] = send_request(i % 2 ? "add" : "query", i + 1, 200 * kib, 10);
+        flow_world_run_ms(&world, 1);
+    }
+    flow_world_run_ms(&world, 10000);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++) {
+        expect(clients[i], 200);
+        ck_assert(!world.backend.records[i + 1].body_is_wrong);
+        ck_assert_uint_eq(world.backend.order[i], i + 1);
+    }
+    /* The gate, and for each who waits what was received with its head. */
+    ck_assert_uint_le(world.budget.peak, 1 * mib + 20 * 100 * kib);
+}
+END_TEST
+
+START_TEST(a_body_larger_than_the_room_for_bodies_passes_alone)
+{
+    struct flow_client *clients[4];
+
+    world.proxy_options.queue_bytes_max = 1 * mib;
+    flow_world_start(&world);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++)
+        clients[i] = send_request("add", i + 1, 3 * mib, 10);
+    flow_world_run_ms(&world, 10000);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++)
+        expect(clients[i], 200);
+    ck_assert_uint_le(world.budget.peak, 4 * mib);
+}
+END_TEST
+
+START_TEST(who_waits_for_room_with_expect_is_asked_for_its_body_later)
+{
+    struct flow_client *slow, *client;
+
+    world.proxy_options.queue_bytes_max = 1 * mib;
+    flow_world_start(&world);
+    slow = flow_world_client(&world);
+    flow_world_request_head(slow, "add", 1, 1 * mib, 10, NULL);
+    flow_world_run_ms(&world, 1);
+    client = flow_world_client(&world);
+    flow_world_request_head(client, "add", 2, 1000, 10, "Expect: 100-continue\r\n");
+    flow_world_run_ms(&world, 100);
+    ck_assert_uint_eq(client->interims[0], 0);
+    flow_world_request_body(slow, 1, 0, 1 * mib);
+    flow_world_run_ms(&world, 100);
+    expect(slow, 200);
+    ck_assert_uint_eq(client->interims[0], 1);
+    flow_world_request_body(client, 2, 0, 1000);
+    flow_world_run_ms(&world, 100);
+    expect(client, 200);
+}
+END_TEST
+
+START_TEST(connections_beyond_the_limit_are_told)
+{
+    struct flow_client *clients[12];
+
+    world.front_options.connections_max = 8;
+    flow_world_start(&world);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++) {
+        clients[i] = send_request("query", i + 1, 10, 10);
+        flow_world_run_ms(&world, 1);
+    }
+    for (unsigned i = 0; i < COUNT_OF(clients); i++) {
+        if (i >= 8)
+            expect_not_executed(clients[i], 503, "ChromaError");
+        else
+            expect(clients[i], 200);
+        ck_assert_uint_eq(clients[i]->has_ended, i >= 8);
+        ck_assert(!clients[i]->was_reset);
+    }
+    ck_assert_uint_eq(front_stats(world.front)->refused_limit, 4);
+    flow_client_close(clients[0]);
+    flow_world_run_ms(&world, 1);
+    clients[0] = send_request("query", 100, 10, 10);
+    flow_world_run_ms(&world, 1);
+    expect(clients[0], 200);
+}
+END_TEST
+
+START_TEST(a_flood_of_connections_to_a_limit_leave_nothing)
+{
+    world.front_options.connections_max = 100;
+    world.net_options.descriptors_max = 500;
+    flow_world_start(&world);
+    for (unsigned i = 0; i < 3000; i++) {
+        flow_world_client(&world);
+        if (i % 64 == 0)
+            flow_world_run_ms(&world, 1);
+    }
+    flow_world_run_ms(&world, 10000);
+    ck_assert_uint_eq(front_stats(world.front)->connections, 100);
+    ck_assert_uint_le(fake_net_descriptors(), 102);
+    ck_assert_uint_eq(front_stats(world.front)->refused_limit +
+                          front_stats(world.front)->refused_descriptors,
+                      2900);
+}
+END_TEST
+
+START_TEST(out_of_descriptors_new_clients_are_told_and_the_others_served)
+{
+    struct flow_client *clients[10], *late;
+
+    flow_world_start(&world);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++)
+        clients[i] = send_request("count", i + 1, 0, 10);
+    flow_world_run_ms(&world, 10);
+    fake_net_set_descriptors_max(fake_net_descriptors());
+    late = flow_world_client(&world);
+    flow_world_run_ms(&world, 10);
+    expect_not_executed(late, 503, "ChromaError");
+    ck_assert(late->has_ended);
+    flow_world_request(clients[0], "count", 100, 0, 10, NULL);
+    ck_assert(flow_world_run_to_answers(&world, clients[0], 2));
+    ck_assert_uint_eq(clients[0]->answers[1].status, 200);
+    late = send_request("count", 101, 0, 10);
+    flow_client_close(clients[1]);
+    flow_world_run_ms(&world, 1000);
+    expect(late, 200);
+}
+END_TEST
+
+/* For a connection to the backend there is none: said, and the next one works. */
+START_TEST(out_of_descriptors_for_the_backend_is_told)
+{
+    struct flow_client *client;
+
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    flow_world_run_ms(&world, 1);
+    fake_net_set_descriptors_max(fake_net_descriptors());
+    flow_world_request(client, "add", 1, 10, 10, NULL);
+    flow_world_run_ms(&world, 10);
+    expect_not_executed(client, 503, "descriptors");
+    fake_net_set_descriptors_max(100);
+    flow_world_request(client, "add", 2, 10, 10, NULL);
+    ck_assert(flow_world_run_to_answers(&world, client, 2));
+    ck_assert_uint_eq(client->answers[1].status, 200);
+}
+END_TEST
+
+START_TEST(draining_finishes_what_is_under_way_and_serves_new_connections)
+{
+    struct flow_client *before, *after, *idle;
+
+    world.backend.plan.delay_us = second_us;
+    flow_world_start(&world);
+    idle = flow_world_client(&world);
+    before = send_request("add", 1, 10, 200000);
+    flow_world_run_ms(&world, 100);
+    front_drain(world.front);
+    after = send_request("query", 2, 10, 10);
+    flow_world_request(idle, "query", 3, 10, 10, NULL);
+    flow_world_run_ms(&world, 1500);
+    expect(before, 200);
+    expect(after, 200);
+    expect(idle, 200);
+    ck_assert(!before->answers[0].keep_alive);
+    ck_assert(before->has_ended && after->has_ended && idle->has_ended);
+    ck_assert(!before->was_reset && !after->was_reset);
+    ck_assert_uint_eq(front_active_requests(world.front), 0);
+}
+END_TEST
+
+/* The head has promised that the connection stays; a request sent on it must be served. */
+START_TEST(draining_keeps_the_promises_of_heads_already_sent)
+{
+    struct flow_client *client;
+
+    world.backend.plan = (struct flow_plan){.fault = FLOW_FAULT_IN_PIECES};
+    flow_world_start(&world);
+    client = send_request("query", 1, 10, 3000);
+    while (client->answers[0].status == 0)
+        flow_world_run_ms(&world, 1);
+    ck_assert_uint_eq(client->answer_count, 0);
+    front_drain(world.front);
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    ck_assert(client->answers[0].keep_alive);
+    flow_world_request(client, "query", 2, 10, 10, NULL);
+    ck_assert(flow_world_run_to_end(&world, client));
+    ck_assert_uint_eq(client->answer_count, 2);
+    ck_assert_uint_eq(client->answers[1].status, 200);
+    ck_assert(!client->answers[1].keep_alive);
+}
+END_TEST
+
+START_TEST(a_drain_waits_for_answers_that_are_still_being_taken)
+{
+    struct flow_client *client;
+
+    world.net_options.capacity_min = world.net_options.capacity_max = 8 * kib;
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    client->read_per_second = 50000;
+    flow_world_request(client, "query", 1, 10, 100000, NULL);
+    flow_world_run_ms(&world, 500);
+    front_drain(world.front);
+    ck_assert_uint_eq(proxy_unfinished(world.proxy), 0);
+    while (front_active_requests(world.front) > 0)
+        flow_world_run_ms(&world, 10);
+    flow_world_run_ms(&world, 500);
+    expect(client, 200);
+}
+END_TEST
+
+START_TEST(a_smaller_cap_is_reached_as_connections_become_idle)
+{
+    struct flow_client *clients[10];
+
+    world.backend.plan.delay_us = 10000;
+    flow_world_start(&world);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++)
+        clients[i] = send_request("query", i + 1, 10, 10);
+    flow_world_run_ms(&world, 5);
+    ck_assert_uint_eq(fake_net_backend_open(), 10);
+    world.pool_options.connections_max = 4;
+    upstream_pool_set_options(world.pool, &world.pool_options);
+    flow_world_run_ms(&world, 100);
+    ck_assert_uint_le(fake_net_backend_open(), 4);
+    world.pool_options.connections_max = 64;
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("test_flow_limits");
+
+    tcase_add_checked_fixture(tcase, begin, end);
+    tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, requests_beyond_the_cap_wait_in_order);
+    tcase_add_test(tcase, many_clients_share_eight_connections);
+    tcase_add_loop_test(tcase, a_full_queue_is_said_so, 0, 2);
+    tcase_add_test(tcase, who_waits_too_long_for_its_turn_is_told);
+    tcase_add_test(tcase, bodies_that_do_not_fit_wait_unread);
+    tcase_add_test(tcase, a_body_larger_than_the_room_for_bodies_passes_alone);
+    tcase_add_test(tcase, who_waits_for_room_with_expect_is_asked_for_its_body_later);
+    tcase_add_test(tcase, connections_beyond_the_limit_are_told);
+    tcase_add_test(tcase, a_flood_of_connections_to_a_limit_leave_nothing);
+    tcase_add_test(tcase, out_of_descriptors_new_clients_are_told_and_the_others_served);
+    tcase_add_test(tcase, out_of_descriptors_for_the_backend_is_told);
+    tcase_add_test(tcase, draining_finishes_what_is_under_way_and_serves_new_connections);
+    tcase_add_test(tcase, draining_keeps_the_promises_of_heads_already_sent);
+    tcase_add_test(tcase, a_drain_waits_for_answers_that_are_still_being_taken);
+    tcase_add_test(tcase, a_smaller_cap_is_reached_as_connections_become_idle);
+    return check_main("test_flow_limits", tcase);
+}
