@@ -22,9 +22,8 @@ uint32_t crc32c(uint32_t crc, const void *data, size_t size)
 }
 
 #if defined(__x86_64__)
-__attribute__((target("sse4.2"))) static uint32_t crc32c_sse42(uint32_t             crc,
-                                                               const unsigned char *data,
-                                                               size_t               size)
+__attribute__((target("sse4.2"))) static uint32_t
+crc32c_sse42(uint32_t crc, const unsigned char *data, size_t size)
 {
     uint64_t sum = ~crc;
 

@@ -8,11 +8,10 @@ enum status code_table_init(struct code_table *table, struct index_memory *memor
     enum status status;
 
     *table = (struct code_table){.quantizer = *quantizer, .kernels = distance_kernels()};
-    status = index_memory_reserve(memory, &table->codes,
-                                  (size_t)slots_max * quantizer->code_bytes);
+    status = index_memory_reserve(memory, &table->codes, (size_t)slots_max * quantizer->code_bytes);
     if (status == STATUS_OK)
-        status = index_memory_reserve(memory, &table->headers,
-                                      slots_max * sizeof(struct code_header));
+        status =
+            index_memory_reserve(memory, &table->headers, slots_max * sizeof(struct code_header));
     if (status == STATUS_OK)
         status = index_memory_reserve(memory, &table->errors, slots_max * sizeof(float));
     if (status != STATUS_OK)
@@ -31,8 +30,8 @@ enum status code_table_grow(struct code_table *table, struct index_memory *memor
 {
     enum status status;
 
-    status = index_memory_commit(memory, &table->codes,
-                                 (size_t)slots * table->quantizer.code_bytes);
+    status =
+        index_memory_commit(memory, &table->codes, (size_t)slots * table->quantizer.code_bytes);
     if (status == STATUS_OK)
         status = index_memory_commit(memory, &table->headers, slots * sizeof(struct code_header));
     if (status == STATUS_OK)

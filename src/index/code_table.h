@@ -21,7 +21,7 @@ struct code_table {
  * STATUS_NO_MEMORY  no address space. */
 MUST_CHECK enum status code_table_init(struct code_table *table, struct index_memory *memory,
                                        const struct quantizer *quantizer, uint32_t slots_max);
-void code_table_done(struct code_table *table, struct index_memory *memory);
+void                   code_table_done(struct code_table *table, struct index_memory *memory);
 
 /* Make slots 0 .. slots-1 usable. Outcomes as index_memory_commit(). */
 MUST_CHECK enum status code_table_grow(struct code_table *table, struct index_memory *memory,

@@ -5,16 +5,20 @@
 
 #define AVX2 __attribute__((target("avx2,fma")))
 
-static void  dot_u8(const int8_t *query, const uint8_t *codes, size_t stride,
-                    const uint32_t *slots, uint32_t count, int32_t *raw);
-static void  dot_u4(const int8_t *query, const uint8_t *codes, size_t stride,
-                    const uint32_t *slots, uint32_t count, int32_t *raw);
+static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
+                   uint32_t count, int32_t *raw);
+static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
+                   uint32_t count, int32_t *raw);
 static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out);
-static float dot_f32(const float *left, const float *right, size_t dim);
-static float l2_f32(const float *left, const float *right, size_t dim);
+static float   dot_f32(const float *left, const float *right, size_t dim);
+static float   l2_f32(const float *left, const float *right, size_t dim);
 
-const struct distance_kernels distance_avx2_kernels = {
-    .name = "avx2", .dot_u8 = dot_u8, .dot_u4 = dot_u4, .centre_u8 = centre_u8, .dot_f32 = dot_f32, .l2_f32 = l2_f32};
+const struct distance_kernels distance_avx2_kernels = {.name = "avx2",
+                                                       .dot_u8 = dot_u8,
+                                                       .dot_u4 = dot_u4,
+                                                       .centre_u8 = centre_u8,
+                                                       .dot_f32 = dot_f32,
+                                                       .l2_f32 = l2_f32};
 
 static inline void ask_for(const uint8_t *code, size_t stride)
 {
@@ -24,8 +28,7 @@ static inline void ask_for(const uint8_t *code, size_t stride)
 
 AVX2 static inline int32_t sum_lanes(__m256i sum)
 {
-    __m128i half =
-        _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+    __m128i half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
 
     half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
     half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0xb1));
@@ -107,10 +110,10 @@ AVX2 static inline __m256i add_u4(__m256i sum, const uint8_t *code, const int8_t
     __m256i       b0 = load(code), b1 = load(code + 32);
     __m256i       p0 = _mm256_maddubs_epi16(_mm256_and_si256(b0, mask), load(query));
     __m256i       p1 = _mm256_maddubs_epi16(_mm256_and_si256(b1, mask), load(query + 32));
-    __m256i p2 = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(b0, 4), mask),
-                                      load(query + 64));
-    __m256i p3 = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(b1, 4), mask),
-                                      load(query + 96));
+    __m256i       p2 =
+        _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(b0, 4), mask), load(query + 64));
+    __m256i p3 =
+        _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(b1, 4), mask), load(query + 96));
     __m256i all = _mm256_add_epi16(_mm256_add_epi16(p0, p1), _mm256_add_epi16(p2, p3));
 
     return _mm256_add_epi32(sum, _mm256_madd_epi16(all, _mm256_set1_epi16(1)));

@@ -1,18 +1,22 @@
 #include "index/distance_level.h"
 
-static void  dot_u8(const int8_t *query, const uint8_t *codes, size_t stride,
-                    const uint32_t *slots, uint32_t count, int32_t *raw);
-static void  dot_u4(const int8_t *query, const uint8_t *codes, size_t stride,
-                    const uint32_t *slots, uint32_t count, int32_t *raw);
+static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
+                   uint32_t count, int32_t *raw);
+static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
+                   uint32_t count, int32_t *raw);
 static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out);
-static float dot_f32(const float *left, const float *right, size_t dim);
-static float l2_f32(const float *left, const float *right, size_t dim);
+static float   dot_f32(const float *left, const float *right, size_t dim);
+static float   l2_f32(const float *left, const float *right, size_t dim);
 
-const struct distance_kernels distance_scalar_kernels = {
-    .name = "scalar", .dot_u8 = dot_u8, .dot_u4 = dot_u4, .centre_u8 = centre_u8, .dot_f32 = dot_f32, .l2_f32 = l2_f32};
+const struct distance_kernels distance_scalar_kernels = {.name = "scalar",
+                                                         .dot_u8 = dot_u8,
+                                                         .dot_u4 = dot_u4,
+                                                         .centre_u8 = centre_u8,
+                                                         .dot_f32 = dot_f32,
+                                                         .l2_f32 = l2_f32};
 
-static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride,
-                   const uint32_t *slots, uint32_t count, int32_t *raw)
+static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
+                   uint32_t count, int32_t *raw)
 {
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *code = codes + slots[i] * stride;
@@ -24,8 +28,8 @@ static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride,
     }
 }
 
-static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride,
-                   const uint32_t *slots, uint32_t count, int32_t *raw)
+static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
+                   uint32_t count, int32_t *raw)
 {
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *code = codes + slots[i] * stride;

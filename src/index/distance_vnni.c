@@ -5,16 +5,20 @@
 
 #define VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,fma")))
 
-static void  dot_u8(const int8_t *query, const uint8_t *codes, size_t stride,
-                    const uint32_t *slots, uint32_t count, int32_t *raw);
-static void  dot_u4(const int8_t *query, const uint8_t *codes, size_t stride,
-                    const uint32_t *slots, uint32_t count, int32_t *raw);
+static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
+                   uint32_t count, int32_t *raw);
+static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
+                   uint32_t count, int32_t *raw);
 static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out);
-static float dot_f32(const float *left, const float *right, size_t dim);
-static float l2_f32(const float *left, const float *right, size_t dim);
+static float   dot_f32(const float *left, const float *right, size_t dim);
+static float   l2_f32(const float *left, const float *right, size_t dim);
 
-const struct distance_kernels distance_vnni_kernels = {
-    .name = "vnni", .dot_u8 = dot_u8, .dot_u4 = dot_u4, .centre_u8 = centre_u8, .dot_f32 = dot_f32, .l2_f32 = l2_f32};
+const struct distance_kernels distance_vnni_kernels = {.name = "vnni",
+                                                       .dot_u8 = dot_u8,
+                                                       .dot_u4 = dot_u4,
+                                                       .centre_u8 = centre_u8,
+                                                       .dot_f32 = dot_f32,
+                                                       .l2_f32 = l2_f32};
 
 static inline void ask_for(const uint8_t *code, size_t stride)
 {
@@ -28,8 +32,7 @@ VNNI static inline __m128i sum_lanes(__m512i a, __m512i b, __m512i c, __m512i d)
     __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
     __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
     __m512i all = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
-    __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(all),
-                                    _mm512_extracti64x4_epi64(all, 1));
+    __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(all), _mm512_extracti64x4_epi64(all, 1));
 
     return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
 }

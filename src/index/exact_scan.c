@@ -153,7 +153,7 @@ static int compare_keys(const void *left, const void *right)
 
 static void ask_for_row(const struct exact_scan *scan, uint32_t slot)
 {
-    uint32_t    row = atomic_load_explicit(&slot_table_rows(scan->slots)[slot], memory_order_acquire);
+    uint32_t row = atomic_load_explicit(&slot_table_rows(scan->slots)[slot], memory_order_acquire);
     const char *bytes = (const char *)vector_file_row(scan->file, row);
 
     for (size_t line = 0; line < scan->file->stride; line += 64)

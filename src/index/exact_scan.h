@@ -35,7 +35,7 @@ struct exact_scan {
  * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED  it stays as it was. */
 MUST_CHECK enum status exact_scan_fit(struct exact_scan *scan, struct index_memory *memory,
                                       uint32_t k);
-void exact_scan_done(struct exact_scan *scan, struct index_memory *memory);
+void                   exact_scan_done(struct exact_scan *scan, struct index_memory *memory);
 
 /* Begin a search. The pointers of `scan` from `slots` to `vector_norm2` must be set. */
 void exact_scan_begin(struct exact_scan *scan, uint32_t k);

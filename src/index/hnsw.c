@@ -7,7 +7,7 @@
 #include "base/rng.h"
 
 enum {
-    seen_max = 8192,  /* more than that, and clearing the whole bitmap is as cheap */
+    seen_max = 8192,    /* more than that, and clearing the whole bitmap is as cheap */
     hops_per_stop = 16, /* how often `stop` is asked: about every 5 microseconds */
 };
 
@@ -33,15 +33,14 @@ enum status hnsw_init(struct hnsw *graph, struct index_memory *memory, uint32_t 
     status = index_memory_reserve(memory, &graph->links0,
                                   (size_t)slots_max * graph->m0 * sizeof(uint32_t));
     if (status == STATUS_OK)
-        status = index_memory_reserve(memory, &graph->upper_rows,
-                                      (size_t)slots_max * sizeof(uint32_t));
+        status =
+            index_memory_reserve(memory, &graph->upper_rows, (size_t)slots_max * sizeof(uint32_t));
     if (status == STATUS_OK) /* one row for one slot in m - 1, and twice that for bad luck */
-        status = index_memory_reserve(memory, &graph->upper,
-                                      ((size_t)slots_max / (m - 1) * 2 + 1024) * m *
-                                          sizeof(uint32_t));
+        status = index_memory_reserve(
+            memory, &graph->upper, ((size_t)slots_max / (m - 1) * 2 + 1024) * m * sizeof(uint32_t));
     if (status == STATUS_OK)
-        status = index_memory_reserve(memory, &graph->in_degrees,
-                                      (size_t)slots_max * sizeof(uint16_t));
+        status =
+            index_memory_reserve(memory, &graph->in_degrees, (size_t)slots_max * sizeof(uint16_t));
     if (status != STATUS_OK)
         hnsw_done(graph, memory);
     return status;
@@ -68,15 +67,13 @@ void hnsw_empty(struct hnsw *graph, struct index_memory *memory)
 
 enum status hnsw_grow(struct hnsw *graph, struct index_memory *memory, uint32_t slots)
 {
-    enum status status = index_memory_commit(memory, &graph->links0,
-                                             (size_t)slots * graph->m0 * sizeof(uint32_t));
+    enum status status =
+        index_memory_commit(memory, &graph->links0, (size_t)slots * graph->m0 * sizeof(uint32_t));
 
     if (status == STATUS_OK)
-        status =
-            index_memory_commit(memory, &graph->upper_rows, (size_t)slots * sizeof(uint32_t));
+        status = index_memory_commit(memory, &graph->upper_rows, (size_t)slots * sizeof(uint32_t));
     if (status == STATUS_OK)
-        status =
-            index_memory_commit(memory, &graph->in_degrees, (size_t)slots * sizeof(uint16_t));
+        status = index_memory_commit(memory, &graph->in_degrees, (size_t)slots * sizeof(uint16_t));
     return status;
 }
 
@@ -170,8 +167,7 @@ void hnsw_scratch_done(struct hnsw_scratch *scratch, struct index_memory *memory
 {
     index_memory_free(memory, scratch->visited, scratch->visited_slots / 8);
     index_memory_free(memory, scratch->seen, seen_max * sizeof(uint32_t));
-    index_memory_free(memory, scratch->pool,
-                      ((size_t)scratch->pool_max + 1) * sizeof(uint64_t));
+    index_memory_free(memory, scratch->pool, ((size_t)scratch->pool_max + 1) * sizeof(uint64_t));
     index_memory_free(memory, scratch->codes, (size_t)2 * scratch->code_bytes);
     index_memory_free(memory, scratch->floats, (size_t)2 * scratch->dim * sizeof(float));
     *scratch = (struct hnsw_scratch){0};
@@ -241,10 +237,10 @@ uint32_t hnsw_descend(const struct hnsw_view *view, struct hnsw_scratch *scratch
 bool hnsw_search_level(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t start,
                        uint32_t level, uint32_t ef, bool (*stop)(void *ctx), void *ctx)
 {
-    uint32_t slots[code_table_batch], next = 0, hops = 0;
-    float    scores[code_table_batch];
+    uint32_t  slots[code_table_batch], next = 0, hops = 0;
+    float     scores[code_table_batch];
     uint64_t *pool = scratch->pool;
-    bool     finished = true;
+    bool      finished = true;
 
     assert(ef <= scratch->pool_max);
     scratch->pool_size = 0;

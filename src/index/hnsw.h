@@ -22,22 +22,22 @@
 #include "index/slot_table.h"
 
 enum {
-    hnsw_m_max = 32,       /* 2 M slots are scored in one batch */
-    hnsw_level_max = 12,   /* M = 2 and 4096 times the square of that many vectors */
-    hnsw_locks = 1024,     /* stripes: two of a handful of threads seldom meet */
-    hnsw_ef_max = 1 << 16, /* widest search */
+    hnsw_m_max = 32,            /* 2 M slots are scored in one batch */
+    hnsw_level_max = 12,        /* M = 2 and 4096 times the square of that many vectors */
+    hnsw_locks = 1024,          /* stripes: two of a handful of threads seldom meet */
+    hnsw_ef_max = 1 << 16,      /* widest search */
     hnsw_seen_room = 8192 - 64, /* that many can be listed, and one more list of links */
 };
 
 struct hnsw {
-    uint32_t             m, m0, ef_construction;
-    struct index_region  links0;     /* m0 links per slot, SLOT_NONE ends a shorter list */
-    struct index_region  upper_rows; /* per slot: its first row in `upper` */
-    struct index_region  upper;      /* rows of m links: levels 1, 2, .. of one slot in sequence */
-    struct index_region  in_degrees; /* per slot, at level 0; sticks at 65535 */
-    uint32_t             upper_used; /* rows handed out */
-    uint32_t             upper_free[hnsw_level_max + 1]; /* by level: chains through link 0 */
-    _Atomic uint64_t     entry; /* (level + 1) << 32 | slot; 0: the graph is empty */
+    uint32_t              m, m0, ef_construction;
+    struct index_region   links0;     /* m0 links per slot, SLOT_NONE ends a shorter list */
+    struct index_region   upper_rows; /* per slot: its first row in `upper` */
+    struct index_region   upper;      /* rows of m links: levels 1, 2, .. of one slot in sequence */
+    struct index_region   in_degrees; /* per slot, at level 0; sticks at 65535 */
+    uint32_t              upper_used; /* rows handed out */
+    uint32_t              upper_free[hnsw_level_max + 1]; /* by level: chains through link 0 */
+    _Atomic uint64_t      entry; /* (level + 1) << 32 | slot; 0: the graph is empty */
     _Atomic unsigned char locks[hnsw_locks];
 };
 
@@ -49,7 +49,7 @@ struct hnsw_scratch {
     uint32_t               seen_count;
     uint64_t              *pool; /* sorted keys: score, slot, expanded bit */
     uint32_t               pool_size, pool_max;
-    int8_t                *codes; /* room for the codes of two queries */
+    int8_t                *codes;  /* room for the codes of two queries */
     float                 *floats; /* 2 * dim */
     uint32_t               dim, code_bytes;
     struct quantizer_query query;    /* the query of the search */
@@ -95,7 +95,7 @@ static inline float hnsw_key_score(uint64_t key)
 
 MUST_CHECK enum status hnsw_init(struct hnsw *graph, struct index_memory *memory, uint32_t m,
                                  uint32_t ef_construction, uint32_t slots_max);
-void hnsw_done(struct hnsw *graph, struct index_memory *memory);
+void                   hnsw_done(struct hnsw *graph, struct index_memory *memory);
 
 /* Give all memory of a graph without slots back; no reader may be in it. */
 void hnsw_empty(struct hnsw *graph, struct index_memory *memory);
@@ -110,7 +110,7 @@ uint8_t hnsw_level(uint64_t seed, uint32_t record, uint32_t m);
  * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED  it stays as it was. */
 MUST_CHECK enum status hnsw_scratch_fit(struct hnsw_scratch *scratch, struct index_memory *memory,
                                         uint32_t slots, uint32_t ef, uint32_t dim);
-void hnsw_scratch_done(struct hnsw_scratch *scratch, struct index_memory *memory);
+void                   hnsw_scratch_done(struct hnsw_scratch *scratch, struct index_memory *memory);
 
 /* Find the `ef` slots closest to scratch->query that the graph leads to, dead ones included, into
  * scratch->pool. `stop` (may be NULL) is asked now and then; false is returned when it said so,

@@ -20,30 +20,29 @@ struct build_helper {
 };
 
 static uint32_t *upper_rows(const struct hnsw *graph);
-static void      link_from(const struct hnsw_view *view, struct hnsw_scratch *scratch,
-                           uint32_t slot, uint64_t entry);
-static void      link_level(const struct hnsw_view *view, struct hnsw_scratch *scratch,
-                            uint32_t slot, uint32_t level);
-static void      offer_links(const struct hnsw_view *view, struct hnsw_scratch *scratch,
-                             const struct hnsw_build_choice *choice, uint32_t level,
-                             uint32_t slot);
-static void      place(const struct hnsw_view *view, struct hnsw_scratch *scratch,
-                       const struct hnsw_build_choice *choice, uint32_t slot);
-static bool      append_somewhere(const struct hnsw_view *view, struct hnsw_scratch *scratch,
-                                  const struct hnsw_build_choice *choice, uint32_t slot);
-static uint32_t  keep_live(const struct hnsw_view *view, uint64_t *keys, uint32_t count,
-                           uint32_t self);
-static bool      covered(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint64_t key,
-                         const uint32_t *taken, uint32_t count);
-static void      offer_link(const struct hnsw_view *view, struct hnsw_scratch *scratch,
-                            uint32_t slot, uint32_t level, uint32_t to);
-static void      prune_into(const struct hnsw_view *view, struct hnsw_scratch *scratch,
-                            uint32_t slot, uint32_t level, uint32_t to, bool force);
-static void      lock_slot(struct hnsw *graph, uint32_t slot);
-static void      unlock_slot(struct hnsw *graph, uint32_t slot);
-static void      count_link(const struct hnsw_view *view, uint32_t level, uint32_t to, int change);
-static void     *helper_run(void *argument);
-static void      team_work(struct build_team *team, struct hnsw_scratch *scratch);
+static void link_from(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot,
+                      uint64_t entry);
+static void link_level(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot,
+                       uint32_t level);
+static void offer_links(const struct hnsw_view *view, struct hnsw_scratch *scratch,
+                        const struct hnsw_build_choice *choice, uint32_t level, uint32_t slot);
+static void place(const struct hnsw_view *view, struct hnsw_scratch *scratch,
+                  const struct hnsw_build_choice *choice, uint32_t slot);
+static bool append_somewhere(const struct hnsw_view *view, struct hnsw_scratch *scratch,
+                             const struct hnsw_build_choice *choice, uint32_t slot);
+static uint32_t keep_live(const struct hnsw_view *view, uint64_t *keys, uint32_t count,
+                          uint32_t self);
+static bool     covered(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint64_t key,
+                        const uint32_t *taken, uint32_t count);
+static void  offer_link(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot,
+                        uint32_t level, uint32_t to);
+static void  prune_into(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot,
+                        uint32_t level, uint32_t to, bool force);
+static void  lock_slot(struct hnsw *graph, uint32_t slot);
+static void  unlock_slot(struct hnsw *graph, uint32_t slot);
+static void  count_link(const struct hnsw_view *view, uint32_t level, uint32_t to, int change);
+static void *helper_run(void *argument);
+static void  team_work(struct build_team *team, struct hnsw_scratch *scratch);
 
 enum status hnsw_build_prepare(const struct hnsw_view *view, uint32_t slot)
 {
@@ -57,9 +56,9 @@ enum status hnsw_build_prepare(const struct hnsw_view *view, uint32_t slot)
         upper_rows(graph)[slot] = row;
         graph->upper_free[level] = *hnsw_links(graph, slot, 1, &width);
     } else if (level > 0) {
-        status = index_memory_commit(view->memory, &graph->upper,
-                                     ((size_t)graph->upper_used + level) * graph->m *
-                                         sizeof(uint32_t));
+        status =
+            index_memory_commit(view->memory, &graph->upper,
+                                ((size_t)graph->upper_used + level) * graph->m * sizeof(uint32_t));
         if (status != STATUS_OK)
             return status;
         upper_rows(graph)[slot] = graph->upper_used;
@@ -117,8 +116,7 @@ void hnsw_build_link(const struct hnsw_view *view, struct hnsw_scratch *scratch,
     if (entry != 0)
         link_from(view, scratch, slot, entry);
     if (entry == 0 || level >= entry >> 32)
-        atomic_store_explicit(&view->graph->entry, (level + 1) << 32 | slot,
-                              memory_order_release);
+        atomic_store_explicit(&view->graph->entry, (level + 1) << 32 | slot, memory_order_release);
 }
 
 static void link_from(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot,
@@ -252,7 +250,7 @@ void hnsw_build_choose(const struct hnsw_view *view, struct hnsw_scratch *scratc
 static bool covered(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint64_t key,
                     const uint32_t *taken, uint32_t count)
 {
-    float                     scores[code_table_batch];
+    float scores[code_table_batch];
     float limit = hnsw_key_score(key) + scratch->query.constant;
 
     if (count == 0)
@@ -396,10 +394,10 @@ void hnsw_build_many(const struct hnsw_view *view, struct hnsw_scratch *scratch,
                      const uint32_t *slots, uint32_t count, unsigned threads)
 {
     struct build_helper helpers[hnsw_build_threads_max];
-    struct build_team   team = {.view = view, .slots = slots, .count = count,
-                                .top = PTHREAD_MUTEX_INITIALIZER};
-    unsigned            helping = 0;
-    uint32_t            first = 0;
+    struct build_team   team = {
+          .view = view, .slots = slots, .count = count, .top = PTHREAD_MUTEX_INITIALIZER};
+    unsigned helping = 0;
+    uint32_t first = 0;
 
     /* The first few alone: a graph of a handful has one list to fight for. */
     for (; first < count && (first < 256 || threads <= 1); first++)

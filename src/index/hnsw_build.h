@@ -50,10 +50,10 @@ static inline bool hnsw_build_is_only(const struct hnsw_view *view, uint32_t slo
 }
 
 struct hnsw_build_choice {
-    uint32_t count;                           /* of `taken` */
-    uint32_t taken[2 * hnsw_m_max];           /* in the order of distance */
-    uint32_t left_count;                      /* of `left` */
-    uint32_t left[2 * hnsw_m_max];            /* the closest that were not taken */
+    uint32_t count;                 /* of `taken` */
+    uint32_t taken[2 * hnsw_m_max]; /* in the order of distance */
+    uint32_t left_count;            /* of `left` */
+    uint32_t left[2 * hnsw_m_max];  /* the closest that were not taken */
 };
 
 /* The heuristic: from `keys`, sorted, all scored from one slot, take up to `most`. Those with

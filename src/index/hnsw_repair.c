@@ -18,25 +18,24 @@ struct list_repair {
     uint32_t sealed_count;
 };
 
-static void     move_entry(const struct hnsw_view *view);
-static bool     step(struct hnsw_repair *repair, const struct hnsw_view *view,
-                     struct hnsw_scratch *scratch, struct index_readers *readers,
-                     hnsw_repair_free_fn *on_free, void *ctx);
-static void     repair_some(struct hnsw_repair *repair, const struct hnsw_view *view,
-                            struct hnsw_scratch *scratch);
-static void     free_next(struct hnsw_repair *repair, const struct hnsw_view *view,
-                          hnsw_repair_free_fn *on_free, void *ctx);
-static void     next_phase(struct hnsw_repair *repair, const struct hnsw_view *view,
-                           struct index_readers *readers);
-static bool     repair_slot(const struct hnsw_view *view, struct hnsw_scratch *scratch,
-                            uint32_t slot);
-static bool     gather(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot,
-                       uint32_t level, struct list_repair *repair);
-static void     gather_link(const struct hnsw_view *view, struct hnsw_scratch *scratch,
-                            uint32_t link, bool own, struct list_repair *repair);
-static void     choose_list(const struct hnsw_view *view, struct hnsw_scratch *scratch,
-                            uint32_t slot, uint32_t level, const struct list_repair *repair);
-static void     forget_sealed(const struct hnsw_view *view);
+static void move_entry(const struct hnsw_view *view);
+static bool step(struct hnsw_repair *repair, const struct hnsw_view *view,
+                 struct hnsw_scratch *scratch, struct index_readers *readers,
+                 hnsw_repair_free_fn *on_free, void *ctx);
+static void repair_some(struct hnsw_repair *repair, const struct hnsw_view *view,
+                        struct hnsw_scratch *scratch);
+static void free_next(struct hnsw_repair *repair, const struct hnsw_view *view,
+                      hnsw_repair_free_fn *on_free, void *ctx);
+static void next_phase(struct hnsw_repair *repair, const struct hnsw_view *view,
+                       struct index_readers *readers);
+static bool repair_slot(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot);
+static bool gather(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot,
+                   uint32_t level, struct list_repair *repair);
+static void gather_link(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t link,
+                        bool own, struct list_repair *repair);
+static void choose_list(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot,
+                        uint32_t level, const struct list_repair *repair);
+static void forget_sealed(const struct hnsw_view *view);
 
 void hnsw_repair_begin(struct hnsw_repair *repair, const struct hnsw_view *view)
 {

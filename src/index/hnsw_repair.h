@@ -22,8 +22,8 @@ enum hnsw_repair_phase { REPAIR_IDLE, REPAIR_LISTS, REPAIR_CHECK, REPAIR_GRACE, 
 
 struct hnsw_repair {
     enum hnsw_repair_phase phase;
-    uint32_t               cursor, end; /* slots of the running phase */
-    uint64_t               epoch;       /* GRACE: what readers must have passed */
+    uint32_t               cursor, end;  /* slots of the running phase */
+    uint64_t               epoch;        /* GRACE: what readers must have passed */
     bool                   is_unchecked; /* there was no memory for the check: do it later */
 };
 
@@ -41,8 +41,8 @@ uint32_t hnsw_repair_run(struct hnsw_repair *repair, const struct hnsw_view *vie
 
 /* Link anew what no path from the entry reaches. Returns how many slots that were.
  * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED  nothing was checked. */
-MUST_CHECK enum status hnsw_repair_reach(const struct hnsw_view *view,
-                                         struct hnsw_scratch *scratch, uint32_t *ret_count);
+MUST_CHECK enum status hnsw_repair_reach(const struct hnsw_view *view, struct hnsw_scratch *scratch,
+                                         uint32_t *ret_count);
 
 /* List the live slots of the graph that level 0 does not lead to from the entry; `slots` has room
  * for all slots. Returns how many. */

@@ -9,8 +9,7 @@ static enum status adopt_upper(struct vector_index *index, uint32_t slots, uint3
                                struct error *error);
 static bool        own_rows(const struct vector_index *index, uint32_t slot, uint32_t upper_used,
                             uint64_t *owned);
-static void        free_rows(struct vector_index *index, uint32_t upper_used,
-                             const uint64_t *owned);
+static void free_rows(struct vector_index *index, uint32_t upper_used, const uint64_t *owned);
 static enum status adopt_links(struct vector_index *index, uint32_t slots, struct error *error);
 static bool        is_sound_list(const struct vector_index *index, uint32_t slots, uint32_t slot,
                                  uint32_t level);
@@ -106,8 +105,8 @@ static enum status adopt_upper(struct vector_index *index, uint32_t slots, uint3
         return error_set(error, status, "%s", status_text(status));
     for (uint32_t slot = 0; slot < slots && status == STATUS_OK; slot++)
         if (!own_rows(index, slot, upper_used, owned))
-            status = error_set(error, STATUS_CORRUPT, "slot %u has no upper lists of its own",
-                               slot);
+            status =
+                error_set(error, STATUS_CORRUPT, "slot %u has no upper lists of its own", slot);
     if (status == STATUS_OK)
         free_rows(index, upper_used, owned);
     index_memory_free(&index->memory, owned, size);

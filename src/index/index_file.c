@@ -11,16 +11,14 @@
 #include "index/index_layout.h"
 
 static struct index_layout layout_of(const struct vector_index *index, uint64_t sequence);
-static enum status         write_all(struct vector_index *index, const struct index_layout *layout,
-                                     int fd);
-static enum status         write_arrays(struct vector_index *index,
-                                        const struct index_layout *layout, int fd,
-                                        const char *states, uint32_t *sums);
-static char               *tmp_path(const struct vector_index *index);
-static enum status         save_to(struct vector_index *index, uint64_t sequence, const char *tmp);
+static enum status write_all(struct vector_index *index, const struct index_layout *layout, int fd);
+static enum status write_arrays(struct vector_index *index, const struct index_layout *layout,
+                                int fd, const char *states, uint32_t *sums);
+static char       *tmp_path(const struct vector_index *index);
+static enum status save_to(struct vector_index *index, uint64_t sequence, const char *tmp);
 static enum status read_layout(const struct file_ops *ops, int fd, struct index_layout *layout,
                                struct error *error);
-static enum status fits_options(const struct index_layout       *layout,
+static enum status fits_options(const struct index_layout         *layout,
                                 const struct vector_index_options *options, struct error *error);
 static enum status load_from(struct vector_index *index, const struct index_layout *layout, int fd,
                              struct error *error);
@@ -143,8 +141,8 @@ static enum status write_arrays(struct vector_index *index, const struct index_l
 
             size = size < index_layout_block ? size : index_layout_block;
             sums[block++] = crc32c(0, array + at, size);
-            status = file_write(index->options.file_ops, fd, array + at, size,
-                                layout->offsets[i] + at);
+            status =
+                file_write(index->options.file_ops, fd, array + at, size, layout->offsets[i] + at);
             if (status != STATUS_OK)
                 return status;
         }
@@ -229,8 +227,8 @@ static enum status load_from(struct vector_index *index, const struct index_layo
     if (status != STATUS_OK)
         return status;
     status = vector_file_open(&index->file, &index->memory, index->options.file_ops,
-                              index->vectors_path, layout->dim, layout->identity,
-                              layout->segments, index->options.vectors_max, error);
+                              index->vectors_path, layout->dim, layout->identity, layout->segments,
+                              index->options.vectors_max, error);
     if (status != STATUS_OK)
         return status;
     return index_check_adopt(index, layout->slots, layout->entry, layout->upper_used, error);
@@ -253,8 +251,8 @@ static enum status make_arrays(struct vector_index *index, const struct index_la
     if (status == STATUS_OK && layout->entry != 0)
         status = hnsw_grow(&index->graph, &index->memory, layout->slots);
     if (status == STATUS_OK && layout->upper_used > 0)
-        status = index_memory_commit(&index->memory, &index->graph.upper,
-                                     layout->sizes[SECTION_UPPER]);
+        status =
+            index_memory_commit(&index->memory, &index->graph.upper, layout->sizes[SECTION_UPPER]);
     return status;
 }
 
@@ -274,8 +272,8 @@ static enum status read_arrays(struct vector_index *index, const struct index_la
         return error_set(error, status, "%s", status_text(status));
     status = file_read(ops, fd, sums, layout->sizes[SECTION_SUMS], layout->offsets[SECTION_SUMS]);
     for (int i = 0; i < SECTION_SUMS && status == STATUS_OK; i++) {
-        status = read_section(index, fd, arrays[i], layout->sizes[i], layout->offsets[i],
-                              sums + block);
+        status =
+            read_section(index, fd, arrays[i], layout->sizes[i], layout->offsets[i], sums + block);
         block += index_layout_blocks(layout->sizes[i]);
     }
     index_memory_free(&index->memory, sums, layout->sizes[SECTION_SUMS]);
@@ -289,8 +287,7 @@ static enum status read_section(struct vector_index *index, int fd, char *array,
 {
     for (uint64_t at = 0; at < size; at += index_layout_block) {
         uint64_t    part = size - at < index_layout_block ? size - at : index_layout_block;
-        enum status status =
-            file_read(index->options.file_ops, fd, array + at, part, offset + at);
+        enum status status = file_read(index->options.file_ops, fd, array + at, part, offset + at);
 
         if (status != STATUS_OK)
             return status;

@@ -40,8 +40,8 @@ void index_layout_sections(struct index_layout *layout)
     layout->sizes[SECTION_SUMS] = layout->blocks * sizeof(uint32_t);
     for (int i = 0; i < SECTION_COUNT; i++) {
         layout->offsets[i] = offset;
-        offset += (layout->sizes[i] + index_layout_align - 1) / index_layout_align *
-                  index_layout_align;
+        offset +=
+            (layout->sizes[i] + index_layout_align - 1) / index_layout_align * index_layout_align;
     }
     layout->file_size = offset;
 }

@@ -46,8 +46,8 @@ void index_layout_encode(const struct index_layout *layout, unsigned char *heade
 
 /* Read a header.
  * STATUS_CORRUPT  `error` says why. */
-MUST_CHECK enum status index_layout_decode(struct index_layout *layout,
-                                           const unsigned char *header, struct error *error);
+MUST_CHECK enum status index_layout_decode(struct index_layout *layout, const unsigned char *header,
+                                           struct error *error);
 
 /* Where the arrays of the sections are in memory, the sums excepted (NULL). */
 void index_layout_arrays(const struct vector_index *index, char *ret_arrays[SECTION_COUNT]);

@@ -17,8 +17,8 @@
 #include "base/status.h"
 
 struct index_memory {
-    uint64_t         limit; /* bytes; 0: none */
-    _Atomic uint64_t used;  /* bytes */
+    uint64_t         limit;     /* bytes; 0: none */
+    _Atomic uint64_t used;      /* bytes */
     _Atomic int64_t  countdown; /* tests: this many calls succeed, the next fails; < 0: all do */
 };
 
@@ -32,8 +32,7 @@ void index_memory_init(struct index_memory *memory, uint64_t limit);
 /* Give zeroed memory in *ret_data, to be freed with index_memory_free() and the same size.
  * STATUS_LIMIT_REACHED  the limit would be exceeded.
  * STATUS_NO_MEMORY      the system has none. */
-MUST_CHECK enum status index_memory_alloc(struct index_memory *memory, size_t size,
-                                          void *ret_data);
+MUST_CHECK enum status index_memory_alloc(struct index_memory *memory, size_t size, void *ret_data);
 
 /* NULL is fine. */
 void index_memory_free(struct index_memory *memory, void *data, size_t size);
@@ -45,8 +44,8 @@ MUST_CHECK enum status index_memory_reserve(struct index_memory *memory,
 
 /* Make the first `size` bytes of the region usable; new ones read as zero. At least what was
  * asked for is committed. Outcomes as index_memory_alloc(); the region is unchanged on failure. */
-MUST_CHECK enum status index_memory_commit(struct index_memory *memory,
-                                           struct index_region *region, size_t size);
+MUST_CHECK enum status index_memory_commit(struct index_memory *memory, struct index_region *region,
+                                           size_t size);
 
 /* Give all committed memory back but keep the address space. */
 void index_memory_decommit(struct index_memory *memory, struct index_region *region);

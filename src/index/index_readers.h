@@ -82,7 +82,7 @@ static inline bool index_readers_passed(struct index_readers *readers, uint64_t 
     pthread_mutex_lock(&readers->lock);
     LIST_FOR_EACH(node, &readers->list)
     {
-        uint64_t noted = atomic_load(&LIST_ENTRY(node, struct index_reader, node)->epoch);
+        uint64_t noted = atomic_load(&CONTAINER_OF(node, struct index_reader, node)->epoch);
 
         passed = passed && (noted == 0 || noted >= epoch);
     }

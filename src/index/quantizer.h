@@ -53,12 +53,12 @@ struct code_header {
 };
 
 struct quantizer_query {
-    int8_t *code;       /* borrowed: query_bytes bytes */
-    float   factor;     /* score = norm_factor * norm2 + factor * step * (scale * raw - offset) */
+    int8_t *code;   /* borrowed: query_bytes bytes */
+    float   factor; /* score = norm_factor * norm2 + factor * step * (scale * raw - offset) */
     float   norm_factor;
     int32_t scale, offset;
-    float   constant;     /* distance - score */
-    float   norm, error;  /* |q| and |q - its code|, both as scored */
+    float   constant;    /* distance - score */
+    float   norm, error; /* |q| and |q - its code|, both as scored */
 };
 
 void quantizer_init(struct quantizer *quantizer, enum quantizer_kind kind,

@@ -27,18 +27,18 @@ enum slot_state { SLOT_FREE, SLOT_WAITING, SLOT_LIVE, SLOT_DEAD, SLOT_SEALED };
 struct slot_table {
     uint32_t            slots_max, records_max;
     struct index_region records, rows, levels, states, slot_of_record;
-    _Atomic uint32_t    used;     /* slots 0 .. used-1 have been handed out at least once */
-    _Atomic uint32_t    live;     /* WAITING and LIVE */
-    _Atomic uint32_t    known;    /* records 0 .. known-1 have a place in slot_of_record */
-    uint32_t            waiting;  /* WAITING only */
-    uint32_t            dead;     /* DEAD and SEALED */
+    _Atomic uint32_t    used;      /* slots 0 .. used-1 have been handed out at least once */
+    _Atomic uint32_t    live;      /* WAITING and LIVE */
+    _Atomic uint32_t    known;     /* records 0 .. known-1 have a place in slot_of_record */
+    uint32_t            waiting;   /* WAITING only */
+    _Atomic uint32_t    dead;      /* DEAD and SEALED; readers look at it, too */
     uint32_t            free_head; /* chain through records[]; SLOT_NONE ends it */
     uint32_t            free_count;
 };
 
 MUST_CHECK enum status slot_table_init(struct slot_table *table, struct index_memory *memory,
                                        uint32_t slots_max, uint32_t records_max);
-void slot_table_done(struct slot_table *table, struct index_memory *memory);
+void                   slot_table_done(struct slot_table *table, struct index_memory *memory);
 
 /* Commit the arrays for `slots` slots, and the way from `record` (SLOT_NONE: none).
  * STATUS_LIMIT_REACHED  more slots or records than were agreed on, or no budget.

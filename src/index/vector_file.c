@@ -109,8 +109,9 @@ enum status vector_file_open(struct vector_file *file, struct index_memory *memo
     }
     if (status != STATUS_OK)
         vector_file_done(file);
-    return status == STATUS_OK ? status
-                               : error_set(error, status, "%s: not the vectors of the snapshot", path);
+    return status == STATUS_OK
+               ? status
+               : error_set(error, status, "%s: not the vectors of the snapshot", path);
 }
 
 void vector_file_done(struct vector_file *file)
@@ -128,8 +129,8 @@ void vector_file_done(struct vector_file *file)
 static enum status map_segment(struct vector_file *file, uint32_t number)
 {
     const void *base;
-    enum status status = file_map(file->ops, file->fd, segment_offset(file, number),
-                                  segment_bytes(file), &base);
+    enum status status =
+        file_map(file->ops, file->fd, segment_offset(file, number), segment_bytes(file), &base);
 
     if (status != STATUS_OK)
         return status;
@@ -229,10 +230,9 @@ static void free_segment(struct vector_file *file, uint32_t number)
 const float *vector_file_row(const struct vector_file *file, uint32_t row)
 {
     const struct vector_segment *segment = &file->table[row / vector_file_segment_rows];
-    const char *base = atomic_load_explicit(&segment->base, memory_order_acquire);
+    const char                  *base = atomic_load_explicit(&segment->base, memory_order_acquire);
 
-    return (const float *)(const void *)(base +
-                                         (row % vector_file_segment_rows) * file->stride);
+    return (const float *)(const void *)(base + (row % vector_file_segment_rows) * file->stride);
 }
 
 void vector_file_release(struct vector_file *file, uint32_t row)

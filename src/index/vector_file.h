@@ -61,7 +61,7 @@ MUST_CHECK enum status vector_file_open(struct vector_file *file, struct index_m
                                         const struct file_ops *ops, const char *path, uint32_t dim,
                                         uint64_t identity, uint32_t segments, uint32_t rows_max,
                                         struct error *error);
-void vector_file_done(struct vector_file *file);
+void                   vector_file_done(struct vector_file *file);
 
 /* A live slot of the snapshot refers to `row`; false when there is no such row. */
 bool vector_file_claim(struct vector_file *file, uint32_t row);

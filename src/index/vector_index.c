@@ -256,8 +256,8 @@ void vector_index_memory(const struct vector_index *index, struct vector_index_m
                  graph->in_degrees.committed,
         .maps = slots->records.committed + slots->rows.committed + slots->levels.committed +
                 slots->states.committed + slots->slot_of_record.committed,
-        .file_bytes = (uint64_t)index->file.segments * vector_file_segment_rows *
-                      index->file.stride,
+        .file_bytes =
+            (uint64_t)index->file.segments * vector_file_segment_rows * index->file.stride,
         .file_dead_bytes = vector_file_dead_bytes(&index->file),
         .vectors = slots->live,
         .dead = slots->dead,
@@ -266,8 +266,7 @@ void vector_index_memory(const struct vector_index *index, struct vector_index_m
         .is_q4 = codes->quantizer.kind == QUANTIZER_Q4,
     };
     if (old != NULL)
-        ret_memory->codes +=
-            old->codes.committed + old->headers.committed + old->errors.committed;
+        ret_memory->codes += old->codes.committed + old->headers.committed + old->errors.committed;
     ret_memory->scratch =
         ret_memory->used - ret_memory->codes - ret_memory->links - ret_memory->maps;
 }

@@ -37,7 +37,7 @@ enum vector_quant {
 };
 
 struct vector_index_options {
-    uint32_t               dim;             /* 1 .. 16384 */
+    uint32_t               dim; /* 1 .. 16384 */
     enum vector_metric     metric;
     enum vector_quant      quant;
     uint32_t               m;               /* links per slot and level, 2 .. 32; 0: 16 */
@@ -46,9 +46,9 @@ struct vector_index_options {
     uint32_t               vectors_max;     /* slots, dead ones included; 0: 4 million */
     uint32_t               records_max;     /* record numbers are below it; 0: vectors_max */
     uint64_t               seed;
-    uint64_t               memory_max;      /* bytes; 0: no limit */
-    const char            *path;            /* of the snapshot; vectors are in path + ".vectors" */
-    const struct file_ops *file_ops;        /* NULL: the system's */
+    uint64_t               memory_max; /* bytes; 0: no limit */
+    const char            *path;       /* of the snapshot; vectors are in path + ".vectors" */
+    const struct file_ops *file_ops;   /* NULL: the system's */
 };
 
 /* Make an empty index; a vectors file of the same name is overwritten. `options` is borrowed and
@@ -72,8 +72,8 @@ MUST_CHECK enum status vector_index_add(struct vector_index *index, uint32_t rec
  * Searches meanwhile see the new ones as they are linked. Outcomes as vector_index_add(); those
  * before the failing one are added, and *ret_added (may be NULL) says how many. */
 MUST_CHECK enum status vector_index_add_many(struct vector_index *index, const uint32_t *records,
-                                             const float *vectors, uint32_t count,
-                                             unsigned threads, uint32_t *ret_added);
+                                             const float *vectors, uint32_t count, unsigned threads,
+                                             uint32_t *ret_added);
 
 /* STATUS_NOT_FOUND  the record holds nothing. */
 MUST_CHECK enum status vector_index_delete(struct vector_index *index, uint32_t record);
@@ -100,9 +100,9 @@ bool vector_index_next(const struct vector_index *index, uint32_t *cursor, uint3
 uint32_t vector_index_count(const struct vector_index *index);
 
 struct vector_index_memory {
-    uint64_t used;          /* all allocations, readers' included */
+    uint64_t used; /* all allocations, readers' included */
     uint64_t codes, links, maps, scratch;
-    uint64_t file_bytes;    /* mapped, not counted in `used` */
+    uint64_t file_bytes; /* mapped, not counted in `used` */
     uint64_t file_dead_bytes;
     uint32_t vectors, dead, waiting; /* slots */
     bool     is_graph, is_q4;
@@ -115,16 +115,16 @@ void vector_index_fail_allocation(struct vector_index *index, int64_t calls);
 
 struct vector_index_report {
     uint32_t vectors, linked;
-    uint32_t unreachable;  /* live slots in the graph that no path from the entry reaches */
-    uint32_t in_degree_0;  /* live slots in the graph without a link to them */
+    uint32_t unreachable;    /* live slots in the graph that no path from the entry reaches */
+    uint32_t in_degree_0;    /* live slots in the graph without a link to them */
     uint64_t links, one_way; /* at level 0; one_way: without a link back */
 };
 
 /* Check every invariant, and every stored vector against its code.
  * STATUS_CORRUPT    `error` says what does not hold.
  * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED  not checked. */
-MUST_CHECK enum status vector_index_verify(struct vector_index *index,
+MUST_CHECK enum status vector_index_verify(struct vector_index        *index,
                                            struct vector_index_report *ret_report,
-                                           struct error *error);
+                                           struct error               *error);
 
 #endif

@@ -96,8 +96,8 @@ static enum status start(struct vector_index *index)
     struct code_table                 *codes;
     enum status                        status;
 
-    status = slot_table_init(&index->slots, &index->memory, options->vectors_max,
-                             options->records_max);
+    status =
+        slot_table_init(&index->slots, &index->memory, options->vectors_max, options->records_max);
     if (status == STATUS_OK)
         status = hnsw_init(&index->graph, &index->memory, options->m, options->ef_construction,
                            options->vectors_max);

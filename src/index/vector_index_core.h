@@ -9,7 +9,7 @@
 #include "index/vector_index.h"
 
 struct vector_index {
-    struct vector_index_options  options; /* with defaults filled in; path is `path` */
+    struct vector_index_options  options;             /* with defaults filled in; path is `path` */
     char                        *path, *vectors_path; /* given by strdup, not counted */
     struct index_memory          memory;
     struct slot_table            slots;
@@ -46,8 +46,7 @@ static inline struct hnsw_view vector_index_core_view(struct vector_index *index
 
 /* Check the options and make an index without a vectors file. Outcomes as vector_index_new(). */
 MUST_CHECK enum status vector_index_core_new(const struct vector_index_options *options,
-                                             struct vector_index **ret_index,
-                                             struct error *error);
+                                             struct vector_index **ret_index, struct error *error);
 
 /* The number that ties a snapshot to its vectors file. */
 uint64_t vector_index_core_identity(const struct vector_index *index);

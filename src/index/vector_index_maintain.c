@@ -31,7 +31,8 @@ bool vector_index_maintain(struct vector_index *index, uint32_t steps)
         vector_index_core_link(index, steps);
         steps -= waiting - index->slots.waiting;
     }
-    if (index->linked_since_check > (before == UINT32_MAX ? 0 : index->slots.used / check_divisor) &&
+    if (index->linked_since_check >
+            (before == UINT32_MAX ? 0 : index->slots.used / check_divisor) &&
         hnsw_repair_reach(&view, &index->scratch, &found) == STATUS_OK)
         index->linked_since_check = 0;
     if (index->repair.phase == REPAIR_IDLE && wants_repair(index))

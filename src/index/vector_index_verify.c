@@ -43,9 +43,9 @@ enum status vector_index_verify(struct vector_index *index, struct vector_index_
 static enum status verify_slots(struct vector_index *index, struct error *error)
 {
     const struct slot_table *slots = &index->slots;
-    uint32_t counts[SLOT_SEALED + 1] = {0}, used = slots->used, bytes;
-    uint8_t    *code;
-    enum status status;
+    uint32_t                 counts[SLOT_SEALED + 1] = {0}, used = slots->used, bytes;
+    uint8_t                 *code;
+    enum status              status;
 
     bytes = vector_index_core_codes(index)->quantizer.code_bytes;
     status = index_memory_alloc(&index->memory, bytes, &code);
@@ -63,11 +63,10 @@ static enum status verify_slots(struct vector_index *index, struct error *error)
             status = verify_code(index, slot, code, error);
     }
     index_memory_free(&index->memory, code, bytes);
-    if (status == STATUS_OK &&
-        (counts[SLOT_LIVE] + counts[SLOT_WAITING] != slots->live ||
-         counts[SLOT_WAITING] != slots->waiting ||
-         counts[SLOT_DEAD] + counts[SLOT_SEALED] != slots->dead ||
-         counts[SLOT_FREE] != slots->free_count))
+    if (status == STATUS_OK && (counts[SLOT_LIVE] + counts[SLOT_WAITING] != slots->live ||
+                                counts[SLOT_WAITING] != slots->waiting ||
+                                counts[SLOT_DEAD] + counts[SLOT_SEALED] != slots->dead ||
+                                counts[SLOT_FREE] != slots->free_count))
         status = error_set(error, STATUS_CORRUPT, "slots are not counted right");
     return status;
 }

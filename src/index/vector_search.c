@@ -96,15 +96,15 @@ enum status vector_search_run(struct vector_search *search, const struct vector_
 static enum status prepare(struct vector_search *search, const struct vector_search_query *query)
 {
     struct vector_index *index = search->index;
-    uint32_t used = atomic_load_explicit(&index->slots.used, memory_order_acquire);
+    uint32_t             used = atomic_load_explicit(&index->slots.used, memory_order_acquire);
     enum status          status;
 
     search->query = query;
     search->timed_out = false;
     /* The writer goes on adding: a search meets only slots that a bit is there for, because each
      * one that it can be led to was counted in `used` before it was linked, and room is kept. */
-    status = hnsw_scratch_fit(&search->scratch, &index->memory, used, ef_default,
-                              index->options.dim);
+    status =
+        hnsw_scratch_fit(&search->scratch, &index->memory, used, ef_default, index->options.dim);
     if (status == STATUS_OK)
         status = exact_scan_fit(&search->scan, &index->memory, query->k);
     if (status != STATUS_OK)
@@ -145,10 +145,10 @@ static enum status search_inside(struct vector_search *search, struct vector_sea
             scan_all(search);
         exact_scan_end(&search->scan);
     }
-    *ret_count = give_hits(search, hits,
-                           replaced % 2 != 0 ||
-                               replaced != atomic_load_explicit(&index->replaced,
-                                                                memory_order_acquire));
+    *ret_count =
+        give_hits(search, hits,
+                  replaced % 2 != 0 ||
+                      replaced != atomic_load_explicit(&index->replaced, memory_order_acquire));
     stats->scored = search->scratch.scored;
     stats->ranked = search->scan.ranked;
     return search->timed_out ? STATUS_TIMED_OUT : STATUS_OK;
@@ -159,7 +159,7 @@ static bool prefers_graph(const struct vector_search *search, uint32_t *ret_ef)
 {
     const struct vector_search_query *query = search->query;
     const struct vector_index        *index = search->index;
-    uint64_t live = index->slots.live, count = live, ef, cost;
+    uint64_t                          live = index->slots.live, count = live, ef, cost;
 
     ef = query->ef == 0 ? ef_default : query->ef;
     ef = ef < query->k ? query->k : ef;
@@ -261,9 +261,9 @@ static bool matches(const struct vector_search *search, uint32_t slot)
 static void announce(struct vector_search *search, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
-        vector_file_announce(&search->index->file,
-                             slot_table_rows(
-                                 &search->index->slots)[hnsw_key_slot(search->scratch.pool[i])]);
+        vector_file_announce(
+            &search->index->file,
+            slot_table_rows(&search->index->slots)[hnsw_key_slot(search->scratch.pool[i])]);
     search->announce--;
 }
 

@@ -53,9 +53,9 @@ struct vector_search_stats {
 
 /* Open a reader. *ret_search is given: vector_search_free(), before the index is freed.
  * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED  no room. */
-MUST_CHECK enum status vector_search_new(struct vector_index *index,
+MUST_CHECK enum status vector_search_new(struct vector_index   *index,
                                          struct vector_search **ret_search);
-void vector_search_free(struct vector_search *search);
+void                   vector_search_free(struct vector_search *search);
 
 /* Search. `hits` has room for query->k; *ret_count of them are filled in. `ret_stats` may be NULL.
  * STATUS_OK

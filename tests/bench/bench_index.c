@@ -26,14 +26,14 @@ struct bench {
     const char *base_path, *query_path, *truth_path, *write_path, *snapshot_path, *dir;
     const char *ef_list;
     struct vector_index_options options;
-    unsigned    threads, passes;
-    double      filter_fraction, churn_fraction;
-    unsigned    churn_rounds;
-    const float *base, *queries;
-    uint32_t    count, query_count, limit;
-    int32_t    *truth; /* query_count rows of k */
-    struct vector_index  *index;
-    struct vector_search *search;
+    unsigned                    threads, passes;
+    double                      filter_fraction, churn_fraction;
+    unsigned                    churn_rounds;
+    const float                *base, *queries;
+    uint32_t                    count, query_count, limit;
+    int32_t                    *truth; /* query_count rows of k */
+    struct vector_index        *index;
+    struct vector_search       *search;
 };
 
 static double seconds(clockid_t clock)
@@ -189,7 +189,7 @@ static double recall_of(const int32_t *found, const int32_t *truth, uint32_t que
 
 /* Seconds per query: the minimum over passes, batch by batch. */
 static double measure(const struct bench *bench, const struct vector_search_query *template,
-                      int32_t *found)
+                      int32_t            *found)
 {
     double total = 0;
 
@@ -237,14 +237,14 @@ static void run_efs(const struct bench *bench, const char *label)
  * query by the order of a random projection. */
 static void run_filter(const struct bench *bench, bool correlated)
 {
-    size_t    words = bench->count / 64 + 1;
-    uint64_t *bitmap = calloc(words, sizeof *bitmap);
-    int32_t  *found = malloc((size_t)bench->query_count * k * sizeof *found);
-    int32_t  *truth = malloc((size_t)bench->query_count * k * sizeof *truth);
+    size_t                     words = bench->count / 64 + 1;
+    uint64_t                  *bitmap = calloc(words, sizeof *bitmap);
+    int32_t                   *found = malloc((size_t)bench->query_count * k * sizeof *found);
+    int32_t                   *truth = malloc((size_t)bench->query_count * k * sizeof *truth);
     struct vector_search_query query = {.k = k, .ef = 100};
-    struct rng rng;
-    uint32_t   marked = 0;
-    double     each;
+    struct rng                 rng;
+    uint32_t                   marked = 0;
+    double                     each;
 
     if (bitmap == NULL || found == NULL || truth == NULL)
         die("no memory");
@@ -283,20 +283,20 @@ static void run_filter(const struct bench *bench, bool correlated)
 /* Replace a share of the records, chosen at random, by the vectors of others, chosen at random. */
 static void run_churn(struct bench *bench)
 {
-    uint32_t    each_round = (uint32_t)(bench->churn_fraction * bench->count);
-    struct rng  rng;
-    double      start = seconds(CLOCK_THREAD_CPUTIME_ID), took;
-    float      *vector = malloc(bench->options.dim * sizeof *vector);
-    char        label[64];
+    uint32_t                   each_round = (uint32_t)(bench->churn_fraction * bench->count);
+    struct rng                 rng;
+    double                     start = seconds(CLOCK_THREAD_CPUTIME_ID), took;
+    float                     *vector = malloc(bench->options.dim * sizeof *vector);
+    char                       label[64];
     struct vector_index_report report;
     struct vector_index_memory memory;
 
     rng_init(&rng, 11);
     for (unsigned round = 0; round < bench->churn_rounds; round++)
         for (uint32_t i = 0; i < each_round; i++) {
-            uint32_t record = (uint32_t)rng_below(&rng, bench->count);
-            const float *left = bench->base + (size_t)rng_below(&rng, bench->count) *
-                                                  bench->options.dim;
+            uint32_t     record = (uint32_t)rng_below(&rng, bench->count);
+            const float *left =
+                bench->base + (size_t)rng_below(&rng, bench->count) * bench->options.dim;
 
             /* A new vector of the same kind: another one, with a little of the old. */
             if (vector_index_get(bench->index, record, vector) != STATUS_OK)
@@ -315,7 +315,8 @@ static void run_churn(struct bench *bench)
         die("verify failed");
     vector_index_memory(bench->index, &memory);
     printf("{\"churn_rounds\":%u,\"replaced\":%u,\"ms_per_replaced\":%.4f,\"unreachable\":%u,"
-           "\"in_degree_0\":%u,\"one_way\":%.3f,\"links_per_vector\":%.2f,\"bytes_per_vector\":%.1f}\n",
+           "\"in_degree_0\":%u,\"one_way\":%.3f,\"links_per_vector\":%.2f,\"bytes_per_vector\":%."
+           "1f}\n",
            bench->churn_rounds, bench->churn_rounds * each_round,
            took * 1e3 / (bench->churn_rounds * each_round), report.unreachable, report.in_degree_0,
            (double)report.one_way / (double)report.links, (double)report.links / report.linked,
@@ -328,13 +329,12 @@ static void run_churn(struct bench *bench)
 
 static void usage(void)
 {
-    fprintf(stderr,
-            "bench_index --base F.f32 --queries F.f32 [--truth F.i32] --dim D\n"
-            "    --metric ip|l2|cosine [--quant auto|exact|q8|q4] [--M 16]\n"
-            "    [--ef-construction 100] [--ef 16,32,48,64,100,200] [--threads 1]\n"
-            "    [--kernel auto|vnni|avx2|scalar] [--filter-fraction 0.01]\n"
-            "    [--churn ROUNDS,FRACTION] [--snapshot FILE] [--passes 5] [--dir DIR]\n"
-            "    [--limit VECTORS] [--write-truth F.i32]\n");
+    fprintf(stderr, "bench_index --base F.f32 --queries F.f32 [--truth F.i32] --dim D\n"
+                    "    --metric ip|l2|cosine [--quant auto|exact|q8|q4] [--M 16]\n"
+                    "    [--ef-construction 100] [--ef 16,32,48,64,100,200] [--threads 1]\n"
+                    "    [--kernel auto|vnni|avx2|scalar] [--filter-fraction 0.01]\n"
+                    "    [--churn ROUNDS,FRACTION] [--snapshot FILE] [--passes 5] [--dir DIR]\n"
+                    "    [--limit VECTORS] [--write-truth F.i32]\n");
     exit(2);
 }
 
@@ -363,41 +363,78 @@ static void set_quant(struct bench *bench, const char *name)
 static void parse(struct bench *bench, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"base", 1, NULL, 'b'},   {"queries", 1, NULL, 'q'},         {"truth", 1, NULL, 't'},
-        {"dim", 1, NULL, 'd'},    {"metric", 1, NULL, 'm'},          {"quant", 1, NULL, 'Q'},
-        {"M", 1, NULL, 'M'},      {"ef-construction", 1, NULL, 'c'}, {"ef", 1, NULL, 'e'},
-        {"threads", 1, NULL, 'T'}, {"kernel", 1, NULL, 'K'},         {"filter-fraction", 1, NULL, 'f'},
-        {"churn", 1, NULL, 'C'},  {"snapshot", 1, NULL, 's'},        {"passes", 1, NULL, 'p'},
-        {"dir", 1, NULL, 'D'},    {"limit", 1, NULL, 'l'},           {"write-truth", 1, NULL, 'w'}, {NULL, 0, NULL, 0}};
+        {"base", 1, NULL, 'b'},   {"queries", 1, NULL, 'q'},
+        {"truth", 1, NULL, 't'},  {"dim", 1, NULL, 'd'},
+        {"metric", 1, NULL, 'm'}, {"quant", 1, NULL, 'Q'},
+        {"M", 1, NULL, 'M'},      {"ef-construction", 1, NULL, 'c'},
+        {"ef", 1, NULL, 'e'},     {"threads", 1, NULL, 'T'},
+        {"kernel", 1, NULL, 'K'}, {"filter-fraction", 1, NULL, 'f'},
+        {"churn", 1, NULL, 'C'},  {"snapshot", 1, NULL, 's'},
+        {"passes", 1, NULL, 'p'}, {"dir", 1, NULL, 'D'},
+        {"limit", 1, NULL, 'l'},  {"write-truth", 1, NULL, 'w'},
+        {NULL, 0, NULL, 0}};
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0)
         switch (option) {
-        case 'b': bench->base_path = optarg; break;
-        case 'q': bench->query_path = optarg; break;
-        case 't': bench->truth_path = optarg; break;
-        case 'd': bench->options.dim = (uint32_t)strtoul(optarg, NULL, 10); break;
-        case 'm': set_metric(bench, optarg); break;
-        case 'Q': set_quant(bench, optarg); break;
-        case 'M': bench->options.m = (uint32_t)strtoul(optarg, NULL, 10); break;
-        case 'c': bench->options.ef_construction = (uint32_t)strtoul(optarg, NULL, 10); break;
-        case 'e': bench->ef_list = optarg; break;
-        case 'T': bench->threads = (unsigned)strtoul(optarg, NULL, 10); break;
+        case 'b':
+            bench->base_path = optarg;
+            break;
+        case 'q':
+            bench->query_path = optarg;
+            break;
+        case 't':
+            bench->truth_path = optarg;
+            break;
+        case 'd':
+            bench->options.dim = (uint32_t)strtoul(optarg, NULL, 10);
+            break;
+        case 'm':
+            set_metric(bench, optarg);
+            break;
+        case 'Q':
+            set_quant(bench, optarg);
+            break;
+        case 'M':
+            bench->options.m = (uint32_t)strtoul(optarg, NULL, 10);
+            break;
+        case 'c':
+            bench->options.ef_construction = (uint32_t)strtoul(optarg, NULL, 10);
+            break;
+        case 'e':
+            bench->ef_list = optarg;
+            break;
+        case 'T':
+            bench->threads = (unsigned)strtoul(optarg, NULL, 10);
+            break;
         case 'K':
             if (strcmp(optarg, "auto") != 0)
                 setenv("CHROMABOUNCER_KERNEL", optarg, 1);
             break;
-        case 'f': bench->filter_fraction = strtod(optarg, NULL); break;
+        case 'f':
+            bench->filter_fraction = strtod(optarg, NULL);
+            break;
         case 'C':
             if (sscanf(optarg, "%u,%lf", &bench->churn_rounds, &bench->churn_fraction) != 2)
                 usage();
             break;
-        case 's': bench->snapshot_path = optarg; break;
-        case 'p': bench->passes = (unsigned)strtoul(optarg, NULL, 10); break;
-        case 'D': bench->dir = optarg; break;
-        case 'w': bench->write_path = optarg; break;
-        case 'l': bench->limit = (uint32_t)strtoul(optarg, NULL, 10); break;
-        default: usage();
+        case 's':
+            bench->snapshot_path = optarg;
+            break;
+        case 'p':
+            bench->passes = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'D':
+            bench->dir = optarg;
+            break;
+        case 'w':
+            bench->write_path = optarg;
+            break;
+        case 'l':
+            bench->limit = (uint32_t)strtoul(optarg, NULL, 10);
+            break;
+        default:
+            usage();
         }
     if (bench->base_path == NULL || bench->query_path == NULL || bench->options.dim == 0)
         usage();

@@ -31,8 +31,8 @@ enum { subspace = 64 };
 
 struct mixture {
     const struct set *set;
-    float            *centres, *shared, *own; /* clusters x dim, rank/2 x dim, clusters x rank/2 x dim */
-    double           *weights;                /* cumulative */
+    float  *centres, *shared, *own; /* clusters x dim, rank/2 x dim, clusters x rank/2 x dim */
+    double *weights;                /* cumulative */
 };
 
 static double normal(struct rng *rng)
@@ -91,13 +91,12 @@ static void make_point(const struct mixture *mixture, struct rng *rng, float *po
         cluster++;
     memcpy(point, mixture->centres + (size_t)cluster * set->dim, set->dim * sizeof *point);
     for (uint32_t i = 0; i < 2 * half; i++) {
-        const float *direction =
-            i % 2 == 0 ? mixture->shared + (size_t)(i / 2) * set->dim
-                       : mixture->own + ((size_t)cluster * half + i / 2) * set->dim;
+        const float *direction = i % 2 == 0
+                                     ? mixture->shared + (size_t)(i / 2) * set->dim
+                                     : mixture->own + ((size_t)cluster * half + i / 2) * set->dim;
 
         add_scaled(point, direction,
-                   normal(rng) * scale * set->spread * sqrt(1.0 / (set->rank * 0.5)) *
-                       pow(0.97, i),
+                   normal(rng) * scale * set->spread * sqrt(1.0 / (set->rank * 0.5)) * pow(0.97, i),
                    set->dim);
     }
     for (uint32_t i = 0; i < set->dim; i++) {

@@ -1,10 +1,10 @@
 // index_peer - what the benchmarks of other libraries share: files, timing, output
 #pragma once
-#include <ctime>
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <algorithm>
+#include <ctime>
 #include <fstream>
 #include <limits>
 #include <memory>
@@ -21,13 +21,19 @@ static double clock_seconds(clockid_t clock)
     clock_gettime(clock, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
-static double wall_seconds() { return clock_seconds(CLOCK_MONOTONIC); }
-static double cpu_seconds() { return clock_seconds(CLOCK_PROCESS_CPUTIME_ID); }
+static double wall_seconds()
+{
+    return clock_seconds(CLOCK_MONOTONIC);
+}
+static double cpu_seconds()
+{
+    return clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
+}
 
 static size_t resident_bytes()
 {
     std::ifstream file("/proc/self/statm");
-    size_t total, resident;
+    size_t        total, resident;
     file >> total >> resident;
     return resident * 4096;
 }
@@ -46,17 +52,18 @@ template <typename T> static std::vector<T> read_all(const char *path)
 }
 
 struct peer_options {
-    std::vector<float> base, queries;
+    std::vector<float>   base, queries;
     std::vector<int32_t> truth;
-    size_t dim, m, ef_construction, count, query_count;
-    std::string metric;
-    std::vector<size_t> efs;
-    int passes;
+    size_t               dim, m, ef_construction, count, query_count;
+    std::string          metric;
+    std::vector<size_t>  efs;
+    int                  passes;
 
     peer_options(int argc, char **argv)
     {
         if (argc != 10) {
-            std::fprintf(stderr, "usage: BASE QUERIES TRUTH DIM ip|l2 M EF_CONSTRUCTION EFS PASSES\n");
+            std::fprintf(stderr,
+                         "usage: BASE QUERIES TRUTH DIM ip|l2 M EF_CONSTRUCTION EFS PASSES\n");
             std::exit(2);
         }
         base = read_all<float>(argv[1]);
@@ -77,8 +84,9 @@ struct peer_options {
 
 static void print_build(const peer_options &options, double wall, double cpu, size_t bytes)
 {
-    std::printf("{\"build_s\":%.3f,\"build_cpu_s\":%.3f,\"bytes_per_vector\":%.1f,\"vectors\":%zu}\n",
-                wall, cpu, (double)bytes / (double)options.count, options.count);
+    std::printf(
+        "{\"build_s\":%.3f,\"build_cpu_s\":%.3f,\"bytes_per_vector\":%.1f,\"vectors\":%zu}\n", wall,
+        cpu, (double)bytes / (double)options.count, options.count);
     std::fflush(stdout);
 }
 
@@ -87,7 +95,7 @@ template <typename Search>
 static void measure(const peer_options &options, size_t ef, Search search)
 {
     std::vector<int32_t> found(options.query_count * peer_k, -1);
-    double total = 0;
+    double               total = 0;
     for (size_t first = 0; first < options.query_count; first += 100) {
         size_t last = std::min(first + 100, options.query_count);
         double best = std::numeric_limits<double>::infinity();

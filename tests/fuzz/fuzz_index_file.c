@@ -93,12 +93,12 @@ static void use(struct vector_index *index)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct file_ops             ops = file_ops_system;
-    struct vector_index_options options = {.dim = dim, .graph_min = 20, .vectors_max = 5000,
-                                           .memory_max = 8 << 20, .path = path};
-    struct vector_index        *index;
-    uint8_t                    *copy;
-    uint64_t                    sequence;
-    int                         fd;
+    struct vector_index_options options = {
+        .dim = dim, .graph_min = 20, .vectors_max = 5000, .memory_max = 8 << 20, .path = path};
+    struct vector_index *index;
+    uint8_t             *copy;
+    uint64_t             sequence;
+    int                  fd;
 
     if (size < 4096 || size > 1 << 20)
         return 0;

@@ -52,10 +52,10 @@ static void settle(void)
 static void find_all(uint32_t step)
 {
     for (uint32_t i = 0; i < model.records; i += step) {
-        struct vector_search_query query = {.vector = model.vectors + (size_t)i * dim, .k = 1,
-                                            .ef = 100};
-        struct vector_search_hit   hit;
-        uint32_t                   count;
+        struct vector_search_query query = {
+            .vector = model.vectors + (size_t)i * dim, .k = 1, .ef = 100};
+        struct vector_search_hit hit;
+        uint32_t                 count;
 
         if (!model.is_live[i])
             continue;

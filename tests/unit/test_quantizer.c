@@ -29,8 +29,8 @@ static void fill(struct rng *rng, uint32_t dim, int kind, float *vector)
 
 static void check_pair(const struct quantizer *quantizer, const float *query, const float *vector)
 {
-    _Alignas(64) uint8_t    code[512];
-    _Alignas(64) int8_t     query_code[512];
+    _Alignas(64) uint8_t   code[512];
+    _Alignas(64) int8_t    query_code[512];
     float                  scratch[2 * dim_max], error;
     struct code_header     header;
     struct quantizer_query prepared = {.code = query_code};
@@ -47,14 +47,14 @@ static void check_pair(const struct quantizer *quantizer, const float *query, co
         distance_kernels()->dot_u4(query_code, code, quantizer->code_bytes, &slot, 1, &raw);
     score = (double)quantizer_score(&prepared, &header, raw) + (double)prepared.constant;
     bound = (double)quantizer_bound(quantizer, &prepared, &header, error);
-    ck_assert_msg(fabs(score - truth) <= bound, "dim %u: %g is not within %g of %g",
-                  quantizer->dim, score, bound, truth);
-    ck_assert_double_le(fabs((double)quantizer_distance(quantizer, distance_kernels(), query,
-                                                        distance_kernels()->dot_f32(
-                                                            query, query, quantizer->dim),
-                                                        vector) -
-                             truth),
-                        1e-5 * (1 + fabs(truth)) + bound);
+    ck_assert_msg(fabs(score - truth) <= bound, "dim %u: %g is not within %g of %g", quantizer->dim,
+                  score, bound, truth);
+    ck_assert_double_le(
+        fabs((double)quantizer_distance(quantizer, distance_kernels(), query,
+                                        distance_kernels()->dot_f32(query, query, quantizer->dim),
+                                        vector) -
+             truth),
+        1e-5 * (1 + fabs(truth)) + bound);
 }
 
 START_TEST(a_score_is_within_its_bound)
@@ -81,8 +81,8 @@ END_TEST
 
 START_TEST(a_code_as_query_scores_as_its_vector_does)
 {
-    _Alignas(64) uint8_t    codes[2][512];
-    _Alignas(64) int8_t     query_codes[2][512];
+    _Alignas(64) uint8_t   codes[2][512];
+    _Alignas(64) int8_t    query_codes[2][512];
     float                  vectors[2][dim_max], scratch[2 * dim_max], error;
     struct code_header     headers[2];
     struct quantizer_query from_vector = {.code = query_codes[0]};

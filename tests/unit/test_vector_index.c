@@ -120,9 +120,8 @@ static double recall_at(struct vector_search *search, const float *queries, uint
 
     for (uint32_t q = 0; q < count; q++) {
         struct vector_search_hit   found[10], truth[10];
-        struct vector_search_query query = {
-            .vector = queries + (size_t)q * dim, .k = 10, .ef = ef};
-        uint32_t n, m;
+        struct vector_search_query query = {.vector = queries + (size_t)q * dim, .k = 10, .ef = ef};
+        uint32_t                   n, m;
 
         ck_assert_int_eq(vector_search_run(search, &query, found, &n, NULL), STATUS_OK);
         query.exact = true;

@@ -26,29 +26,29 @@ static void *read_on(void *argument)
 
     rng_init(&rng, (uint64_t)(uintptr_t)argument);
     if (vector_search_new(index_, &search) != STATUS_OK)
-        return "no reader";
+        return (void *)(uintptr_t) "no reader";
     while (!finished) {
         struct vector_search_query query = {.vector = points + dim * rng_below(&rng, records),
                                             .k = 20,
                                             .ef = 40,
                                             .exact = rng_below(&rng, 4) == 0};
-        uint32_t gone_before = gone, count;
+        uint32_t                   gone_before = gone, count;
 
         if (vector_search_run(search, &query, hits, &count, NULL) != STATUS_OK)
-            return "a search failed";
+            return (void *)(uintptr_t) "a search failed";
         if (count != query.k)
-            return "too few results";
+            return (void *)(uintptr_t) "too few results";
         for (uint32_t i = 0; i < count; i++) {
             if (hits[i].record >= kept && hits[i].record < gone_before)
-                return "a deleted record was returned";
+                return (void *)(uintptr_t) "a deleted record was returned";
             if (i > 0 && hits[i].distance < hits[i - 1].distance)
-                return "the order is wrong";
+                return (void *)(uintptr_t) "the order is wrong";
             for (uint32_t j = 0; j < i; j++)
                 if (hits[j].record == hits[i].record)
-                    return "a record was returned twice";
+                    return (void *)(uintptr_t) "a record was returned twice";
         }
         if (vector_search_get(search, (uint32_t)rng_below(&rng, kept), vector) != STATUS_OK)
-            return "a record that is never deleted is missing";
+            return (void *)(uintptr_t) "a record that is never deleted is missing";
     }
     vector_search_free(search);
     return NULL;
