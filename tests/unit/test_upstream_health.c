@@ -14,7 +14,11 @@ static const char unknown[] = "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n";
 static struct tiny_backend     backend;
 static struct loop            *loop;
 static struct upstream_health *health;
+static struct upstream_pool   *pool;
 static int                     changes;
+
+static struct memory_budget         budget = {.max = 1 << 20};
+static struct upstream_pool_options pool_options = {.connections_max = 1, .requests_max = 1};
 
 static void on_change(void *ctx)
 {
@@ -31,6 +35,7 @@ static void setup(void)
 static void teardown(void)
 {
     upstream_health_free(health);
+    upstream_pool_free(pool);
     loop_free(loop);
     tiny_backend_done(&backend);
 }
@@ -43,7 +48,9 @@ static void begin(const char *answer)
     if (answer != NULL)
         tiny_backend_listen(&backend);
     backend.answer = answer;
-    health = upstream_health_new(loop, &options, on_change, &changes);
+    pool_options.backend = options.backend;
+    pool = upstream_pool_new(loop, NULL, &budget, &pool_options);
+    health = upstream_health_new(loop, pool, &options, on_change, &changes);
     ck_assert_ptr_nonnull(health);
     ck_assert_int_eq(upstream_health_state(health), UPSTREAM_HEALTH_UNKNOWN);
 }
@@ -144,6 +151,28 @@ START_TEST(it_may_be_freed_while_it_asks)
 }
 END_TEST
 
+static uint64_t began_us;
+
+static bool some_intervals_are_over(void)
+{
+    tiny_backend_turn(&backend);
+    return clock_now_us() - began_us > 40000;
+}
+
+/* The check's connection counts under the pool's cap. */
+START_TEST(no_check_is_made_while_all_places_are_taken)
+{
+    begin(limits);
+    ck_assert(upstream_pool_take_place(pool));
+    ck_assert(!upstream_pool_take_place(pool));
+    began_us = clock_now_us();
+    loop_drive_until(loop, some_intervals_are_over);
+    ck_assert_uint_eq(upstream_health_stats(health)->checks, 0);
+    upstream_pool_give_place(pool);
+    loop_drive_until(loop, is_up);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("upstream_health");
@@ -156,5 +185,6 @@ int main(void)
     tcase_add_test(tcase, it_goes_down_after_two_failures_and_comes_up_again);
     tcase_add_test(tcase, no_answer_in_time_is_a_failure);
     tcase_add_test(tcase, it_may_be_freed_while_it_asks);
+    tcase_add_test(tcase, no_check_is_made_while_all_places_are_taken);
     return check_main("upstream_health", tcase);
 }
