@@ -94,7 +94,7 @@ struct coalescer_write {
     uint64_t            deadline_us;    /* when its client is refused if it has no answer; earlier,
                                          * unsent, when its answer would come later than that and
                                          * others wait behind it */
-    void               *ctx;            /* names the member in actions; not NULL */
+    void *ctx;                          /* names the member in actions; not NULL */
 };
 
 enum coalescer_outcome_kind {
