@@ -341,9 +341,11 @@ static void on_end(enum status status, void *ctx)
 {
     struct front_connection *connection = ctx;
 
-    if (connection->state == FRONT_CLOSING && socket_stream_queued(connection->stream) > 0 &&
-        status == STATUS_CLOSED) {
+    if (status == STATUS_CLOSED && socket_stream_queued(connection->stream) > 0 &&
+        (connection->state == FRONT_CLOSING || connection->state == FRONT_IDLE)) {
         connection->has_ended = true; /* it may still read: on_drained or a timeout ends it */
+        if (connection->state == FRONT_IDLE)
+            begin_closing(connection);
         return;
     }
     front_connection_close(connection, status);

@@ -2,7 +2,8 @@
  *
  * A request says in its target who it is: `?id=7&n=1000&m=2000` has 1000 bytes of body and wants
  * 2000. Bodies are made of a pattern that id and direction determine, so that every byte can be
- * checked at the other end.
+ * checked at the other end. A write without an id carries records (`"ids":["w7",..]`), each of them
+ * one client's, and its answer names them: `X-Ids: ,7,8,`.
  */
 #ifndef FLOW_FLOW_BACKEND_H
 #define FLOW_FLOW_BACKEND_H
@@ -65,6 +66,7 @@ struct flow_backend {
     struct flow_plan                plan; /* of every request, unless on_plan says otherwise */
     void (*on_plan)(struct flow_backend *backend, unsigned id, struct flow_plan *plan, void *ctx);
     void              *ctx;
+    size_t             batch_peak; /* the most clients that shared a call */
     size_t             request_count, busy, busy_peak, accepted;
     size_t             early_bytes;     /* of a next request before the answer */
     size_t             read_per_second; /* of each connection; 0: no limit */
