@@ -277,7 +277,7 @@ START_TEST(damaged_files_are_refused)
     data = read_file(index_fixture_path, &size);
     copy = malloc(size);
     rng_init(&rng, 51);
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < 60 * index_fixture_times(); i++) {
         size_t at = rng_below(&rng, size);
 
         memcpy(copy, data, size);
@@ -307,7 +307,7 @@ START_TEST(files_with_forged_checksums_do_no_harm)
     data = read_file(index_fixture_path, &size);
     copy = malloc(size);
     rng_init(&rng, 52);
-    for (int i = 0; i < (index_fixture_is_slow ? 60 : 250); i++) {
+    for (int i = 0; i < (index_fixture_is_slow ? 60 : 250) * index_fixture_times(); i++) {
         size_t at = rng_below(&rng, 3) == 0 ? rng_below(&rng, 320) : rng_below(&rng, size);
 
         memcpy(copy, data, size);
@@ -531,7 +531,7 @@ int main(void)
 {
     TCase *tcase = tcase_create("index_file");
 
-    tcase_set_timeout(tcase, 180);
+    tcase_set_timeout(tcase, 180 * index_fixture_times());
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, what_was_saved_is_what_is_loaded);
     tcase_add_test(tcase, the_same_operations_give_the_same_file);
