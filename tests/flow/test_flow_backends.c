@@ -409,6 +409,26 @@ START_TEST(a_streamed_read_does_not_meet_a_closed_connection)
 }
 END_TEST
 
+/* The end of the connection and the end of the body arrive in one turn, in any order. */
+START_TEST(a_streamed_body_may_end_as_the_backend_dies)
+{
+    struct flow_client *client;
+
+    flow_world_begin(&world, (uint64_t)_i);
+    world.net_options.latency_min_us = world.net_options.latency_max_us = 0;
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    flow_world_request_head(client, "query", 1, 0, 100, "Transfer-Encoding: chunked\r\n");
+    flow_client_send(client, "61a80\r\n");
+    flow_world_request_body(client, 1, 0, 400000);
+    flow_world_run_ms(&world, 10);
+    flow_client_send(client, "\r\n0\r\n\r\n");
+    flow_backend_kill(&world.backend);
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    expect_error(client, 502, EXECUTED_MAYBE);
+}
+END_TEST
+
 /* Chroma never does it, but what passes through may: answer while the request still comes. */
 START_TEST(a_body_streams_on_while_the_answer_streams_back)
 {
@@ -456,6 +476,7 @@ int main(void)
     tcase_add_test(tcase, a_backend_that_dies_after_an_interim_answer_is_told);
     tcase_add_test(tcase, requests_under_way_survive_a_restart_of_the_backend_as_errors);
     tcase_add_test(tcase, a_streamed_read_does_not_meet_a_closed_connection);
+    tcase_add_loop_test(tcase, a_streamed_body_may_end_as_the_backend_dies, 1, 9);
     tcase_add_test(tcase, a_body_streams_on_while_the_answer_streams_back);
     return check_main("test_flow_backends", tcase);
 }

@@ -283,6 +283,8 @@ static void draw_plan(struct flow_backend *backend, unsigned id, struct flow_pla
         plan->framing = HTTP_FRAMING_LENGTH; /* else nobody could see it */
     if (plan->fault == FLOW_FAULT_EARLY_CLOSE || plan->fault == FLOW_FAULT_EARLY_DRAIN)
         plan->status = PICK(400, 404, 413, 422);
+    if (id == 0 && plan->status == 304)
+        plan->status = 201; /* that a call was not modified would mean nothing */
     if (plan->status == 204 || plan->status == 304)
         plan->framing = HTTP_FRAMING_LENGTH;
     fault_of[id] = plan->fault;
