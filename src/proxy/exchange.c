@@ -262,7 +262,7 @@ bool exchange_keep_body(struct exchange *exchange, struct bytes data)
     struct byte_buffer     *body = &exchange->body;
     const struct http_head *head = exchange->head;
 
-    if (body->capacity == 0 && head->framing == HTTP_FRAMING_LENGTH &&
+    if (byte_buffer_size(body) == 0 && !exchange->is_streaming && head->framing == HTTP_FRAMING_LENGTH &&
         byte_buffer_reserve(
             body, head->content_length < at_once_max ? (size_t)head->content_length : at_once_max,
             SIZE_MAX) != STATUS_OK)
