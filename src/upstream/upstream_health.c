@@ -288,11 +288,10 @@ static void on_heartbeat(struct upstream_health *health, bool ok)
             health->state = UPSTREAM_HEALTH_DOWN;
     }
     health->stats.up = health->state == UPSTREAM_HEALTH_UP;
-    if (health->state == before)
-        return;
-    if (health->state == UPSTREAM_HEALTH_UP)
+    if (ok && (health->state != before || health->batch_records_max == 0))
         ask(health, QUESTION_LIMITS);
-    health->on_change(health->ctx);
+    if (health->state != before)
+        health->on_change(health->ctx);
 }
 
 /* {"max_batch_size":5461,...}: a number behind a known name, in an answer of some bytes. */

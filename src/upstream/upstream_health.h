@@ -2,7 +2,8 @@
  *
  * A heartbeat at an interval (libcurl's multi interface on the same loop; a connection of its own
  * beside the pool's). Up after one answer below 500, down after two failures in a row. What was
- * learned of its limits (pre-flight-checks) is asked for again each time it comes up.
+ * learned of its limits (pre-flight-checks) is asked for again each time it comes up, and after
+ * each heartbeat until there is an answer.
  *
  * Requests are not held back by this state: Chroma itself is asked, and refuses at once when it is
  * down. The state is for operators: /readyz, metrics, log.
