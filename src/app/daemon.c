@@ -137,7 +137,8 @@ static enum status start_core(struct daemon *daemon, struct error *error)
         daemon->proxy = proxy_new(daemon->loop, daemon->workers, &daemon->budget, daemon->pool,
                                   &proxy, &writes);
     if (daemon->proxy != NULL)
-        daemon->health = upstream_health_new(daemon->loop, &health, on_health_change, daemon);
+        daemon->health =
+            upstream_health_new(daemon->loop, daemon->pool, &health, on_health_change, daemon);
     if (daemon->health != NULL)
         daemon->drain_timer = loop_timer_new(daemon->loop, on_drain_timer, daemon);
     if (daemon->drain_timer == NULL)

@@ -7,8 +7,11 @@
 #include "json/json_scan.h"
 
 enum {
-    KEY_SIZE_MAX = 1024,    /* a metadata key with escapes above this is not looked into */
-    INTEGER_DIGITS_MAX = 18 /* certainly within 64 bits, sign or not */
+    KEY_SIZE_MAX = 1024,     /* a metadata key with escapes above this is not looked into */
+    INTEGER_DIGITS_MAX = 18, /* certainly within 64 bits, sign or not */
+    /* Keys and list items of one record. Above some 5000 Chroma logs the record and then cannot
+     * apply it: this write and all later ones to the collection get 500, so it must go alone. */
+    METADATA_VALUES_MAX = 1000
 };
 
 struct parse {
@@ -18,6 +21,7 @@ struct parse {
     struct chroma_records *records;
     size_t                 lengths[CHROMA_COLUMN_COUNT];
     bool                   seen[CHROMA_COLUMN_COUNT];
+    size_t                 metadata_values; /* of the record that is being read */
     enum status            status;
     const char            *reason;
 };
@@ -37,6 +41,7 @@ static bool take_metadata(struct parse *parse);
 static bool take_metadata_key(struct parse *parse, struct json_string key);
 static bool take_metadata_value(struct parse *parse);
 static bool take_metadata_list(struct parse *parse);
+static bool count_metadata_value(struct parse *parse);
 static bool is_list_item(enum json_kind kind);
 static bool take_list_item(struct parse *parse, enum json_kind kind, bool *ret_is_integer);
 static bool check_lengths(struct parse *parse);
@@ -225,8 +230,10 @@ static bool take_metadata(struct parse *parse)
         return take_null(parse);
     if (!json_scan_object(&parse->scan))
         return refuse(parse, "metadata that is no object");
+    parse->metadata_values = 0;
     while (json_scan_member(&parse->scan, &key))
-        if (!take_metadata_key(parse, key) || !take_metadata_value(parse))
+        if (!count_metadata_value(parse) || !take_metadata_key(parse, key) ||
+            !take_metadata_value(parse))
             return false;
     return !parse->scan.failed || refuse(parse, "not valid JSON");
 }
@@ -278,7 +285,7 @@ static bool take_metadata_list(struct parse *parse)
 
         if (!is_list_item(item) || (kind != JSON_KIND_NONE && kind != item))
             return refuse(parse, "a metadata list of mixed values");
-        if (!take_list_item(parse, item, &is_integer))
+        if (!count_metadata_value(parse) || !take_list_item(parse, item, &is_integer))
             return false;
         if (kind != JSON_KIND_NONE && is_integer != are_integers)
             return refuse(parse, "a metadata list of mixed numbers");
@@ -288,6 +295,12 @@ static bool take_metadata_list(struct parse *parse)
     if (parse->scan.failed)
         return refuse(parse, "not valid JSON");
     return kind != JSON_KIND_NONE || refuse(parse, "an empty metadata list");
+}
+
+static bool count_metadata_value(struct parse *parse)
+{
+    return ++parse->metadata_values <= METADATA_VALUES_MAX ||
+           refuse(parse, "metadata of very many values");
 }
 
 static bool is_list_item(enum json_kind kind)

@@ -3,7 +3,8 @@
  * Scans the body of an add, upsert or update and says yes only where that is certain from the body
  * alone: valid JSON of known fields, each once and of the right type, columns of equal length, ids
  * not empty, vectors of one dimension and one encoding that are finite as 32-bit floats, metadata
- * of scalars or lists of one type under keys that Chroma lets users have. What only the collection
+ * of scalars or lists of one type under keys that Chroma lets users have, no more than it can
+ * store. What only the collection
  * knows (its dimension, its schema) is not looked at. Everything else is STATUS_INVALID, which is
  * not to say that Chroma would refuse it: just do not merge it.
  *

@@ -35,7 +35,7 @@ struct front_options {
 
 /* A client slower than this for a whole timeout is cut off. Slower than any network, and than what
  * a client sends or reads while it works; yet 40 MiB at 1 KB/s would be eleven hours. */
-enum { FRONT_BYTES_PER_SECOND_MIN = 4096 };
+enum { FRONT_BYTES_PER_SECOND_MIN = 1536 };
 
 struct front_stats {
     uint64_t connections; /* now */

@@ -53,13 +53,15 @@ static bool is_wanted(const struct proxy *proxy, unsigned code)
     return proxy->options.access_log == PROXY_LOG_ALL || code == 0 || code >= 400;
 }
 
-/* The last call that the write was part of, and how long it had waited for it. */
+/* The last call that the write was part of, its place in it, and how long it had waited for it:
+ * calls by number and writes by place are the order in which Chroma got them. */
 static void log_batch(struct log_line *line, const struct exchange *exchange)
 {
     const struct write_member *member = exchange->member;
 
     log_number(line, "batch", member->batch_id);
     log_number(line, "batch_writes", member->batch_members);
+    log_number(line, "batch_index", member->batch_index);
     log_number(line, "batch_attempts", member->batch_attempts);
     log_ms(line, "batch_wait_ms", span(exchange->body_ended_us, member->batch_sent_us));
 }

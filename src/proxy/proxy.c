@@ -106,8 +106,12 @@ void proxy_free(struct proxy *proxy)
     write_lanes_free(proxy->lanes);
     loop_free_pending(proxy->loop);
     while ((node = list_first(&proxy->exchanges)) != NULL || /* writes cut off at the end */
-           (node = list_first(&proxy->spare_exchanges)) != NULL)
-        exchange_free(LIST_ITEM(node, struct exchange, node));
+           (node = list_first(&proxy->spare_exchanges)) != NULL) {
+        struct exchange *exchange = LIST_ITEM(node, struct exchange, node);
+
+        body_gate_leave(&proxy->bodies, &exchange->ticket);
+        exchange_free(exchange);
+    }
     loop_task_cancel(&proxy->bodies.task);
     timeout_queue_free(proxy->read_deadlines);
     timeout_queue_free(proxy->write_deadlines);

@@ -269,6 +269,7 @@ static void send_batch(struct write_lanes *lanes, struct coalescer_batch *batch)
         member->exchange->started_us = now_us;
         member->batch_id = coalescer_batch_id(batch);
         member->batch_members = (uint32_t)count;
+        member->batch_index = (uint32_t)i;
         member->batch_attempts = coalescer_batch_attempt(batch) + 1;
         member->batch_sent_us = now_us;
     }

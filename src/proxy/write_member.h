@@ -29,7 +29,7 @@ struct write_member {
 
     /* For the log: the last call it was part of. */
     uint64_t batch_id, batch_sent_us;
-    uint32_t batch_members, batch_attempts;
+    uint32_t batch_members, batch_index, batch_attempts;
 };
 
 /* Make the member of `exchange`, whose request is complete; its body is not scanned yet. NULL when

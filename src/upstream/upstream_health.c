@@ -16,6 +16,7 @@ static const char *const question_paths[] = {
 
 struct upstream_health {
     struct loop                   *loop;
+    struct upstream_pool          *pool;
     struct upstream_health_options options;
     upstream_health_fn             on_change;
     void                          *ctx;
@@ -63,7 +64,7 @@ static void   on_done(struct upstream_health *health, CURLcode result);
 static void   on_heartbeat(struct upstream_health *health, bool ok);
 static void   on_limits(struct upstream_health *health);
 
-struct upstream_health *upstream_health_new(struct loop                          *loop,
+struct upstream_health *upstream_health_new(struct loop *loop, struct upstream_pool *pool,
                                             const struct upstream_health_options *options,
                                             upstream_health_fn on_change, void *ctx)
 {
@@ -72,6 +73,7 @@ struct upstream_health *upstream_health_new(struct loop                         
     if (health == NULL)
         return NULL;
     health->loop = loop;
+    health->pool = pool;
     health->options = *options;
     health->on_change = on_change;
     health->ctx = ctx;
@@ -106,7 +108,7 @@ static bool set_up(struct upstream_health *health)
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "chromabouncer-health");
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, health->curl_problem);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(health->options.timeout_us / 1000));
-    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, 4L); /* below every server's keep-alive */
+    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L); /* its place is given back after each */
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_answer_bytes);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, health);
     if (health->options.backend.kind == ADDRESS_UNIX)
@@ -143,10 +145,12 @@ static void on_check_timer(void *ctx)
     struct upstream_health *health = ctx;
 
     loop_timer_set(health->check_timer, loop_now_us(health->loop) + health->options.interval_us);
-    if (health->busy)
+    if (health->busy || !upstream_pool_take_place(health->pool))
         return;
     health->stats.checks++;
     ask(health, QUESTION_HEARTBEAT);
+    if (!health->busy)
+        upstream_pool_give_place(health->pool);
 }
 
 static void ask(struct upstream_health *health, enum question question)
@@ -251,6 +255,8 @@ static void collect(struct upstream_health *health)
         curl_multi_remove_handle(health->multi, health->easy);
         health->busy = false;
         on_done(health, result);
+        if (!health->busy)
+            upstream_pool_give_place(health->pool);
     }
 }
 

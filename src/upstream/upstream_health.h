@@ -1,9 +1,10 @@
 /* upstream_health - does Chroma live, and what are its limits?
  *
- * A heartbeat at an interval (libcurl's multi interface on the same loop; a connection of its own
- * beside the pool's). Up after one answer below 500, down after two failures in a row. What was
- * learned of its limits (pre-flight-checks) is asked for again each time it comes up, and after
- * each heartbeat until there is an answer.
+ * A heartbeat at an interval (libcurl's multi interface on the same loop, on a connection of its
+ * own for which the pool gives up a place under its cap; no check is made while all are busy). Up
+ * after one answer below 500, down after two failures in a row. What was learned of its limits
+ * (pre-flight-checks) is asked for again each time it comes up, and with every heartbeat until it
+ * is known.
  *
  * Requests are not held back by this state: Chroma itself is asked, and refuses at once when it is
  * down. The state is for operators: /readyz, metrics, log.
@@ -19,6 +20,7 @@
 #include "base/address.h"
 #include "base/metric.h"
 #include "io/loop.h"
+#include "upstream/upstream_pool.h"
 
 struct upstream_health; /* opaque */
 
@@ -40,8 +42,8 @@ extern const size_t             upstream_health_metric_count;
 /* The state or the limits changed. From the loop. */
 typedef void (*upstream_health_fn)(void *ctx);
 
-/* Checks begin at once. `options` is copied. NULL when out of memory. */
-struct upstream_health *upstream_health_new(struct loop                          *loop,
+/* Checks begin at once. `pool` is borrowed, `options` is copied. NULL when out of memory. */
+struct upstream_health *upstream_health_new(struct loop *loop, struct upstream_pool *pool,
                                             const struct upstream_health_options *options,
                                             upstream_health_fn on_change, void *ctx);
 

@@ -197,13 +197,35 @@ static void on_resolved(void *ctx)
 bool upstream_pool_has_room(const struct upstream_pool *pool)
 {
     return !list_is_empty(&pool->idle) ||
-           pool->busy_count + pool->connecting_count < pool->options.connections_max;
+           pool->busy_count + pool->connecting_count + pool->places_taken <
+               pool->options.connections_max;
 }
 
 bool upstream_pool_is_over(const struct upstream_pool *pool)
 {
-    return pool->idle_count + pool->busy_count + pool->connecting_count >
+    return pool->idle_count + pool->busy_count + pool->connecting_count + pool->places_taken >
            pool->options.connections_max;
+}
+
+bool upstream_pool_take_place(struct upstream_pool *pool)
+{
+    size_t count = pool->idle_count + pool->busy_count + pool->connecting_count;
+
+    if (count + pool->places_taken >= pool->options.connections_max) {
+        struct list_node *node = list_last(&pool->idle);
+
+        if (node == NULL)
+            return false;
+        upstream_connection_close(LIST_ITEM(node, struct upstream_connection, node));
+    }
+    pool->places_taken++;
+    return true;
+}
+
+void upstream_pool_give_place(struct upstream_pool *pool)
+{
+    pool->places_taken--;
+    upstream_pool_serve_waiting(pool);
 }
 
 void upstream_pool_place(struct upstream_pool *pool, struct upstream_transfer *transfer)

@@ -63,6 +63,11 @@ void upstream_pool_set_options(struct upstream_pool               *pool,
  * pool must have been freed before. NULL is a no-op. */
 void upstream_pool_free(struct upstream_pool *pool);
 
+/* Take a place under the cap for a connection of the caller's own (a health check), closing an idle
+ * one if need be. False: all are busy. */
+bool upstream_pool_take_place(struct upstream_pool *pool);
+void upstream_pool_give_place(struct upstream_pool *pool);
+
 /* Borrowed; brought up to date by the call. */
 const struct upstream_pool_stats *upstream_pool_stats(struct upstream_pool *pool);
 

@@ -29,6 +29,7 @@ struct upstream_pool {
     struct list                  failed;     /* transfers whose on_failure is yet to run */
     size_t                       idle_count, busy_count, connecting_count, waiting_count;
     size_t                       detached_count;
+    size_t                       places_taken; /* by connections that are not the pool's */
     size_t                       good_address; /* index of the address that worked last */
     struct loop_task             failed_task;
     struct upstream_pool_stats   stats;

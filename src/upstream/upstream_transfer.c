@@ -130,7 +130,7 @@ void upstream_transfer_send_body(struct upstream_transfer *transfer, const struc
 {
     assert(transfer->request.streams_body);
     if (transfer->failure != STATUS_OK)
-        return; /* on_failure is about to tell */
+        return; /* in this very turn: on_failure is about to tell */
     assert(transfer->connection != NULL);
     transfer->body_given = last;
     if (socket_stream_send(transfer->connection->stream, parts, count) != STATUS_OK &&

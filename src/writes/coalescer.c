@@ -20,7 +20,9 @@ static bool coalescer_next_end(struct coalescer *coalescer, struct coalescer_act
 static bool coalescer_next_room(struct coalescer *coalescer, struct coalescer_action *action);
 static bool coalescer_next_send(struct coalescer *coalescer, uint64_t now_us,
                                 struct coalescer_action *action);
-static void coalescer_stats_batches(struct coalescer_stats *stats, const struct list *batches);
+static uint64_t coalescer_answer_us(const struct coalescer      *coalescer,
+                                    const struct coalescer_lane *lane, uint64_t now_us);
+static void     coalescer_stats_batches(struct coalescer_stats *stats, const struct list *batches);
 
 struct coalescer *coalescer_new(const struct coalescer_options *options)
 {
@@ -339,6 +341,10 @@ static bool coalescer_next_send(struct coalescer *coalescer, uint64_t now_us,
     coalescer->memory_retry_us = 0;
     if (lane == NULL)
         return false;
+    if (lane != &coalescer->all_lanes && list_is_empty(&lane->redo))
+        coalescer_member_refuse_late(coalescer, lane, coalescer_answer_us(coalescer, lane, now_us));
+    if (coalescer_next_answer(coalescer, action))
+        return true; /* then those who are left */
     batch = coalescer_batch_form(coalescer, lane, now_us);
     if (batch == NULL) {
         coalescer->memory_retry_us = now_us + memory_retry_us;
@@ -346,6 +352,17 @@ static bool coalescer_next_send(struct coalescer *coalescer, uint64_t now_us,
     }
     *action = (struct coalescer_action){.kind = COALESCER_SEND, .batch = batch};
     return true;
+}
+
+/* When the next call of `lane` will be answered, with some room for calls that take longer. */
+static uint64_t coalescer_answer_us(const struct coalescer      *coalescer,
+                                    const struct coalescer_lane *lane, uint64_t now_us)
+{
+    uint32_t most = coalescer_batch_records_max(coalescer, lane->waiting_records, now_us);
+
+    if (most > lane->waiting_records)
+        most = (uint32_t)lane->waiting_records;
+    return now_us + 2 * batch_cost_expect_us(&coalescer->cost, most);
 }
 
 static void coalescer_stats_batches(struct coalescer_stats *stats, const struct list *batches)

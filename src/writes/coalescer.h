@@ -91,8 +91,10 @@ struct coalescer_write {
     const struct bytes *ids;            /* decoded, `record_count` of them; read if MERGEABLE */
     uint32_t            record_count;   /* 0 where it cannot be told */
     size_t              size;           /* bytes that it adds to a batch, at most */
-    uint64_t            deadline_us;    /* when its client is refused if it has no answer */
-    void               *ctx;            /* names the member in actions; not NULL */
+    uint64_t            deadline_us;    /* when its client is refused if it has no answer; earlier,
+                                         * unsent, when its answer would come later than that and
+                                         * others wait behind it */
+    void *ctx;                          /* names the member in actions; not NULL */
 };
 
 enum coalescer_outcome_kind {

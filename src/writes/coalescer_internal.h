@@ -150,6 +150,12 @@ void coalescer_member_answer(struct coalescer *coalescer, struct coalescer_membe
 /* Refuse those whose deadline has passed, wherever they are. */
 void coalescer_member_expire(struct coalescer *coalescer, uint64_t now_us);
 
+/* Refuse the first of those that wait in `lane` and whose deadline passes before `answer_us`, when
+ * the call that is to be sent is likely to be answered: all but the last. With more writes than
+ * Chroma can take, every one would else be sent when its time is just over, and none succeed. */
+void coalescer_member_refuse_late(struct coalescer *coalescer, struct coalescer_lane *lane,
+                                  uint64_t answer_us);
+
 void coalescer_member_free(struct coalescer *coalescer, struct coalescer_member *member);
 
 /* coalescer_lane.c */

@@ -116,6 +116,23 @@ void coalescer_member_expire(struct coalescer *coalescer, uint64_t now_us)
     }
 }
 
+void coalescer_member_refuse_late(struct coalescer *coalescer, struct coalescer_lane *lane,
+                                  uint64_t answer_us)
+{
+    while (lane->waiting_members > 1) {
+        struct list_node        *node = list_first(&lane->waiting);
+        struct coalescer_member *head = LIST_ITEM(node, struct coalescer_member, queue);
+        struct coalescer_member *next = LIST_ITEM(node->next, struct coalescer_member, queue);
+
+        if (head->deadline.key >= answer_us || next->number > coalescer_lane_barrier(coalescer))
+            return;
+        coalescer_member_unqueue(coalescer, head);
+        coalescer->stats.expired_unsent++;
+        coalescer_member_answer(coalescer, head, NULL, STATUS_TIMED_OUT, COALESCER_EXECUTED_NO);
+        coalescer_lane_place(coalescer, lane);
+    }
+}
+
 void coalescer_member_free(struct coalescer *coalescer, struct coalescer_member *member)
 {
     member_key_drop(coalescer, member->key);

@@ -150,6 +150,7 @@ class Proxy(Process):
     """chromabouncer in front of the server on `backend_port`."""
 
     name = "chromabouncer"
+    status = "off"  # its status listener
 
     def __init__(self, backend_port, arguments=(), keep=False):
         super().__init__(keep)
@@ -161,7 +162,7 @@ class Proxy(Process):
         """Also after kill(): on the port that it had before."""
         offset = self.log.stat().st_size if self.log.exists() else 0
         listen = f"127.0.0.1:{self.port or 0}"
-        self.spawn([*self.command, "--listen", listen, "--status", "off", *self.arguments])
+        self.spawn([*self.command, "--listen", listen, "--status", self.status, *self.arguments])
         self.wait_until(lambda: self._find_port(offset))
 
     def _find_port(self, offset):

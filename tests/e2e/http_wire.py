@@ -186,6 +186,7 @@ class Recorder:
                 client.close()
                 continue
             streams = [_Stream(), _Stream()]
+            streams[0].port = server.getsockname()[1]  # whom the target sees
             with self.lock:
                 self.pipes.append(streams)
             for source, sink, stream in ((client, server, 0), (server, client, 1)):
@@ -215,6 +216,11 @@ class Recorder:
             for streams in self.pipes:
                 for stream in streams:
                     stream.clear()
+
+    def connections(self):
+        """(port that the target saw, exchanges in their order) of every connection."""
+        with self.lock:
+            return [(pair[0].port, [item for _, item in _pair(*pair)]) for pair in self.pipes]
 
     def exchanges(self):
         """Every complete exchange, in the order in which the requests began."""

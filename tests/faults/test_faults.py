@@ -341,6 +341,7 @@ class ClientFaults(FaultTest):
     def test_bodies_that_trickle_are_refused_in_time_and_stop_nobody(self):
         """64 clients announce 40 MiB and send 1 KB/s, with the span shortened to 2 s."""
         self.start_both(listen__body_timeout="2s")
+        alone = self.seconds_of_large_write()  # on a busy machine it is a second
         clients = [Client(self.proxy.listen) for _ in range(64)]
         stopping = threading.Event()
 
@@ -360,16 +361,14 @@ class ClientFaults(FaultTest):
                 lambda identifier: ("POST", f"{self.collection}/upsert", record(identifier)),
                 threads=2,
                 pause=0.05,
-            ) as load, Client(self.proxy.listen) as large:
+            ) as load:
                 began = time.monotonic()
-                answer = large.ask("POST", f"{self.collection}/upsert", record_of_bytes(4 << 20))
-                self.assertEqual(answer.status, 200)
-                self.assertLess(time.monotonic() - began, 3, "a large write waits for tricklers")
+                self.assertLess(self.seconds_of_large_write(), 1 + 5 * alone)
                 for client in clients:
                     self.expect_error(client.receive(), 408, executed="no")
-                self.assertLess(time.monotonic() - began, 8)
+                self.assertLess(time.monotonic() - began, 8 + 5 * alone)
             self.assertEqual(set(load.outcomes), {200})
-            self.assertLess(load.slowest, 1)
+            self.assertLess(load.slowest, 1 + 5 * alone)
         finally:
             stopping.set()
             trickler.join()
@@ -377,6 +376,13 @@ class ClientFaults(FaultTest):
             self.assertTrue(client.is_closed_by_peer())
             client.close()
         self.expect_recovery()
+
+    def seconds_of_large_write(self):
+        began = time.monotonic()
+        with Client(self.proxy.listen) as client:
+            answer = client.ask("POST", f"{self.collection}/upsert", record_of_bytes(4 << 20))
+        self.assertEqual(answer.status, 200)
+        return time.monotonic() - began
 
     def test_heads_that_trickle_are_refused_in_time(self):
         self.start_both(listen__head_timeout="500ms")

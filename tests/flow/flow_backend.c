@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "flow/fake_loop.h"
+#include "flow/flow_pattern.h"
 #include "io/clock.h"
 
 static const struct http_reader_limits limits = {
@@ -13,6 +14,8 @@ static const struct http_reader_limits limits = {
 
 /* After half an answer. */
 static const uint64_t give_up_us = 300000000;
+
+enum { batch_ids_max = 256 };
 
 enum state { READING, THINKING, ANSWERING, GONE };
 
@@ -28,6 +31,10 @@ struct flow_backend_connection {
     bool                            is_dirty; /* it sent what nobody asked for */
     struct flow_plan                plan;
     unsigned                        id;
+    bool                            is_batch; /* without an id: the ids are in its body */
+    struct byte_buffer              batch_body;
+    unsigned                        batch_ids[batch_ids_max];
+    size_t                          batch_count;
     uint64_t                        body_size, body_at, answer_size, idle_since_us;
     size_t                          out_limit; /* send no more than this of `out` */
 };
@@ -35,6 +42,8 @@ struct flow_backend_connection {
 static void   on_accept(struct fake_net_end *end, void *ctx);
 static void   on_event(struct fake_net_end *end, void *ctx);
 static void   receive(struct flow_backend_connection *connection);
+static void   count_cancelled(struct flow_backend_connection *connection);
+static void   find_ids(struct flow_backend_connection *connection);
 static bool   reads_now(const struct flow_backend_connection *connection);
 static void   on_read_time(void *ctx);
 static size_t read_request(struct flow_backend_connection *connection, struct bytes input);
@@ -67,9 +76,17 @@ void flow_backend_done(struct flow_backend *backend)
         backend->connections = connection->next_of_world;
         http_reader_free(connection->reader);
         byte_buffer_done(&connection->out);
+        byte_buffer_done(&connection->batch_body);
         free(connection);
     }
     byte_buffer_done(&backend->last_head);
+}
+
+void flow_backend_quit(struct flow_backend *backend)
+{
+    for (struct flow_backend_connection *connection = backend->connections; connection != NULL;
+         connection = connection->next_of_world)
+        leave(connection, false);
 }
 
 void flow_backend_kill(struct flow_backend *backend)
@@ -86,11 +103,6 @@ void flow_backend_go_on(struct flow_backend *backend)
          connection = connection->next_of_world)
         if (connection->state != GONE)
             receive(connection);
-}
-
-char flow_backend_pattern(unsigned id, bool is_answer, uint64_t at)
-{
-    return (char)('a' + (id * 7u + at + at / 251u + (is_answer ? 3u : 0u)) % 26u);
 }
 
 static void append(struct byte_buffer *buffer, const char *text)
@@ -163,9 +175,39 @@ static void receive(struct flow_backend_connection *connection)
     if (reads_now(connection) ? fake_net_has_ended(connection->end)
                               : fake_net_will_end(connection->end)) {
         if (connection->in_request && !connection->is_answered && !connection->is_dirty)
-            backend->records[connection->id].cancelled++;
+            count_cancelled(connection);
         leave(connection, false);
     }
+}
+
+static void count_cancelled(struct flow_backend_connection *connection)
+{
+    struct flow_backend *backend = connection->backend;
+
+    backend->records[connection->id].cancelled += !connection->is_batch;
+    find_ids(connection);
+    for (size_t i = 0; i < connection->batch_count; i++)
+        backend->records[connection->batch_ids[i]].cancelled++;
+}
+
+/* The ids in the body, as far as it has come. */
+static void find_ids(struct flow_backend_connection *connection)
+{
+    struct bytes body = byte_buffer_bytes(&connection->batch_body);
+    const char  *found;
+
+    connection->batch_count = 0;
+    while (body.size > 0 && (found = memmem(body.data, body.size, "\"w", 2)) != NULL) {
+        unsigned id = 0;
+
+        for (found += 2; *found >= '0' && *found <= '9'; found++)
+            id = id * 10 + (unsigned)(*found - '0');
+        assert(id < FLOW_BACKEND_RECORDS_MAX && connection->batch_count < batch_ids_max);
+        connection->batch_ids[connection->batch_count++] = id;
+        body = bytes_skip(body, (size_t)(found - body.data));
+    }
+    if (connection->batch_count > connection->backend->batch_peak)
+        connection->backend->batch_peak = connection->batch_count;
 }
 
 static bool reads_now(const struct flow_backend_connection *connection)
@@ -240,6 +282,9 @@ static void begin_request(struct flow_backend_connection *connection)
     sscanf(query, "id=%u&n=%u&m=%u", &id, &n, &m);
     assert(id < FLOW_BACKEND_RECORDS_MAX);
     connection->id = id;
+    connection->is_batch = id == 0;
+    connection->batch_count = 0;
+    byte_buffer_clear(&connection->batch_body);
     connection->body_size = n;
     connection->body_at = 0;
     connection->answer_size = m;
@@ -293,9 +338,14 @@ static void check_body(struct flow_backend_connection *connection, struct bytes 
     struct flow_backend *backend = connection->backend;
 
     backend->body_bytes += body.size;
-    for (size_t i = 0; i < body.size; i++, connection->body_at++)
-        if (body.data[i] != flow_backend_pattern(connection->id, false, connection->body_at))
-            backend->records[connection->id].body_is_wrong = true;
+    if (connection->is_batch) {
+        if (byte_buffer_append(&connection->batch_body, body, SIZE_MAX) != STATUS_OK)
+            abort();
+        return;
+    }
+    if (!flow_pattern_matches(body, connection->id, false, connection->body_at))
+        backend->records[connection->id].body_is_wrong = true;
+    connection->body_at += body.size;
 }
 
 static void end_request(struct flow_backend_connection *connection)
@@ -304,6 +354,10 @@ static void end_request(struct flow_backend_connection *connection)
     struct flow_record  *record = &backend->records[connection->id];
 
     record->complete++;
+    if (connection->is_batch)
+        find_ids(connection);
+    for (size_t i = 0; i < connection->batch_count; i++)
+        backend->records[connection->batch_ids[i]].heads++;
     if (connection->body_at != connection->body_size)
         record->body_is_wrong = true;
     if (connection->discards_body) { /* answered, or about to be */
@@ -336,8 +390,11 @@ static void on_answer_time(void *ctx)
     is_early = connection->plan.fault == FLOW_FAULT_EARLY_CLOSE ||
                connection->plan.fault == FLOW_FAULT_EARLY_DRAIN;
     if (!is_early && connection->plan.status < 400 &&
-        !(connection->plan.fault == FLOW_FAULT_FINDING_ID && !record->finding_id_told))
+        !(connection->plan.fault == FLOW_FAULT_FINDING_ID && !record->finding_id_told)) {
         record->applied++;
+        for (size_t i = 0; i < connection->batch_count; i++)
+            connection->backend->records[connection->batch_ids[i]].applied++;
+    }
     connection->is_answered = true;
     if (connection->plan.fault == FLOW_FAULT_RESET_AFTER ||
         connection->plan.fault == FLOW_FAULT_CLOSE_AFTER) {
@@ -382,6 +439,14 @@ static void write_answer(struct flow_backend_connection *connection)
              status, connection->id, connection->id, plan->close ? "Connection: close\r\n" : "",
              plan->fields != NULL ? plan->fields : "");
     append(&connection->out, text);
+    if (connection->is_batch)
+        append(&connection->out, "X-Ids: ,");
+    for (size_t i = 0; i < connection->batch_count; i++) {
+        snprintf(text, sizeof text, "%u,", connection->batch_ids[i]);
+        append(&connection->out, text);
+    }
+    if (connection->is_batch)
+        append(&connection->out, "\r\n");
     if (framing == HTTP_FRAMING_LENGTH && status != 204) {
         snprintf(text, sizeof text, "Content-Length: %llu\r\n", (unsigned long long)size);
         append(&connection->out, text);
@@ -419,8 +484,8 @@ static void write_body(struct flow_backend_connection *connection, uint64_t size
         }
         if (byte_buffer_reserve(out, (size_t)count, SIZE_MAX) != STATUS_OK)
             abort();
-        for (uint64_t i = 0; i < count; i++)
-            out->data[out->end++] = flow_backend_pattern(id, true, at + i);
+        flow_pattern_write(out->data + out->end, (size_t)count, id, true, at);
+        out->end += (size_t)count;
         at += count;
         if (chunked)
             append(out, "\r\n");
@@ -487,7 +552,7 @@ static void on_answer_sent(struct flow_backend_connection *connection)
     default:
         break;
     }
-    if (plan->close || plan->framing == HTTP_FRAMING_UNTIL_CLOSE) {
+    if (plan->framing == HTTP_FRAMING_UNTIL_CLOSE) {
         leave(connection, false);
         return;
     }
@@ -502,7 +567,8 @@ static void on_answer_sent(struct flow_backend_connection *connection)
         connection->in_request = false;
         http_reader_reset(connection->reader, false);
     }
-    if (plan->fault == FLOW_FAULT_UNANNOUNCED || plan->fault == FLOW_FAULT_UNSOLICITED)
+    if (plan->close || plan->fault == FLOW_FAULT_UNANNOUNCED ||
+        plan->fault == FLOW_FAULT_UNSOLICITED)
         fake_loop_at(clock_now_us() + plan->later_us, on_later, connection);
     if (backend->idle_close_us > 0)
         fake_loop_at(clock_now_us() + backend->idle_close_us, on_idle, connection);

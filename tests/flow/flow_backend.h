@@ -2,7 +2,8 @@
  *
  * A request says in its target who it is: `?id=7&n=1000&m=2000` has 1000 bytes of body and wants
  * 2000. Bodies are made of a pattern that id and direction determine, so that every byte can be
- * checked at the other end.
+ * checked at the other end. A write without an id carries records (`"ids":["w7",..]`), each of them
+ * one client's, and its answer names them: `X-Ids: ,7,8,`.
  */
 #ifndef FLOW_FLOW_BACKEND_H
 #define FLOW_FLOW_BACKEND_H
@@ -46,7 +47,7 @@ struct flow_plan {
     enum http_framing framing;         /* NONE: LENGTH */
     uint64_t          delay_us;        /* from the request to the answer */
     uint64_t          later_us;        /* from the answer to what follows it */
-    bool              close;           /* says Connection: close, and does it */
+    bool              close;           /* says Connection: close, and does it after later_us */
     bool              only_interim;    /* INTERIM, and then a reset */
     bool              answers_halfway; /* begin to answer at the head; end it after the body */
     const char       *fields;          /* more fields; NULL: none */
@@ -65,6 +66,7 @@ struct flow_backend {
     struct flow_plan                plan; /* of every request, unless on_plan says otherwise */
     void (*on_plan)(struct flow_backend *backend, unsigned id, struct flow_plan *plan, void *ctx);
     void              *ctx;
+    size_t             batch_peak; /* the most clients that shared a call */
     size_t             request_count, busy, busy_peak, accepted;
     size_t             early_bytes;     /* of a next request before the answer */
     size_t             read_per_second; /* of each connection; 0: no limit */
@@ -81,14 +83,12 @@ struct flow_backend {
 void flow_backend_serve(struct flow_backend *backend, uint16_t port);
 void flow_backend_done(struct flow_backend *backend);
 
-/* Cut every connection, as a killed process would. */
+/* Close every connection, as a process that ends does; reset them, as one that is killed may. */
+void flow_backend_quit(struct flow_backend *backend);
 void flow_backend_kill(struct flow_backend *backend);
 
 /* Read again where it did not. */
 void flow_backend_go_on(struct flow_backend *backend);
-
-/* Byte `at` of the body of request or answer `id`. */
-char flow_backend_pattern(unsigned id, bool is_answer, uint64_t at);
 
 /* "GET /path?id=..." as text, NUL-terminated. */
 const char *flow_backend_last_head(struct flow_backend *backend);

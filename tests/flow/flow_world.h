@@ -30,6 +30,7 @@ struct flow_world {
     struct proxy_options         proxy_options;
     struct proxy_write_options   write_options; /* writes go by themselves unless set */
     struct loop                 *loop;
+    struct worker_pool          *workers;
     struct memory_budget         budget;
     struct upstream_pool        *pool;
     struct proxy                *proxy;
@@ -68,6 +69,9 @@ void flow_world_request_body(struct flow_client *client, unsigned id, size_t fro
 /* The same with a chunked body, in chunks of random sizes. */
 void flow_world_request_chunked(struct flow_client *client, const char *operation, unsigned id,
                                 size_t n, size_t m, const char *fields);
+
+/* A write of one record that may share a call with others; its answer is of `m` == 0 bytes. */
+void flow_world_request_record(struct flow_client *client, const char *operation, unsigned id);
 
 /* Is the answer's body the pattern of `id`, `m` bytes long? */
 bool flow_world_is_answer_of(const struct flow_answer *answer, unsigned id, size_t m);

@@ -238,7 +238,7 @@ START_TEST(a_slow_reader_gets_all_of_its_answer)
     world.backend.plan.framing = _i ? HTTP_FRAMING_CHUNKED : HTTP_FRAMING_LENGTH;
     flow_world_start(&world);
     client = flow_world_client(&world);
-    client->read_per_second = 1200;
+    client->read_per_second = 1800;
     flow_world_request(client, "query", 1, 10, 500000, NULL);
     flow_world_run_ms(&world, 500000);
     ck_assert_uint_eq(client->answer_count, 1);
@@ -367,6 +367,43 @@ START_TEST(a_client_may_leave_at_any_time)
 }
 END_TEST
 
+/* Chroma is done, the client is not: what it has not taken yet is not lost. */
+START_TEST(who_ends_its_side_after_the_answer_began_still_gets_it)
+{
+    struct flow_client *client;
+
+    world.net_options.capacity_min = world.net_options.capacity_max = 8 * kib;
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    client->read_per_second = 50000;
+    flow_world_request(client, "query", 1, 10, 100000, _i ? "Connection: close\r\n" : NULL);
+    flow_world_run_ms(&world, 500);
+    ck_assert_uint_eq(proxy_unfinished(world.proxy), 0);
+    flow_client_shutdown(client);
+    ck_assert(flow_world_run_to_end(&world, client));
+    ck_assert_uint_eq(client->answer_count, 1);
+    ck_assert(flow_world_is_answer_of(&client->answers[0], 1, 100000));
+    flow_world_run_ms(&world, 10);
+    expect_quiet();
+}
+END_TEST
+
+START_TEST(the_end_follows_a_last_answer_that_was_taken_slowly)
+{
+    struct flow_client *client;
+
+    world.net_options.capacity_min = world.net_options.capacity_max = 8 * kib;
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    client->read_per_second = 50000;
+    flow_world_request(client, "query", 1, 10, 100000, "Connection: close\r\n");
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    flow_world_run_ms(&world, 150);
+    ck_assert(client->has_ended);
+    ck_assert(!client->was_reset);
+}
+END_TEST
+
 START_TEST(a_proxy_that_stops_lets_go_of_everything)
 {
     struct flow_client *client = reach((enum phase)(_i / 2), _i % 2 ? "add" : "query");
@@ -417,6 +454,8 @@ int main(void)
     tcase_add_test(tcase, answers_do_not_pile_up_for_a_client_that_does_not_read);
     tcase_add_test(tcase, idle_clients_are_closed_in_time);
     tcase_add_loop_test(tcase, a_client_may_leave_at_any_time, 0, PHASES * 6);
+    tcase_add_loop_test(tcase, who_ends_its_side_after_the_answer_began_still_gets_it, 0, 2);
+    tcase_add_test(tcase, the_end_follows_a_last_answer_that_was_taken_slowly);
     tcase_add_loop_test(tcase, a_proxy_that_stops_lets_go_of_everything, 0, PHASES * 2);
     tcase_add_test(tcase, who_ends_its_side_after_the_answer_can_still_read_it);
     return check_main("test_flow_clients", tcase);

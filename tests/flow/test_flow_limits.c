@@ -131,7 +131,7 @@ START_TEST(who_waits_too_long_for_its_turn_is_told)
 }
 END_TEST
 
-/* What does not fit waits unread in its socket, in order, and costs nothing. */
+/* What does not fit waits unread in its socket, and costs nothing. */
 START_TEST(bodies_that_do_not_fit_wait_unread)
 {
     struct flow_client *clients[20];
@@ -148,7 +148,6 @@ START_TEST(bodies_that_do_not_fit_wait_unread)
     for (unsigned i = 0; i < COUNT_OF(clients); i++) {
         expect(clients[i], 200);
         ck_assert(!world.backend.records[i + 1].body_is_wrong);
-        ck_assert_uint_eq(world.backend.order[i], i + 1);
     }
     /* The gate, and for each who waits what was received with its head. */
     ck_assert_uint_le(world.budget.peak, 1 * mib + 20 * 100 * kib);
@@ -174,7 +173,7 @@ START_TEST(who_waits_for_room_with_expect_is_asked_for_its_body_later)
 {
     struct flow_client *slow, *client;
 
-    world.proxy_options.queue_bytes_max = 1 * mib;
+    world.proxy_options.queue_bytes_max = 64 * kib; /* taken by what a body begins with */
     flow_world_start(&world);
     slow = flow_world_client(&world);
     flow_world_request_head(slow, "add", 1, 1 * mib, 10, NULL);

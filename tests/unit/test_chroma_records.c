@@ -191,6 +191,28 @@ START_TEST(the_number_of_records_is_bounded)
 }
 END_TEST
 
+/* Each record's own: Chroma stores a record with its metadata at once, and cannot with too many. */
+START_TEST(metadata_of_very_many_values_is_not_merged)
+{
+    static const int limit = 1000;
+    char             body[40000];
+
+    for (int lists = 0; lists < 2; lists++) {
+        for (int values = limit; values <= limit + 1; values++) {
+            char *at = body + sprintf(body,
+                                      "{\"ids\":[\"a\",\"b\"],\"embeddings\":[[1],[2]],"
+                                      "\"metadatas\":[{\"x\":1},{%s",
+                                      lists ? "\"k\":[1" : "\"k\":1");
+
+            for (int i = lists ? 2 : 1; i < values; i++)
+                at += lists ? sprintf(at, ",1") : sprintf(at, ",\"k%d\":1", i);
+            strcpy(at, lists ? "]}]}" : "}]}");
+            check(UPSERT, body, values == limit);
+        }
+    }
+}
+END_TEST
+
 START_TEST(what_is_said_of_a_write_is_true)
 {
     ck_assert_int_eq(scan(UPSERT, "{\"ids\":[\"a\", \"\\u0062\\n\",\"c\"],\"uris\":null,"
@@ -230,6 +252,7 @@ int main(void)
     tcase_add_test(tcase, metadata_is_what_chroma_takes);
     tcase_add_test(tcase, only_record_writes_are_looked_at);
     tcase_add_test(tcase, the_number_of_records_is_bounded);
+    tcase_add_test(tcase, metadata_of_very_many_values_is_not_merged);
     tcase_add_test(tcase, what_is_said_of_a_write_is_true);
     return check_main("chroma_records", tcase);
 }

@@ -323,6 +323,47 @@ START_TEST(a_batch_too_large_teaches_its_limit)
 }
 END_TEST
 
+START_TEST(a_write_is_not_sent_when_its_answer_would_come_too_late)
+{
+    struct bytes            ids[3] = {BYTES_LITERAL("a"), BYTES_LITERAL("b"), BYTES_LITERAL("c")};
+    struct coalescer_batch *batch;
+
+    add(lane_a, 0);
+    batch = pump();
+    for (size_t i = 0; i < 3; i++) {
+        struct coalescer_write write = upsert(lane_a, &ids[i]);
+
+        write.deadline_us = now_us + (i < 2 ? 105000 : 500000);
+        ck_assert_int_eq(coalescer_add(coalescer, &write, now_us), STATUS_OK);
+    }
+    now_us += 100000;
+    report(batch, 200);
+    batch = next_batch();
+    ck_assert_uint_eq(coalescer_batch_count(batch), 1);
+    ck_assert_ptr_null(pump());
+    ck_assert_uint_eq(seen_refusals, 2);
+    ck_assert_int_eq(seen_executed, COALESCER_EXECUTED_NO);
+}
+END_TEST
+
+START_TEST(the_last_that_waits_is_sent_however_late)
+{
+    struct bytes            id = BYTES_LITERAL("a");
+    struct coalescer_write  write;
+    struct coalescer_batch *batch;
+
+    add(lane_a, 0);
+    batch = pump();
+    write = upsert(lane_a, &id);
+    write.deadline_us = now_us + 105000;
+    ck_assert_int_eq(coalescer_add(coalescer, &write, now_us), STATUS_OK);
+    now_us += 100000;
+    report(batch, 200);
+    ck_assert_uint_eq(coalescer_batch_count(next_batch()), 1);
+    ck_assert_uint_eq(seen_refusals, 0);
+}
+END_TEST
+
 START_TEST(a_half_stays_apart_when_its_last_member_expires)
 {
     struct coalescer_outcome refused = {.kind = COALESCER_NOT_SENT};
@@ -495,6 +536,8 @@ int main(void)
     tcase_add_test(tcase, who_was_refused_goes_alone_for_a_while);
     tcase_add_test(tcase, one_poison_in_64_costs_few_calls);
     tcase_add_test(tcase, a_batch_too_large_teaches_its_limit);
+    tcase_add_test(tcase, a_write_is_not_sent_when_its_answer_would_come_too_late);
+    tcase_add_test(tcase, the_last_that_waits_is_sent_however_late);
     tcase_add_test(tcase, a_half_stays_apart_when_its_last_member_expires);
     tcase_add_test(tcase, a_large_request_goes_in_parts);
     tcase_add_test(tcase, a_hung_write_holds_its_lane_and_lends_its_slot);

@@ -1,0 +1,197 @@
+#include "index/distance_level.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define AVX2 __attribute__((target("avx2,fma")))
+
+static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
+                   uint32_t count, int32_t *raw);
+static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
+                   uint32_t count, int32_t *raw);
+static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out);
+static float   dot_f32(const float *left, const float *right, size_t dim);
+static float   l2_f32(const float *left, const float *right, size_t dim);
+
+const struct distance_kernels distance_avx2_kernels = {.name = "avx2",
+                                                       .dot_u8 = dot_u8,
+                                                       .dot_u4 = dot_u4,
+                                                       .centre_u8 = centre_u8,
+                                                       .dot_f32 = dot_f32,
+                                                       .l2_f32 = l2_f32};
+
+static inline void ask_for(const uint8_t *code, size_t stride)
+{
+    for (size_t line = 0; line < stride; line += 64)
+        __builtin_prefetch(code + line);
+}
+
+AVX2 static inline int32_t sum_lanes(__m256i sum)
+{
+    __m128i half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+
+    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
+    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0xb1));
+    return _mm_cvtsi128_si32(half);
+}
+
+AVX2 static inline __m256i load(const void *data)
+{
+    return _mm256_loadu_si256((const __m256i *)data);
+}
+
+/* maddubs adds pairs of products in 16 bits, which 255 * 127 * 2 overflows. With the code's
+ * offset of 128 taken off, and the query's sign moved to the code, both factors are at most 128
+ * and 127 and the pair fits: |query| * (code - 128) * sign(query). What the offset
+ * contributed, 128 * sum(query), is put back. */
+AVX2 static inline __m256i add_u8(__m256i sum, __m256i code, __m256i query, __m256i magnitude)
+{
+    __m256i centred = _mm256_xor_si256(code, _mm256_set1_epi8(-128));
+    __m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(centred, query));
+
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+AVX2 static int32_t offset_of(const int8_t *query, size_t stride)
+{
+    __m256i sum = _mm256_setzero_si256();
+
+    for (size_t k = 0; k < stride; k += 32) {
+        __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), load(query + k));
+
+        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    }
+    return 128 * sum_lanes(sum);
+}
+
+AVX2 static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride,
+                        const uint32_t *slots, uint32_t count, int32_t *raw)
+{
+    int32_t  offset = offset_of(query, stride);
+    uint32_t i = 0;
+
+    for (uint32_t j = 0; j < count && j < distance_ahead; j++)
+        ask_for(codes + slots[j] * stride, stride);
+    for (; i + 2 <= count; i += 2) {
+        const uint8_t *c0 = codes + slots[i] * stride, *c1 = codes + slots[i + 1] * stride;
+        __m256i        s0 = _mm256_setzero_si256(), s1 = s0, s2 = s0, s3 = s0;
+
+        for (uint32_t j = i + distance_ahead; j < i + distance_ahead + 2 && j < count; j++)
+            ask_for(codes + slots[j] * stride, stride);
+        for (size_t k = 0; k < stride; k += 64) {
+            __m256i low = load(query + k), high = load(query + k + 32);
+            __m256i low_size = _mm256_abs_epi8(low), high_size = _mm256_abs_epi8(high);
+
+            s0 = add_u8(s0, load(c0 + k), low, low_size);
+            s1 = add_u8(s1, load(c1 + k), low, low_size);
+            s2 = add_u8(s2, load(c0 + k + 32), high, high_size);
+            s3 = add_u8(s3, load(c1 + k + 32), high, high_size);
+        }
+        raw[i] = offset + sum_lanes(_mm256_add_epi32(s0, s2));
+        raw[i + 1] = offset + sum_lanes(_mm256_add_epi32(s1, s3));
+    }
+    if (i < count) {
+        const uint8_t *code = codes + slots[i] * stride;
+        __m256i        sum = _mm256_setzero_si256();
+
+        for (size_t k = 0; k < stride; k += 32) {
+            __m256i part = load(query + k);
+
+            sum = add_u8(sum, load(code + k), part, _mm256_abs_epi8(part));
+        }
+        raw[i] = offset + sum_lanes(sum);
+    }
+}
+
+/* 15 * 127 * 2 fits 16 bits eight times over, so four products are added before widening. */
+AVX2 static inline __m256i add_u4(__m256i sum, const uint8_t *code, const int8_t *query)
+{
+    const __m256i mask = _mm256_set1_epi8(15);
+    __m256i       b0 = load(code), b1 = load(code + 32);
+    __m256i       p0 = _mm256_maddubs_epi16(_mm256_and_si256(b0, mask), load(query));
+    __m256i       p1 = _mm256_maddubs_epi16(_mm256_and_si256(b1, mask), load(query + 32));
+    __m256i       p2 =
+        _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(b0, 4), mask), load(query + 64));
+    __m256i p3 =
+        _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(b1, 4), mask), load(query + 96));
+    __m256i all = _mm256_add_epi16(_mm256_add_epi16(p0, p1), _mm256_add_epi16(p2, p3));
+
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(all, _mm256_set1_epi16(1)));
+}
+
+AVX2 static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride,
+                        const uint32_t *slots, uint32_t count, int32_t *raw)
+{
+    uint32_t i = 0;
+
+    for (uint32_t j = 0; j < count && j < distance_ahead; j++)
+        ask_for(codes + slots[j] * stride, stride);
+    for (; i < count; i++) {
+        const uint8_t *code = codes + slots[i] * stride;
+        __m256i        sum = _mm256_setzero_si256();
+
+        if (i + distance_ahead < count)
+            ask_for(codes + slots[i + distance_ahead] * stride, stride);
+        for (size_t k = 0; k < stride; k += 64)
+            sum = add_u4(sum, code + k, query + 2 * k);
+        raw[i] = sum_lanes(sum);
+    }
+}
+
+AVX2 static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out)
+{
+    __m256i sum = _mm256_setzero_si256();
+
+    for (size_t i = 0; i < size; i += 32) {
+        __m256i bytes = load(code + i);
+
+        _mm256_storeu_si256((__m256i *)(void *)(out + i),
+                            _mm256_xor_si256(bytes, _mm256_set1_epi8(-128)));
+        sum = _mm256_add_epi64(sum, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
+    }
+    /* The sums of eight bytes stand in every second lane; the others are zero. */
+    return sum_lanes(sum) - 128 * (int32_t)size;
+}
+
+AVX2 static inline float sum_floats(__m256 sum)
+{
+    __m128 half = _mm_add_ps(_mm256_castps256_ps128(sum), _mm256_extractf128_ps(sum, 1));
+
+    half = _mm_add_ps(half, _mm_movehl_ps(half, half));
+    half = _mm_add_ss(half, _mm_shuffle_ps(half, half, 1));
+    return _mm_cvtss_f32(half);
+}
+
+AVX2 static float dot_f32(const float *left, const float *right, size_t dim)
+{
+    __m256 s0 = _mm256_setzero_ps(), s1 = s0;
+    float  rest = 0;
+    size_t i = 0;
+
+    for (; i + 16 <= dim; i += 16) {
+        s0 = _mm256_fmadd_ps(_mm256_loadu_ps(left + i), _mm256_loadu_ps(right + i), s0);
+        s1 = _mm256_fmadd_ps(_mm256_loadu_ps(left + i + 8), _mm256_loadu_ps(right + i + 8), s1);
+    }
+    for (; i < dim; i++)
+        rest += left[i] * right[i];
+    return sum_floats(_mm256_add_ps(s0, s1)) + rest;
+}
+
+AVX2 static float l2_f32(const float *left, const float *right, size_t dim)
+{
+    __m256 s0 = _mm256_setzero_ps(), s1 = s0;
+    float  rest = 0;
+    size_t i = 0;
+
+    for (; i + 16 <= dim; i += 16) {
+        __m256 d0 = _mm256_sub_ps(_mm256_loadu_ps(left + i), _mm256_loadu_ps(right + i));
+        __m256 d1 = _mm256_sub_ps(_mm256_loadu_ps(left + i + 8), _mm256_loadu_ps(right + i + 8));
+
+        s0 = _mm256_fmadd_ps(d0, d0, s0);
+        s1 = _mm256_fmadd_ps(d1, d1, s1);
+    }
+    for (; i < dim; i++)
+        rest += (left[i] - right[i]) * (left[i] - right[i]);
+    return sum_floats(_mm256_add_ps(s0, s1)) + rest;
+}
+#endif

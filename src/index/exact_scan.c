@@ -1,0 +1,194 @@
+#include "index/exact_scan.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void  heap_offer(uint64_t *heap, uint32_t *count, uint32_t limit, uint64_t key);
+static void  heap_sift(uint64_t *heap, uint32_t count, uint32_t at);
+static bool  out_of_reach(const struct exact_scan *scan, uint64_t begin);
+static void  compact(struct exact_scan *scan);
+static void  rank_waiting(struct exact_scan *scan);
+static float distance_of(const struct exact_scan *scan, uint32_t slot);
+static int   compare_keys(const void *left, const void *right);
+static void  ask_for_row(const struct exact_scan *scan, uint32_t slot);
+
+enum status exact_scan_fit(struct exact_scan *scan, struct index_memory *memory, uint32_t k)
+{
+    uint64_t   *keys;
+    enum status status;
+
+    if (k <= scan->k_max)
+        return STATUS_OK;
+    status =
+        index_memory_alloc(memory, ((size_t)2 * k + exact_scan_waiting_max) * sizeof *keys, &keys);
+    if (status != STATUS_OK)
+        return status;
+    exact_scan_done(scan, memory);
+    scan->waiting = keys;
+    scan->found = keys + exact_scan_waiting_max;
+    scan->ends = scan->found + k;
+    scan->k_max = k;
+    return STATUS_OK;
+}
+
+void exact_scan_done(struct exact_scan *scan, struct index_memory *memory)
+{
+    index_memory_free(memory, scan->waiting,
+                      ((size_t)2 * scan->k_max + exact_scan_waiting_max) * sizeof(uint64_t));
+    scan->waiting = NULL;
+    scan->k_max = 0;
+}
+
+void exact_scan_begin(struct exact_scan *scan, uint32_t k)
+{
+    assert(k <= scan->k_max);
+    scan->k = k;
+    scan->found_count = scan->ends_count = scan->waiting_count = scan->ranked = 0;
+}
+
+void exact_scan_offer(struct exact_scan *scan, const uint32_t *slots, uint32_t count)
+{
+    const struct code_header *headers = code_table_headers(scan->codes);
+    const float              *errors = code_table_errors(scan->codes);
+    float                     scores[code_table_batch];
+
+    if (scan->waiting_count + count > exact_scan_waiting_max) {
+        compact(scan);
+        if (scan->waiting_count > exact_scan_waiting_max / 2)
+            rank_waiting(scan);
+    }
+    code_table_score(scan->codes, scan->query, slots, count, scores);
+    for (uint32_t i = 0; i < count; i++) {
+        float    bound = quantizer_bound(&scan->codes->quantizer, scan->query, &headers[slots[i]],
+                                         errors[slots[i]]);
+        float    score = scores[i] + scan->query->constant;
+        uint64_t begin = hnsw_key(score - bound, slots[i]);
+
+        if (out_of_reach(scan, begin))
+            continue;
+        scan->waiting[scan->waiting_count++] = begin;
+        heap_offer(scan->ends, &scan->ends_count, scan->k, hnsw_key(score + bound, slots[i]));
+    }
+}
+
+/* Whether k others are certainly closer. Ties must be looked at. */
+static bool out_of_reach(const struct exact_scan *scan, uint64_t begin)
+{
+    if (scan->ends_count == scan->k && begin >> 32 > scan->ends[0] >> 32)
+        return true;
+    return scan->found_count == scan->k && begin >> 32 > scan->found[0] >> 32;
+}
+
+/* A heap of the `limit` smallest keys, its largest first. */
+static void heap_offer(uint64_t *heap, uint32_t *count, uint32_t limit, uint64_t key)
+{
+    uint32_t at = *count;
+
+    if (*count == limit) {
+        if (key >= heap[0])
+            return;
+        heap[0] = key;
+        heap_sift(heap, limit, 0);
+        return;
+    }
+    for (; at > 0 && heap[(at - 1) / 2] < key; at = (at - 1) / 2)
+        heap[at] = heap[(at - 1) / 2];
+    heap[at] = key;
+    (*count)++;
+}
+
+static void heap_sift(uint64_t *heap, uint32_t count, uint32_t at)
+{
+    uint64_t key = heap[at];
+
+    for (uint32_t child; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count && heap[child + 1] > heap[child])
+            child++;
+        if (heap[child] <= key)
+            break;
+        heap[at] = heap[child];
+    }
+    heap[at] = key;
+}
+
+static void compact(struct exact_scan *scan)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < scan->waiting_count; i++)
+        if (!out_of_reach(scan, scan->waiting[i]))
+            scan->waiting[kept++] = scan->waiting[i];
+    scan->waiting_count = kept;
+}
+
+static void rank_waiting(struct exact_scan *scan)
+{
+    enum { ahead = 4 };
+    uint32_t count = scan->waiting_count;
+
+    qsort(scan->waiting, count, sizeof *scan->waiting, compare_keys);
+    for (uint32_t i = 0; i < count && i < ahead; i++)
+        ask_for_row(scan, hnsw_key_slot(scan->waiting[i]));
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t slot = hnsw_key_slot(scan->waiting[i]);
+
+        if (scan->found_count == scan->k && scan->waiting[i] >> 32 > scan->found[0] >> 32)
+            break;
+        if (i + ahead < count)
+            ask_for_row(scan, hnsw_key_slot(scan->waiting[i + ahead]));
+        heap_offer(scan->found, &scan->found_count, scan->k,
+                   hnsw_key(distance_of(scan, slot), slot));
+        scan->ranked++;
+    }
+    scan->waiting_count = 0;
+}
+
+static int compare_keys(const void *left, const void *right)
+{
+    uint64_t l = *(const uint64_t *)left, r = *(const uint64_t *)right;
+
+    return (l > r) - (l < r);
+}
+
+static void ask_for_row(const struct exact_scan *scan, uint32_t slot)
+{
+    uint32_t row = atomic_load_explicit(&slot_table_rows(scan->slots)[slot], memory_order_acquire);
+    const char *bytes = (const char *)vector_file_row(scan->file, row);
+
+    for (size_t line = 0; line < scan->file->stride; line += 64)
+        __builtin_prefetch(bytes + line);
+}
+
+static float distance_of(const struct exact_scan *scan, uint32_t slot)
+{
+    uint32_t row = atomic_load_explicit(&slot_table_rows(scan->slots)[slot], memory_order_acquire);
+
+    return quantizer_distance(&scan->codes->quantizer, scan->codes->kernels, scan->vector,
+                              scan->vector_norm2, vector_file_row(scan->file, row));
+}
+
+void exact_scan_end(struct exact_scan *scan)
+{
+    compact(scan);
+    rank_waiting(scan);
+    qsort(scan->found, scan->found_count, sizeof *scan->found, compare_keys);
+}
+
+void exact_scan_rank(struct exact_scan *scan, const uint64_t *keys, uint32_t count)
+{
+    enum { ahead = 4 };
+
+    for (uint32_t i = 0; i < count && i < ahead; i++)
+        ask_for_row(scan, hnsw_key_slot(keys[i]));
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t slot = hnsw_key_slot(keys[i]);
+
+        if (i + ahead < count)
+            ask_for_row(scan, hnsw_key_slot(keys[i + ahead]));
+        heap_offer(scan->found, &scan->found_count, scan->k,
+                   hnsw_key(distance_of(scan, slot), slot));
+    }
+    scan->ranked += count;
+    qsort(scan->found, scan->found_count, sizeof *scan->found, compare_keys);
+}

@@ -1,0 +1,317 @@
+#include "index/quantizer.h"
+
+#include <assert.h>
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/rng.h"
+
+static const float squares_min = 1e-25f;
+
+static double   squared_norm(const float *vector, uint32_t dim);
+static float    normalise(const struct quantizer *quantizer, const float *vector, float *out);
+static void     rotate(const struct quantizer *quantizer, float *vector);
+static void     hadamard(float *vector, uint32_t size);
+static float    encode_q8(const struct quantizer *quantizer, const float *vector, uint8_t *code,
+                          float *ret_step);
+static float    encode_q4(const struct quantizer *quantizer, const float *vector, uint8_t *code,
+                          float *ret_step);
+static float    best_step_q4(const float *vector, uint32_t dim);
+static float    largest(const float *vector, uint32_t dim);
+static int      level_q4(float value, float inverse_step);
+static void     set_factors(const struct quantizer *quantizer, float step, int32_t sum,
+                            struct quantizer_query *query);
+static uint32_t round_up(uint32_t value, uint32_t unit);
+static float    tiny_cosine(const float *left, const float *right, uint32_t dim);
+
+void quantizer_init(struct quantizer *quantizer, enum quantizer_kind kind,
+                    enum vector_metric metric, uint32_t dim, uint64_t seed)
+{
+    assert(dim >= 1 && dim <= quantizer_dim_max);
+    *quantizer = (struct quantizer){.kind = kind, .metric = metric, .dim = dim, .seed = seed};
+    quantizer->query_bytes = round_up(dim, kind == QUANTIZER_Q8 ? 64 : 128);
+    quantizer->code_bytes =
+        kind == QUANTIZER_Q8 ? quantizer->query_bytes : quantizer->query_bytes / 2;
+}
+
+static uint32_t round_up(uint32_t value, uint32_t unit)
+{
+    return (value + unit - 1) / unit * unit;
+}
+
+bool quantizer_accepts(const float *vector, uint32_t dim)
+{
+    /* A distance is at most four times the larger squared length. */
+    return squared_norm(vector, dim) <= (double)FLT_MAX / 8; /* false for NaN too */
+}
+
+static double squared_norm(const float *vector, uint32_t dim)
+{
+    double sum[4] = {0};
+
+    for (uint32_t i = 0; i < dim; i++)
+        sum[i % 4] += (double)vector[i] * (double)vector[i];
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+void quantizer_encode(const struct quantizer *quantizer, const float *vector, float *scratch,
+                      uint8_t *code, struct code_header *ret_header, float *ret_error)
+{
+    ret_header->norm2 = normalise(quantizer, vector, scratch);
+    if (quantizer->kind == QUANTIZER_Q8) {
+        *ret_error = encode_q8(quantizer, scratch, code, &ret_header->step);
+    } else {
+        rotate(quantizer, scratch);
+        *ret_error = encode_q4(quantizer, scratch, code, &ret_header->step);
+    }
+}
+
+/* Copy `vector`, divided by its length for cosine; returns the squared length of the copy. */
+static float normalise(const struct quantizer *quantizer, const float *vector, float *out)
+{
+    double norm2 = squared_norm(vector, quantizer->dim);
+    double factor = 1;
+
+    if (quantizer->metric == VECTOR_COSINE && norm2 > 0)
+        factor = 1 / sqrt(norm2);
+    for (uint32_t i = 0; i < quantizer->dim; i++)
+        out[i] = (float)((double)vector[i] * factor);
+    return (float)(norm2 * factor * factor);
+}
+
+/* Signs and Hadamard transforms over the first and the last power of two, twice: orthogonal, and
+ * enough to spread any single component over all of them. */
+static void rotate(const struct quantizer *quantizer, float *vector)
+{
+    uint32_t   size = 1;
+    struct rng rng;
+
+    while (size * 2 <= quantizer->dim)
+        size *= 2;
+    rng_init(&rng, quantizer->seed);
+    for (int round = 0; round < 4; round++) {
+        uint64_t signs = 0;
+
+        for (uint32_t i = 0; i < quantizer->dim; i++, signs >>= 1) {
+            if (i % 64 == 0)
+                signs = rng_next(&rng);
+            if (signs & 1)
+                vector[i] = -vector[i];
+        }
+        hadamard(round % 2 == 0 ? vector : vector + quantizer->dim - size, size);
+    }
+}
+
+static void hadamard(float *vector, uint32_t size)
+{
+    float factor = 1 / sqrtf((float)size);
+
+    for (uint32_t half = 1; half < size; half *= 2)
+        for (uint32_t i = 0; i < size; i += 2 * half)
+            for (uint32_t j = i; j < i + half; j++) {
+                float left = vector[j], right = vector[j + half];
+
+                vector[j] = left + right;
+                vector[j + half] = left - right;
+            }
+    for (uint32_t i = 0; i < size; i++)
+        vector[i] *= factor;
+}
+
+static float encode_q8(const struct quantizer *quantizer, const float *vector, uint8_t *code,
+                       float *ret_step)
+{
+    float  step = largest(vector, quantizer->dim) / 127;
+    float  inverse = step >= FLT_MIN ? 1 / step : 0;
+    double error2 = 0;
+
+    if (inverse == 0)
+        step = 0; /* too small to divide by: the zero code, and all of it is error */
+    for (uint32_t i = 0; i < quantizer->dim; i++) {
+        int    level = (int)lrintf(vector[i] * inverse);
+        double miss;
+
+        level = level > 127 ? 127 : level < -127 ? -127 : level;
+        miss = (double)vector[i] - (double)step * level;
+        error2 += miss * miss;
+        code[i] = (uint8_t)(level + 128);
+    }
+    memset(code + quantizer->dim, 128, quantizer->code_bytes - quantizer->dim);
+    *ret_step = step;
+    return (float)(sqrt(error2) * (1 + 1e-6));
+}
+
+static float largest(const float *vector, uint32_t dim)
+{
+    float most = 0;
+
+    for (uint32_t i = 0; i < dim; i++)
+        most = fabsf(vector[i]) > most ? fabsf(vector[i]) : most;
+    return most;
+}
+
+static float encode_q4(const struct quantizer *quantizer, const float *vector, uint8_t *code,
+                       float *ret_step)
+{
+    float    step = best_step_q4(vector, quantizer->dim);
+    float    inverse = step >= FLT_MIN ? 1 / step : 0;
+    double   error2 = 0;
+    uint32_t i;
+
+    if (inverse == 0)
+        step = 0;
+    memset(code, 0, quantizer->code_bytes);
+    for (i = 0; i < quantizer->dim; i++) {
+        int    level = level_q4(vector[i], inverse);
+        double miss = (double)vector[i] - (double)step * level;
+        int    half = (level + 15) / 2;
+
+        error2 += miss * miss;
+        code[i / 128 * 64 + i % 64] |= (uint8_t)(i % 128 < 64 ? half : half << 4);
+    }
+    *ret_step = step;
+    return (float)(sqrt(error2) * (1 + 1e-6));
+}
+
+/* Rotated components are nearly normal: cutting the rare large ones off buys finer steps for the
+ * rest. The range that errs least lies between 0.6 and 1 of the largest component; the step is
+ * then the least-squares one for the chosen levels. */
+static float best_step_q4(const float *vector, uint32_t dim)
+{
+    float  most = largest(vector, dim);
+    float  best = most / 15;
+    double best_gain = 0;
+
+    for (int tenth = 0; tenth <= 4 && most > 0; tenth++) {
+        float  inverse = 15 / (most * (0.6f + 0.1f * (float)tenth));
+        double product = 0, square = 0;
+
+        if (!isfinite(inverse))
+            return 0;
+        for (uint32_t i = 0; i < dim; i++) {
+            int level = level_q4(vector[i], inverse);
+
+            product += (double)vector[i] * level;
+            square += (double)level * level;
+        }
+        /* |x - s c|^2 = |x|^2 - product^2 / square at the best s. */
+        if (product * product / square > best_gain) {
+            best_gain = product * product / square;
+            best = (float)(product / square);
+        }
+    }
+    return best;
+}
+
+/* The nearest odd number within -15 .. 15. */
+static int level_q4(float value, float inverse_step)
+{
+    int level = 2 * (int)floorf(value * inverse_step * 0.5f) + 1;
+
+    return level > 15 ? 15 : level < -15 ? -15 : level;
+}
+
+void quantizer_query_vector(const struct quantizer *quantizer, const float *vector, float *scratch,
+                            struct quantizer_query *query)
+{
+    float   norm2 = normalise(quantizer, vector, scratch);
+    float   step, inverse;
+    double  error2 = 0;
+    int32_t sum = 0;
+
+    if (quantizer->kind == QUANTIZER_Q4)
+        rotate(quantizer, scratch);
+    step = largest(scratch, quantizer->dim) / 127;
+    inverse = step >= FLT_MIN ? 1 / step : 0;
+    step = inverse == 0 ? 0 : step;
+    for (uint32_t i = 0; i < quantizer->dim; i++) {
+        int    level = (int)lrintf(scratch[i] * inverse);
+        double miss;
+
+        level = level > 127 ? 127 : level < -127 ? -127 : level;
+        miss = (double)scratch[i] - (double)step * level;
+        error2 += miss * miss;
+        sum += level;
+        query->code[i] = (int8_t)level;
+    }
+    memset(query->code + quantizer->dim, 0, quantizer->query_bytes - quantizer->dim);
+    set_factors(quantizer, step, sum, query);
+    query->norm = sqrtf(norm2);
+    query->error = (float)(sqrt(error2) * (1 + 1e-6));
+    query->constant = quantizer->metric == VECTOR_L2 ? norm2 : 1;
+}
+
+static void set_factors(const struct quantizer *quantizer, float step, int32_t sum,
+                        struct quantizer_query *query)
+{
+    bool l2 = quantizer->metric == VECTOR_L2;
+
+    query->norm_factor = l2 ? 1 : 0;
+    query->factor = l2 ? -2 * step : -step;
+    query->scale = quantizer->kind == QUANTIZER_Q8 ? 1 : 2;
+    query->offset = (quantizer->kind == QUANTIZER_Q8 ? 128 : 15) * sum;
+}
+
+void quantizer_query_code(const struct quantizer *quantizer, const struct distance_kernels *kernels,
+                          const uint8_t *code, const struct code_header *header,
+                          struct quantizer_query *query)
+{
+    int32_t sum = 0;
+
+    if (quantizer->kind == QUANTIZER_Q8) {
+        sum = kernels->centre_u8(code, quantizer->query_bytes, query->code);
+    } else {
+        for (uint32_t line = 0; line < quantizer->code_bytes; line += 64)
+            for (uint32_t i = 0; i < 64; i++) {
+                query->code[2 * line + i] = (int8_t)(2 * (code[line + i] & 15) - 15);
+                query->code[2 * line + 64 + i] = (int8_t)(2 * (code[line + i] >> 4) - 15);
+            }
+        memset(query->code + quantizer->dim, 0, quantizer->query_bytes - quantizer->dim);
+        for (uint32_t i = 0; i < quantizer->dim; i++)
+            sum += query->code[i];
+    }
+    set_factors(quantizer, header->step, sum, query);
+    query->norm = sqrtf(header->norm2);
+    query->error = 0;
+    query->constant = quantizer->metric == VECTOR_L2 ? header->norm2 : 1;
+}
+
+float quantizer_bound(const struct quantizer *quantizer, const struct quantizer_query *query,
+                      const struct code_header *header, float error)
+{
+    /* Rounding of floats: of the score's terms here and of the full distance later. */
+    const float rounding = 4e-6f;
+    float       norm = sqrtf(header->norm2);
+    float       bound = (norm + error) * query->error + query->norm * error;
+
+    if (quantizer->metric == VECTOR_L2)
+        return 2 * bound + rounding * (query->norm + norm) * (query->norm + norm) + FLT_MIN;
+    return bound + rounding * (query->norm * norm + 1);
+}
+
+/* Squares of very small components are lost in floats. */
+static float tiny_cosine(const float *left, const float *right, uint32_t dim)
+{
+    double product = 0, norms = squared_norm(left, dim) * squared_norm(right, dim);
+
+    for (uint32_t i = 0; i < dim; i++)
+        product += (double)left[i] * (double)right[i];
+    return norms > 0 ? (float)(1 - product / sqrt(norms)) : 1;
+}
+
+float quantizer_distance(const struct quantizer *quantizer, const struct distance_kernels *kernels,
+                         const float *query, float query_norm2, const float *vector)
+{
+    float product, norm2;
+
+    if (quantizer->metric == VECTOR_L2)
+        return kernels->l2_f32(query, vector, quantizer->dim);
+    product = kernels->dot_f32(query, vector, quantizer->dim);
+    if (quantizer->metric == VECTOR_IP)
+        return 1 - product;
+    norm2 = kernels->dot_f32(vector, vector, quantizer->dim);
+    if (norm2 < squares_min || query_norm2 < squares_min)
+        return tiny_cosine(query, vector, quantizer->dim);
+    return (float)(1 - (double)product / sqrt((double)norm2 * (double)query_norm2));
+}

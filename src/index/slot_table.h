@@ -1,0 +1,120 @@
+/* slot_table - who lives in which slot: record numbers, rows of the originals, levels, states
+ *
+ * A slot is a position in every per-vector array of an index. A record number is the owner's name
+ * for a vector; records are dense (the owner numbers from 0 and uses freed numbers again), so the
+ * way from record to slot is an array.
+ *
+ *   FREE -> WAITING -> LIVE -> DEAD -> SEALED -> FREE
+ *   WAITING   searchable by scan, not yet in the graph
+ *   LIVE      in the graph
+ *   DEAD      deleted or replaced: never returned, still a step on paths through the graph
+ *   SEALED    being taken out by the running consolidation
+ *
+ * Thread: one writer. Readers load states with acquire: a slot seen WAITING or LIVE has its codes.
+ */
+#ifndef INDEX_SLOT_TABLE_H
+#define INDEX_SLOT_TABLE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "index/index_memory.h"
+
+#define SLOT_NONE UINT32_MAX
+
+enum slot_state { SLOT_FREE, SLOT_WAITING, SLOT_LIVE, SLOT_DEAD, SLOT_SEALED };
+
+struct slot_table {
+    uint32_t            slots_max, records_max;
+    struct index_region records, rows, levels, states, slot_of_record;
+    _Atomic uint32_t    used;      /* slots 0 .. used-1 have been handed out at least once */
+    _Atomic uint32_t    live;      /* WAITING and LIVE */
+    _Atomic uint32_t    known;     /* records 0 .. known-1 have a place in slot_of_record */
+    uint32_t            waiting;   /* WAITING only */
+    _Atomic uint32_t    dead;      /* DEAD and SEALED; readers look at it, too */
+    uint32_t            free_head; /* chain through records[]; SLOT_NONE ends it */
+    uint32_t            free_count;
+};
+
+MUST_CHECK enum status slot_table_init(struct slot_table *table, struct index_memory *memory,
+                                       uint32_t slots_max, uint32_t records_max);
+void                   slot_table_done(struct slot_table *table, struct index_memory *memory);
+
+/* Commit the arrays for `slots` slots, and the way from `record` (SLOT_NONE: none).
+ * STATUS_LIMIT_REACHED  more slots or records than were agreed on, or no budget.
+ * STATUS_NO_MEMORY      the system has none. */
+MUST_CHECK enum status slot_table_grow(struct slot_table *table, struct index_memory *memory,
+                                       uint32_t slots, uint32_t record);
+
+static inline uint32_t *slot_table_records(const struct slot_table *table)
+{
+    return (uint32_t *)(void *)table->records.base;
+}
+
+static inline _Atomic uint32_t *slot_table_rows(const struct slot_table *table)
+{
+    return (_Atomic uint32_t *)(void *)table->rows.base;
+}
+
+/* Bit 7 of a level says that the slot has lists in the graph; the rest is the level. */
+enum { SLOT_LISTED = 0x80 };
+
+static inline uint8_t *slot_table_levels(const struct slot_table *table)
+{
+    return (uint8_t *)table->levels.base;
+}
+
+static inline uint32_t slot_table_level(const struct slot_table *table, uint32_t slot)
+{
+    return slot_table_levels(table)[slot] & (SLOT_LISTED - 1);
+}
+
+static inline bool slot_table_is_listed(const struct slot_table *table, uint32_t slot)
+{
+    return (slot_table_levels(table)[slot] & SLOT_LISTED) != 0;
+}
+
+static inline enum slot_state slot_table_state(const struct slot_table *table, uint32_t slot)
+{
+    const _Atomic uint8_t *states = (const _Atomic uint8_t *)(const void *)table->states.base;
+
+    return (enum slot_state)atomic_load_explicit(&states[slot], memory_order_acquire);
+}
+
+static inline bool slot_table_is_live(const struct slot_table *table, uint32_t slot)
+{
+    enum slot_state state = slot_table_state(table, slot);
+
+    return state == SLOT_WAITING || state == SLOT_LIVE;
+}
+
+static inline void slot_table_set_state(struct slot_table *table, uint32_t slot,
+                                        enum slot_state state)
+{
+    _Atomic uint8_t *states = (_Atomic uint8_t *)(void *)table->states.base;
+
+    atomic_store_explicit(&states[slot], (uint8_t)state, memory_order_release);
+}
+
+/* The slot that holds `record` now; SLOT_NONE when there is none. Safe for readers. */
+uint32_t slot_table_find(const struct slot_table *table, uint32_t record);
+
+/* The slot that the next slot_table_take() gives. */
+uint32_t slot_table_next(const struct slot_table *table);
+
+/* Take the slot for `record` (grown for before); its state stays FREE until published. */
+uint32_t slot_table_take(struct slot_table *table, uint32_t record, uint32_t row, uint8_t level);
+
+/* Make a taken slot the one that holds its record, and searchable. */
+void slot_table_publish(struct slot_table *table, uint32_t slot);
+
+/* A live slot becomes DEAD. The record no longer leads to it. */
+void slot_table_bury(struct slot_table *table, uint32_t slot);
+
+/* A WAITING slot entered the graph. */
+void slot_table_enter(struct slot_table *table, uint32_t slot);
+
+/* A slot that nothing refers to may be taken again. */
+void slot_table_put_back(struct slot_table *table, uint32_t slot);
+
+#endif

@@ -1,0 +1,277 @@
+#include "index/vector_index.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "index/hnsw_build.h"
+#include "index/vector_index_core.h"
+
+enum { link_ratio = 4 /* WAITING slots linked along with each add, until none waits */ };
+
+static enum status store(struct vector_index *index, uint32_t record, const float *vector,
+                         uint32_t *ret_slot);
+static enum status make_room(struct vector_index *index, uint32_t record);
+static enum status store_many(struct vector_index *index, const uint32_t *records,
+                              const float *vectors, uint32_t count, uint32_t *old_slots,
+                              uint32_t *ret_added);
+static void        link_all(struct vector_index *index, unsigned threads);
+static uint32_t    prepare_all(struct vector_index *index, uint32_t *slots);
+static void        begin_replacing(struct vector_index *index);
+static void        end_replacing(struct vector_index *index);
+
+enum status vector_index_new(const struct vector_index_options *options,
+                             struct vector_index **ret_index, struct error *error)
+{
+    struct vector_index   *index;
+    const struct file_ops *ops;
+    enum status            status = vector_index_core_new(options, &index, error);
+
+    if (status != STATUS_OK)
+        return status;
+    /* A snapshot without its vectors is worth nothing: it goes first. */
+    ops = index->options.file_ops;
+    status = file_unlink(ops, index->path);
+    if (status == STATUS_OK)
+        status = file_sync_dir(ops, index->path);
+    if (status == STATUS_OK)
+        status = vector_file_create(&index->file, &index->memory, ops, index->vectors_path,
+                                    index->options.dim, vector_index_core_identity(index),
+                                    index->options.vectors_max);
+    if (status != STATUS_OK) {
+        error_set(error, status, "%s: cannot be created: %s", index->vectors_path,
+                  status_text(status));
+        vector_index_free(index);
+        return status;
+    }
+    *ret_index = index;
+    return STATUS_OK;
+}
+
+void vector_index_free(struct vector_index *index)
+{
+    if (index == NULL)
+        return;
+    assert(list_is_empty(&index->readers.list));
+    vector_index_core_free_codes(index, index->old_codes);
+    vector_index_core_free_codes(index, vector_index_core_codes(index));
+    hnsw_scratch_done(&index->scratch, &index->memory);
+    hnsw_done(&index->graph, &index->memory);
+    slot_table_done(&index->slots, &index->memory);
+    vector_file_done(&index->file);
+    index_readers_done(&index->readers);
+    assert(index->memory.used == sizeof *index); /* every byte was given back */
+    free(index->path);
+    free(index->vectors_path);
+    free(index);
+}
+
+enum status vector_index_add(struct vector_index *index, uint32_t record, const float *vector)
+{
+    uint32_t    old = slot_table_find(&index->slots, record), slot;
+    enum status status;
+
+    begin_replacing(index);
+    status = store(index, record, vector, &slot);
+    if (status == STATUS_OK && vector_index_core_is_graph_size(index)) {
+        /* In a graph the new slot is linked here and now: it is the only one that waits. */
+        index->link_cursor = index->slots.waiting == 1 ? slot : index->link_cursor;
+        vector_index_core_link(index, link_ratio);
+    }
+    if (status == STATUS_OK && old != SLOT_NONE)
+        slot_table_bury(&index->slots, old);
+    end_replacing(index);
+    return status;
+}
+
+/* An odd count tells readers that a record may be found twice. */
+static void begin_replacing(struct vector_index *index)
+{
+    atomic_fetch_add(&index->replaced, 1);
+}
+
+static void end_replacing(struct vector_index *index)
+{
+    atomic_fetch_add(&index->replaced, 1);
+}
+
+static enum status store(struct vector_index *index, uint32_t record, const float *vector,
+                         uint32_t *ret_slot)
+{
+    uint32_t    row, slot;
+    enum status status;
+
+    if (!quantizer_accepts(vector, index->options.dim))
+        return STATUS_INVALID;
+    status = make_room(index, record);
+    if (status == STATUS_OK)
+        status = vector_file_append(&index->file, vector, &row);
+    if (status != STATUS_OK)
+        return status;
+    slot = slot_table_take(&index->slots, record, row,
+                           hnsw_level(index->options.seed, record, index->options.m));
+    code_table_set(vector_index_core_codes(index), slot, vector, index->scratch.floats);
+    slot_table_publish(&index->slots, slot);
+    *ret_slot = slot;
+    return STATUS_OK;
+}
+
+static enum status make_room(struct vector_index *index, uint32_t record)
+{
+    uint32_t slots = slot_table_next(&index->slots) + 1;
+
+    if (slots < index->slots.used)
+        slots = index->slots.used;
+    vector_index_core_follow_quant(index);
+    return vector_index_core_grow(index, slots, record);
+}
+
+enum status vector_index_add_many(struct vector_index *index, const uint32_t *records,
+                                  const float *vectors, uint32_t count, unsigned threads,
+                                  uint32_t *ret_added)
+{
+    uint32_t   *old_slots, added = 0;
+    enum status status;
+
+    if (ret_added != NULL)
+        *ret_added = 0;
+    if (count == 0)
+        return STATUS_OK;
+    status = index_memory_alloc(&index->memory, count * sizeof *old_slots, &old_slots);
+    if (status != STATUS_OK)
+        return status;
+    begin_replacing(index);
+    status = store_many(index, records, vectors, count, old_slots, &added);
+    if (vector_index_core_is_graph_size(index))
+        link_all(index, threads);
+    for (uint32_t i = 0; i < added; i++)
+        if (old_slots[i] != SLOT_NONE)
+            slot_table_bury(&index->slots, old_slots[i]);
+    end_replacing(index);
+    index_memory_free(&index->memory, old_slots, count * sizeof *old_slots);
+    if (ret_added != NULL)
+        *ret_added = added;
+    return status;
+}
+
+static enum status store_many(struct vector_index *index, const uint32_t *records,
+                              const float *vectors, uint32_t count, uint32_t *old_slots,
+                              uint32_t *ret_added)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t    slot;
+        enum status status;
+
+        old_slots[i] = slot_table_find(&index->slots, records[i]);
+        status = store(index, records[i], vectors + (size_t)i * index->options.dim, &slot);
+        if (status != STATUS_OK)
+            return status;
+        *ret_added = i + 1;
+    }
+    return STATUS_OK;
+}
+
+/* Link all that waits. Without memory for the list of it, one after the other. */
+static void link_all(struct vector_index *index, unsigned threads)
+{
+    uint32_t         waiting = index->slots.waiting, count, found, *slots;
+    struct hnsw_view view;
+
+    vector_index_core_follow_quant(index);
+    if (waiting > 1 && hnsw_grow(&index->graph, &index->memory, index->slots.used) == STATUS_OK &&
+        index_memory_alloc(&index->memory, waiting * sizeof *slots, &slots) == STATUS_OK) {
+        view = vector_index_core_view(index);
+        count = prepare_all(index, slots);
+        hnsw_build_many(&view, &index->scratch, slots, count, threads);
+        for (uint32_t i = 0; i < count; i++)
+            slot_table_enter(&index->slots, slots[i]);
+        index_memory_free(&index->memory, slots, waiting * sizeof *slots);
+        if (hnsw_repair_reach(&view, &index->scratch, &found) == STATUS_OK)
+            index->linked_since_check = 0;
+    }
+    vector_index_core_link(index, UINT32_MAX);
+}
+
+static uint32_t prepare_all(struct vector_index *index, uint32_t *slots)
+{
+    struct hnsw_view view = vector_index_core_view(index);
+    uint32_t         count = 0;
+
+    for (uint32_t slot = 0; slot < index->slots.used; slot++) {
+        if (slot_table_state(&index->slots, slot) != SLOT_WAITING)
+            continue;
+        if (hnsw_build_prepare(&view, slot) != STATUS_OK)
+            break;
+        slots[count++] = slot;
+    }
+    return count;
+}
+
+enum status vector_index_delete(struct vector_index *index, uint32_t record)
+{
+    uint32_t slot = slot_table_find(&index->slots, record);
+
+    if (slot == SLOT_NONE)
+        return STATUS_NOT_FOUND;
+    slot_table_bury(&index->slots, slot);
+    return STATUS_OK;
+}
+
+enum status vector_index_get(const struct vector_index *index, uint32_t record, float *ret_vector)
+{
+    uint32_t slot = slot_table_find(&index->slots, record);
+
+    if (slot == SLOT_NONE)
+        return STATUS_NOT_FOUND;
+    memcpy(ret_vector, vector_file_row(&index->file, slot_table_rows(&index->slots)[slot]),
+           index->options.dim * sizeof *ret_vector);
+    return STATUS_OK;
+}
+
+bool vector_index_next(const struct vector_index *index, uint32_t *cursor, uint32_t *ret_record)
+{
+    for (; *cursor < index->slots.known; (*cursor)++)
+        if (slot_table_find(&index->slots, *cursor) != SLOT_NONE) {
+            *ret_record = (*cursor)++;
+            return true;
+        }
+    return false;
+}
+
+uint32_t vector_index_count(const struct vector_index *index)
+{
+    return index->slots.live;
+}
+
+void vector_index_memory(const struct vector_index *index, struct vector_index_memory *ret_memory)
+{
+    const struct code_table *codes = vector_index_core_codes(index), *old = index->old_codes;
+    const struct hnsw       *graph = &index->graph;
+    const struct slot_table *slots = &index->slots;
+
+    *ret_memory = (struct vector_index_memory){
+        .used = index->memory.used,
+        .codes = codes->codes.committed + codes->headers.committed + codes->errors.committed,
+        .links = graph->links0.committed + graph->upper.committed + graph->upper_rows.committed +
+                 graph->in_degrees.committed,
+        .maps = slots->records.committed + slots->rows.committed + slots->levels.committed +
+                slots->states.committed + slots->slot_of_record.committed,
+        .file_bytes =
+            (uint64_t)index->file.segments * vector_file_segment_rows * index->file.stride,
+        .file_dead_bytes = vector_file_dead_bytes(&index->file),
+        .vectors = slots->live,
+        .dead = slots->dead,
+        .waiting = slots->waiting,
+        .is_graph = index->graph_ready,
+        .is_q4 = codes->quantizer.kind == QUANTIZER_Q4,
+    };
+    if (old != NULL)
+        ret_memory->codes += old->codes.committed + old->headers.committed + old->errors.committed;
+    ret_memory->scratch =
+        ret_memory->used - ret_memory->codes - ret_memory->links - ret_memory->maps;
+}
+
+void vector_index_fail_allocation(struct vector_index *index, int64_t calls)
+{
+    atomic_store(&index->memory.countdown, calls);
+}

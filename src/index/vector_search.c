@@ -1,0 +1,384 @@
+#include "index/vector_search.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "index/exact_scan.h"
+#include "index/vector_index_core.h"
+
+enum {
+    ef_default = 64,
+    /* A score in the graph waits for memory, one in a scan does not: measured 5 to 7 times. */
+    graph_score_cost = 6,
+    announce_queries = 64, /* rows are announced that long after one had to be read from disk */
+};
+
+struct vector_search {
+    struct vector_index              *index;
+    struct index_reader               reader;
+    struct hnsw_scratch               scratch;
+    struct exact_scan                 scan;
+    const struct vector_search_query *query; /* of the running search */
+    struct code_table                *codes;
+    uint32_t                          announce; /* searches for which to announce rows */
+    long                              faults;   /* major faults of this thread so far */
+    bool                              timed_out;
+};
+
+static enum status prepare(struct vector_search *search, const struct vector_search_query *query);
+static enum status search_inside(struct vector_search *search, struct vector_search_hit *hits,
+                                 uint32_t *ret_count, struct vector_search_stats *stats);
+static bool        prefers_graph(const struct vector_search *search, uint32_t *ret_ef);
+static bool        search_graph(struct vector_search *search, uint32_t ef);
+static uint32_t    rank_count(const struct vector_search *search);
+static uint32_t    keep_matches(struct vector_search *search);
+static bool        matches(const struct vector_search *search, uint32_t slot);
+static void        announce(struct vector_search *search, uint32_t count);
+static void        note_faults(struct vector_search *search);
+static void        learn_cost(struct vector_search *search, uint32_t ef);
+static void        scan_all(struct vector_search *search);
+static void        scan_bitmap(struct vector_search *search);
+static bool        passed_deadline(void *ctx);
+static uint32_t    give_hits(const struct vector_search *search, struct vector_search_hit *hits,
+                             bool doubles);
+static bool        is_double(const struct vector_search_hit *hits, uint32_t count, uint32_t record);
+
+enum status vector_search_new(struct vector_index *index, struct vector_search **ret_search)
+{
+    struct vector_search *search;
+    enum status           status = index_memory_alloc(&index->memory, sizeof *search, &search);
+
+    if (status != STATUS_OK)
+        return status;
+    search->index = index;
+    index_readers_join(&index->readers, &search->reader);
+    *ret_search = search;
+    return STATUS_OK;
+}
+
+void vector_search_free(struct vector_search *search)
+{
+    struct vector_index *index;
+
+    if (search == NULL)
+        return;
+    index = search->index;
+    index_readers_quit(&index->readers, &search->reader);
+    hnsw_scratch_done(&search->scratch, &index->memory);
+    exact_scan_done(&search->scan, &index->memory);
+    index_memory_free(&index->memory, search, sizeof *search);
+}
+
+enum status vector_search_run(struct vector_search *search, const struct vector_search_query *query,
+                              struct vector_search_hit *hits, uint32_t *ret_count,
+                              struct vector_search_stats *ret_stats)
+{
+    struct vector_search_stats stats = {0};
+    enum status                status;
+
+    *ret_count = 0;
+    if (query->k > vector_search_k_max || query->ef > vector_search_ef_max ||
+        !quantizer_accepts(query->vector, search->index->options.dim))
+        return STATUS_INVALID;
+    if (query->k == 0)
+        return STATUS_OK;
+    index_readers_enter(&search->index->readers, &search->reader);
+    status = prepare(search, query);
+    if (status == STATUS_OK)
+        status = search_inside(search, hits, ret_count, &stats);
+    index_readers_leave(&search->reader);
+    if (ret_stats != NULL)
+        *ret_stats = stats;
+    return status;
+}
+
+static enum status prepare(struct vector_search *search, const struct vector_search_query *query)
+{
+    struct vector_index *index = search->index;
+    uint32_t             used = atomic_load_explicit(&index->slots.used, memory_order_acquire);
+    enum status          status;
+
+    search->query = query;
+    search->timed_out = false;
+    /* The writer goes on adding: a search meets only slots that a bit is there for, because each
+     * one that it can be led to was counted in `used` before it was linked, and room is kept. */
+    status =
+        hnsw_scratch_fit(&search->scratch, &index->memory, used, ef_default, index->options.dim);
+    if (status == STATUS_OK)
+        status = exact_scan_fit(&search->scan, &index->memory, query->k);
+    if (status != STATUS_OK)
+        return status;
+    search->codes = vector_index_core_codes(index);
+    quantizer_query_vector(&search->codes->quantizer, query->vector, search->scratch.floats,
+                           &search->scratch.query);
+    search->scan.slots = &index->slots;
+    search->scan.codes = search->codes;
+    search->scan.file = &index->file;
+    search->scan.query = &search->scratch.query;
+    search->scan.vector = query->vector;
+    search->scan.vector_norm2 = 0;
+    if (index->options.metric == VECTOR_COSINE)
+        search->scan.vector_norm2 =
+            search->codes->kernels->dot_f32(query->vector, query->vector, index->options.dim);
+    search->scratch.scored = 0;
+    return STATUS_OK;
+}
+
+static enum status search_inside(struct vector_search *search, struct vector_search_hit *hits,
+                                 uint32_t *ret_count, struct vector_search_stats *stats)
+{
+    const struct vector_search_query *query = search->query;
+    struct vector_index              *index = search->index;
+    uint32_t replaced = atomic_load_explicit(&index->replaced, memory_order_acquire);
+    uint32_t ef;
+
+    exact_scan_begin(&search->scan, query->k);
+    if (prefers_graph(search, &ef) && search_graph(search, ef)) {
+        stats->scanned = false;
+    } else if (!search->timed_out) {
+        stats->scanned = true;
+        exact_scan_begin(&search->scan, query->k);
+        if (query->bitmap != NULL)
+            scan_bitmap(search);
+        else
+            scan_all(search);
+        exact_scan_end(&search->scan);
+    }
+    *ret_count =
+        give_hits(search, hits,
+                  replaced % 2 != 0 ||
+                      replaced != atomic_load_explicit(&index->replaced, memory_order_acquire));
+    stats->scored = search->scratch.scored;
+    stats->ranked = search->scan.ranked;
+    return search->timed_out ? STATUS_TIMED_OUT : STATUS_OK;
+}
+
+/* Whether the graph is there and is the cheaper way, and how wide to search it. */
+static bool prefers_graph(const struct vector_search *search, uint32_t *ret_ef)
+{
+    const struct vector_search_query *query = search->query;
+    const struct vector_index        *index = search->index;
+    uint64_t                          live = index->slots.live, count = live, ef, cost;
+
+    ef = query->ef == 0 ? ef_default : query->ef;
+    ef = ef < query->k ? query->k : ef;
+    if (query->exact || live < index->options.graph_min / 5 * 4 ||
+        !atomic_load_explicit(&index->graph_ready, memory_order_acquire))
+        return false;
+    if (query->bitmap != NULL)
+        count = query->bitmap_count < live ? query->bitmap_count : live;
+    if (count == 0)
+        return false;
+    /* As many matches are wanted in the pool as an unfiltered search has. The dead take places
+     * in it, too. */
+    ef = ef * (live + index->slots.dead) / count;
+    cost = ef * atomic_load_explicit(&index->cost_per_ef, memory_order_relaxed) / 16;
+    cost = cost == 0 ? ef * 10 : cost; /* nothing measured yet */
+    *ret_ef = (uint32_t)(ef < hnsw_ef_max ? ef : hnsw_ef_max);
+    return ef <= hnsw_ef_max && cost * graph_score_cost < (query->bitmap != NULL ? count : live);
+}
+
+/* False when the graph did not lead to enough matches, or the deadline passed: then the scan's
+ * result counts. */
+static bool search_graph(struct vector_search *search, uint32_t ef)
+{
+    const struct vector_search_query *query = search->query;
+    struct vector_index              *index = search->index;
+    struct hnsw_view                  view = vector_index_core_view(index);
+    uint32_t                          matching;
+
+    view.codes = search->codes;
+    if (hnsw_scratch_fit(&search->scratch, &index->memory, 1, ef, index->options.dim) != STATUS_OK)
+        return false; /* a scan needs none */
+    search->timed_out = !hnsw_search(&view, &search->scratch, ef,
+                                     query->now_us != NULL ? passed_deadline : NULL, search);
+    learn_cost(search, ef);
+    matching = keep_matches(search);
+    if (search->announce > 0)
+        announce(search, matching);
+    exact_scan_rank(&search->scan, search->scratch.pool, matching);
+    note_faults(search);
+    return search->timed_out || matching >= query->k || matching >= index->slots.live;
+}
+
+static bool passed_deadline(void *ctx)
+{
+    const struct vector_search_query *query = ((struct vector_search *)ctx)->query;
+
+    return query->now_us(query->now_ctx) >= query->deadline_us;
+}
+
+/* Scores per unit of ef, a slowly moving mean. Racing readers lose an update now and then. */
+static void learn_cost(struct vector_search *search, uint32_t ef)
+{
+    _Atomic uint32_t *mean = &search->index->cost_per_ef;
+    uint32_t          old = atomic_load_explicit(mean, memory_order_relaxed);
+    uint32_t          now = search->scratch.scored * 16 / ef;
+
+    atomic_store_explicit(mean, old == 0 ? now : old - old / 16 + now / 16, memory_order_relaxed);
+}
+
+/* How many of the pool are ranked by full precision: those that coding may have moved behind the
+ * k-th. Measured on four sets: 1.5 k loses nothing at one byte per component, 3 k at half. */
+static uint32_t rank_count(const struct vector_search *search)
+{
+    uint32_t k = search->query->k;
+
+    bool     q4 = search->codes->quantizer.kind == QUANTIZER_Q4;
+    uint32_t most = q4 ? 3 * k : k + k / 2, least = q4 ? k + 20 : k + 10;
+
+    most = most > least ? most : least;
+    /* Who asks for a wide search asks for recall: no ceiling there. */
+    return most > search->query->ef / 4 ? most : search->query->ef / 4;
+}
+
+static uint32_t keep_matches(struct vector_search *search)
+{
+    uint64_t *pool = search->scratch.pool;
+    uint32_t  wanted = rank_count(search), kept = 0;
+
+    for (uint32_t i = 0; i < search->scratch.pool_size && kept < wanted; i++)
+        if (matches(search, hnsw_key_slot(pool[i])))
+            pool[kept++] = pool[i];
+    return kept;
+}
+
+static bool matches(const struct vector_search *search, uint32_t slot)
+{
+    const struct vector_search_query *query = search->query;
+    uint32_t                          record;
+
+    if (!slot_table_is_live(&search->index->slots, slot))
+        return false;
+    record = slot_table_records(&search->index->slots)[slot];
+    if (query->bitmap != NULL &&
+        (record >= query->bitmap_bits || (query->bitmap[record / 64] >> (record % 64) & 1) == 0))
+        return false;
+    return query->accept == NULL || query->accept(query->accept_ctx, record);
+}
+
+static void announce(struct vector_search *search, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        vector_file_announce(
+            &search->index->file,
+            slot_table_rows(&search->index->slots)[hnsw_key_slot(search->scratch.pool[i])]);
+    search->announce--;
+}
+
+/* Announcing costs a system call per row, and pays only where rows are not in memory: do so for a
+ * while after a page had to be read. */
+static void note_faults(struct vector_search *search)
+{
+    struct rusage usage;
+
+    if (getrusage(RUSAGE_THREAD, &usage) != 0 || usage.ru_majflt == search->faults)
+        return;
+    search->faults = usage.ru_majflt;
+    search->announce = announce_queries;
+}
+
+static void scan_all(struct vector_search *search)
+{
+    const struct slot_table *slots = &search->index->slots;
+    uint32_t used = atomic_load_explicit(&slots->used, memory_order_acquire), count = 0;
+    uint32_t batch[code_table_batch];
+
+    for (uint32_t slot = 0; slot < used && !search->timed_out; slot++) {
+        if (matches(search, slot))
+            batch[count++] = slot;
+        if (count == code_table_batch) {
+            exact_scan_offer(&search->scan, batch, count);
+            search->scratch.scored += count;
+            count = 0;
+            search->timed_out = search->query->now_us != NULL && passed_deadline(search);
+        }
+    }
+    exact_scan_offer(&search->scan, batch, count);
+    search->scratch.scored += count;
+}
+
+static void scan_bitmap(struct vector_search *search)
+{
+    const struct vector_search_query *query = search->query;
+    const struct slot_table          *slots = &search->index->slots;
+    uint32_t                          batch[code_table_batch], count = 0;
+
+    for (uint32_t word = 0; word * 64 < query->bitmap_bits && !search->timed_out; word++) {
+        uint64_t bits = query->bitmap[word];
+
+        if (query->bitmap_bits - word * 64 < 64)
+            bits &= (UINT64_C(1) << (query->bitmap_bits - word * 64)) - 1;
+        for (; bits != 0; bits &= bits - 1) {
+            uint32_t record = word * 64 + (uint32_t)__builtin_ctzll(bits);
+            uint32_t slot = slot_table_find(slots, record);
+
+            if (slot == SLOT_NONE || !slot_table_is_live(slots, slot) ||
+                (query->accept != NULL && !query->accept(query->accept_ctx, record)))
+                continue;
+            batch[count++] = slot;
+            if (count == code_table_batch) {
+                exact_scan_offer(&search->scan, batch, count);
+                search->scratch.scored += count;
+                count = 0;
+                search->timed_out = query->now_us != NULL && passed_deadline(search);
+            }
+        }
+    }
+    exact_scan_offer(&search->scan, batch, count);
+    search->scratch.scored += count;
+}
+
+static uint32_t give_hits(const struct vector_search *search, struct vector_search_hit *hits,
+                          bool doubles)
+{
+    const struct slot_table *slots = &search->index->slots;
+    uint32_t                 count = 0;
+
+    for (uint32_t i = 0; i < search->scan.found_count; i++) {
+        uint32_t slot = hnsw_key_slot(search->scan.found[i]);
+        uint32_t record = slot_table_records(slots)[slot];
+
+        if (doubles && is_double(hits, count, record))
+            continue;
+        hits[count++] = (struct vector_search_hit){
+            .record = record, .distance = hnsw_key_score(search->scan.found[i])};
+    }
+    return count;
+}
+
+/* While a record was replaced, both its vectors may have been met: the closer one is kept. */
+static bool is_double(const struct vector_search_hit *hits, uint32_t count, uint32_t record)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (hits[i].record == record)
+            return true;
+    return false;
+}
+
+enum status vector_search_batch(struct vector_search             *search,
+                                const struct vector_search_query *query, const float *vectors,
+                                uint32_t count, struct vector_search_hit *hits,
+                                uint32_t *ret_counts)
+{
+    struct vector_search_query one = *query;
+    enum status                status = STATUS_OK;
+
+    memset(ret_counts, 0, count * sizeof *ret_counts);
+    for (uint32_t i = 0; i < count && status == STATUS_OK; i++) {
+        one.vector = vectors + (size_t)i * search->index->options.dim;
+        status = vector_search_run(search, &one, hits + (size_t)i * query->k, &ret_counts[i], NULL);
+    }
+    return status;
+}
+
+enum status vector_search_get(struct vector_search *search, uint32_t record, float *ret_vector)
+{
+    enum status status;
+
+    index_readers_enter(&search->index->readers, &search->reader);
+    status = vector_index_get(search->index, record, ret_vector);
+    index_readers_leave(&search->reader);
+    return status;
+}
