@@ -284,7 +284,7 @@ static void send_held(struct exchange *exchange)
     struct bytes       body = byte_buffer_bytes(&exchange->kept);
     struct byte_buffer rewritten = {0};
 
-    if (exchange->keep == ANSWER_KEEP_TO_RETRY &&
+    if (exchange->keep == ANSWER_KEEP_TO_RETRY && body.size > 0 &&
         memmem(body.data, body.size, transient, sizeof transient - 1) != NULL) {
         byte_buffer_clear(&exchange->kept);
         pass_path_ask_again(exchange);

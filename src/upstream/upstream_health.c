@@ -308,7 +308,8 @@ static void on_limits(struct upstream_health *health)
     struct bytes      answer = byte_buffer_bytes(&health->answer);
     const char       *at;
 
-    memcpy(text, answer.data, answer.size);
+    if (answer.size > 0)
+        memcpy(text, answer.data, answer.size);
     text[answer.size] = '\0';
     at = strstr(text, name);
     if (at == NULL)

@@ -185,6 +185,14 @@ START_TEST(a_write_on_a_used_connection_is_never_sent_twice)
 }
 END_TEST
 
+START_TEST(a_500_without_a_body_passes)
+{
+    world.backend.plan.status = 500;
+    flow_world_start(&world);
+    expect(ask("query", 1, 10, 0), 500);
+}
+END_TEST
+
 START_TEST(error_finding_id_is_asked_again_once)
 {
     struct flow_client *client;
@@ -462,6 +470,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_read_that_meets_a_closed_connection_is_sent_once_more, 0, 2);
     tcase_add_test(tcase, a_read_is_sent_twice_at_most);
     tcase_add_test(tcase, a_write_on_a_used_connection_is_never_sent_twice);
+    tcase_add_test(tcase, a_500_without_a_body_passes);
     tcase_add_test(tcase, error_finding_id_is_asked_again_once);
     tcase_add_loop_test(tcase, a_connection_closed_after_a_refusal_or_as_announced_is_not_used, 0,
                         2);
