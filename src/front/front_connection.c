@@ -336,15 +336,16 @@ static void free_connection(void *object)
     free(connection);
 }
 
-/* A client that ends its side while it waits has left: so does the server behind us see it. */
+/* A client that ends its side while it waits has left: so does the server behind us see it. One
+ * that has been given all of its answer is let read it. */
 static void on_end(enum status status, void *ctx)
 {
     struct front_connection *connection = ctx;
 
-    if (status == STATUS_CLOSED && socket_stream_queued(connection->stream) > 0 &&
-        (connection->state == FRONT_CLOSING || connection->state == FRONT_IDLE)) {
+    if (connection->request == NULL && socket_stream_queued(connection->stream) > 0 &&
+        status == STATUS_CLOSED) {
         connection->has_ended = true; /* it may still read: on_drained or a timeout ends it */
-        if (connection->state == FRONT_IDLE)
+        if (connection->state != FRONT_CLOSING)
             begin_closing(connection);
         return;
     }

@@ -149,7 +149,7 @@ static enum status take_line(struct http_reader *reader, struct bytes *input)
 
     if (is_start && reader->limits->start_line_bytes_max < limit - 2)
         limit = reader->limits->start_line_bytes_max + 2;
-    if (least_size > limit - reader->size)
+    if (reader->size > limit || least_size > limit - reader->size) /* it may have been lowered */
         return is_start
                    ? error_set(&reader->error, STATUS_TARGET_TOO_LONG, "the start line is too long")
                    : error_set(&reader->error, STATUS_HEADERS_TOO_LARGE,

@@ -25,6 +25,7 @@ struct socket_stream {
 static void        on_ready(unsigned ready, void *ctx);
 static void        receive(struct socket_stream *stream);
 static void        keep(struct socket_stream *stream, struct bytes rest);
+static void        lose(struct socket_stream *stream);
 static void        offer_kept(void *ctx);
 static void        tell_end(struct socket_stream *stream);
 static size_t      send_now(struct socket_stream *stream, const struct bytes *parts, size_t count);
@@ -109,15 +110,26 @@ static void receive(struct socket_stream *stream)
 
 static void keep(struct socket_stream *stream, struct bytes rest)
 {
+    if (stream->end != STATUS_OK)
+        return; /* lost meanwhile */
     stream->paused = true;
-    if (byte_buffer_append(&stream->kept, rest, SIZE_MAX) != STATUS_OK) {
-        stream->end = STATUS_RESET; /* bytes are lost, so the connection is */
-        byte_buffer_done(&stream->kept);
-        stream->paused = false;
-        loop_later(stream->loop, &stream->offer_task);
-    }
+    if (byte_buffer_append(&stream->kept, rest, SIZE_MAX) != STATUS_OK)
+        lose(stream);
     update_charge(stream);
     update_interest(stream);
+}
+
+/* Bytes are lost for want of memory, so the connection is: on_end tells, from the loop. */
+static void lose(struct socket_stream *stream)
+{
+    stream->send_broken = true;
+    stream->end = STATUS_RESET;
+    byte_buffer_done(&stream->kept);
+    byte_buffer_done(&stream->queue);
+    stream->paused = false;
+    update_charge(stream);
+    update_interest(stream);
+    loop_later(stream->loop, &stream->offer_task);
 }
 
 /* Offer what on_data left, then the end if it was seen. */
@@ -205,7 +217,7 @@ static enum status queue_rest(struct socket_stream *stream, const struct bytes *
 
         sent -= skip;
         if (byte_buffer_append(&stream->queue, bytes_skip(parts[i], skip), SIZE_MAX) != STATUS_OK) {
-            stream->send_broken = true;
+            lose(stream);
             return STATUS_NO_MEMORY;
         }
     }

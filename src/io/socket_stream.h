@@ -47,7 +47,7 @@ void socket_stream_free(struct socket_stream *stream);
  * STATUS_OK         sent or queued.
  * STATUS_RESET      the connection is broken; nothing more can be sent. Whether the peer's last
  *                   words are still to be received is told by on_data and on_end.
- * STATUS_NO_MEMORY  a part may have been sent; the stream is good for nothing but being freed. */
+ * STATUS_NO_MEMORY  a part may have been sent; the connection counts as broken: on_end tells. */
 enum status socket_stream_send(struct socket_stream *stream, const struct bytes *parts,
                                size_t count);
 

@@ -58,9 +58,9 @@ void timeout_queue_init_node(struct timeout *timeout)
 
 void timeout_queue_start(struct timeout_queue *queue, struct timeout *timeout)
 {
+    timeout_queue_stop(timeout);
     if (queue->duration_us == 0)
         return;
-    list_remove(&timeout->node);
     timeout->ends_us = loop_now_us(queue->loop) + queue->duration_us;
     list_insert_after(find_place(queue, timeout->ends_us), &timeout->node);
     set_timer(queue, timeout->ends_us);

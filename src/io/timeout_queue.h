@@ -24,7 +24,7 @@ struct timeout {
 /* The timeout ended; it is in no queue any more and may be added again or freed. */
 typedef void (*timeout_queue_fn)(struct timeout *timeout);
 
-/* NULL when out of memory. `duration_us` 0 means never: adding is then a no-op. */
+/* NULL when out of memory. `duration_us` 0 means never: starting is then stopping. */
 struct timeout_queue *timeout_queue_new(struct loop *loop, uint64_t duration_us,
                                         timeout_queue_fn on_timeout);
 

@@ -284,7 +284,7 @@ static void send_held(struct exchange *exchange)
     struct bytes       body = byte_buffer_bytes(&exchange->kept);
     struct byte_buffer rewritten = {0};
 
-    if (exchange->keep == ANSWER_KEEP_TO_RETRY &&
+    if (exchange->keep == ANSWER_KEEP_TO_RETRY && body.size > 0 &&
         memmem(body.data, body.size, transient, sizeof transient - 1) != NULL) {
         byte_buffer_clear(&exchange->kept);
         pass_path_ask_again(exchange);
@@ -332,6 +332,8 @@ void answer_error(struct exchange *exchange, enum status status, enum front_exec
                                 .retry_after_s =
                                     status == STATUS_OVERLOADED || status == STATUS_BACKEND_DOWN};
 
+    if (exchange->was_retried && executed == FRONT_EXECUTED_NO)
+        error.executed = FRONT_EXECUTED_MAYBE; /* the first time */
     exchange->proxy->metrics.shed[status]++;
     if (exchange->end == EXCHANGE_END_OK)
         exchange->end = EXCHANGE_END_PROXY;
@@ -378,25 +380,29 @@ void answer_whole(struct exchange *exchange, const struct http_head *head, struc
 
 void answer_too_large(struct exchange *exchange)
 {
-    static const struct bytes  plain = BYTES_INIT("Payload too large");
-    struct http_writer_options options = {.framing = HTTP_FRAMING_LENGTH,
-                                          .content_length = plain.size,
-                                          .close = true,
-                                          .date = front_connection_date(exchange->connection)};
+    static const struct bytes plain = BYTES_INIT("Payload too large");
+    static const struct bytes json =
+        BYTES_INIT("{\"error\":\"ChromaError\",\"message\":\"Failed to buffer the request body: "
+                   "length limit exceeded\"}");
+    bool                       is_plain = exchange->route.info->has_plain_413;
+    struct bytes               body = is_plain ? plain : json;
+    struct http_writer_options options = {
+        .framing = HTTP_FRAMING_LENGTH,
+        .content_length = body.size,
+        .close = true,
+        .date = front_connection_date(exchange->connection),
+        .extra = BYTES_LITERAL("chroma-trace-id: 00000000000000000000000000000000\r\n")};
 
     exchange->code = 413;
     exchange->end = EXCHANGE_END_PROXY;
-    front_connection_set_close(exchange->connection);
-    if (!exchange->route.info->has_plain_413) {
-        answer_error(exchange, STATUS_TOO_LARGE, FRONT_EXECUTED_UNSAID,
-                     "Failed to buffer the request body: length limit exceeded");
-        return;
-    }
-    exchange->proxy->metrics.shed[STATUS_TOO_LARGE]++;
     exchange->source = REQUEST_METRICS_SOURCE_PROXY;
+    exchange->proxy->metrics.shed[STATUS_TOO_LARGE]++;
+    front_connection_set_close(exchange->connection);
     byte_buffer_clear(&exchange->answer);
-    if (http_writer_own_response(&exchange->answer, 413, (struct bytes){0}, &options) == STATUS_OK)
-        send_pending(exchange, plain);
+    if (http_writer_own_response(&exchange->answer, 413,
+                                 is_plain ? (struct bytes){0} : BYTES_LITERAL("application/json"),
+                                 &options) == STATUS_OK)
+        send_pending(exchange, body);
     exchange_finish(exchange);
 }
 

@@ -50,7 +50,6 @@ static void             on_drained(void *request);
 static void     on_refused(const struct front_connection *connection, const struct error *error,
                            void *ctx);
 static void     on_admitted(struct body_ticket *ticket);
-static void     count_in_flight(struct exchange *exchange, int change);
 static uint64_t queued_us(const struct exchange *exchange);
 static void     on_release(void *ctx);
 static void     free_exchange(struct exchange *exchange);
@@ -80,7 +79,6 @@ static void *on_request(struct front_connection *connection, const struct http_h
     exchange->began_us = front_connection_began_us(connection);
     chroma_route_find(head->method, head->path, &exchange->route);
     exchange->path = exchange->route.info->is_write ? &write_path : &pass_path;
-    count_in_flight(exchange, 1);
     begin(exchange);
     return exchange;
 }
@@ -262,7 +260,8 @@ bool exchange_keep_body(struct exchange *exchange, struct bytes data)
     struct byte_buffer     *body = &exchange->body;
     const struct http_head *head = exchange->head;
 
-    if (body->capacity == 0 && head->framing == HTTP_FRAMING_LENGTH &&
+    if (byte_buffer_size(body) == 0 && !exchange->is_streaming &&
+        head->framing == HTTP_FRAMING_LENGTH &&
         byte_buffer_reserve(
             body, head->content_length < at_once_max ? (size_t)head->content_length : at_once_max,
             SIZE_MAX) != STATUS_OK)
@@ -368,18 +367,18 @@ static void on_release(void *ctx)
     exchange_let_go(ctx, EXCHANGE_HOLD_TRANSFER);
 }
 
-static void count_in_flight(struct exchange *exchange, int change)
+bool exchange_is_sent(const struct exchange *exchange)
 {
-    uint64_t *inflight = &exchange->proxy->metrics.inflight[exchange->route.info->class];
-
-    *inflight += (uint64_t)change;
+    if (exchange->transfer != NULL)
+        return upstream_transfer_is_sent(exchange->transfer);
+    return (exchange->holds & EXCHANGE_HOLD_TRANSFER) != 0 ||
+           (exchange->member != NULL && exchange->member->batch_attempts > 0);
 }
 
 /* Its callers up the stack may still look at it: it is reused or freed at the end of the turn. */
 static void free_exchange(struct exchange *exchange)
 {
     exchange_move(exchange, EXCHANGE_DONE);
-    count_in_flight(exchange, -1);
     write_member_free(exchange->member);
     exchange->member = NULL;
     body_gate_leave(&exchange->proxy->bodies, &exchange->ticket);

@@ -134,6 +134,9 @@ bool exchange_keep_body(struct exchange *exchange, struct bytes data);
  * Otherwise as upstream_transfer_start(). */
 MUST_CHECK enum status exchange_start_transfer(struct exchange *exchange, bool streams);
 
+/* Has Chroma got it, as far as can be told? */
+bool exchange_is_sent(const struct exchange *exchange);
+
 /* (Re)start the deadline for Chroma's next sign of life; stop both clocks. */
 void exchange_start_deadline(struct exchange *exchange);
 void exchange_stop_clocks(struct exchange *exchange);

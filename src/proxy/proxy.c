@@ -12,6 +12,7 @@ static void make_secrets(struct proxy *proxy);
 static bool new_timeouts(struct proxy *proxy);
 static void on_deadline(struct timeout *timeout);
 static void on_wait_limit(struct timeout *timeout);
+static void count_unfinished(struct proxy *proxy);
 
 struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
                         struct memory_budget *budget, struct upstream_pool *pool,
@@ -105,8 +106,12 @@ void proxy_free(struct proxy *proxy)
     write_lanes_free(proxy->lanes);
     loop_free_pending(proxy->loop);
     while ((node = list_first(&proxy->exchanges)) != NULL || /* writes cut off at the end */
-           (node = list_first(&proxy->spare_exchanges)) != NULL)
-        exchange_free(LIST_ITEM(node, struct exchange, node));
+           (node = list_first(&proxy->spare_exchanges)) != NULL) {
+        struct exchange *exchange = LIST_ITEM(node, struct exchange, node);
+
+        body_gate_leave(&proxy->bodies, &exchange->ticket);
+        exchange_free(exchange);
+    }
     loop_task_cancel(&proxy->bodies.task);
     timeout_queue_free(proxy->read_deadlines);
     timeout_queue_free(proxy->write_deadlines);
@@ -121,11 +126,31 @@ const struct front_handler *proxy_handler(void)
 
 enum status proxy_print_metrics(struct proxy *proxy, struct byte_buffer *out)
 {
-    enum status status = request_metrics_print(&proxy->metrics, out);
+    enum status status;
 
+    count_unfinished(proxy);
+    status = request_metrics_print(&proxy->metrics, out);
     return status == STATUS_OK && proxy->lanes != NULL
                ? write_lanes_print_metrics(proxy->lanes, out)
                : status;
+}
+
+/* Counted when it is asked for: what waits becomes what is sent in many places. */
+static void count_unfinished(struct proxy *proxy)
+{
+    struct request_metrics *metrics = &proxy->metrics;
+
+    memset(metrics->inflight, 0, sizeof metrics->inflight);
+    memset(metrics->queued, 0, sizeof metrics->queued);
+    LIST_FOR_EACH(node, &proxy->exchanges)
+    {
+        const struct exchange *exchange = LIST_ITEM(node, struct exchange, node);
+
+        if (exchange_is_sent(exchange))
+            metrics->inflight[exchange->route.info->class]++;
+        else
+            metrics->queued[exchange->route.info->class]++;
+    }
 }
 
 size_t proxy_unfinished(const struct proxy *proxy)

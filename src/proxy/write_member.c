@@ -37,6 +37,8 @@ static bool write_shared_head(struct write_member *member)
 
     for (size_t i = 0; i < COUNT_OF(line) && status == STATUS_OK; i++)
         status = byte_buffer_append(out, line[i], SIZE_MAX);
+    if (status == STATUS_OK && http_head_find(head, HTTP_FIELD_HOST) == NULL) /* HTTP/1.0 */
+        status = byte_buffer_append(out, BYTES_LITERAL("Host: localhost\r\n"), SIZE_MAX);
     for (size_t i = 0; i < head->field_count && status == STATUS_OK; i++) {
         const struct http_field *field = &head->fields[i];
         struct bytes parts[] = {field->name, BYTES_INIT(": "), field->value, BYTES_INIT("\r\n")};

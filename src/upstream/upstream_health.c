@@ -294,11 +294,10 @@ static void on_heartbeat(struct upstream_health *health, bool ok)
             health->state = UPSTREAM_HEALTH_DOWN;
     }
     health->stats.up = health->state == UPSTREAM_HEALTH_UP;
-    if (health->state == before)
-        return;
-    if (health->state == UPSTREAM_HEALTH_UP)
+    if (ok && (health->state != before || health->batch_records_max == 0))
         ask(health, QUESTION_LIMITS);
-    health->on_change(health->ctx);
+    if (health->state != before)
+        health->on_change(health->ctx);
 }
 
 /* {"max_batch_size":5461,...}: a number behind a known name, in an answer of some bytes. */
@@ -309,7 +308,8 @@ static void on_limits(struct upstream_health *health)
     struct bytes      answer = byte_buffer_bytes(&health->answer);
     const char       *at;
 
-    memcpy(text, answer.data, answer.size);
+    if (answer.size > 0)
+        memcpy(text, answer.data, answer.size);
     text[answer.size] = '\0';
     at = strstr(text, name);
     if (at == NULL)

@@ -3,7 +3,8 @@
  * A heartbeat at an interval (libcurl's multi interface on the same loop, on a connection of its
  * own for which the pool gives up a place under its cap; no check is made while all are busy). Up
  * after one answer below 500, down after two failures in a row. What was learned of its limits
- * (pre-flight-checks) is asked for again each time it comes up.
+ * (pre-flight-checks) is asked for again each time it comes up, and with every heartbeat until it
+ * is known.
  *
  * Requests are not held back by this state: Chroma itself is asked, and refuses at once when it is
  * down. The state is for operators: /readyz, metrics, log.

@@ -79,6 +79,7 @@ void upstream_pool_set_options(struct upstream_pool               *pool,
     pool->options = *options;
     timeout_queue_set_duration(pool->idle_timeouts, options->idle_timeout_us);
     timeout_queue_set_duration(pool->connect_timeouts, options->connect_timeout_us);
+    upstream_resolver_set_interval(pool->resolver, options->resolve_interval_us);
     upstream_pool_serve_waiting(pool);
 }
 

@@ -54,7 +54,7 @@ struct upstream_pool *upstream_pool_new(struct loop *loop, struct worker_pool *w
                                         struct memory_budget               *budget,
                                         const struct upstream_pool_options *options);
 
-/* Change the options while running, but for the backend and the resolver's interval. Connections
+/* Change the options while running, but for the backend and head_bytes_max. Connections
  * beyond a smaller cap are closed as they become idle. */
 void upstream_pool_set_options(struct upstream_pool               *pool,
                                const struct upstream_pool_options *options);

@@ -58,6 +58,11 @@ struct upstream_resolver *upstream_resolver_new(struct loop *loop, struct worker
     return resolver;
 }
 
+void upstream_resolver_set_interval(struct upstream_resolver *resolver, uint64_t interval_us)
+{
+    resolver->interval_us = interval_us;
+}
+
 void upstream_resolver_free(struct upstream_resolver *resolver)
 {
     free(resolver);

@@ -33,6 +33,9 @@ struct upstream_resolver *upstream_resolver_new(struct loop *loop, struct worker
                                                 const struct address *backend, uint64_t interval_us,
                                                 upstream_resolver_fn on_answer, void *ctx);
 
+/* Change how old an answer may be, while running. */
+void upstream_resolver_set_interval(struct upstream_resolver *resolver, uint64_t interval_us);
+
 /* The worker pool must have been freed before: no look-up may be running. NULL is a no-op. */
 void upstream_resolver_free(struct upstream_resolver *resolver);
 

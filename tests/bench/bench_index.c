@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 
 #include "base/rng.h"
 #include "index/distance.h"
+#include "index/index_file.h"
 #include "index/vector_search.h"
 
 enum { k = 10, truth_width = 100, batch = 100 };
@@ -29,6 +31,7 @@ struct bench {
     unsigned                    threads, passes;
     double                      filter_fraction, churn_fraction;
     unsigned                    churn_rounds;
+    bool                        is_beside_writer;
     const float                *base, *queries;
     uint32_t                    count, query_count, limit;
     int32_t                    *truth; /* query_count rows of k */
@@ -327,6 +330,65 @@ static void run_churn(struct bench *bench)
     free(vector);
 }
 
+/* Searches beside a writer that replaces records by themselves as fast as it can. */
+static _Atomic bool writing;
+
+static void *write_on(void *argument)
+{
+    const struct bench *bench = argument;
+    struct rng          rng;
+
+    rng_init(&rng, 13);
+    while (writing) {
+        uint32_t record = (uint32_t)rng_below(&rng, bench->count);
+
+        if (vector_index_add(bench->index, record,
+                             bench->base + (size_t)record * bench->options.dim) != STATUS_OK)
+            die("replacing failed");
+        (void)vector_index_maintain(bench->index, 16);
+    }
+    return NULL;
+}
+
+static void run_beside_writer(struct bench *bench)
+{
+    pthread_t thread;
+
+    writing = true;
+    if (pthread_create(&thread, NULL, write_on, bench) != 0)
+        die("no thread");
+    run_efs(bench, "\"writer\":true,");
+    writing = false;
+    pthread_join(thread, NULL);
+}
+
+/* Save, then load again and again: the least wall time of each. */
+static void run_snapshot(struct bench *bench)
+{
+    double   save = seconds(CLOCK_MONOTONIC), best = INFINITY, best_cpu = INFINITY;
+    uint64_t sequence;
+
+    if (index_file_save(bench->index, 1, NULL) != STATUS_OK)
+        die("saving failed");
+    save = seconds(CLOCK_MONOTONIC) - save;
+    for (unsigned pass = 0; pass < 10; pass++) {
+        struct vector_index *again;
+        double               wall = seconds(CLOCK_MONOTONIC), took;
+        double               cpu = seconds(CLOCK_THREAD_CPUTIME_ID);
+
+        if (index_file_load(&bench->options, &again, &sequence, NULL) != STATUS_OK)
+            die("loading failed");
+        took = seconds(CLOCK_MONOTONIC) - wall;
+        best = took < best ? took : best;
+        took = seconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
+        best_cpu = took < best_cpu ? took : best_cpu;
+        vector_index_free(again);
+    }
+    printf("{\"save_ms\":%.1f,\"load_ms\":%.1f,\"load_cpu_ms\":%.1f}\n", save * 1e3, best * 1e3,
+           best_cpu * 1e3);
+    fflush(stdout);
+}
+
 static void usage(void)
 {
     fprintf(stderr, "bench_index --base F.f32 --queries F.f32 [--truth F.i32] --dim D\n"
@@ -334,7 +396,7 @@ static void usage(void)
                     "    [--ef-construction 100] [--ef 16,32,48,64,100,200] [--threads 1]\n"
                     "    [--kernel auto|vnni|avx2|scalar] [--filter-fraction 0.01]\n"
                     "    [--churn ROUNDS,FRACTION] [--snapshot FILE] [--passes 5] [--dir DIR]\n"
-                    "    [--limit VECTORS] [--write-truth F.i32]\n");
+                    "    [--limit VECTORS] [--write-truth F.i32] [--writer]\n");
     exit(2);
 }
 
@@ -372,7 +434,7 @@ static void parse(struct bench *bench, int argc, char **argv)
         {"churn", 1, NULL, 'C'},  {"snapshot", 1, NULL, 's'},
         {"passes", 1, NULL, 'p'}, {"dir", 1, NULL, 'D'},
         {"limit", 1, NULL, 'l'},  {"write-truth", 1, NULL, 'w'},
-        {NULL, 0, NULL, 0}};
+        {"writer", 0, NULL, 'W'}, {NULL, 0, NULL, 0}};
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0)
@@ -427,6 +489,9 @@ static void parse(struct bench *bench, int argc, char **argv)
         case 'D':
             bench->dir = optarg;
             break;
+        case 'W':
+            bench->is_beside_writer = true;
+            break;
         case 'w':
             bench->write_path = optarg;
             break;
@@ -479,6 +544,10 @@ int main(int argc, char **argv)
         run_filter(&bench, false);
         run_filter(&bench, true);
     }
+    if (bench.snapshot_path != NULL)
+        run_snapshot(&bench);
+    if (bench.is_beside_writer)
+        run_beside_writer(&bench);
     if (bench.churn_rounds > 0)
         run_churn(&bench);
     vector_search_free(bench.search);

@@ -82,6 +82,13 @@ void flow_backend_done(struct flow_backend *backend)
     byte_buffer_done(&backend->last_head);
 }
 
+void flow_backend_quit(struct flow_backend *backend)
+{
+    for (struct flow_backend_connection *connection = backend->connections; connection != NULL;
+         connection = connection->next_of_world)
+        leave(connection, false);
+}
+
 void flow_backend_kill(struct flow_backend *backend)
 {
     for (struct flow_backend_connection *connection = backend->connections; connection != NULL;
@@ -545,7 +552,7 @@ static void on_answer_sent(struct flow_backend_connection *connection)
     default:
         break;
     }
-    if (plan->close || plan->framing == HTTP_FRAMING_UNTIL_CLOSE) {
+    if (plan->framing == HTTP_FRAMING_UNTIL_CLOSE) {
         leave(connection, false);
         return;
     }
@@ -560,7 +567,8 @@ static void on_answer_sent(struct flow_backend_connection *connection)
         connection->in_request = false;
         http_reader_reset(connection->reader, false);
     }
-    if (plan->fault == FLOW_FAULT_UNANNOUNCED || plan->fault == FLOW_FAULT_UNSOLICITED)
+    if (plan->close || plan->fault == FLOW_FAULT_UNANNOUNCED ||
+        plan->fault == FLOW_FAULT_UNSOLICITED)
         fake_loop_at(clock_now_us() + plan->later_us, on_later, connection);
     if (backend->idle_close_us > 0)
         fake_loop_at(clock_now_us() + backend->idle_close_us, on_idle, connection);

@@ -47,7 +47,7 @@ struct flow_plan {
     enum http_framing framing;         /* NONE: LENGTH */
     uint64_t          delay_us;        /* from the request to the answer */
     uint64_t          later_us;        /* from the answer to what follows it */
-    bool              close;           /* says Connection: close, and does it */
+    bool              close;           /* says Connection: close, and does it after later_us */
     bool              only_interim;    /* INTERIM, and then a reset */
     bool              answers_halfway; /* begin to answer at the head; end it after the body */
     const char       *fields;          /* more fields; NULL: none */
@@ -83,7 +83,8 @@ struct flow_backend {
 void flow_backend_serve(struct flow_backend *backend, uint16_t port);
 void flow_backend_done(struct flow_backend *backend);
 
-/* Cut every connection, as a killed process would. */
+/* Close every connection, as a process that ends does; reset them, as one that is killed may. */
+void flow_backend_quit(struct flow_backend *backend);
 void flow_backend_kill(struct flow_backend *backend);
 
 /* Read again where it did not. */

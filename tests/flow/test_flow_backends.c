@@ -185,6 +185,14 @@ START_TEST(a_write_on_a_used_connection_is_never_sent_twice)
 }
 END_TEST
 
+START_TEST(a_500_without_a_body_passes)
+{
+    world.backend.plan.status = 500;
+    flow_world_start(&world);
+    expect(ask("query", 1, 10, 0), 500);
+}
+END_TEST
+
 START_TEST(error_finding_id_is_asked_again_once)
 {
     struct flow_client *client;
@@ -201,15 +209,44 @@ START_TEST(error_finding_id_is_asked_again_once)
 }
 END_TEST
 
-START_TEST(a_connection_closed_after_an_early_refusal_is_not_used_again)
+/* The end of the idle connection and the write arrive in one turn of the loop, in any order. */
+START_TEST(a_write_does_not_meet_a_connection_that_is_known_to_be_closed)
 {
+    struct flow_client *client;
+
+    flow_world_begin(&world, (uint64_t)_i);
+    world.net_options.latency_min_us = world.net_options.latency_max_us = 0;
     flow_world_start(&world);
-    for (unsigned id = 1; id <= 10; id++) {
+    warm_up((struct flow_plan){0});
+    client = flow_world_client(&world);
+    flow_world_run_ms(&world, 1);
+    flow_world_request(client, "add", 1, 100, 100, NULL);
+    flow_backend_quit(&world.backend);
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    expect(client, 200);
+    ck_assert_uint_eq(world.backend.records[1].heads, 1);
+}
+END_TEST
+
+START_TEST(a_connection_closed_after_a_refusal_or_as_announced_is_not_used)
+{
+    struct flow_client *client;
+
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    for (unsigned id = 1; id <= 20; id += 2) {
         world.backend.plan =
-            (struct flow_plan){.status = 404, .fault = FLOW_FAULT_EARLY_CLOSE, .later_us = 1000};
-        expect(ask(id % 2 ? "add" : "query", id, 100, 100), 404);
-        expect_works_again();
-        world.backend.records[900].applied = 0;
+            (struct flow_plan){.status = _i ? 200 : 404,
+                               .fault = _i ? FLOW_FAULT_NONE : FLOW_FAULT_UNANNOUNCED,
+                               .close = _i,
+                               .later_us = 350}; /* the next request is on its way then */
+        flow_world_request(client, id % 4 == 1 ? "add" : "query", id, 100, 100, NULL);
+        ck_assert(flow_world_run_to_answers(&world, client, id));
+        ck_assert_uint_eq(client->answers[id - 1].status, _i ? 200 : 404);
+        world.backend.plan = (struct flow_plan){0};
+        flow_world_request(client, "add", id + 1, 100, 100, NULL);
+        ck_assert(flow_world_run_to_answers(&world, client, id + 1));
+        ck_assert_uint_eq(client->answers[id].status, 200);
     }
 }
 END_TEST
@@ -380,6 +417,26 @@ START_TEST(a_streamed_read_does_not_meet_a_closed_connection)
 }
 END_TEST
 
+/* The end of the connection and the end of the body arrive in one turn, in any order. */
+START_TEST(a_streamed_body_may_end_as_the_backend_dies)
+{
+    struct flow_client *client;
+
+    flow_world_begin(&world, (uint64_t)_i);
+    world.net_options.latency_min_us = world.net_options.latency_max_us = 0;
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    flow_world_request_head(client, "query", 1, 0, 100, "Transfer-Encoding: chunked\r\n");
+    flow_client_send(client, "61a80\r\n");
+    flow_world_request_body(client, 1, 0, 400000);
+    flow_world_run_ms(&world, 10);
+    flow_client_send(client, "\r\n0\r\n\r\n");
+    flow_backend_kill(&world.backend);
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    expect_error(client, 502, EXECUTED_MAYBE);
+}
+END_TEST
+
 /* Chroma never does it, but what passes through may: answer while the request still comes. */
 START_TEST(a_body_streams_on_while_the_answer_streams_back)
 {
@@ -413,8 +470,11 @@ int main(void)
     tcase_add_loop_test(tcase, a_read_that_meets_a_closed_connection_is_sent_once_more, 0, 2);
     tcase_add_test(tcase, a_read_is_sent_twice_at_most);
     tcase_add_test(tcase, a_write_on_a_used_connection_is_never_sent_twice);
+    tcase_add_test(tcase, a_500_without_a_body_passes);
     tcase_add_test(tcase, error_finding_id_is_asked_again_once);
-    tcase_add_test(tcase, a_connection_closed_after_an_early_refusal_is_not_used_again);
+    tcase_add_loop_test(tcase, a_connection_closed_after_a_refusal_or_as_announced_is_not_used, 0,
+                        2);
+    tcase_add_loop_test(tcase, a_write_does_not_meet_a_connection_that_is_known_to_be_closed, 1, 9);
     tcase_add_loop_test(tcase, an_early_answer_reaches_a_client_that_still_sends, 0, 2);
     tcase_add_test(tcase, a_connection_that_carried_more_than_its_answer_is_closed);
     tcase_add_test(tcase, an_idle_connection_on_which_bytes_arrive_is_closed);
@@ -425,6 +485,7 @@ int main(void)
     tcase_add_test(tcase, a_backend_that_dies_after_an_interim_answer_is_told);
     tcase_add_test(tcase, requests_under_way_survive_a_restart_of_the_backend_as_errors);
     tcase_add_test(tcase, a_streamed_read_does_not_meet_a_closed_connection);
+    tcase_add_loop_test(tcase, a_streamed_body_may_end_as_the_backend_dies, 1, 9);
     tcase_add_test(tcase, a_body_streams_on_while_the_answer_streams_back);
     return check_main("test_flow_backends", tcase);
 }

@@ -388,6 +388,22 @@ START_TEST(who_ends_its_side_after_the_answer_began_still_gets_it)
 }
 END_TEST
 
+START_TEST(the_end_follows_a_last_answer_that_was_taken_slowly)
+{
+    struct flow_client *client;
+
+    world.net_options.capacity_min = world.net_options.capacity_max = 8 * kib;
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    client->read_per_second = 50000;
+    flow_world_request(client, "query", 1, 10, 100000, "Connection: close\r\n");
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    flow_world_run_ms(&world, 150);
+    ck_assert(client->has_ended);
+    ck_assert(!client->was_reset);
+}
+END_TEST
+
 START_TEST(a_proxy_that_stops_lets_go_of_everything)
 {
     struct flow_client *client = reach((enum phase)(_i / 2), _i % 2 ? "add" : "query");
@@ -396,6 +412,26 @@ START_TEST(a_proxy_that_stops_lets_go_of_everything)
         flow_client_reset(client);
         flow_world_run_ms(&world, 1);
     }
+}
+END_TEST
+
+/* The backend is done, the client ends its side and only then reads. */
+START_TEST(who_ends_its_side_after_the_answer_can_still_read_it)
+{
+    struct flow_client *client;
+
+    world.net_options.capacity_min = world.net_options.capacity_max = 16384;
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    client->reads = false;
+    flow_world_request(client, "query", 1, 10, 60000, NULL);
+    flow_world_run_ms(&world, 1000);
+    flow_client_shutdown(client);
+    flow_world_run_ms(&world, 1000);
+    flow_client_go_on(client);
+    ck_assert(flow_world_run_to_end(&world, client));
+    ck_assert_uint_eq(client->answer_count, 1);
+    ck_assert(flow_world_is_answer_of(&client->answers[0], 1, 60000));
 }
 END_TEST
 
@@ -419,6 +455,8 @@ int main(void)
     tcase_add_test(tcase, idle_clients_are_closed_in_time);
     tcase_add_loop_test(tcase, a_client_may_leave_at_any_time, 0, PHASES * 6);
     tcase_add_loop_test(tcase, who_ends_its_side_after_the_answer_began_still_gets_it, 0, 2);
+    tcase_add_test(tcase, the_end_follows_a_last_answer_that_was_taken_slowly);
     tcase_add_loop_test(tcase, a_proxy_that_stops_lets_go_of_everything, 0, PHASES * 2);
+    tcase_add_test(tcase, who_ends_its_side_after_the_answer_can_still_read_it);
     return check_main("test_flow_clients", tcase);
 }

@@ -362,6 +362,27 @@ START_TEST(a_smaller_cap_is_reached_as_connections_become_idle)
 }
 END_TEST
 
+/* Of two requests over one connection, one is with the backend and one waits. */
+START_TEST(metrics_tell_who_waits_from_who_is_served)
+{
+    struct byte_buffer page = {0};
+
+    world.pool_options.connections_max = 1;
+    world.backend.plan.delay_us = 1000000;
+    flow_world_start(&world);
+    flow_world_request(flow_world_client(&world), "query", 1, 10, 10, NULL);
+    flow_world_request(flow_world_client(&world), "query", 2, 10, 10, NULL);
+    flow_world_run_ms(&world, 100);
+    ck_assert_int_eq(proxy_print_metrics(world.proxy, &page), STATUS_OK);
+    ck_assert_int_eq(byte_buffer_append(&page, (struct bytes){.data = "", .size = 1}, SIZE_MAX),
+                     STATUS_OK);
+    ck_assert_ptr_nonnull(strstr(page.data, "chromabouncer_queue_requests{class=\"read\"} 1\n"));
+    ck_assert_ptr_nonnull(strstr(page.data, "chromabouncer_inflight_requests{class=\"read\"} 1\n"));
+    byte_buffer_done(&page);
+    flow_world_run_ms(&world, 5000);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("test_flow_limits");
@@ -383,5 +404,6 @@ int main(void)
     tcase_add_test(tcase, draining_keeps_the_promises_of_heads_already_sent);
     tcase_add_test(tcase, a_drain_waits_for_answers_that_are_still_being_taken);
     tcase_add_test(tcase, a_smaller_cap_is_reached_as_connections_become_idle);
+    tcase_add_test(tcase, metrics_tell_who_waits_from_who_is_served);
     return check_main("test_flow_limits", tcase);
 }

@@ -2,7 +2,8 @@
  *
  * The input is a snapshot; its checksums are put right first, else nothing behind them would ever
  * be reached. What the loader believes is searched, changed, repaired and freed. The vectors file
- * beside it is made once, large enough for any row of the seed. Start from tests/fuzz/index_file/.
+ * beside it is made once, large enough for any row of the seed. tests/fuzz/corpus/index_file/ holds
+ * two of dimension 4: one with a graph, one without.
  */
 #include <fcntl.h>
 #include <stdio.h>

@@ -19,6 +19,14 @@ enum { index_fixture_is_slow = 1 };
 enum { index_fixture_is_slow = 0 };
 #endif
 
+/* `make check-index-long` asks for that many times more of what is random. */
+static inline int index_fixture_times(void)
+{
+    const char *times = getenv("CHROMABOUNCER_TEST_TIMES");
+
+    return times != NULL && atoi(times) > 0 ? atoi(times) : 1;
+}
+
 static char index_fixture_dir[64];
 static char index_fixture_path[96];
 

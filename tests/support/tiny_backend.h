@@ -16,7 +16,7 @@
 
 #include "base/address.h"
 
-enum { TINY_BACKEND_CONNECTIONS = 16 };
+enum { TINY_BACKEND_CONNECTIONS = 256 };
 
 struct tiny_backend {
     char        directory[40], path[60];

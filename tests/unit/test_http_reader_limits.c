@@ -43,6 +43,30 @@ START_TEST(head_limit_is_exact)
 }
 END_TEST
 
+/* A reload changes them under a head that is half read. */
+START_TEST(a_limit_lowered_below_what_was_read_is_met)
+{
+    struct http_reader_limits limits = {
+        .start_line_bytes_max = 100000, .head_bytes_max = 100000, .body_bytes_max = 0};
+
+    for (int is_start_line = 0; is_start_line < 2; is_start_line++) {
+        struct http_reader *reader = http_reader_new(HTTP_READER_REQUEST, &limits);
+        char                text[8000] = "GET / HTTP/1.1\r\nX: ";
+        struct bytes        input = {.data = text, .size = sizeof text}, body;
+
+        memset(text + strlen(text), 'a', sizeof text - strlen(text));
+        if (is_start_line)
+            memset(text + 4, 'a', 100);
+        ck_assert_int_eq(http_reader_feed(reader, &input, &body), HTTP_READER_MORE);
+        limits.head_bytes_max = limits.start_line_bytes_max = 1000;
+        input = (struct bytes){.data = text + 1000, .size = 7000};
+        ck_assert_int_eq(http_reader_feed(reader, &input, &body), HTTP_READER_ERROR);
+        limits.head_bytes_max = limits.start_line_bytes_max = 100000;
+        http_reader_free(reader);
+    }
+}
+END_TEST
+
 START_TEST(too_long_responses_are_garbled)
 {
     static const struct http_reader_limits limits = {
@@ -254,6 +278,7 @@ int main(void)
 
     tcase_add_test(tcase, start_line_limit_is_exact);
     tcase_add_test(tcase, head_limit_is_exact);
+    tcase_add_test(tcase, a_limit_lowered_below_what_was_read_is_met);
     tcase_add_test(tcase, too_long_responses_are_garbled);
     tcase_add_test(tcase, field_count_is_bounded);
     tcase_add_test(tcase, connection_options_are_bounded);

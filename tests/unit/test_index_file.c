@@ -12,9 +12,10 @@
 #include "support/check_main.h"
 #include "support/index_fixture.h"
 
-enum { dim = 24, records = 700 };
+enum { dim = 24 };
 
 static struct vector_index_options options;
+static uint32_t                    records; /* numbers are below it */
 static float                      *points;
 
 static void setup(void)
@@ -22,8 +23,17 @@ static void setup(void)
     index_fixture_setup();
     options = index_fixture_options(dim, VECTOR_L2);
     options.graph_min = 300;
+    records = 700;
     options.vectors_max = 20000;
     points = index_fixture_points(41, 3000, dim, 20);
+}
+
+/* For what is done over and over. */
+static void make_small(void)
+{
+    options.graph_min = 60;
+    options.ef_construction = 20;
+    records = 150;
 }
 
 static void teardown(void)
@@ -38,7 +48,7 @@ static void change(struct vector_index *index, uint64_t salt)
     struct rng rng;
 
     rng_init(&rng, salt);
-    for (int i = 0; i < 300; i++) {
+    for (uint32_t i = 0; i < records / 2; i++) {
         uint32_t record = (uint32_t)rng_below(&rng, records);
 
         if (rng_below(&rng, 4) == 0)
@@ -267,17 +277,19 @@ static bool load_and_use(void)
 
 START_TEST(damaged_files_are_refused)
 {
-    struct vector_index *index = filled();
+    struct vector_index *index;
     struct rng           rng;
     char                *data, *copy;
     size_t               size;
 
+    make_small();
+    index = filled();
     ck_assert_int_eq(index_file_save(index, 1, NULL), STATUS_OK);
     vector_index_free(index);
     data = read_file(index_fixture_path, &size);
     copy = malloc(size);
     rng_init(&rng, 51);
-    for (int i = 0; i < 60; i++) {
+    for (int i = 0; i < 60 * index_fixture_times(); i++) {
         size_t at = rng_below(&rng, size);
 
         memcpy(copy, data, size);
@@ -296,18 +308,20 @@ END_TEST
 START_TEST(files_with_forged_checksums_do_no_harm)
 {
     static const uint32_t values[] = {
-        0, 1, 2, 0x7f, 0x80, 699, 700, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff, 0x7f800000};
-    struct vector_index *index = filled();
+        0, 1, 2, 0x7f, 0x80, 149, 150, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff, 0x7f800000};
+    struct vector_index *index;
     struct rng           rng;
     char                *data, *copy;
     size_t               size;
 
+    make_small();
+    index = filled();
     ck_assert_int_eq(index_file_save(index, 1, NULL), STATUS_OK);
     vector_index_free(index);
     data = read_file(index_fixture_path, &size);
     copy = malloc(size);
     rng_init(&rng, 52);
-    for (int i = 0; i < (index_fixture_is_slow ? 60 : 250); i++) {
+    for (int i = 0; i < (index_fixture_is_slow ? 60 : 250) * index_fixture_times(); i++) {
         size_t at = rng_below(&rng, 3) == 0 ? rng_below(&rng, 320) : rng_below(&rng, size);
 
         memcpy(copy, data, size);
@@ -455,6 +469,7 @@ static void crash_everywhere(void)
 
 START_TEST(a_crash_at_any_call_leaves_a_whole_snapshot)
 {
+    make_small();
     crash_everywhere();
     short_writes = 1;
     crash_everywhere();
@@ -470,17 +485,17 @@ static bool live_without_memory(int64_t n)
     struct vector_search_hit   hits[10];
     struct vector_search_query query = {.vector = points, .k = 10, .ef = 50};
     struct vector_index_memory memory;
-    uint32_t                   count, stored[400];
+    uint32_t                   count, stored[150];
     bool                       failed = false;
 
-    for (uint32_t i = 0; i < 400; i++)
+    for (uint32_t i = 0; i < 150; i++)
         stored[i] = i;
     vector_index_fail_allocation(index, n);
     failed |= vector_search_new(index, &search) != STATUS_OK;
-    failed |= vector_index_add_many(index, stored, points, 400, 2, NULL) != STATUS_OK;
-    for (uint32_t i = 300; i < 450; i++)
+    failed |= vector_index_add_many(index, stored, points, 150, 2, NULL) != STATUS_OK;
+    for (uint32_t i = 100; i < 170; i++)
         failed |= vector_index_add(index, i, points + dim * i) != STATUS_OK;
-    for (uint32_t i = 0; i < 200; i++)
+    for (uint32_t i = 0; i < 80; i++)
         (void)!vector_index_delete(index, i);
     while (vector_index_maintain(index, 2000))
         continue;
@@ -503,6 +518,7 @@ START_TEST(without_memory_every_call_fails_cleanly)
     int64_t n = 0;
     int     successes = 0;
 
+    make_small();
     /* Where an optional allocation fails, nothing else does: some in a row are the end. */
     for (; successes < 12; n++)
         successes = live_without_memory(n) ? 0 : successes + 1;
@@ -531,7 +547,7 @@ int main(void)
 {
     TCase *tcase = tcase_create("index_file");
 
-    tcase_set_timeout(tcase, 180);
+    tcase_set_timeout(tcase, 180 * index_fixture_times());
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, what_was_saved_is_what_is_loaded);
     tcase_add_test(tcase, the_same_operations_give_the_same_file);

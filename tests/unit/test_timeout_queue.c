@@ -45,6 +45,18 @@ static bool all_ended(void)
     return true;
 }
 
+/* Who moves to a queue that never ends must not be ended by the one that it was in. */
+START_TEST(a_timeout_that_is_started_in_a_queue_without_end_ends_nowhere)
+{
+    struct timeout_queue *never = timeout_queue_new(loop, 0, on_timeout);
+
+    timeout_queue_start(queue, &timeouts[0]);
+    timeout_queue_start(never, &timeouts[0]);
+    ck_assert(!timeout_queue_is_running(&timeouts[0]));
+    timeout_queue_free(never);
+}
+END_TEST
+
 START_TEST(timeouts_end_in_their_order_and_not_early)
 {
     uint64_t began_us = loop_now_us(loop);
@@ -141,6 +153,7 @@ int main(void)
     TCase *tcase = tcase_create("timeout_queue");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, a_timeout_that_is_started_in_a_queue_without_end_ends_nowhere);
     tcase_add_test(tcase, timeouts_end_in_their_order_and_not_early);
     tcase_add_test(tcase, a_stopped_timeout_does_not_end);
     tcase_add_test(tcase, a_restarted_timeout_begins_anew);

@@ -13,6 +13,9 @@ static const char unknown[] = "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n";
 
 static struct tiny_backend     backend;
 static struct loop            *loop;
+static struct worker_pool     *workers;
+static struct memory_budget    budget = {.max = 1 << 30};
+static struct upstream_pool   *pool;
 static struct upstream_health *health;
 static int                     changes;
 
@@ -24,13 +27,26 @@ static void on_change(void *ctx)
 
 static void setup(void)
 {
+    struct upstream_pool_options options = {.connections_max = 1,
+                                            .requests_max = 1,
+                                            .connect_timeout_us = 1000000,
+                                            .idle_timeout_us = 60000000,
+                                            .resolve_interval_us = 60000000,
+                                            .head_bytes_max = 4096};
+
     tiny_backend_init(&backend);
+    options.backend = tiny_backend_address(&backend);
     loop = loop_new();
+    workers = worker_pool_new(loop, 1);
+    pool = upstream_pool_new(loop, workers, &budget, &options);
+    ck_assert_ptr_nonnull(pool);
 }
 
 static void teardown(void)
 {
     upstream_health_free(health);
+    worker_pool_free(workers);
+    upstream_pool_free(pool);
     loop_free(loop);
     tiny_backend_done(&backend);
 }
@@ -43,7 +59,7 @@ static void begin(const char *answer)
     if (answer != NULL)
         tiny_backend_listen(&backend);
     backend.answer = answer;
-    health = upstream_health_new(loop, &options, on_change, &changes);
+    health = upstream_health_new(loop, pool, &options, on_change, &changes);
     ck_assert_ptr_nonnull(health);
     ck_assert_int_eq(upstream_health_state(health), UPSTREAM_HEALTH_UNKNOWN);
 }
@@ -76,7 +92,19 @@ START_TEST(it_is_up_after_one_answer_and_learns_the_limits)
     ck_assert_uint_eq(upstream_health_batch_records_max(health), 5461);
     ck_assert_int_ge(changes, 2);
     ck_assert_ptr_nonnull(strstr(backend.got[0], "GET /api/v2/heartbeat HTTP/1.1\r\n"));
-    ck_assert_ptr_nonnull(strstr(backend.got[0], "GET /api/v2/pre-flight-checks HTTP/1.1\r\n"));
+    ck_assert_ptr_nonnull(strstr(backend.got[1], "GET /api/v2/pre-flight-checks HTTP/1.1\r\n"));
+}
+END_TEST
+
+START_TEST(limits_are_asked_for_until_they_are_known)
+{
+    begin(alive);
+    loop_drive_until(loop, is_up);
+    loop_drive_for(loop, 10000);
+    tiny_backend_turn(&backend);
+    ck_assert_uint_eq(upstream_health_batch_records_max(health), 0);
+    backend.answer = limits;
+    loop_drive_until(loop, knows_limits);
 }
 END_TEST
 
@@ -132,6 +160,18 @@ START_TEST(no_answer_in_time_is_a_failure)
 }
 END_TEST
 
+START_TEST(no_check_is_made_while_all_places_for_connections_are_taken)
+{
+    ck_assert(upstream_pool_take_place(pool));
+    begin(alive);
+    loop_drive_for(loop, 12000);
+    tiny_backend_turn(&backend);
+    ck_assert_uint_eq(backend.count, 0);
+    upstream_pool_give_place(pool);
+    loop_drive_until(loop, is_up);
+}
+END_TEST
+
 START_TEST(it_may_be_freed_while_it_asks)
 {
     begin(alive);
@@ -150,11 +190,13 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, it_is_up_after_one_answer_and_learns_the_limits);
+    tcase_add_test(tcase, limits_are_asked_for_until_they_are_known);
     tcase_add_test(tcase, nobody_there_is_down_with_a_reason);
     tcase_add_test(tcase, an_answer_of_500_or_more_is_a_failure);
     tcase_add_test(tcase, an_answer_below_500_is_a_life_sign);
     tcase_add_test(tcase, it_goes_down_after_two_failures_and_comes_up_again);
     tcase_add_test(tcase, no_answer_in_time_is_a_failure);
+    tcase_add_test(tcase, no_check_is_made_while_all_places_for_connections_are_taken);
     tcase_add_test(tcase, it_may_be_freed_while_it_asks);
     return check_main("upstream_health", tcase);
 }

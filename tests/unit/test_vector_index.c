@@ -70,7 +70,7 @@ static void random_life(enum vector_metric metric, uint32_t dim, enum vector_qua
     index = index_fixture_new(&options);
     ck_assert_int_eq(vector_search_new(index, &search), STATUS_OK);
     rng_init(&rng, seed);
-    for (int i = 0; i < (index_fixture_is_slow ? 3000 : 6000); i++) {
+    for (int i = 0; i < (index_fixture_is_slow ? 3000 : 6000) * index_fixture_times(); i++) {
         uint32_t record = (uint32_t)rng_below(&rng, model.records);
 
         if (rng_below(&rng, 3) > 0) {
@@ -447,7 +447,7 @@ int main(void)
 {
     TCase *tcase = tcase_create("vector_index");
 
-    tcase_set_timeout(tcase, 120);
+    tcase_set_timeout(tcase, 120 * index_fixture_times());
     tcase_add_checked_fixture(tcase, index_fixture_setup, index_fixture_teardown);
     tcase_add_test(tcase, small_indexes_are_exact);
     tcase_add_test(tcase, graphs_answer_nearly_as_a_list_does);

@@ -112,8 +112,9 @@ static void run_beside_readers(enum vector_quant quant, int rounds)
 
 START_TEST(readers_and_a_writer_do_not_disturb_each_other)
 {
-    run_beside_readers(VECTOR_QUANT_Q8, index_fixture_is_slow ? 800 : 3000);
-    run_beside_readers(VECTOR_QUANT_Q4, index_fixture_is_slow ? 300 : 1000);
+    run_beside_readers(VECTOR_QUANT_Q8,
+                       (index_fixture_is_slow ? 300 : 2000) * index_fixture_times());
+    run_beside_readers(VECTOR_QUANT_Q4, index_fixture_is_slow ? 100 : 700);
 }
 END_TEST
 
