@@ -48,6 +48,18 @@ void code_table_set(struct code_table *table, uint32_t slot, const float *vector
 {
     quantizer_encode(&table->quantizer, vector, scratch, code_table_code(table, slot),
                      &code_table_headers(table)[slot], &code_table_errors(table)[slot]);
+    code_table_note(table, slot);
+}
+
+void code_table_note(struct code_table *table, uint32_t slot)
+{
+    float norm2 = code_table_headers(table)[slot].norm2, error = code_table_errors(table)[slot];
+
+    /* Before the slot is published, so a reader that sees the one sees the other. */
+    if (norm2 > table->norm2_max)
+        atomic_store_explicit(&table->norm2_max, norm2, memory_order_relaxed);
+    if (error > table->error_max)
+        atomic_store_explicit(&table->error_max, error, memory_order_relaxed);
 }
 
 void code_table_score(const struct code_table *table, const struct quantizer_query *query,

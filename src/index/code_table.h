@@ -15,6 +15,7 @@ struct code_table {
     struct quantizer               quantizer;
     const struct distance_kernels *kernels;
     struct index_region            codes, headers, errors;
+    _Atomic float                  norm2_max, error_max; /* of all that was ever coded */
 };
 
 /* Reserve room for `slots_max` slots; commits nothing.
@@ -44,6 +45,9 @@ static inline float *code_table_errors(const struct code_table *table)
 {
     return (float *)(void *)table->errors.base;
 }
+
+/* A slot was filled in by other means: let the maxima know. */
+void code_table_note(struct code_table *table, uint32_t slot);
 
 /* Code `vector` into `slot`. `scratch` has room for 2 * dim floats. */
 void code_table_set(struct code_table *table, uint32_t slot, const float *vector, float *scratch);

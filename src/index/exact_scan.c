@@ -1,16 +1,15 @@
 #include "index/exact_scan.h"
 
 #include <assert.h>
-#include <stdlib.h>
-#include <string.h>
 
 static void  heap_offer(uint64_t *heap, uint32_t *count, uint32_t limit, uint64_t key);
 static void  heap_sift(uint64_t *heap, uint32_t count, uint32_t at);
+static void  offer_one(struct exact_scan *scan, uint32_t slot, float score);
 static bool  out_of_reach(const struct exact_scan *scan, uint64_t begin);
 static void  compact(struct exact_scan *scan);
 static void  rank_waiting(struct exact_scan *scan);
 static float distance_of(const struct exact_scan *scan, uint32_t slot);
-static int   compare_keys(const void *left, const void *right);
+static void  heap_sort(uint64_t *heap, uint32_t count);
 static void  ask_for_row(const struct exact_scan *scan, uint32_t slot);
 
 enum status exact_scan_fit(struct exact_scan *scan, struct index_memory *memory, uint32_t k)
@@ -42,16 +41,20 @@ void exact_scan_done(struct exact_scan *scan, struct index_memory *memory)
 
 void exact_scan_begin(struct exact_scan *scan, uint32_t k)
 {
+    struct code_header widest = {.step = 0};
+
     assert(k <= scan->k_max);
+    widest.norm2 = atomic_load_explicit(&scan->codes->norm2_max, memory_order_relaxed);
+    scan->bound_max =
+        quantizer_bound(&scan->codes->quantizer, scan->query, &widest,
+                        atomic_load_explicit(&scan->codes->error_max, memory_order_relaxed));
     scan->k = k;
     scan->found_count = scan->ends_count = scan->waiting_count = scan->ranked = 0;
 }
 
 void exact_scan_offer(struct exact_scan *scan, const uint32_t *slots, uint32_t count)
 {
-    const struct code_header *headers = code_table_headers(scan->codes);
-    const float              *errors = code_table_errors(scan->codes);
-    float                     scores[code_table_batch];
+    float scores[code_table_batch];
 
     if (scan->waiting_count + count > exact_scan_waiting_max) {
         compact(scan);
@@ -60,16 +63,24 @@ void exact_scan_offer(struct exact_scan *scan, const uint32_t *slots, uint32_t c
     }
     code_table_score(scan->codes, scan->query, slots, count, scores);
     for (uint32_t i = 0; i < count; i++) {
-        float    bound = quantizer_bound(&scan->codes->quantizer, scan->query, &headers[slots[i]],
-                                         errors[slots[i]]);
-        float    score = scores[i] + scan->query->constant;
-        uint64_t begin = hnsw_key(score - bound, slots[i]);
-
-        if (out_of_reach(scan, begin))
+        /* With the largest bound first: most are out of reach, and need not be looked at. */
+        if (out_of_reach(scan, hnsw_key(scores[i] + scan->query->constant - scan->bound_max, 0)))
             continue;
-        scan->waiting[scan->waiting_count++] = begin;
-        heap_offer(scan->ends, &scan->ends_count, scan->k, hnsw_key(score + bound, slots[i]));
+        offer_one(scan, slots[i], scores[i] + scan->query->constant);
     }
+}
+
+static void offer_one(struct exact_scan *scan, uint32_t slot, float score)
+{
+    float    bound = quantizer_bound(&scan->codes->quantizer, scan->query,
+                                     &code_table_headers(scan->codes)[slot],
+                                     code_table_errors(scan->codes)[slot]);
+    uint64_t begin = hnsw_key(score - bound, slot);
+
+    if (out_of_reach(scan, begin))
+        return;
+    scan->waiting[scan->waiting_count++] = begin;
+    heap_offer(scan->ends, &scan->ends_count, scan->k, hnsw_key(score + bound, slot));
 }
 
 /* Whether k others are certainly closer. Ties must be looked at. */
@@ -122,33 +133,47 @@ static void compact(struct exact_scan *scan)
     scan->waiting_count = kept;
 }
 
+/* In the order of beginnings, a handful at a time, so that their rows are on the way together. */
 static void rank_waiting(struct exact_scan *scan)
 {
-    enum { ahead = 4 };
-    uint32_t count = scan->waiting_count;
+    enum { handful = 8 };
+    uint64_t *waiting = scan->waiting;
+    uint32_t  count = scan->waiting_count;
 
-    qsort(scan->waiting, count, sizeof *scan->waiting, compare_keys);
-    for (uint32_t i = 0; i < count && i < ahead; i++)
-        ask_for_row(scan, hnsw_key_slot(scan->waiting[i]));
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t slot = hnsw_key_slot(scan->waiting[i]);
+    /* The smallest key is wanted first, from a heap that has its largest first: complements. */
+    for (uint32_t i = 0; i < count; i++)
+        waiting[i] = ~waiting[i];
+    for (uint32_t i = count / 2; i-- > 0;)
+        heap_sift(waiting, count, i);
+    while (count > 0) {
+        uint32_t slots[handful], taken = 0;
 
-        if (scan->found_count == scan->k && scan->waiting[i] >> 32 > scan->found[0] >> 32)
+        while (count > 0 && taken < handful && !out_of_reach(scan, ~waiting[0])) {
+            slots[taken] = hnsw_key_slot(~waiting[0]);
+            ask_for_row(scan, slots[taken++]);
+            waiting[0] = waiting[--count];
+            heap_sift(waiting, count, 0);
+        }
+        if (taken == 0)
             break;
-        if (i + ahead < count)
-            ask_for_row(scan, hnsw_key_slot(scan->waiting[i + ahead]));
-        heap_offer(scan->found, &scan->found_count, scan->k,
-                   hnsw_key(distance_of(scan, slot), slot));
-        scan->ranked++;
+        for (uint32_t i = 0; i < taken; i++)
+            heap_offer(scan->found, &scan->found_count, scan->k,
+                       hnsw_key(distance_of(scan, slots[i]), slots[i]));
+        scan->ranked += taken;
     }
     scan->waiting_count = 0;
 }
 
-static int compare_keys(const void *left, const void *right)
+/* A heap becomes an array in ascending order. */
+static void heap_sort(uint64_t *heap, uint32_t count)
 {
-    uint64_t l = *(const uint64_t *)left, r = *(const uint64_t *)right;
+    while (count > 1) {
+        uint64_t largest = heap[0];
 
-    return (l > r) - (l < r);
+        heap[0] = heap[--count];
+        heap_sift(heap, count, 0);
+        heap[count] = largest;
+    }
 }
 
 static void ask_for_row(const struct exact_scan *scan, uint32_t slot)
@@ -172,7 +197,7 @@ void exact_scan_end(struct exact_scan *scan)
 {
     compact(scan);
     rank_waiting(scan);
-    qsort(scan->found, scan->found_count, sizeof *scan->found, compare_keys);
+    heap_sort(scan->found, scan->found_count);
 }
 
 void exact_scan_rank(struct exact_scan *scan, const uint64_t *keys, uint32_t count)
@@ -190,5 +215,5 @@ void exact_scan_rank(struct exact_scan *scan, const uint64_t *keys, uint32_t cou
                    hnsw_key(distance_of(scan, slot), slot));
     }
     scan->ranked += count;
-    qsort(scan->found, scan->found_count, sizeof *scan->found, compare_keys);
+    heap_sort(scan->found, scan->found_count);
 }

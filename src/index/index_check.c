@@ -70,6 +70,7 @@ static bool adopt_slot(struct vector_index *index, uint32_t slot)
     if (record >= table->known || !is_sound_code(index, slot) ||
         !vector_file_claim(&index->file, slot_table_rows(table)[slot]))
         return false;
+    code_table_note(vector_index_core_codes(index), slot);
     if (state == SLOT_DEAD) {
         table->dead++;
         return true;

@@ -332,6 +332,8 @@ void answer_error(struct exchange *exchange, enum status status, enum front_exec
                                 .retry_after_s =
                                     status == STATUS_OVERLOADED || status == STATUS_BACKEND_DOWN};
 
+    if (exchange->was_retried && executed == FRONT_EXECUTED_NO)
+        error.executed = FRONT_EXECUTED_MAYBE; /* the first time */
     exchange->proxy->metrics.shed[status]++;
     if (exchange->end == EXCHANGE_END_OK)
         exchange->end = EXCHANGE_END_PROXY;

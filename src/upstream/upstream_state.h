@@ -70,6 +70,7 @@ struct upstream_transfer {
     size_t                         next_part;   /* 0: the head; then the body's parts */
     size_t                         part_offset; /* bytes of it already given */
     uint64_t                       sent_before; /* bytes of earlier requests on the connection */
+    bool                           was_sent;    /* on an earlier connection */
     bool                           body_given;  /* all of the body was handed to the stream */
     bool                           is_retry, answer_begun, head_told, is_refused, is_paused;
     struct loop_task               writable_task; /* tells on_writable after connecting */

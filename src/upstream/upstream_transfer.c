@@ -168,6 +168,8 @@ bool upstream_transfer_is_sent(const struct upstream_transfer *transfer)
 {
     if (transfer->failure != STATUS_OK)
         return transfer->failure_sent;
+    if (transfer->was_sent)
+        return true;
     return transfer->connection != NULL && transfer->connection->state == UPSTREAM_BUSY &&
            socket_stream_sent(transfer->connection->stream) > transfer->sent_before;
 }
@@ -271,12 +273,13 @@ static void send_again(struct upstream_transfer *transfer)
 {
     struct upstream_pool *pool = transfer->pool;
 
+    transfer->was_sent = upstream_transfer_is_sent(transfer);
     upstream_connection_close(transfer->connection);
     transfer->connection = NULL;
     transfer->is_retry = true;
     pool->stats.retries++;
     if (upstream_connection_open(pool, transfer) == NULL)
-        fail(transfer, STATUS_NO_MEMORY, false);
+        fail(transfer, STATUS_NO_MEMORY, transfer->was_sent);
 }
 
 static void fail(struct upstream_transfer *transfer, enum status why, bool sent)

@@ -24,7 +24,8 @@ fail()
 start()
 {
     [ -z "$stub" ] || { kill "$stub"; wait "$stub" || fail "the stub ended badly"; }
-    "$build/tests/support/stub_chroma" "$@" >"$directory/stub" &
+    : >"$directory/stub" # what the one before said is not waited for
+    "$build/tests/support/stub_chroma" "$@" >>"$directory/stub" &
     stub=$!
     until grep -q listening "$directory/stub"; do
         kill -0 "$stub" 2>/dev/null || fail "the stub did not start"

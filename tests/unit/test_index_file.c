@@ -309,7 +309,7 @@ START_TEST(files_with_forged_checksums_do_no_harm)
 {
     static const uint32_t values[] = {
         0, 1, 2, 0x7f, 0x80, 149, 150, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff, 0x7f800000};
-    struct vector_index *index = filled();
+    struct vector_index *index;
     struct rng           rng;
     char                *data, *copy;
     size_t               size;
