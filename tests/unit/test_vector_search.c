@@ -113,8 +113,8 @@ static void run_beside_readers(enum vector_quant quant, int rounds)
 START_TEST(readers_and_a_writer_do_not_disturb_each_other)
 {
     run_beside_readers(VECTOR_QUANT_Q8,
-                       (index_fixture_is_slow ? 300 : 2000) * index_fixture_times());
-    run_beside_readers(VECTOR_QUANT_Q4, index_fixture_is_slow ? 100 : 700);
+                       (index_fixture_is_slow ? 120 : 2000) * index_fixture_times());
+    run_beside_readers(VECTOR_QUANT_Q4, index_fixture_is_slow ? 40 : 700);
 }
 END_TEST
 
@@ -149,7 +149,7 @@ int main(void)
 {
     TCase *tcase = tcase_create("vector_search");
 
-    tcase_set_timeout(tcase, 180);
+    tcase_set_timeout(tcase, 600);
     tcase_add_checked_fixture(tcase, index_fixture_setup, index_fixture_teardown);
     tcase_add_test(tcase, readers_and_a_writer_do_not_disturb_each_other);
     tcase_add_test(tcase, a_parallel_build_is_as_good);
