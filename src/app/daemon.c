@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "admin/status_server.h"
 #include "app/daemon_metrics.h"
@@ -59,6 +60,11 @@ int daemon_run(const struct settings_sources *sources, const struct machine *mac
         log_event(LOG_INFO, "stopped", NULL, NULL);
     } else {
         fprintf(stderr, "chromabouncer: %s\n", error.text);
+    }
+    /* A look-up in a dead name server cannot be waited for: the system takes everything back. */
+    if (daemon.pool != NULL && upstream_pool_is_resolving(daemon.pool)) {
+        log_done();
+        _exit(exit_status(status));
     }
     stop(&daemon);
     log_done();

@@ -9,6 +9,9 @@
 
 #include "io/clock.h"
 
+/* Of libevent's events; others have the middle one of these, the second. */
+enum { PRIORITY_FIRST, PRIORITIES = 2 };
+
 enum { scratch_bytes = 64 * 1024, signals_max = 8 };
 
 struct doomed {
@@ -71,6 +74,8 @@ struct loop *loop_new(void)
         event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
         /* Timers are exact to a millisecond: precise ones cost a timerfd_settime() in each turn. */
         loop->base = event_base_new_with_config(config);
+        if (loop->base != NULL)
+            event_base_priority_init(loop->base, PRIORITIES);
         loop->now_us = clock_now_us();
     }
     if (config != NULL)
@@ -178,6 +183,11 @@ struct loop_watch *loop_watch_new(struct loop *loop, int fd, loop_ready_fn on_re
     event_assign(&watch->read_event, loop->base, fd, EV_READ | EV_PERSIST, on_event_ready, watch);
     event_assign(&watch->write_event, loop->base, fd, EV_WRITE | EV_PERSIST, on_event_ready, watch);
     return watch;
+}
+
+void loop_watch_go_first(struct loop_watch *watch)
+{
+    event_priority_set(&watch->read_event, PRIORITY_FIRST);
 }
 
 void loop_watch_set(struct loop_watch *watch, unsigned interest)

@@ -58,6 +58,11 @@ struct socket_stream *socket_stream_new(struct loop *loop, struct memory_budget 
     return stream;
 }
 
+void socket_stream_go_first(struct socket_stream *stream)
+{
+    loop_watch_go_first(stream->watch);
+}
+
 void socket_stream_free(struct socket_stream *stream)
 {
     if (stream == NULL)

@@ -1,17 +1,28 @@
 #include "proxy/body_gate.h"
 
+static const uint64_t look_again_us = 50000;
+
 static bool has_room(const struct body_gate *gate, size_t size);
+static void look_again_later(struct body_gate *gate);
 static void hold(struct body_gate *gate, struct body_ticket *ticket);
 static void admit_waiting(void *ctx);
 static bool admit_first(struct body_gate *gate, struct list *tickets);
 
-void body_gate_init(struct body_gate *gate, struct loop *loop, struct memory_budget *budget,
+bool body_gate_init(struct body_gate *gate, struct loop *loop, struct memory_budget *budget,
                     uint64_t max)
 {
     *gate = (struct body_gate){.loop = loop, .budget = budget, .max = max};
     list_init(&gate->begun);
     list_init(&gate->tickets);
     loop_task_init(&gate->task, admit_waiting, gate);
+    gate->timer = loop_timer_new(loop, admit_waiting, gate);
+    return gate->timer != NULL;
+}
+
+void body_gate_done(struct body_gate *gate)
+{
+    loop_task_cancel(&gate->task);
+    loop_timer_free(gate->timer);
 }
 
 void body_gate_init_ticket(struct body_ticket *ticket,
@@ -36,7 +47,20 @@ bool body_gate_reserve(struct body_gate *gate, struct body_ticket *ticket, size_
         return true;
     }
     list_push_back(has_begun ? &gate->begun : &gate->tickets, &ticket->node);
+    look_again_later(gate);
     return false;
+}
+
+/* Room comes with a ticket that leaves, which tells, or with answers that are taken, which do not.
+ */
+static void look_again_later(struct body_gate *gate)
+{
+    loop_timer_set(gate->timer, loop_now_us(gate->loop) + look_again_us);
+}
+
+void body_gate_stop_waiting(struct body_ticket *ticket)
+{
+    list_remove(&ticket->node);
 }
 
 static bool has_room(const struct body_gate *gate, size_t size)
@@ -74,6 +98,8 @@ static void admit_waiting(void *ctx)
         continue;
     while (list_is_empty(&gate->begun) && admit_first(gate, &gate->tickets))
         continue;
+    if (!list_is_empty(&gate->begun) || !list_is_empty(&gate->tickets))
+        look_again_later(gate);
 }
 
 /* Admit the oldest of `tickets`; false when there is none or no room for it. */

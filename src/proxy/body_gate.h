@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/compiler.h"
 #include "base/list.h"
 #include "base/memory_budget.h"
 #include "io/loop.h"
@@ -35,11 +36,15 @@ struct body_gate {
     struct list           tickets; /* that wait and hold nothing, the oldest first */
     struct body_ticket   *beyond;  /* the one that may grow beyond `max`, or NULL */
     struct loop_task      task;
+    struct loop_timer    *timer; /* looks again: the budget may free without a word */
 };
 
-/* `loop` and `budget` are borrowed. */
-void body_gate_init(struct body_gate *gate, struct loop *loop, struct memory_budget *budget,
-                    uint64_t max);
+/* `loop` and `budget` are borrowed. False: out of memory. */
+MUST_CHECK bool body_gate_init(struct body_gate *gate, struct loop *loop,
+                               struct memory_budget *budget, uint64_t max);
+
+/* No ticket may be held or wait. */
+void body_gate_done(struct body_gate *gate);
 
 void body_gate_init_ticket(struct body_ticket *ticket,
                            void (*on_admitted)(struct body_ticket *ticket));
@@ -48,6 +53,9 @@ void body_gate_init_ticket(struct body_ticket *ticket,
  * held, the ticket waits, and on_admitted is called when it holds all of them; `size` may grow
  * further meanwhile. */
 bool body_gate_reserve(struct body_gate *gate, struct body_ticket *ticket, size_t size);
+
+/* What is held is enough. No-op when it does not wait. */
+void body_gate_stop_waiting(struct body_ticket *ticket);
 
 /* Give the reservation back, or stop waiting. No-op when there is none. */
 void body_gate_leave(struct body_gate *gate, struct body_ticket *ticket);

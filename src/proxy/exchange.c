@@ -177,6 +177,7 @@ static void on_body_end(void *request)
     struct exchange *exchange = request;
 
     exchange->body_ended = true;
+    body_gate_stop_waiting(&exchange->ticket);
     exchange->body_ended_us = loop_now_us(exchange->proxy->loop);
     exchange->path->on_body_end(exchange);
 }
@@ -251,6 +252,7 @@ bool exchange_reserve_body(struct exchange *exchange, uint64_t size_max)
         body_gate_reserve(&exchange->proxy->bodies, &exchange->ticket, (size_t)wanted))
         return true;
     front_connection_pause_body(exchange->connection);
+    exchange_start_deadline(exchange); /* it is the room that is slow, not the client */
     return false;
 }
 

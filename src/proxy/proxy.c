@@ -29,11 +29,11 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
     proxy->options = *options;
     list_init(&proxy->exchanges);
     list_init(&proxy->spare_exchanges);
-    body_gate_init(&proxy->bodies, loop, budget, options->queue_bytes_max);
     make_secrets(proxy);
     if (writes->is_coalescing)
         proxy->lanes = write_lanes_new(proxy, workers, writes);
-    if (!new_timeouts(proxy) || (writes->is_coalescing && proxy->lanes == NULL)) {
+    if (!body_gate_init(&proxy->bodies, loop, budget, options->queue_bytes_max) ||
+        !new_timeouts(proxy) || (writes->is_coalescing && proxy->lanes == NULL)) {
         proxy_free(proxy);
         return NULL;
     }
@@ -112,7 +112,7 @@ void proxy_free(struct proxy *proxy)
         body_gate_leave(&proxy->bodies, &exchange->ticket);
         exchange_free(exchange);
     }
-    loop_task_cancel(&proxy->bodies.task);
+    body_gate_done(&proxy->bodies);
     timeout_queue_free(proxy->read_deadlines);
     timeout_queue_free(proxy->write_deadlines);
     timeout_queue_free(proxy->wait_limits);

@@ -185,7 +185,7 @@ static bool is_admission_refusal(const struct write_call *call)
 {
     struct bytes body = byte_buffer_bytes(&call->answer_body);
 
-    if (call->answer_head.status != 429 && call->answer_head.status != 503)
+    if (call->answer_head.status < 429 || call->answer_head.status == 500)
         return false;
     for (size_t i = 0; i < call->answer_head.field_count; i++) {
         const struct http_field *field = &call->answer_head.fields[i];

@@ -18,6 +18,9 @@ enum { scan_inline_max = 128 * 1024 };
  * single-node server takes 5461 and has one writer. */
 enum { distributed_batch_records_max = 1000, distributed_in_flight = 8 };
 
+/* A call without an answer for so long is said in the log, looked for this often. */
+static const uint64_t slow_us = 750000, slow_check_us = 250000;
+
 struct write_lanes {
     struct proxy              *proxy;
     struct worker_pool        *workers;
@@ -27,7 +30,10 @@ struct write_lanes {
     struct list                parked; /* members that the coalescer had no room for */
     struct loop_task           pump_task;
     struct loop_timer         *wake_timer;
-    uint64_t                   wake_us; /* for which the timer is set */
+    uint64_t                   wake_us;    /* for which the timer is set */
+    struct loop_timer         *slow_timer; /* while calls are under way */
+    bool                       slow_timer_is_set;
+    uint64_t                   slow_told_id; /* the call that was said to have no answer */
 };
 
 static void        scan_on_worker(struct worker_job *job);
@@ -43,6 +49,8 @@ static void        count_call(const struct write_lanes *lanes, const struct writ
 static void        give_answer(struct exchange *exchange, const struct write_call *call,
                                enum coalescer_executed executed);
 static void refuse(struct exchange *exchange, enum status status, enum coalescer_executed executed);
+static void watch_calls(struct write_lanes *lanes);
+static void on_slow_timer(void *ctx);
 static void log_held(const struct coalescer_batch *batch);
 static void offer_parked(struct write_lanes *lanes);
 
@@ -81,7 +89,8 @@ struct write_lanes *write_lanes_new(struct proxy *proxy, struct worker_pool *wor
     lanes->wake_us = UINT64_MAX;
     lanes->coalescer = coalescer_new(&coalescer);
     lanes->wake_timer = loop_timer_new(proxy->loop, pump, lanes);
-    if (lanes->coalescer == NULL || lanes->wake_timer == NULL) {
+    lanes->slow_timer = loop_timer_new(proxy->loop, on_slow_timer, lanes);
+    if (lanes->coalescer == NULL || lanes->wake_timer == NULL || lanes->slow_timer == NULL) {
         write_lanes_free(lanes);
         return NULL;
     }
@@ -96,6 +105,7 @@ void write_lanes_free(struct write_lanes *lanes)
         return;
     loop_task_cancel(&lanes->pump_task);
     loop_timer_free(lanes->wake_timer);
+    loop_timer_free(lanes->slow_timer);
     while ((node = list_first(&lanes->calls)) != NULL)
         write_call_free(write_call_of_node(node));
     coalescer_free(lanes->coalescer);
@@ -273,10 +283,12 @@ static void send_batch(struct write_lanes *lanes, struct coalescer_batch *batch)
         member->batch_attempts = coalescer_batch_attempt(batch) + 1;
         member->batch_sent_us = now_us;
     }
-    if (call != NULL)
+    if (call != NULL) {
         list_push_back(&lanes->calls, write_call_node(call));
-    else
+        watch_calls(lanes);
+    } else {
         coalescer_report(lanes->coalescer, batch, &not_sent, now_us);
+    }
 }
 
 static void on_call_over(struct write_call *call, void *ctx)
@@ -331,6 +343,39 @@ static void refuse(struct exchange *exchange, enum status status, enum coalescer
     else if (status == STATUS_BACKEND_RESET)
         exchange->end = EXCHANGE_END_BACKEND;
     answer_error(exchange, status, executed_words[executed], message);
+}
+
+static void watch_calls(struct write_lanes *lanes)
+{
+    if (lanes->slow_timer_is_set)
+        return;
+    lanes->slow_timer_is_set = true;
+    loop_timer_set(lanes->slow_timer, loop_now_us(lanes->proxy->loop) + slow_check_us);
+}
+
+/* The oldest call is the one that others wait for; it is said once. */
+static void on_slow_timer(void *ctx)
+{
+    struct write_lanes           *lanes = ctx;
+    const struct coalescer_stats *stats = coalescer_stats(lanes->coalescer);
+    struct list_node             *node = list_first(&lanes->calls);
+    uint64_t                      now_us = loop_now_us(lanes->proxy->loop), id;
+    struct log_line               line;
+
+    lanes->slow_timer_is_set = false;
+    if (node == NULL)
+        return;
+    watch_calls(lanes);
+    id = coalescer_batch_id(write_call_batch(write_call_of_node(node)));
+    if (stats->oldest_sent_us == 0 || now_us - stats->oldest_sent_us < slow_us ||
+        id == lanes->slow_told_id)
+        return;
+    lanes->slow_told_id = id;
+    log_begin(&line, LOG_WARNING, "write_without_answer");
+    log_number(&line, "batch", id);
+    log_ms(&line, "age_ms", now_us - stats->oldest_sent_us);
+    log_number(&line, "waiting_writes", stats->waiting_members);
+    log_end(&line);
 }
 
 static void log_held(const struct coalescer_batch *batch)

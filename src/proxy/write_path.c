@@ -29,6 +29,7 @@ static void on_admitted(struct exchange *exchange)
 {
     if (exchange->state != EXCHANGE_RECEIVING)
         return; /* the end of the body came with its last bytes */
+    exchange_stop_clocks(exchange);
     if (exchange->head->expects_continue && byte_buffer_size(&exchange->body) == 0)
         front_connection_continue(exchange->connection);
     front_connection_resume_body(exchange->connection);
@@ -73,7 +74,7 @@ static void on_deadline(struct exchange *exchange)
 {
     if (exchange->transfer != NULL)
         give_up_transfer(exchange);
-    else if (write_lanes_give_up(exchange))
+    else if (!exchange->body_ended || write_lanes_give_up(exchange))
         answer_error(exchange, STATUS_TIMED_OUT, FRONT_EXECUTED_NO,
                      "there was no room for the write within deadline.write");
 }

@@ -4,8 +4,9 @@
 #include "upstream/upstream_state.h"
 
 /* An idle connection is asked whether it is still open before it is used again, unless it was busy
- * just now: then the loop would have told, and a system call per request is saved. What cannot be
- * sent again, a write and a body that is streamed, always asks. */
+ * just now: then the loop would have told, since what these connections have to say comes before
+ * what clients ask in the same turn, and a system call per request is saved. What cannot be sent
+ * again, a write and a body that is streamed, always asks. */
 static const uint64_t fresh_us = 100000;
 
 static void   try_next_address(struct upstream_connection *connection);
@@ -159,6 +160,7 @@ static void on_connected(struct upstream_connection *connection)
     pool->stats.opened++;
     pool->problem[0] = '\0';
     upstream_pool_move(connection, UPSTREAM_BUSY);
+    socket_stream_go_first(connection->stream);
     socket_stream_resume(connection->stream);
     http_reader_reset(connection->reader, connection->transfer->request.is_head);
     upstream_transfer_on_connected(connection->transfer, connection);

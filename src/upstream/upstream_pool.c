@@ -142,6 +142,11 @@ size_t upstream_pool_unanswered_writes(const struct upstream_pool *pool)
     return count;
 }
 
+bool upstream_pool_is_resolving(const struct upstream_pool *pool)
+{
+    return upstream_resolver_is_busy(pool->resolver);
+}
+
 const char *upstream_pool_problem(const struct upstream_pool *pool)
 {
     return pool->problem;

@@ -74,6 +74,9 @@ const struct upstream_pool_stats *upstream_pool_stats(struct upstream_pool *pool
 /* Writes that were sent and have no answer yet. */
 size_t upstream_pool_unanswered_writes(const struct upstream_pool *pool);
 
+/* Is a look-up of the backend's name running? */
+bool upstream_pool_is_resolving(const struct upstream_pool *pool);
+
 /* Why the last attempt to connect failed, "" if none did or one has succeeded since. Borrowed. */
 const char *upstream_pool_problem(const struct upstream_pool *pool);
 

@@ -86,7 +86,7 @@ static enum verdict outcome_verdict(const struct coalescer_outcome *outcome)
         return VERDICT_APPLIED;
     if (status == 401 || status == 403 || status == 404)
         return VERDICT_SAME;
-    if ((status == 429 || status == 503) && outcome->admission_refusal)
+    if (status >= 429 && status != 500 && outcome->admission_refusal)
         return VERDICT_NOT_APPLIED;
     if (status == 501 || (status >= 300 && status <= 499 && status != 408 && status != 429))
         return VERDICT_REFUSED;

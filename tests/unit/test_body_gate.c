@@ -24,7 +24,7 @@ static void setup(void)
     loop = loop_new();
     ck_assert_ptr_nonnull(loop);
     budget.max = 100000;
-    body_gate_init(&gate, loop, &budget, GATE_MAX);
+    ck_assert(body_gate_init(&gate, loop, &budget, GATE_MAX));
     for (size_t i = 0; i < BODIES; i++)
         body_gate_init_ticket(&tickets[i], on_admitted);
 }
@@ -35,6 +35,7 @@ static void teardown(void)
         body_gate_leave(&gate, &tickets[i]);
     ck_assert_uint_eq(gate.held, 0);
     ck_assert_uint_eq(budget.used, 0);
+    body_gate_done(&gate);
     loop_free(loop);
 }
 
