@@ -20,7 +20,7 @@ struct page {
 static void       *on_request(struct front_connection *connection, const struct http_head *head,
                               void *ctx);
 static void        on_body(void *request, struct bytes data);
-static void        on_body_end(void *request);
+static void        on_body_end(void *ctx);
 static struct page make_page(const struct status_request *request, struct byte_buffer *body);
 static struct page make_ready(const struct status_request *request, struct byte_buffer *body);
 static void        send_page(const struct status_request *request, const struct page *page,

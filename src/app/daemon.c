@@ -252,6 +252,7 @@ static void on_reload_signal(int signal_number, void *ctx)
         return;
     }
     daemon->loaded_wall_s = clock_wall_us() / 1000000u;
+    raise_descriptor_limit(daemon->settings);
     daemon_state_apply(daemon);
     log_event(LOG_INFO, "reloaded", NULL, NULL);
 }

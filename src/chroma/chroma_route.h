@@ -2,7 +2,7 @@
  *
  * Recognises the routes of Chroma's API v2 from method and path. Everything else is UNKNOWN (API
  * v1, which servers since 1.0 refuse, is V1), or UNKNOWN_WRITE (V1_WRITE) if its method may change
- * something: passed on, never sent twice, never overtaken by another write.
+ * something: passed on, the latter never sent twice, and within a collection never overtaken.
  *
  * Thread: any. Memory: none; spans point into the path.
  */

@@ -9,7 +9,7 @@
 
 /* What a client still sends after an early answer is read and thrown away, this much of it, so
  * that closing does not make its system discard the answer (RFC 9112 section 9.6). */
-static const uint64_t linger_bytes_max = 64 * 1024 * 1024;
+static const uint64_t linger_bytes_max = 64 << 20;
 /* Timeouts of two seconds in which it still sends something. */
 enum { linger_rounds_max = 15 };
 

@@ -269,6 +269,11 @@ bool exchange_keep_body(struct exchange *exchange, struct bytes data)
     return byte_buffer_append(body, data, SIZE_MAX) == STATUS_OK;
 }
 
+static bool is_bodiless_method(const struct http_head *head)
+{
+    return head->is_head || bytes_equal(head->method, BYTES_LITERAL("GET"));
+}
+
 enum status exchange_start_transfer(struct exchange *exchange, bool streams)
 {
     struct proxy           *proxy = exchange->proxy;
@@ -276,7 +281,8 @@ enum status exchange_start_transfer(struct exchange *exchange, bool streams)
                                        .body = &exchange->body_part,
                                        .streams_body = streams,
                                        .is_head = exchange->head->is_head,
-                                       .is_write = exchange->route.info->is_write};
+                                       .is_write = exchange->route.info->is_write,
+                                       .body_is_odd = is_bodiless_method(exchange->head)};
     enum status             status;
 
     exchange->body_part = byte_buffer_bytes(&exchange->body);

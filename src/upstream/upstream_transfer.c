@@ -184,8 +184,10 @@ void upstream_transfer_on_answer_interim(struct upstream_transfer *transfer,
 void upstream_transfer_on_answer_head(struct upstream_transfer *transfer,
                                       const struct http_head   *head)
 {
-    transfer->is_refused = is_refusal_unread(head->status) &&
-                           (transfer->request.body_parts > 0 || transfer->request.streams_body);
+    bool has_body = transfer->request.body_parts > 0 || transfer->request.streams_body;
+
+    transfer->is_refused =
+        has_body && (transfer->request.body_is_odd || is_refusal_unread(head->status));
     if (transfer->events != NULL)
         transfer->events->on_head(head, transfer->ctx);
 }

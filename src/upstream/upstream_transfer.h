@@ -38,6 +38,8 @@ struct upstream_request {
     bool                streams_body; /* more follows: upstream_transfer_send_body() */
     bool                is_head;      /* the method is HEAD: the answer has no body */
     bool                is_write;     /* may change something: see above */
+    bool                body_is_odd;  /* on a method whose body Chroma does not read: it closes the
+                                       * connection afterwards without having said so */
 };
 
 struct upstream_transfer_events {

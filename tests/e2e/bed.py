@@ -151,6 +151,7 @@ class Proxy(Process):
 
     name = "chromabouncer"
     status = "off"  # its status listener
+    also = ""  # a comma and another address to listen on
 
     def __init__(self, backend_port, arguments=(), keep=False):
         super().__init__(keep)
@@ -161,7 +162,7 @@ class Proxy(Process):
     def start(self):
         """Also after kill(): on the port that it had before."""
         offset = self.log.stat().st_size if self.log.exists() else 0
-        listen = f"127.0.0.1:{self.port or 0}"
+        listen = f"127.0.0.1:{self.port or 0}{self.also}"
         self.spawn([*self.command, "--listen", listen, "--status", self.status, *self.arguments])
         self.wait_until(lambda: self._find_port(offset))
 

@@ -396,7 +396,7 @@ START_TEST(the_end_follows_a_last_answer_that_was_taken_slowly)
     flow_world_start(&world);
     client = flow_world_client(&world);
     client->read_per_second = 50000;
-    flow_world_request(client, "query", 1, 10, 100000, "Connection: close\r\n");
+    flow_world_request(client, "query", 1, 10, 60000, "Connection: close\r\n");
     ck_assert(flow_world_run_to_answers(&world, client, 1));
     flow_world_run_ms(&world, 150);
     ck_assert(client->has_ended);

@@ -109,6 +109,14 @@ class Bouncer(Proxy):
         self.status = f"127.0.0.1:{self.status_port}"
         super().__init__(backend_port, [*flags, *arguments])
 
+    @property
+    def also(self):
+        return f",{self.socket}"
+
+    @property
+    def socket(self):
+        return f"unix:{self.directory}/socket"
+
     def metrics(self):
         """Name with its labels -> value."""
         url = STATUS_FORMAT.format(self.status_port, "/metrics")

@@ -161,7 +161,7 @@ def contents(chroma, name):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--seconds", type=float, default=6)
+    parser.add_argument("--seconds", type=int, default=6)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     os.environ["ANONYMIZED_TELEMETRY"] = "False"

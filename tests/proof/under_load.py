@@ -180,7 +180,7 @@ def open_loop(checks, what, seconds, cost, rate, deadline_seconds, goodput_min):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--seconds", type=float, default=6, help="of each open loop")
+    parser.add_argument("--seconds", type=int, default=6, help="of each open loop")
     arguments = parser.parse_args()
     checks = Checks()
     read_your_writes(checks)
@@ -191,7 +191,7 @@ def main():
     open_loop(checks, "open loop", arguments.seconds, COST, 10 * 97, 30, 7 * 97)
     # Where records cost as much as calls, merging but doubles 50/s: most must be refused in time,
     # and what is done must not be done for clients that were told that it came too late.
-    open_loop(checks, "open loop beyond merging", 2 * arguments.seconds,
+    open_loop(checks, "open loop beyond merging", max(12, arguments.seconds),
               ("--write-a-ms", "10", "--write-b-ms", "10"), 500, 3, 50)  # fmt: skip
     checks.finish()
 
