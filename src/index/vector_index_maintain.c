@@ -3,7 +3,9 @@
 #include "index/vector_index_core.h"
 
 enum {
-    dead_percent = 10,  /* of the used slots, from which on lists are repaired */
+    /* Of the used slots, from which on lists are repaired. At 10 nearly every list is chosen anew
+     * for half as many dead: 0.30 ms for each replaced vector instead of 0.16. */
+    dead_percent = 20,
     dead_min = 64,      /* fewer dead are no reason */
     check_divisor = 16, /* reachability is checked when a 16th of the slots is new */
     segment_steps = 64, /* what emptying a segment of the file counts for */

@@ -82,7 +82,7 @@ static void fill_index(struct bench *bench)
                               &added) != STATUS_OK)
         die("adding failed");
     free(records);
-    while (vector_index_maintain(bench->index, 1 << 20))
+    while (vector_index_maintain(bench->index, UINT32_MAX))
         continue;
 }
 
@@ -311,9 +311,10 @@ static void run_churn(struct bench *bench)
             if (i % 64 == 0)
                 (void)vector_index_maintain(bench->index, 1024);
         }
-    while (vector_index_maintain(bench->index, 1 << 20))
+    while (vector_index_maintain(bench->index, UINT32_MAX))
         continue;
     took = seconds(CLOCK_THREAD_CPUTIME_ID) - start;
+    (void)vector_index_maintain(bench->index, UINT32_MAX); /* the last check of reachability */
     if (vector_index_verify(bench->index, &report, NULL) != STATUS_OK)
         die("verify failed");
     vector_index_memory(bench->index, &memory);

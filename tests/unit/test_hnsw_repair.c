@@ -179,7 +179,7 @@ START_TEST(a_window_that_slides_uses_slots_and_file_space_again)
     struct vector_index_memory memory;
 
     start(20000);
-    for (uint32_t i = 0; i < (index_fixture_is_slow ? 6000u : 20000u); i++) {
+    for (uint32_t i = 0; i < (index_fixture_is_slow ? 6000u : 10000u); i++) {
         add_point(i);
         if (i >= 2000)
             index_model_delete(&model, index_, i - 2000);

@@ -70,7 +70,7 @@ static void random_life(enum vector_metric metric, uint32_t dim, enum vector_qua
     index = index_fixture_new(&options);
     ck_assert_int_eq(vector_search_new(index, &search), STATUS_OK);
     rng_init(&rng, seed);
-    for (int i = 0; i < (index_fixture_is_slow ? 3000 : 6000) * index_fixture_times(); i++) {
+    for (int i = 0; i < (index_fixture_is_slow ? 2000 : 3000) * index_fixture_times(); i++) {
         uint32_t record = (uint32_t)rng_below(&rng, model.records);
 
         if (rng_below(&rng, 3) > 0) {
@@ -252,7 +252,7 @@ static void strange_data(enum vector_metric metric, uint32_t dim, uint32_t count
 
 START_TEST(strange_data_is_searched_like_any_other)
 {
-    uint32_t n = index_fixture_is_slow ? 1000 : 4000;
+    uint32_t n = index_fixture_is_slow ? 1000 : 2000;
 
     strange_data(VECTOR_IP, 48, n, fill_heavy_tail, 0.9);
     strange_data(VECTOR_L2, 48, n, fill_heavy_tail, 0.95);
