@@ -331,8 +331,3 @@ upstream_transfer_times(const struct upstream_transfer *transfer)
 {
     return &transfer->times;
 }
-
-bool upstream_transfer_is_reused(const struct upstream_transfer *transfer)
-{
-    return transfer->connection != NULL && transfer->connection->is_reused;
-}

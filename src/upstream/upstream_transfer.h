@@ -112,7 +112,4 @@ void upstream_transfer_detach(struct upstream_transfer *transfer, void (*on_rele
 const struct upstream_transfer_times *
 upstream_transfer_times(const struct upstream_transfer *transfer);
 
-/* Did the request go out on a connection that was used before? */
-bool upstream_transfer_is_reused(const struct upstream_transfer *transfer);
-
 #endif
