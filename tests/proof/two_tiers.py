@@ -45,7 +45,7 @@ def batches(proxy):
     return metrics[name.format("sum")], metrics[name.format("count")]
 
 
-def compare(checks, server, what, seconds, dimension):
+def compare(checks, server, what, seconds, dimension, share_min):
     make_collection(server, f"{COLLECTION}-0", dimension)
     gateway = Bouncer(server.port, "role=gateway")
     sidecars = []
@@ -74,8 +74,8 @@ def compare(checks, server, what, seconds, dimension):
     print(f"{what}: records per second {results}, in a call of the gateway {sizes}")
     checks.check(f"{what}: the sidecars merge themselves", merged > 1.2, f"{merged:.1f} records in a call")
     checks.check(
-        f"{what}: {SIDECARS} sidecars reach {SHARE_MIN:.0%} of the gateway alone",
-        tiers >= SHARE_MIN * alone,
+        f"{what}: {SIDECARS} sidecars reach {share_min:.0%} of the gateway alone",
+        tiers >= share_min * alone,
         f"gateway {alone:.0f}/s, through the sidecars {tiers:.0f}/s: {tiers / alone:.0%}",
     )
 
@@ -84,13 +84,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--real", action="store_true", help="on a real Chroma too")
     parser.add_argument("--seconds", type=int, default=4, help="of each round")
+    parser.add_argument("--share-min", type=float, default=SHARE_MIN,
+                        help="of the gateway's own throughput; less for short runs beside others")
     arguments = parser.parse_args()
     checks = Checks()
     with Stub("--write-a-ms", "10", "--write-b-ms", "0.3") as stub:
-        compare(checks, stub, "stub", arguments.seconds, 8)
+        compare(checks, stub, "stub", arguments.seconds, 8, arguments.share_min)
     if arguments.real:
         with Chroma() as chroma:
-            compare(checks, chroma, "Chroma", arguments.seconds, 384)
+            compare(checks, chroma, "Chroma", arguments.seconds, 384, arguments.share_min)
     checks.finish()
 
 
