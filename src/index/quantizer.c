@@ -15,6 +15,7 @@ static void     rotate(const struct quantizer *quantizer, float *vector);
 static void     hadamard(float *vector, uint32_t size);
 static float    encode_q8(const struct quantizer *quantizer, const float *vector, uint8_t *code,
                           float *ret_step);
+static int      level_q8(float scaled);
 static float    encode_q4(const struct quantizer *quantizer, const float *vector, uint8_t *code,
                           float *ret_step);
 static float    best_step_q4(const float *vector, uint32_t dim);
@@ -129,17 +130,24 @@ static float encode_q8(const struct quantizer *quantizer, const float *vector, u
     if (inverse == 0)
         step = 0; /* too small to divide by: the zero code, and all of it is error */
     for (uint32_t i = 0; i < quantizer->dim; i++) {
-        int    level = (int)lrintf(vector[i] * inverse);
-        double miss;
+        int    level = level_q8(vector[i] * inverse);
+        double miss = (double)vector[i] - (double)step * level;
 
-        level = level > 127 ? 127 : level < -127 ? -127 : level;
-        miss = (double)vector[i] - (double)step * level;
         error2 += miss * miss;
         code[i] = (uint8_t)(level + 128);
     }
     memset(code + quantizer->dim, 128, quantizer->code_bytes - quantizer->dim);
     *ret_step = step;
     return (float)(sqrt(error2) * (1 + 1e-6));
+}
+
+/* The nearest whole number within -127 .. 127. Casting rounds what is positive down, and needs no
+ * call as lrintf() does. */
+static int level_q8(float scaled)
+{
+    int level = (int)(scaled + 128.5f) - 128;
+
+    return level > 127 ? 127 : level < -127 ? -127 : level;
 }
 
 static float largest(const float *vector, uint32_t dim)
@@ -224,11 +232,9 @@ void quantizer_query_vector(const struct quantizer *quantizer, const float *vect
     inverse = step >= FLT_MIN ? 1 / step : 0;
     step = inverse == 0 ? 0 : step;
     for (uint32_t i = 0; i < quantizer->dim; i++) {
-        int    level = (int)lrintf(scratch[i] * inverse);
-        double miss;
+        int    level = level_q8(scratch[i] * inverse);
+        double miss = (double)scratch[i] - (double)step * level;
 
-        level = level > 127 ? 127 : level < -127 ? -127 : level;
-        miss = (double)scratch[i] - (double)step * level;
         error2 += miss * miss;
         sum += level;
         query->code[i] = (int8_t)level;

@@ -5,8 +5,7 @@
 /* Versions this far back are moved up before they would look as if they were still to come. */
 enum { age_max = 1 << 29 };
 
-static _Atomic uint32_t *slot_of_record(const struct slot_table *table);
-static void              limit_ages(struct slot_table *table);
+static void limit_ages(struct slot_table *table);
 
 enum status slot_table_init(struct slot_table *table, struct index_memory *memory,
                             uint32_t slots_max, uint32_t records_max)
@@ -71,30 +70,6 @@ enum status slot_table_grow(struct slot_table *table, struct index_memory *memor
     return status;
 }
 
-uint32_t slot_table_find(const struct slot_table *table, uint32_t record)
-{
-    /* Zero, what fresh memory holds, means none: slots are stored plus one. */
-    if (record >= atomic_load_explicit(&table->known, memory_order_acquire))
-        return SLOT_NONE;
-    return atomic_load_explicit(&slot_of_record(table)[record], memory_order_acquire) - 1;
-}
-
-static _Atomic uint32_t *slot_of_record(const struct slot_table *table)
-{
-    return (_Atomic uint32_t *)(void *)table->slot_of_record.base;
-}
-
-uint32_t slot_table_find_live(const struct slot_table *table, uint32_t record)
-{
-    uint32_t slot;
-
-    /* A slot that was buried in between has a successor by then, or the record has none. */
-    do
-        slot = slot_table_find(table, record);
-    while (slot != SLOT_NONE && !slot_table_is_live(table, slot));
-    return slot;
-}
-
 uint32_t slot_table_next(const struct slot_table *table)
 {
     return table->free_head != SLOT_NONE ? table->free_head : table->used;
@@ -125,7 +100,7 @@ void slot_table_publish(struct slot_table *table, uint32_t slot)
     atomic_store_explicit(&slot_table_lives(table)[slot].born, table->version + replaces,
                           memory_order_relaxed);
     slot_table_set_state(table, slot, SLOT_WAITING);
-    atomic_store_explicit(&slot_of_record(table)[record], slot + 1, memory_order_release);
+    atomic_store_explicit(&slot_table_slot_of(table)[record], slot + 1, memory_order_release);
     table->live++;
     table->waiting++;
 }
@@ -136,7 +111,7 @@ void slot_table_bury(struct slot_table *table, uint32_t slot)
 
     assert(slot_table_is_live(table, slot));
     if (slot_table_find(table, record) == slot)
-        atomic_store_explicit(&slot_of_record(table)[record], 0, memory_order_release);
+        atomic_store_explicit(&slot_table_slot_of(table)[record], 0, memory_order_release);
     if (slot_table_state(table, slot) == SLOT_WAITING)
         table->waiting--;
     atomic_store_explicit(&slot_table_lives(table)[slot].died, table->version + 1,

@@ -126,11 +126,21 @@ static inline void slot_table_set_state(struct slot_table *table, uint32_t slot,
     atomic_store_explicit(&states[slot], (uint8_t)state, memory_order_release);
 }
 
-/* The slot that holds `record` now; SLOT_NONE when there is none. Safe for readers. */
-uint32_t slot_table_find(const struct slot_table *table, uint32_t record);
+/* By record: its slot plus one; 0, what fresh memory holds: none. */
+static inline _Atomic uint32_t *slot_table_slot_of(const struct slot_table *table)
+{
+    return (_Atomic uint32_t *)(void *)table->slot_of_record.base;
+}
 
-/* The same, and the slot was live at that moment: for readers who look at each record once. */
-uint32_t slot_table_find_live(const struct slot_table *table, uint32_t record);
+/* The slot that holds `record` now; SLOT_NONE when there is none. For readers, too: the slot was
+ * live at the moment of looking, since it is published before, and buried after its record leads
+ * elsewhere. */
+static inline uint32_t slot_table_find(const struct slot_table *table, uint32_t record)
+{
+    if (record >= atomic_load_explicit(&table->known, memory_order_acquire))
+        return SLOT_NONE;
+    return atomic_load_explicit(&slot_table_slot_of(table)[record], memory_order_acquire) - 1;
+}
 
 /* The slot that the next slot_table_take() gives. */
 uint32_t slot_table_next(const struct slot_table *table);

@@ -11,6 +11,7 @@ enum {
     ef_default = 64,
     /* A score in the graph waits for memory, one in a scan does not: measured 5 to 7 times. */
     graph_score_cost = 6,
+    decode_step = 2,       /* bits of a mask that are listed without a branch */
     announce_queries = 64, /* rows are announced that long after one had to be read from disk */
 };
 
@@ -39,10 +40,13 @@ static void        announce(struct vector_search *search, uint32_t count);
 static void        note_faults(struct vector_search *search);
 static void        learn_cost(struct vector_search *search, uint32_t ef);
 static void        scan_all(struct vector_search *search);
+static void        scan_slots(struct vector_search *search, const uint32_t *slots, uint32_t count);
 static void        scan_bitmap(struct vector_search *search);
-static bool        has_code(const struct vector_search *search, uint32_t slot);
-static bool        passed_deadline(void *ctx);
-static uint32_t    give_hits(const struct vector_search *search, struct vector_search_hit *hits);
+static uint32_t    decode_word(uint64_t bits, uint32_t first, uint32_t *records);
+static void     scan_records(struct vector_search *search, const uint32_t *records, uint32_t count);
+static bool     has_code(const struct vector_search *search, uint32_t slot);
+static bool     passed_deadline(void *ctx);
+static uint32_t give_hits(const struct vector_search *search, struct vector_search_hit *hits);
 
 enum status vector_search_new(struct vector_index *index, struct vector_search **ret_search)
 {
@@ -288,47 +292,71 @@ static void scan_all(struct vector_search *search)
         if (matches(search, slot))
             batch[count++] = slot;
         if (count == code_table_batch) {
-            exact_scan_offer(&search->scan, batch, count);
-            search->scratch.scored += count;
+            scan_slots(search, batch, count);
             count = 0;
-            search->timed_out = search->query->now_us != NULL && passed_deadline(search);
         }
     }
-    exact_scan_offer(&search->scan, batch, count);
-    search->scratch.scored += count;
+    scan_slots(search, batch, count);
 }
 
-/* Each record is looked up once, and is there as its old or its new version: which, the writer
- * decides. */
+static void scan_slots(struct vector_search *search, const uint32_t *slots, uint32_t count)
+{
+    exact_scan_offer(&search->scan, slots, count);
+    search->scratch.scored += count;
+    search->timed_out = search->query->now_us != NULL && passed_deadline(search);
+}
+
 static void scan_bitmap(struct vector_search *search)
 {
     const struct vector_search_query *query = search->query;
-    const struct slot_table          *slots = &search->index->slots;
-    uint32_t                          batch[code_table_batch], count = 0;
+    uint32_t                          records[code_table_batch + 64], count = 0;
 
     for (uint32_t word = 0; word * 64 < query->bitmap_bits && !search->timed_out; word++) {
         uint64_t bits = query->bitmap[word];
 
         if (query->bitmap_bits - word * 64 < 64)
             bits &= (UINT64_C(1) << (query->bitmap_bits - word * 64)) - 1;
-        for (; bits != 0; bits &= bits - 1) {
-            uint32_t record = word * 64 + (uint32_t)__builtin_ctzll(bits);
-            uint32_t slot = slot_table_find_live(slots, record);
-
-            if (slot == SLOT_NONE || !has_code(search, slot) ||
-                (query->accept != NULL && !query->accept(query->accept_ctx, record)))
-                continue;
-            batch[count++] = slot;
-            if (count == code_table_batch) {
-                exact_scan_offer(&search->scan, batch, count);
-                search->scratch.scored += count;
-                count = 0;
-                search->timed_out = query->now_us != NULL && passed_deadline(search);
-            }
+        count += decode_word(bits, word * 64, records + count);
+        if (count >= code_table_batch) {
+            scan_records(search, records, code_table_batch);
+            count -= code_table_batch;
+            memmove(records, records + code_table_batch, count * sizeof *records);
         }
     }
-    exact_scan_offer(&search->scan, batch, count);
-    search->scratch.scored += count;
+    scan_records(search, records, count);
+}
+
+/* List the bits, `first` added, and return how many there are: the first few without a branch,
+ * because how many a sparse word has is not to be foreseen, and guessing wrong costs more. */
+static uint32_t decode_word(uint64_t bits, uint32_t first, uint32_t *records)
+{
+    uint32_t count = 0;
+
+    for (int i = 0; i < decode_step; i++) {
+        records[count] = first + (uint32_t)__builtin_ctzll(bits | UINT64_C(1) << 63);
+        count += bits != 0;
+        bits &= bits - 1;
+    }
+    for (; bits != 0; bits &= bits - 1)
+        records[count++] = first + (uint32_t)__builtin_ctzll(bits);
+    return count;
+}
+
+/* Each record is looked up once, and is there as its old or its new version: which, the writer
+ * decides. */
+static void scan_records(struct vector_search *search, const uint32_t *records, uint32_t count)
+{
+    const struct vector_search_query *query = search->query;
+    uint32_t                          slots[code_table_batch], found = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t slot = slot_table_find(&search->index->slots, records[i]);
+
+        slots[found] = slot;
+        found += slot != SLOT_NONE && has_code(search, slot) &&
+                 (query->accept == NULL || query->accept(query->accept_ctx, records[i]));
+    }
+    scan_slots(search, slots, found);
 }
 
 /* What came after the search began has a code here if no newer table was there to take it. */
