@@ -14,6 +14,7 @@
 # PyPI sdist carries them), Debian's libhnswlib-dev and libfaiss-dev are found by themselves.
 # Environment: PEERS (hnswlib06 hnswlib08 hnswlib08-avx2 faiss), CPU (core to pin to, 0), PASSES (5),
 # EFS, VECTORS. Writes RESULT_DIR/index-SET-WHO.json, one object per line.
+# shellcheck disable=SC2086 # $pin, $ours and compiler flags are several words
 set -eu
 
 build=$1 data=$2 results=$3
@@ -30,7 +31,6 @@ build_peer() { # name, flags, source, libraries
     *" $1 "*) ;;
     *) return 0 ;;
     esac
-    # shellcheck disable=SC2086
     [ -x "$data/$1" ] || ${CXX:-c++} -O3 -DNDEBUG $2 -I"$here" "$here/$3" -o "$data/$1" $4 2>/dev/null || {
         echo "$1 is left out: it cannot be built here" >&2
         return 0
