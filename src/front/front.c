@@ -71,7 +71,8 @@ static void set_limits(struct front *front)
     front->limits = (struct http_reader_limits){
         .start_line_bytes_max = front->options.start_line_bytes_max,
         .head_bytes_max = front->options.head_bytes_max,
-        .body_bytes_max = UINT64_MAX}; /* the handler knows what Chroma answers then */
+        .body_bytes_max = UINT64_MAX, /* the handler knows what Chroma answers then */
+        .budget = front->budget};
 }
 
 static bool new_timeouts(struct front *front)
