@@ -172,7 +172,7 @@ static double closed_loop(const struct closed_loop *loop)
 {
     enum { CALLS = 200 };
     uint64_t                comes_us[512], ends_us = UINT64_MAX, half_us = now_us, records = 0;
-    struct coalescer_batch *batch = NULL;
+    struct coalescer_batch *batch = NULL, *sent;
     uint32_t                next_id = 0;
 
     for (uint32_t i = 0; i < loop->clients; i++)
@@ -200,9 +200,11 @@ static double closed_loop(const struct closed_loop *loop)
                 comes_us[i] = UINT64_MAX;
             }
         }
-        if (ends_us == UINT64_MAX && (batch = pump()) != NULL)
+        while ((sent = pump()) != NULL) {
+            batch = sent;
             ends_us = now_us + (uint64_t)(loop->fixed_us +
                                           loop->record_us * (double)coalescer_batch_count(batch));
+        }
     }
     return (double)records * 1e6 / (double)(now_us - half_us);
 }
