@@ -22,10 +22,6 @@ static void setup(void)
         .in_flight_max = 1,
         .batch_bytes_max = 8 << 20,
         .patience_us = 60000000,
-        .lane_records_max = 1000000,
-        .lane_bytes_max = 1 << 30,
-        .records_max = 1000000,
-        .bytes_max = 1 << 30,
         .members_max = 100000,
         .lanes_max = 1000,
     };
