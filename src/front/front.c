@@ -12,6 +12,8 @@ enum { lingering_max = 256 };
 /* Out of descriptors: new ones may be free after a while. */
 static const uint64_t accept_pause_us = 100000;
 static const uint64_t linger_timeout_us = 2000000;
+/* How often a client that is not read from is asked whether it is still there. */
+static const uint64_t probe_timeout_us = 1000000;
 
 const struct metric_desc front_metrics[] = {
     METRIC(GAUGE, front_stats, connections, "chromabouncer_client_connections",
@@ -69,7 +71,8 @@ static void set_limits(struct front *front)
     front->limits = (struct http_reader_limits){
         .start_line_bytes_max = front->options.start_line_bytes_max,
         .head_bytes_max = front->options.head_bytes_max,
-        .body_bytes_max = UINT64_MAX}; /* the handler knows what Chroma answers then */
+        .body_bytes_max = UINT64_MAX, /* the handler knows what Chroma answers then */
+        .budget = front->budget};
 }
 
 static bool new_timeouts(struct front *front)
@@ -86,9 +89,11 @@ static bool new_timeouts(struct front *front)
         timeout_queue_new(front->loop, options->send_timeout_us, front_connection_on_send_timeout);
     front->linger_timeouts =
         timeout_queue_new(front->loop, linger_timeout_us, front_connection_on_linger_timeout);
+    front->probe_timeouts =
+        timeout_queue_new(front->loop, probe_timeout_us, front_connection_on_probe_timeout);
     return front->idle_timeouts != NULL && front->head_timeouts != NULL &&
            front->body_timeouts != NULL && front->send_timeouts != NULL &&
-           front->linger_timeouts != NULL;
+           front->linger_timeouts != NULL && front->probe_timeouts != NULL;
 }
 
 void front_free(struct front *front)
@@ -114,6 +119,7 @@ void front_free(struct front *front)
     timeout_queue_free(front->body_timeouts);
     timeout_queue_free(front->send_timeouts);
     timeout_queue_free(front->linger_timeouts);
+    timeout_queue_free(front->probe_timeouts);
     free(front);
 }
 

@@ -78,6 +78,8 @@ static size_t on_data(struct bytes data, void *ctx)
             front_connection_close(connection, STATUS_CLOSED);
         return data.size;
     }
+    if (connection->state == FRONT_WAITING && input.size > 0)
+        timeout_queue_start(connection->front->probe_timeouts, &connection->timeout);
     return connection->state == FRONT_CLOSED ? data.size : data.size - input.size;
 }
 
@@ -150,6 +152,7 @@ static void on_head(struct front_connection *connection)
     connection->close_after = !head->keep_alive;
     connection->answer_begun = false;
     connection->is_body_paused = false;
+    connection->is_until_close = false;
     connection->body_bytes = connection->received_bytes;
     timeout_queue_start(front->body_timeouts, &connection->timeout);
     front->active_requests++;
@@ -299,6 +302,8 @@ static void begin_closing(struct front_connection *connection)
 
 void front_connection_cut(struct front_connection *connection)
 {
+    if (connection->is_until_close)
+        socket_stream_set_reset(connection->stream);
     forget_request(connection);
     front_connection_close(connection, STATUS_CLOSED);
 }
@@ -310,6 +315,9 @@ void front_connection_close(struct front_connection *connection, enum status why
 
     if (connection->state == FRONT_CLOSED)
         return;
+    if (connection->is_until_close &&
+        (request != NULL || socket_stream_queued(connection->stream) > 0))
+        socket_stream_set_reset(connection->stream);
     if (request != NULL) {
         forget_request(connection);
         front->handler->on_abort(request, why);
@@ -387,13 +395,18 @@ void front_connection_set_close(struct front_connection *connection)
     connection->close_after = true;
 }
 
+void front_connection_set_until_close(struct front_connection *connection)
+{
+    connection->is_until_close = true;
+}
+
 void front_connection_pause_body(struct front_connection *connection)
 {
     if (connection->state != FRONT_BODY)
         return;
     connection->is_body_paused = true;
     socket_stream_pause(connection->stream);
-    timeout_queue_stop(&connection->timeout);
+    timeout_queue_start(connection->front->probe_timeouts, &connection->timeout);
 }
 
 void front_connection_resume_body(struct front_connection *connection)
@@ -483,4 +496,18 @@ void front_connection_on_linger_timeout(struct timeout *timeout)
         timeout_queue_start(connection->front->linger_timeouts, timeout);
     else
         front_connection_close(connection, STATUS_CLOSED);
+}
+
+/* While nothing is read, on_end() is not told. A client that ends its side before its body is taken
+ * has left, as in on_end(); one that has sent further requests ahead may still want its answers,
+ * and gets them unless its connection is gone. */
+void front_connection_on_probe_timeout(struct timeout *timeout)
+{
+    struct front_connection *connection = CONTAINER_OF(timeout, struct front_connection, timeout);
+    enum status              status = socket_stream_probe(connection->stream);
+
+    if (status == STATUS_RESET || (status == STATUS_CLOSED && connection->state == FRONT_BODY))
+        front_connection_close(connection, status);
+    else
+        timeout_queue_start(connection->front->probe_timeouts, timeout);
 }

@@ -80,6 +80,10 @@ uint64_t front_connection_began_us(const struct front_connection *connection);
 /* Close after this answer. */
 void front_connection_set_close(struct front_connection *connection);
 
+/* Only the end of the connection tells the end of this answer (RFC 9112 section 6.3, 8.): should it
+ * end early, the client gets a reset, so that it does not take a part for the whole. */
+void front_connection_set_until_close(struct front_connection *connection);
+
 /* Stop and go on reading the body. */
 void front_connection_pause_body(struct front_connection *connection);
 void front_connection_resume_body(struct front_connection *connection);

@@ -35,7 +35,7 @@ struct front {
     uint64_t                    last_activity_us;
     bool                        draining;
     struct timeout_queue       *idle_timeouts, *head_timeouts, *body_timeouts, *send_timeouts,
-        *linger_timeouts;
+        *linger_timeouts, *probe_timeouts;
     struct http_reader *spare_readers[FRONT_SPARE_READERS_MAX];
     size_t              spare_reader_count;
     struct http_date    date;
@@ -68,6 +68,7 @@ struct front_connection {
     uint64_t                    linger_seen;  /* of them, when the linger timeout was started */
     unsigned                    linger_rounds;
     bool                  is_body_paused, close_after, answer_begun, is_beyond_limit, has_ended;
+    bool                  is_until_close; /* see front_connection_set_until_close() */
     struct socket_address peer;
 };
 
@@ -85,6 +86,7 @@ void front_connection_on_head_timeout(struct timeout *timeout);
 void front_connection_on_body_timeout(struct timeout *timeout);
 void front_connection_on_send_timeout(struct timeout *timeout);
 void front_connection_on_linger_timeout(struct timeout *timeout);
+void front_connection_on_probe_timeout(struct timeout *timeout);
 
 /* --- front.c --- */
 

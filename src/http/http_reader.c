@@ -28,6 +28,7 @@ struct http_reader {
     /* The head's bytes; a line that is not complete yet begins at line_at. */
     char  *data;
     size_t size, capacity, line_at;
+    size_t charged; /* to the budget: 0 or the capacity */
 
     struct bytes        authority; /* of an absolute-form target */
     uint64_t            body_left; /* LENGTH: to come; UNTIL_CLOSE: that may come */
@@ -40,6 +41,7 @@ static enum http_reader_event read_head(struct http_reader *reader, struct bytes
 static bool                   may_begin(const struct http_reader *reader, char c);
 static enum status            take_line(struct http_reader *reader, struct bytes *input);
 static bool                   make_room(struct http_reader *reader, size_t size);
+static void                   set_charge(struct http_reader *reader, size_t size);
 static void                   rebase(struct http_head *head, const char *from, const char *to);
 static void                   rebase_span(struct bytes *span, const char *from, const char *to);
 static enum status            read_line(struct http_reader *reader, bool *ret_is_last);
@@ -68,6 +70,7 @@ void http_reader_free(struct http_reader *reader)
 {
     if (reader == NULL)
         return;
+    set_charge(reader, 0);
     free(reader->data);
     free(reader);
 }
@@ -79,6 +82,7 @@ void http_reader_reset(struct http_reader *reader, bool answers_head)
     reader->empty_lines = 0;
     reader->size = reader->line_at = 0;
     reader->head.field_count = 0;
+    set_charge(reader, 0);
 }
 
 enum http_reader_event http_reader_feed(struct http_reader *reader, struct bytes *input,
@@ -156,6 +160,7 @@ static enum status take_line(struct http_reader *reader, struct bytes *input)
                                "the header section is too large");
     if (size > reader->capacity - reader->size && !make_room(reader, size))
         return error_set(&reader->error, STATUS_NO_MEMORY, "out of memory");
+    set_charge(reader, reader->capacity);
     memcpy(reader->data + reader->size, input->data, size);
     reader->size += size;
     *input = bytes_skip(*input, size);
@@ -184,6 +189,17 @@ static bool make_room(struct http_reader *reader, size_t size)
     reader->data = data;
     reader->capacity = capacity;
     return true;
+}
+
+static void set_charge(struct http_reader *reader, size_t size)
+{
+    struct memory_budget *budget = reader->limits->budget;
+
+    if (budget == NULL || size == reader->charged)
+        return;
+    memory_budget_release(budget, reader->charged);
+    memory_budget_charge(budget, size);
+    reader->charged = size;
 }
 
 static void rebase(struct http_head *head, const char *from, const char *to)

@@ -20,6 +20,7 @@
 #include "base/bytes.h"
 #include "base/compiler.h"
 #include "base/error.h"
+#include "base/memory_budget.h"
 #include "http/http_head.h"
 
 struct http_reader; /* opaque */
@@ -30,6 +31,9 @@ struct http_reader_limits {
     size_t   start_line_bytes_max; /* beyond it a request gets TARGET_TOO_LONG */
     size_t   head_bytes_max;       /* > 2; start line and fields; trailers likewise */
     uint64_t body_bytes_max;       /* declared or decoded; beyond it TOO_LARGE. UINT64_MAX: none */
+
+    /* What the bytes of a head take is charged to it until the reset; NULL: to nobody. */
+    struct memory_budget *budget;
 };
 
 enum http_reader_event {

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -289,6 +290,17 @@ enum status socket_peek(int fd)
     return errno == EAGAIN || errno == EWOULDBLOCK ? STATUS_AGAIN : STATUS_RESET;
 }
 
+enum status socket_probe(int fd)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLRDHUP};
+
+    if (poll(&poll_fd, 1, 0) <= 0)
+        return STATUS_AGAIN;
+    if (poll_fd.revents & (POLLERR | POLLHUP))
+        return STATUS_RESET;
+    return poll_fd.revents & POLLRDHUP ? STATUS_CLOSED : STATUS_AGAIN;
+}
+
 void socket_shutdown_send(int fd)
 {
     shutdown(fd, SHUT_WR);
@@ -296,6 +308,14 @@ void socket_shutdown_send(int fd)
 
 void socket_close(int fd)
 {
+    close(fd);
+}
+
+void socket_reset(int fd)
+{
+    struct linger at_once = {.l_onoff = 1};
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     close(fd);
 }
 

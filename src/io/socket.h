@@ -79,10 +79,18 @@ MUST_CHECK enum status socket_send(int fd, const struct bytes *parts, size_t cou
  * wait that nobody asked for. STATUS_CLOSED, STATUS_RESET: it is gone. */
 MUST_CHECK enum status socket_peek(int fd);
 
+/* Is the peer still there, whatever of it is still to be received? STATUS_AGAIN: as far as is
+ * known. STATUS_CLOSED: it will send nothing more, but may still receive. STATUS_RESET: it is gone.
+ */
+MUST_CHECK enum status socket_probe(int fd);
+
 /* Send no more (FIN); what was sent still arrives. */
 void socket_shutdown_send(int fd);
 
 void socket_close(int fd);
+
+/* Close so that the peer gets an error (RST), not an end; what it has not received may be lost. */
+void socket_reset(int fd);
 
 /* A descriptor to hold in reserve for the day on which there is no other; -1 if there is none. */
 int socket_reserve(void);

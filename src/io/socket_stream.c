@@ -19,7 +19,7 @@ struct socket_stream {
     struct loop_task                   offer_task;
     enum status                        end; /* STATUS_OK while more may arrive */
     bool                               paused, end_told, send_broken;
-    bool                               shutting_down, fin_sent, was_full;
+    bool                               shutting_down, fin_sent, was_full, ends_with_reset;
 };
 
 static void        on_ready(unsigned ready, void *ctx);
@@ -70,12 +70,20 @@ void socket_stream_free(struct socket_stream *stream)
     loop_watch_free(stream->watch);
     stream->watch = NULL;
     loop_task_cancel(&stream->offer_task);
-    socket_close(stream->fd);
+    if (stream->ends_with_reset)
+        socket_reset(stream->fd);
+    else
+        socket_close(stream->fd);
     stream->fd = -1;
     byte_buffer_done(&stream->kept);
     byte_buffer_done(&stream->queue);
     update_charge(stream);
     loop_free_later(stream->loop, stream, free_object);
+}
+
+void socket_stream_set_reset(struct socket_stream *stream)
+{
+    stream->ends_with_reset = true;
 }
 
 static void free_object(void *object)
@@ -306,6 +314,11 @@ void socket_stream_shutdown(struct socket_stream *stream)
 enum status socket_stream_peek(const struct socket_stream *stream)
 {
     return stream->end != STATUS_OK ? stream->end : socket_peek(stream->fd);
+}
+
+enum status socket_stream_probe(const struct socket_stream *stream)
+{
+    return stream->end != STATUS_OK ? stream->end : socket_probe(stream->fd);
 }
 
 static void update_interest(struct socket_stream *stream)

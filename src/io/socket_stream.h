@@ -47,6 +47,9 @@ void socket_stream_go_first(struct socket_stream *stream);
 /* Close at once; what is queued is lost. NULL is a no-op. */
 void socket_stream_free(struct socket_stream *stream);
 
+/* Let socket_stream_free() end the connection as socket_reset() does. */
+void socket_stream_set_reset(struct socket_stream *stream);
+
 /* Send `parts` (borrowed), in order, behind what is queued.
  * STATUS_OK         sent or queued.
  * STATUS_RESET      the connection is broken; nothing more can be sent. Whether the peer's last
@@ -74,5 +77,8 @@ void socket_stream_shutdown(struct socket_stream *stream);
 
 /* STATUS_AGAIN: idle and fit for use; else as socket_peek(). */
 enum status socket_stream_peek(const struct socket_stream *stream);
+
+/* As socket_probe(): for a stream that is not read, whose end is told too late by on_end. */
+enum status socket_stream_probe(const struct socket_stream *stream);
 
 #endif

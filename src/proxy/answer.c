@@ -135,8 +135,10 @@ static bool write_head(struct exchange *exchange, const struct http_head *head, 
                                               exchange->head->is_head || head->status == 304,
                                           .date = front_connection_date(exchange->connection)};
 
-    if (exchange->answer_framing == HTTP_FRAMING_UNTIL_CLOSE)
+    if (exchange->answer_framing == HTTP_FRAMING_UNTIL_CLOSE) {
         front_connection_set_close(exchange->connection);
+        front_connection_set_until_close(exchange->connection);
+    }
     options.close = front_connection_will_close(exchange->connection);
     options.say_keep_alive = !options.close && exchange->head->minor_version == 0;
     if (exchange->proxy->options.adds_headers) {

@@ -58,6 +58,12 @@ static void look_again_later(struct body_gate *gate)
     loop_timer_set(gate->timer, loop_now_us(gate->loop) + look_again_us);
 }
 
+void body_gate_add(struct body_gate *gate, struct body_ticket *ticket, size_t size)
+{
+    ticket->wanted = ticket->size + size;
+    hold(gate, ticket);
+}
+
 void body_gate_stop_waiting(struct body_ticket *ticket)
 {
     list_remove(&ticket->node);

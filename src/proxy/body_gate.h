@@ -54,6 +54,9 @@ void body_gate_init_ticket(struct body_ticket *ticket,
  * further meanwhile. */
 bool body_gate_reserve(struct body_gate *gate, struct body_ticket *ticket, size_t size);
 
+/* Hold `size` bytes more, without waiting: what is there already is not refused. */
+void body_gate_add(struct body_gate *gate, struct body_ticket *ticket, size_t size);
+
 /* What is held is enough. No-op when it does not wait. */
 void body_gate_stop_waiting(struct body_ticket *ticket);
 

@@ -49,6 +49,7 @@ static void             on_abort(void *request, enum status why);
 static void             on_drained(void *request);
 static void     on_refused(const struct front_connection *connection, const struct error *error,
                            void *ctx);
+static void     on_lane_admitted(struct lane_room_ticket *ticket);
 static void     on_admitted(struct body_ticket *ticket);
 static uint64_t queued_us(const struct exchange *exchange);
 static void     on_release(void *ctx);
@@ -117,6 +118,7 @@ static void clear(struct exchange *exchange)
     exchange->body = body;
     list_node_init(&exchange->node);
     body_gate_init_ticket(&exchange->ticket, on_admitted);
+    lane_room_init_ticket(&exchange->lane_ticket, on_lane_admitted);
     timeout_queue_init_node(&exchange->deadline);
     timeout_queue_init_node(&exchange->wait_limit);
 }
@@ -180,6 +182,11 @@ static void on_body_end(void *request)
     body_gate_stop_waiting(&exchange->ticket);
     exchange->body_ended_us = loop_now_us(exchange->proxy->loop);
     exchange->path->on_body_end(exchange);
+}
+
+static void on_lane_admitted(struct lane_room_ticket *ticket)
+{
+    write_path_on_lane_admitted(CONTAINER_OF(ticket, struct exchange, lane_ticket));
 }
 
 static void on_admitted(struct body_ticket *ticket)
@@ -251,9 +258,14 @@ bool exchange_reserve_body(struct exchange *exchange, uint64_t size_max)
     if (wanted <= exchange->ticket.size ||
         body_gate_reserve(&exchange->proxy->bodies, &exchange->ticket, (size_t)wanted))
         return true;
+    exchange_pause_body(exchange);
+    return false;
+}
+
+void exchange_pause_body(struct exchange *exchange)
+{
     front_connection_pause_body(exchange->connection);
     exchange_start_deadline(exchange); /* it is the room that is slow, not the client */
-    return false;
 }
 
 /* Growing would copy the body several times. */
@@ -390,6 +402,7 @@ static void free_exchange(struct exchange *exchange)
     write_member_free(exchange->member);
     exchange->member = NULL;
     body_gate_leave(&exchange->proxy->bodies, &exchange->ticket);
+    lane_room_leave(exchange->proxy->lane_room, &exchange->lane_ticket);
     exchange->proxy->exchange_count--;
     loop_free_later(exchange->proxy->loop, exchange, free_memory);
 }

@@ -8,11 +8,12 @@
 #include "proxy/exchange.h"
 #include "proxy/write_lanes.h"
 
-static void make_secrets(struct proxy *proxy);
-static bool new_timeouts(struct proxy *proxy);
-static void on_deadline(struct timeout *timeout);
-static void on_wait_limit(struct timeout *timeout);
-static void count_unfinished(struct proxy *proxy);
+static uint64_t lane_bytes_max(const struct proxy_options *options);
+static void     make_secrets(struct proxy *proxy);
+static bool     new_timeouts(struct proxy *proxy);
+static void     on_deadline(struct timeout *timeout);
+static void     on_wait_limit(struct timeout *timeout);
+static void     count_unfinished(struct proxy *proxy);
 
 struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
                         struct memory_budget *budget, struct upstream_pool *pool,
@@ -32,12 +33,20 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
     make_secrets(proxy);
     if (writes->is_coalescing)
         proxy->lanes = write_lanes_new(proxy, workers, writes);
+    proxy->lane_room = lane_room_new(loop, proxy->secret, lane_bytes_max(options));
     if (!body_gate_init(&proxy->bodies, loop, budget, options->queue_bytes_max) ||
-        !new_timeouts(proxy) || (writes->is_coalescing && proxy->lanes == NULL)) {
+        proxy->lane_room == NULL || !new_timeouts(proxy) ||
+        (writes->is_coalescing && proxy->lanes == NULL)) {
         proxy_free(proxy);
         return NULL;
     }
     return proxy;
+}
+
+/* A collection whose call hangs leaves half of the room to others. */
+static uint64_t lane_bytes_max(const struct proxy_options *options)
+{
+    return options->queue_bytes_max / 2;
 }
 
 /* From the kernel; in the first moments after boot, before it has any, from the clock. */
@@ -76,6 +85,7 @@ void proxy_set_options(struct proxy *proxy, const struct proxy_options *options)
 {
     proxy->options = *options;
     proxy->bodies.max = options->queue_bytes_max;
+    lane_room_set_max(proxy->lane_room, lane_bytes_max(options));
     timeout_queue_set_duration(proxy->read_deadlines, options->deadline_read_us);
     timeout_queue_set_duration(proxy->write_deadlines, options->deadline_write_us);
     timeout_queue_set_duration(proxy->wait_limits, options->queue_wait_max_us);
@@ -110,8 +120,10 @@ void proxy_free(struct proxy *proxy)
         struct exchange *exchange = LIST_ITEM(node, struct exchange, node);
 
         body_gate_leave(&proxy->bodies, &exchange->ticket);
+        lane_room_leave(proxy->lane_room, &exchange->lane_ticket);
         exchange_free(exchange);
     }
+    lane_room_free(proxy->lane_room);
     body_gate_done(&proxy->bodies);
     timeout_queue_free(proxy->read_deadlines);
     timeout_queue_free(proxy->write_deadlines);

@@ -14,6 +14,9 @@
  * slow (a million empty objects) 5 ms: the loop must not be held for a millisecond. */
 enum { scan_inline_max = 128 * 1024 };
 
+/* Of a record that may be merged: its decoded id, where its values begin, its id's hash. */
+enum { record_bytes = 48 };
+
 /* Distributed Chroma takes 1000 records at once and works on several calls at a time; the
  * single-node server takes 5461 and has one writer. */
 enum { distributed_batch_records_max = 1000, distributed_in_flight = 8 };
@@ -26,8 +29,7 @@ struct write_lanes {
     struct worker_pool        *workers;
     struct proxy_write_options options;
     struct coalescer          *coalescer;
-    struct list                calls;  /* started and not freed */
-    struct list                parked; /* members that the coalescer had no room for */
+    struct list                calls; /* started and not freed */
     struct loop_task           pump_task;
     struct loop_timer         *wake_timer;
     uint64_t                   wake_us;    /* for which the timer is set */
@@ -39,7 +41,6 @@ struct write_lanes {
 static void        scan_on_worker(struct worker_job *job);
 static void        on_scanned(struct worker_job *job);
 static enum status offer(struct write_lanes *lanes, struct write_member *member);
-static enum status offer_to_coalescer(struct write_lanes *lanes, struct write_member *member);
 static void        pump(void *ctx);
 static void        set_wake_timer(struct write_lanes *lanes);
 static void        act(struct write_lanes *lanes, const struct coalescer_action *action);
@@ -52,7 +53,6 @@ static void refuse(struct exchange *exchange, enum status status, enum coalescer
 static void watch_calls(struct write_lanes *lanes);
 static void on_slow_timer(void *ctx);
 static void log_held(const struct coalescer_batch *batch);
-static void offer_parked(struct write_lanes *lanes);
 
 static const enum front_executed executed_words[] = {
     [COALESCER_EXECUTED_UNSAID] = FRONT_EXECUTED_UNSAID,
@@ -70,10 +70,6 @@ struct write_lanes *write_lanes_new(struct proxy *proxy, struct worker_pool *wor
         .batch_bytes_max = options->batch_bytes_max,
         .split_oversize = options->split_oversize,
         .patience_us = options->patience_us,
-        .lane_records_max = UINT32_MAX, /* the body gate bounds what is there to wait */
-        .lane_bytes_max = SIZE_MAX,
-        .records_max = UINT32_MAX,
-        .bytes_max = SIZE_MAX,
         .members_max = 1 << 16,
         .lanes_max = 1 << 16};
 
@@ -84,7 +80,6 @@ struct write_lanes *write_lanes_new(struct proxy *proxy, struct worker_pool *wor
     lanes->workers = workers;
     lanes->options = *options;
     list_init(&lanes->calls);
-    list_init(&lanes->parked);
     loop_task_init(&lanes->pump_task, pump, lanes);
     lanes->wake_us = UINT64_MAX;
     lanes->coalescer = coalescer_new(&coalescer);
@@ -162,26 +157,17 @@ static void on_scanned(struct worker_job *job)
     exchange_let_go(exchange, EXCHANGE_HOLD_SCAN);
 }
 
-/* Those that wait for room come first. */
+/* What its records take is held beside its body; the body gate and its collection's room bound
+ * both. */
 static enum status offer(struct write_lanes *lanes, struct write_member *member)
 {
-    enum status status = STATUS_AGAIN;
-
-    if (list_is_empty(&lanes->parked))
-        status = offer_to_coalescer(lanes, member);
-    if (status != STATUS_AGAIN)
-        return status;
-    member->exchange->holds |= EXCHANGE_HOLD_LANE;
-    list_push_back(&lanes->parked, &member->node);
-    return STATUS_OK;
-}
-
-static enum status offer_to_coalescer(struct write_lanes *lanes, struct write_member *member)
-{
     struct exchange       *exchange = member->exchange;
+    size_t                 size = member->records.count * record_bytes;
     struct coalescer_write write;
     enum status            status;
 
+    body_gate_add(&lanes->proxy->bodies, &exchange->ticket, size);
+    lane_room_grow(&exchange->lane_ticket, exchange->lane_ticket.size + size);
     write_member_describe(member, exchange->body_ended_us + lanes->proxy->options.deadline_write_us,
                           &write);
     status = coalescer_add(lanes->coalescer, &write, loop_now_us(lanes->proxy->loop));
@@ -195,16 +181,9 @@ static enum status offer_to_coalescer(struct write_lanes *lanes, struct write_me
 
 bool write_lanes_give_up(struct exchange *exchange)
 {
-    struct write_member *member = exchange->member;
-
-    if (exchange->holds & EXCHANGE_HOLD_SCAN) {
-        exchange->is_given_up = true;
-        return true;
-    }
-    if (member == NULL || !list_node_is_linked(&member->node))
+    if (!(exchange->holds & EXCHANGE_HOLD_SCAN))
         return false;
-    list_remove(&member->node);
-    exchange_let_go(exchange, EXCHANGE_HOLD_LANE);
+    exchange->is_given_up = true;
     return true;
 }
 
@@ -256,9 +235,6 @@ static void act(struct write_lanes *lanes, const struct coalescer_action *action
         break;
     case COALESCER_HELD:
         log_held(action->batch);
-        break;
-    case COALESCER_ROOM:
-        offer_parked(lanes);
         break;
     case COALESCER_NONE:
         break;
@@ -386,25 +362,6 @@ static void log_held(const struct coalescer_batch *batch)
     log_number(&line, "batch", coalescer_batch_id(batch));
     log_number(&line, "writes", coalescer_batch_count(batch));
     log_end(&line);
-}
-
-static void offer_parked(struct write_lanes *lanes)
-{
-    struct list_node *node;
-
-    while ((node = list_first(&lanes->parked)) != NULL) {
-        struct write_member *member = LIST_ITEM(node, struct write_member, node);
-        enum status          status = offer_to_coalescer(lanes, member);
-
-        if (status == STATUS_AGAIN)
-            return;
-        list_remove(node);
-        if (status == STATUS_OK)
-            continue;
-        if (member->exchange->connection != NULL)
-            answer_error(member->exchange, status, FRONT_EXECUTED_NO, NULL);
-        exchange_let_go(member->exchange, EXCHANGE_HOLD_LANE);
-    }
 }
 
 void write_lanes_set_backend(struct write_lanes *lanes, uint64_t batch_records_max)

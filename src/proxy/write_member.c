@@ -17,7 +17,6 @@ struct write_member *write_member_new(struct exchange *exchange)
     if (member == NULL)
         return NULL;
     member->exchange = exchange;
-    list_node_init(&member->node);
     if (!write_shared_head(member) || !write_identity(member)) {
         write_member_free(member);
         return NULL;

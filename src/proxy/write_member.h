@@ -20,7 +20,6 @@ struct write_member {
     struct chroma_records records;
     bool                  is_eligible; /* proven to pass alone; `records` is filled */
     struct worker_job     scan_job;
-    struct list_node      node; /* while the coalescer has no room for it */
 
     /* The head for a call that this write shares with others, up to the fields that a call of its
      * own needs; compared byte for byte to find those others. */

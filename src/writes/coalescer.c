@@ -10,14 +10,11 @@ static const uint64_t memory_retry_us = 10000;
 static bool coalescer_init(struct coalescer *coalescer);
 static void coalescer_free_members(struct list *list);
 static void coalescer_free_batches(struct list *list);
-static bool coalescer_fits(const struct coalescer *coalescer, const struct coalescer_lane *lane,
-                           uint32_t record_count, size_t size);
 static bool coalescer_next_held(struct coalescer *coalescer, uint64_t now_us,
                                 struct coalescer_action *action);
 static bool coalescer_next_answer(struct coalescer *coalescer, struct coalescer_action *action);
 static bool coalescer_next_release(struct coalescer *coalescer, struct coalescer_action *action);
 static bool coalescer_next_end(struct coalescer *coalescer, struct coalescer_action *action);
-static bool coalescer_next_room(struct coalescer *coalescer, struct coalescer_action *action);
 static bool coalescer_next_send(struct coalescer *coalescer, uint64_t now_us,
                                 struct coalescer_action *action);
 static uint64_t coalescer_answer_us(const struct coalescer      *coalescer,
@@ -92,12 +89,6 @@ void coalescer_learn_dimension(struct coalescer *coalescer, const unsigned char 
         found->dimension = dimension;
 }
 
-bool coalescer_has_room(const struct coalescer *coalescer, const unsigned char lane[16],
-                        uint32_t record_count, size_t size)
-{
-    return coalescer_fits(coalescer, coalescer_lane_find(coalescer, lane), record_count, size);
-}
-
 enum status coalescer_add(struct coalescer *coalescer, const struct coalescer_write *write,
                           uint64_t now_us)
 {
@@ -110,11 +101,6 @@ enum status coalescer_add(struct coalescer *coalescer, const struct coalescer_wr
         status = write->kind == COALESCER_BARRIER_ALL
                      ? STATUS_OK
                      : coalescer_lane_get(coalescer, write->lane, &lane);
-    if (status == STATUS_OK && !coalescer_fits(coalescer, lane, write->record_count, write->size)) {
-        coalescer->room_wanted = true;
-        coalescer->room_made = false;
-        status = STATUS_AGAIN;
-    }
     if (status == STATUS_OK)
         status = coalescer_member_make(coalescer, write, lane, &member);
     if (status == STATUS_OK)
@@ -137,12 +123,11 @@ void coalescer_next(struct coalescer *coalescer, uint64_t now_us,
     free(coalescer->last_ended);
     coalescer->last_ended = NULL;
     coalescer_member_expire(coalescer, now_us);
-    /* Answers name their batch, and what was answered may make room: in this order. */
+    /* Answers name their batch, so its end comes after them. */
     (void)(coalescer_next_held(coalescer, now_us, ret_action) ||
            coalescer_next_answer(coalescer, ret_action) ||
            coalescer_next_release(coalescer, ret_action) ||
            coalescer_next_end(coalescer, ret_action) ||
-           coalescer_next_room(coalescer, ret_action) ||
            coalescer_next_send(coalescer, now_us, ret_action));
 }
 
@@ -161,7 +146,7 @@ uint64_t coalescer_wake_us(const struct coalescer *coalescer)
     uint64_t wake_us = UINT64_MAX;
 
     if (!list_is_empty(&coalescer->answers) || !list_is_empty(&coalescer->releases) ||
-        !list_is_empty(&coalescer->ended) || (coalescer->room_wanted && coalescer->room_made))
+        !list_is_empty(&coalescer->ended))
         return 0;
     if (sent != NULL)
         times[4] = LIST_ITEM(sent, struct coalescer_batch, queue)->sent_us +
@@ -240,22 +225,6 @@ static void coalescer_free_members(struct list *list)
     }
 }
 
-/* A bound in all may be exceeded by the one write that meets it: the largest would else never
- * get in. */
-static bool coalescer_fits(const struct coalescer *coalescer, const struct coalescer_lane *lane,
-                           uint32_t record_count, size_t size)
-{
-    const struct coalescer_options *options = &coalescer->options;
-
-    if (coalescer->stats.waiting_records >= options->records_max ||
-        coalescer->stats.waiting_bytes >= options->bytes_max)
-        return false;
-    return lane == NULL || lane->waiting_members == 0 ||
-           (lane->waiting_records + record_count <= options->lane_records_max &&
-            size <= options->lane_bytes_max &&
-            lane->waiting_bytes <= options->lane_bytes_max - size);
-}
-
 /* A batch without answer for so long that its slot is lent to others. */
 static bool coalescer_next_held(struct coalescer *coalescer, uint64_t now_us,
                                 struct coalescer_action *action)
@@ -320,15 +289,6 @@ static bool coalescer_next_end(struct coalescer *coalescer, struct coalescer_act
     list_remove(node);
     coalescer->last_ended = LIST_ITEM(node, struct coalescer_batch, queue);
     *action = (struct coalescer_action){.kind = COALESCER_END, .batch = coalescer->last_ended};
-    return true;
-}
-
-static bool coalescer_next_room(struct coalescer *coalescer, struct coalescer_action *action)
-{
-    if (!coalescer->room_wanted || !coalescer->room_made)
-        return false;
-    coalescer->room_wanted = coalescer->room_made = false;
-    *action = (struct coalescer_action){.kind = COALESCER_ROOM};
     return true;
 }
 

@@ -19,7 +19,8 @@
  * must have no limit of its own on the time that Chroma takes for a write. When a client leaves,
  * nothing is to be done: its member lives on, and its answer is dropped by the caller.
  *
- * Thread: event loop only. Memory: bounded by the options; see coalescer_add().
+ * Thread: event loop only. Memory: for each write that is not finished some 300 bytes and 8 for
+ * each of its records; how many records and bytes wait is the caller's to bound.
  */
 #ifndef WRITES_COALESCER_H
 #define WRITES_COALESCER_H
@@ -67,10 +68,6 @@ struct coalescer_options {
     uint32_t            backend_records_max; /* Chroma's max_batch_size, 0 while not known */
     bool                split_oversize;      /* more records than that: send in parts */
     uint64_t            patience_us;
-    uint32_t            lane_records_max; /* that wait in one lane; a lone write always may */
-    size_t              lane_bytes_max;
-    uint32_t            records_max; /* that wait in all */
-    size_t              bytes_max;
     uint32_t            members_max; /* unfinished writes */
     uint32_t            lanes_max;   /* collections remembered, busy or idle */
 };
@@ -118,8 +115,7 @@ enum coalescer_action_kind {
     COALESCER_REFUSE,  /* `member` gets an error of our own: `status` */
     COALESCER_RELEASE, /* `member` was answered and its bytes are read no more: free them */
     COALESCER_END,     /* `batch` was reported and its answers were given: free its answer */
-    COALESCER_HELD,    /* `batch` has no answer for so long that others may pass; for the log */
-    COALESCER_ROOM     /* a write that was told STATUS_AGAIN may try again */
+    COALESCER_HELD     /* `batch` has no answer for so long that others may pass; for the log */
 };
 
 /* X-Chromabouncer-Executed. UNSAID where the answer itself tells. */
@@ -151,7 +147,7 @@ struct coalescer_stats {
     uint64_t unknown;        /* outcomes that may or may not have been applied */
     uint64_t expired_unsent; /* members refused at their deadline, certainly not applied */
     uint64_t expired_sent;   /* members refused at their deadline, perhaps applied */
-    uint64_t no_room;        /* coalescer_add() that said AGAIN or OVERLOADED */
+    uint64_t no_room;        /* coalescer_add() that said OVERLOADED */
     uint64_t gathers;        /* sends put off for clients that come back */
     uint64_t offences;       /* refusals that make an identity go alone */
     /* now */
@@ -179,19 +175,10 @@ void coalescer_set_backend(struct coalescer *coalescer, uint32_t in_flight_max,
 void coalescer_learn_dimension(struct coalescer *coalescer, const unsigned char lane[16],
                                uint32_t dimension);
 
-/* Would a write of this size be let in now? To be asked before its body is read. */
-bool coalescer_has_room(const struct coalescer *coalescer, const unsigned char lane[16],
-                        uint32_t record_count, size_t size);
-
 /* A write arrived. Its place in its lane is taken now.
  *
  * STATUS_OK          its ctx gets ANSWER or REFUSE once, then RELEASE once, from coalescer_next().
  *                    Until RELEASE the caller keeps what it needs to send and to answer it.
- * STATUS_AGAIN       a bound on what waits is reached, nothing was taken: stop reading from this
- *                    client and offer the write again after COALESCER_ROOM. Those told AGAIN are
- *                    offered in their order, later ones of their lane behind them; when one of
- *                    them gives up, those behind it may be offered. Their deadlines are the
- *                    caller's.
  * STATUS_OVERLOADED  there is no room for so many writes or collections, nothing was taken.
  * STATUS_NO_MEMORY   nothing was taken. */
 MUST_CHECK enum status coalescer_add(struct coalescer             *coalescer,

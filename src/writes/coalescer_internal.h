@@ -72,7 +72,6 @@ struct coalescer_lane {
     struct list             waiting;
     struct coalescer_batch *in_flight;
     uint64_t                waiting_members, waiting_records;
-    size_t                  waiting_bytes;
     uint32_t                dimension; /* 0: not known */
 
     /* Do clients come back when their batch returns? */
@@ -119,7 +118,6 @@ struct coalescer {
     uint64_t              learned_until_us;
     uint64_t              gather_until_us; /* UINT64_MAX: no lane gathers */
     uint64_t              memory_retry_us; /* a send that memory lacked for; 0: none */
-    bool                  room_wanted, room_made;
 
     struct list               answers, releases, ended; /* actions to be taken */
     struct coalescer_batch   *last_ended;               /* freed with the next action */

@@ -49,7 +49,6 @@ void coalescer_member_queue(struct coalescer *coalescer, struct coalescer_member
     binary_heap_add(&coalescer->deadlines, &member->deadline, write->deadline_us);
     lane->waiting_members++;
     lane->waiting_records += member->record_count;
-    lane->waiting_bytes += member->size;
     coalescer->stats.waiting_members++;
     coalescer->stats.waiting_records += member->record_count;
     coalescer->stats.waiting_bytes += member->size;
@@ -79,11 +78,9 @@ void coalescer_member_unqueue(struct coalescer *coalescer, struct coalescer_memb
     list_remove(&member->queue);
     lane->waiting_members--;
     lane->waiting_records -= member->record_count;
-    lane->waiting_bytes -= member->size;
     coalescer->stats.waiting_members--;
     coalescer->stats.waiting_records -= member->record_count;
     coalescer->stats.waiting_bytes -= member->size;
-    coalescer->room_made = true;
 }
 
 void coalescer_member_expire(struct coalescer *coalescer, uint64_t now_us)

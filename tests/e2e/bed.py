@@ -15,6 +15,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -108,6 +109,7 @@ class Chroma(Process):
         super().__init__(keep)
         self.port = free_port()
         self.config = self.directory / "chroma.yaml"
+        self.database = self.directory / "data" / "chroma.sqlite3"
         lines = [
             f"port: {self.port}",
             'listen_address: "127.0.0.1"',
@@ -130,7 +132,8 @@ class Chroma(Process):
             return False
 
     def ask(self, method, path, body=None):
-        """One request with its JSON answer, past chromabouncer. OSError if it failed."""
+        """One request with its JSON answer, past chromabouncer. OSError if it failed: an HTTPError
+        has the answer's `body`."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}{path}",
@@ -138,8 +141,13 @@ class Chroma(Process):
             {"content-type": "application/json"},
             method=method,
         )
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return json.load(response)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            error.body = error.read()
+            error.add_note(f"{method} {path}: {error.body.decode(errors='replace')}")
+            raise
 
     def delete_collections(self):
         for collection in self.ask("GET", f"{DATABASE}/collections"):

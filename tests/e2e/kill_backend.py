@@ -1,14 +1,18 @@
 """Crashes under load: what was acknowledged is still there, and nothing hangs.
 
 Chroma killed by SIGKILL and started again is compared with a control run without the proxy: a
-record that is lost in both runs is lost by Chroma.
+record that is lost in both runs is lost by Chroma. Killed while it writes its own vector index, it
+cannot open it again, and answers each write to the collection with a 500: seen in one of ten such
+runs, with and without the proxy. Then its database tells what it holds, and the run is made again.
 """
 
 import collections
 import contextlib
 import json
+import sqlite3
 import threading
 import time
+import urllib.error
 
 import pytest
 
@@ -19,7 +23,7 @@ from http_wire import Connection, encode_request
 from writer import embed
 
 pytestmark = [
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(300),
     pytest.mark.skipif(WITHOUT_PROXY, reason="has a control run of its own"),
 ]
 WRITERS = 8
@@ -28,6 +32,8 @@ RUN_SECONDS = 3  # before each crash, and after the last
 DOWN_SECONDS = 1.5
 HANG_SECONDS = 20  # far above any answer, far below the deadlines
 REFUSALS = {502, 503, 504}
+BROKEN_INDEX = b"hnsw segment"  # in Chroma's error
+RUNS_MAX = 4
 
 
 class Load:
@@ -91,12 +97,31 @@ class Load:
         return response.status
 
 
-def missing_records(chroma, acknowledged):
-    """Acknowledged ids that `chroma` does not hold with their text and vector."""
+def has_broken_index(chroma):
+    """Has Chroma, killed, left an index that it cannot open?"""
     path = f"{DATABASE}/collections/{collection_id(chroma, 'crash')}"
     # Chroma applies its log to a collection at the latest with the next write to it.
     last = {"ids": ["last"], "embeddings": [embed("last")]}
-    chroma.ask("POST", f"{path}/upsert", last)
+    try:
+        chroma.ask("POST", f"{path}/upsert", last)
+        return False
+    except urllib.error.HTTPError as error:
+        if BROKEN_INDEX not in error.body:
+            raise
+        print(f"Chroma broke its index: {error.body.decode()}")
+        return True
+
+
+def missing_records(chroma, acknowledged):
+    """Acknowledged ids that `chroma` does not hold with their text and vector; with a broken index,
+    ids that its database does not hold."""
+    if has_broken_index(chroma):
+        with contextlib.closing(sqlite3.connect(chroma.database)) as database:
+            held = database.execute(
+                "SELECT id FROM embeddings_queue UNION SELECT embedding_id FROM embeddings"
+            )
+            return sorted(set(acknowledged) - {identifier for (identifier,) in held})
+    path = f"{DATABASE}/collections/{collection_id(chroma, 'crash')}"
     everything = {"include": ["documents", "embeddings"]}
     answer = chroma.ask("POST", f"{path}/get", everything)
     stored = dict(zip(answer["ids"], zip(answer["documents"], answer["embeddings"])))
@@ -138,26 +163,47 @@ def report(what, load, missing):
     )
 
 
-def test_a_killed_chroma_loses_no_more_behind_the_proxy_than_without_it():
-    with Chroma() as chroma:
-        with load_on(chroma, chroma.port) as control:
-            control_recovers = crash(control, chroma)
-        control_missing = missing_records(chroma, control.acknowledged)
-        report("control", control, control_missing)
-
-    with Chroma() as chroma, Proxy(chroma.port) as proxy:
-        with load_on(chroma, proxy.port) as load:
-            recovers = crash(load, chroma)
-        missing = missing_records(chroma, load.acknowledged)
-        report("through the proxy", load, missing)
-
-        if control_missing or not control_recovers:
-            pytest.xfail("Chroma itself did not survive being killed")
+def kill_under_load(what, chroma, port):
+    """One run: its load, what is missing, and whether writes go on; None with a broken index."""
+    with load_on(chroma, port) as load:
+        recovers = crash(load, chroma)
+    missing = missing_records(chroma, load.acknowledged)
+    report(what, load, missing)
+    if has_broken_index(chroma):
         assert not missing
-        assert recovers
-        assert not load.wrong_shape
-        assert set(load.outcomes) <= {200} | REFUSALS
-        assert load.slowest_seconds < HANG_SECONDS
+        return None
+    return load, missing, recovers
+
+
+def control_run():
+    with Chroma() as chroma:
+        return kill_under_load("control", chroma, chroma.port)
+
+
+def proxied_run():
+    with Chroma() as chroma, Proxy(chroma.port) as proxy:
+        return kill_under_load("through the proxy", chroma, proxy.port)
+
+
+def first_whole(run):
+    """The first of several runs in which Chroma's index survives."""
+    for _ in range(RUNS_MAX):
+        outcome = run()
+        if outcome is not None:
+            return outcome
+    pytest.xfail("Chroma broke its index each time")
+
+
+def test_a_killed_chroma_loses_no_more_behind_the_proxy_than_without_it():
+    _, control_missing, control_recovers = first_whole(control_run)
+    load, missing, recovers = first_whole(proxied_run)
+    if control_missing or not control_recovers:
+        pytest.xfail("Chroma itself did not survive being killed")
+    assert not missing
+    assert recovers
+    assert not load.wrong_shape
+    assert set(load.outcomes) <= {200} | REFUSALS
+    assert load.slowest_seconds < HANG_SECONDS
 
 
 def test_a_killed_proxy_loses_nothing_that_was_acknowledged():

@@ -20,7 +20,6 @@ struct sim_write {
     uint32_t                sends;        /* how often */
     uint32_t                unknowns;     /* of these, with unknown outcome */
     size_t                  together_max; /* members of its next call, if it is sent again */
-    bool                    is_parked;    /* told AGAIN */
     bool                    is_waiting;   /* in the coalescer, not sent yet */
     bool                    is_answered;  /* by ANSWER, REFUSE or before it was taken */
     bool                    is_released, has_answer;

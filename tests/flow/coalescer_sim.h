@@ -35,7 +35,7 @@ struct sim_call {
 
 struct sim {
     uint64_t                 random, now_us, numbered;
-    bool                     is_traced, is_serial, has_room;
+    bool                     is_traced, is_serial;
     bool                     is_known[MODEL_COLLECTIONS]; /* the dimension, to the proxy */
     struct coalescer        *coalescer;
     struct coalescer_options options;
@@ -66,9 +66,6 @@ struct sim_write *sim_draw_write(struct sim *sim, size_t client);
 /* What the proxy would tell the coalescer of a write. `ids` and `key` are filled in. */
 struct coalescer_write sim_describe(const struct sim *sim, struct sim_write *write,
                                     struct bytes *ids, char *key);
-
-/* Is an earlier write to its collection still parked? */
-bool sim_parked_before(const struct sim *sim, const struct sim_write *write);
 
 /* Collections that were deleted are made anew, under other UUIDs, while there are some left. */
 void sim_make_collections(struct sim *sim);

@@ -119,17 +119,6 @@ struct coalescer_write sim_describe(const struct sim *sim, struct sim_write *wri
     return described;
 }
 
-bool sim_parked_before(const struct sim *sim, const struct sim_write *write)
-{
-    for (size_t i = 0; i < sim->writes_count; i++) {
-        const struct sim_write *other = sim->writes[i];
-
-        if (other->is_parked && other->request.collection == write->request.collection)
-            return true;
-    }
-    return false;
-}
-
 void sim_make_collections(struct sim *sim)
 {
     uint32_t left = 0;
@@ -152,10 +141,6 @@ static void draw_options(struct sim *sim)
         .backend_records_max = sim_chance(sim, 30) ? 3 : 100,
         .split_oversize = sim_chance(sim, 50),
         .patience_us = sim_chance(sim, 50) ? 200000 : 60000000,
-        .lane_records_max = is_tight ? 4 : 1000,
-        .lane_bytes_max = is_tight ? 400 : 100000,
-        .records_max = is_tight ? 8 : 10000,
-        .bytes_max = is_tight ? 500 : 1000000,
         .members_max = is_tight ? 16 : 1000,
         .lanes_max = is_tight ? 3 : 100,
     };

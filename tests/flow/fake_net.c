@@ -354,6 +354,8 @@ void fake_net_close(struct fake_net_end *end)
 
 static void close_end(struct fake_net_end *end)
 {
+    if (end->is_closed)
+        return;
     if (byte_buffer_size(&end->in) > 0 && !end->is_reset)
         arrive(end->peer, deliver_reset, end->peer);
     else
@@ -553,6 +555,15 @@ enum status socket_peek(int fd)
     return end->fin_received ? STATUS_CLOSED : STATUS_AGAIN;
 }
 
+enum status socket_probe(int fd)
+{
+    struct fake_net_end *end = end_of(fd);
+
+    if (end->is_reset)
+        return STATUS_RESET;
+    return end->fin_received ? STATUS_CLOSED : STATUS_AGAIN;
+}
+
 enum status socket_send(int fd, const struct bytes *parts, size_t count, size_t *ret_size)
 {
     struct fake_net_end *end = end_of(fd);
@@ -585,6 +596,12 @@ enum status socket_send(int fd, const struct bytes *parts, size_t count, size_t 
 void socket_shutdown_send(int fd)
 {
     fake_net_shutdown(end_of(fd));
+}
+
+void socket_reset(int fd)
+{
+    fake_net_reset(end_of(fd));
+    socket_close(fd);
 }
 
 void socket_close(int fd)

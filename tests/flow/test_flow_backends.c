@@ -366,6 +366,23 @@ START_TEST(an_answer_that_stops_halfway_is_cut)
 END_TEST
 
 /* A final answer after an interim one is still possible, so it is given. */
+/* With HTTP/1.0 only the end of the connection tells the end of an answer of unknown length: an
+ * early one must not look like it. */
+START_TEST(half_an_answer_without_a_length_ends_with_a_reset)
+{
+    struct flow_client *client;
+
+    world.backend.plan =
+        (struct flow_plan){.fault = FLOW_FAULT_HALF_CLOSE, .framing = HTTP_FRAMING_CHUNKED};
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    flow_client_printf(client, "GET /api/v2?id=1&n=0&m=50000 HTTP/1.%d\r\nHost: h\r\n\r\n", _i);
+    ck_assert(flow_world_run_to_end(&world, client));
+    ck_assert_uint_eq(client->answer_count, 0);
+    ck_assert(client->was_reset == (_i == 0));
+}
+END_TEST
+
 START_TEST(a_backend_that_dies_after_an_interim_answer_is_told)
 {
     struct flow_client *client;
@@ -482,6 +499,7 @@ int main(void)
     tcase_add_test(tcase, a_read_that_is_not_answered_ends_at_its_deadline);
     tcase_add_test(tcase, a_write_that_is_not_answered_goes_on_after_its_deadline);
     tcase_add_loop_test(tcase, an_answer_that_stops_halfway_is_cut, 0, 2);
+    tcase_add_loop_test(tcase, half_an_answer_without_a_length_ends_with_a_reset, 0, 2);
     tcase_add_test(tcase, a_backend_that_dies_after_an_interim_answer_is_told);
     tcase_add_test(tcase, requests_under_way_survive_a_restart_of_the_backend_as_errors);
     tcase_add_test(tcase, a_streamed_read_does_not_meet_a_closed_connection);

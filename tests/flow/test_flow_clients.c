@@ -367,6 +367,63 @@ START_TEST(a_client_may_leave_at_any_time)
 }
 END_TEST
 
+/* Nothing is read from it, so its end does not arrive by itself. */
+START_TEST(a_client_that_leaves_while_its_body_waits_for_room_is_noticed)
+{
+    static const char *const operations[] = {"query", "add"};
+    struct flow_client      *first, *client;
+
+    world.pool_options.connections_max = 1;
+    world.proxy_options.queue_bytes_max = 256 * kib;
+    world.backend.plan.delay_us = 20000000;
+    flow_world_start(&world);
+    first = send_request("add", 1, 250 * kib, 10);
+    flow_world_run_ms(&world, 100);
+    client = send_request(operations[_i % 2], 2, 100 * kib, 10);
+    flow_world_run_ms(&world, 3000);
+    ck_assert_uint_eq(proxy_unfinished(world.proxy), 2);
+    switch (_i / 2) {
+    case 0:
+        flow_client_reset(client);
+        break;
+    case 1:
+        flow_client_close(client);
+        break;
+    default:
+        flow_client_shutdown(client);
+        break;
+    }
+    flow_world_run_ms(&world, 1100);
+    ck_assert_uint_eq(proxy_unfinished(world.proxy), 1);
+    ck_assert_uint_eq(front_stats(world.front)->connections, 1);
+    ck_assert(flow_world_run_to_answers(&world, first, 1));
+    ck_assert_uint_eq(world.backend.records[2].heads, 0);
+}
+END_TEST
+
+/* As with the server behind us: its first answer still comes, unless the connection is gone. */
+START_TEST(a_client_that_has_sent_ahead_leaves_only_when_it_is_gone)
+{
+    struct flow_client *client;
+
+    world.backend.plan.delay_us = 5000000;
+    flow_world_start(&world);
+    client = send_request("query", 1, 10, 100);
+    flow_world_request(client, "query", 2, 10, 100, NULL);
+    flow_world_run_ms(&world, 100);
+    if (_i) {
+        flow_client_reset(client);
+        flow_world_run_ms(&world, 1100);
+        expect_quiet();
+        return;
+    }
+    flow_client_shutdown(client);
+    ck_assert(flow_world_run_to_end(&world, client));
+    ck_assert_uint_eq(client->answer_count, 1);
+    ck_assert(flow_world_is_answer_of(&client->answers[0], 1, 100));
+}
+END_TEST
+
 /* Chroma is done, the client is not: what it has not taken yet is not lost. */
 START_TEST(who_ends_its_side_after_the_answer_began_still_gets_it)
 {
@@ -454,6 +511,8 @@ int main(void)
     tcase_add_test(tcase, answers_do_not_pile_up_for_a_client_that_does_not_read);
     tcase_add_test(tcase, idle_clients_are_closed_in_time);
     tcase_add_loop_test(tcase, a_client_may_leave_at_any_time, 0, PHASES * 6);
+    tcase_add_loop_test(tcase, a_client_that_leaves_while_its_body_waits_for_room_is_noticed, 0, 6);
+    tcase_add_loop_test(tcase, a_client_that_has_sent_ahead_leaves_only_when_it_is_gone, 0, 2);
     tcase_add_loop_test(tcase, who_ends_its_side_after_the_answer_began_still_gets_it, 0, 2);
     tcase_add_test(tcase, the_end_follows_a_last_answer_that_was_taken_slowly);
     tcase_add_loop_test(tcase, a_proxy_that_stops_lets_go_of_everything, 0, PHASES * 2);

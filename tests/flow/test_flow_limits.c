@@ -154,6 +154,41 @@ START_TEST(bodies_that_do_not_fit_wait_unread)
 }
 END_TEST
 
+/* One collection whose call hangs has half of the room; others write and read in the rest. */
+START_TEST(a_collection_whose_call_hangs_leaves_room_for_others)
+{
+    struct flow_client *clients[40], *other, *reader;
+    unsigned            sent = 0, applied = 0;
+
+    world.write_options.is_coalescing = true;
+    world.proxy_options.queue_bytes_max = 1 * mib;
+    world.proxy_options.deadline_write_us = 5 * second_us;
+    world.backend.plan.delay_us = 100 * second_us;
+    flow_world_start(&world);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++)
+        clients[i] = send_request("add", i + 1, 100 * kib, 10);
+    flow_world_run_ms(&world, 1000);
+    world.backend.plan.delay_us = 1000;
+    reader = send_request("query", 100, 300 * kib, 10);
+    other = flow_world_client(&world);
+    flow_client_printf(other,
+                       "POST /api/v2/tenants/t/databases/d/collections/"
+                       "99999999-2222-3333-4444-555555555555/get?id=101&n=0&m=10 HTTP/1.1\r\n"
+                       "Host: h\r\nContent-Length: 0\r\n\r\n");
+    flow_world_run_ms(&world, 1000);
+    expect(reader, 200);
+    expect(other, 200);
+    flow_world_run_ms(&world, 10000);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++) {
+        expect(clients[i], 504);
+        sent += strstr(flow_client_head(clients[i], 0), "Executed: maybe\r\n") != NULL;
+        applied += world.backend.records[i + 1].heads;
+    }
+    ck_assert_uint_eq(sent, 1);
+    ck_assert_uint_eq(applied, 1);
+}
+END_TEST
+
 START_TEST(a_body_larger_than_the_room_for_bodies_passes_alone)
 {
     struct flow_client *clients[4];
@@ -394,6 +429,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_full_queue_is_said_so, 0, 2);
     tcase_add_test(tcase, who_waits_too_long_for_its_turn_is_told);
     tcase_add_test(tcase, bodies_that_do_not_fit_wait_unread);
+    tcase_add_test(tcase, a_collection_whose_call_hangs_leaves_room_for_others);
     tcase_add_test(tcase, a_body_larger_than_the_room_for_bodies_passes_alone);
     tcase_add_test(tcase, who_waits_for_room_with_expect_is_asked_for_its_body_later);
     tcase_add_test(tcase, connections_beyond_the_limit_are_told);

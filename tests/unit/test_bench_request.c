@@ -51,7 +51,7 @@ static void teardown(void)
  * a head that announces exactly that body. */
 static json_t *build(const char *mix_text, size_t collection)
 {
-    struct http_reader_limits limits = {8192, 8192, UINT64_MAX};
+    struct http_reader_limits limits = {8192, 8192, UINT64_MAX, NULL};
     struct http_reader       *reader = http_reader_new(HTTP_READER_REQUEST, &limits);
     struct byte_buffer        all = {0};
     struct bytes              input, body = {0}, piece;

@@ -140,6 +140,31 @@ START_TEST(connection_options_are_bounded)
 }
 END_TEST
 
+START_TEST(what_a_head_takes_is_charged_until_the_reset)
+{
+    struct memory_budget      budget = {.max = 1 << 20};
+    struct http_reader_limits limits = {
+        .start_line_bytes_max = 8000, .head_bytes_max = 65536, .budget = &budget};
+    struct http_reader *reader = http_reader_new(HTTP_READER_REQUEST, &limits);
+    static char         field[5000] = "GET / HTTP/1.1\r\nX: ";
+    struct bytes        input, body;
+
+    memset(field + strlen(field), 'x', sizeof field - strlen(field));
+    for (int i = 0; i < 2; i++) {
+        input = (struct bytes){.data = field, .size = sizeof field};
+        ck_assert_int_eq(http_reader_feed(reader, &input, &body), HTTP_READER_MORE);
+        ck_assert_uint_ge(budget.used, sizeof field);
+        ck_assert_uint_le(budget.used, 2 * sizeof field);
+        http_reader_reset(reader, false);
+        ck_assert_uint_eq(budget.used, 0);
+    }
+    input = (struct bytes){.data = field, .size = sizeof field};
+    ck_assert_int_eq(http_reader_feed(reader, &input, &body), HTTP_READER_MORE);
+    http_reader_free(reader);
+    ck_assert_uint_eq(budget.used, 0);
+}
+END_TEST
+
 /* The buffer grows while fields point into it. */
 START_TEST(long_heads_are_kept_whole)
 {
@@ -282,6 +307,7 @@ int main(void)
     tcase_add_test(tcase, too_long_responses_are_garbled);
     tcase_add_test(tcase, field_count_is_bounded);
     tcase_add_test(tcase, connection_options_are_bounded);
+    tcase_add_test(tcase, what_a_head_takes_is_charged_until_the_reset);
     tcase_add_test(tcase, long_heads_are_kept_whole);
     tcase_add_test(tcase, a_message_begins_with_its_first_byte_that_is_no_empty_line);
     tcase_add_test(tcase, what_is_behind_a_message_is_left_in_the_input);

@@ -1,6 +1,7 @@
 /* What must hold: addresses come out as they went in, and every outcome of a call is told apart. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -230,6 +231,59 @@ START_TEST(receiving_tells_bytes_nothing_the_end_and_a_break)
 }
 END_TEST
 
+/* A connected pair over TCP: on a unix socket a close is never an error for the peer. */
+static void connect_tcp_pair(int *ret_server, int *ret_client)
+{
+    struct pollfd arriving;
+
+    ck_assert(socket_address_from_literal("127.0.0.1", 0, &address));
+    ck_assert_int_eq(socket_listen(&address, &listener, &bound, NULL), STATUS_OK);
+    ck_assert_int_ne(socket_connect(&bound, ret_client), STATUS_RESET);
+    arriving = (struct pollfd){.fd = listener, .events = POLLIN};
+    ck_assert_int_eq(poll(&arriving, 1, 5000), 1);
+    ck_assert_int_eq(socket_accept(listener, ret_server, NULL), STATUS_OK);
+}
+
+static void wait_for(int fd, short events)
+{
+    struct pollfd ready = {.fd = fd, .events = events};
+
+    ck_assert_int_eq(poll(&ready, 1, 5000), 1);
+}
+
+START_TEST(a_probe_tells_the_end_behind_unread_bytes)
+{
+    int server, client;
+
+    connect_tcp_pair(&server, &client);
+    ck_assert_int_eq(socket_probe(server), STATUS_AGAIN);
+    ck_assert_int_eq(write(client, "unread", 6), 6);
+    wait_for(server, POLLIN);
+    ck_assert_int_eq(socket_probe(server), STATUS_AGAIN);
+    socket_shutdown_send(client);
+    wait_for(server, POLLRDHUP);
+    ck_assert_int_eq(socket_probe(server), STATUS_CLOSED);
+    socket_reset(client);
+    wait_for(server, 0); /* POLLERR and POLLHUP are always told */
+    ck_assert_int_eq(socket_probe(server), STATUS_RESET);
+    socket_close(server);
+}
+END_TEST
+
+START_TEST(a_reset_is_an_error_for_the_peer)
+{
+    char   data[16];
+    size_t size = 0;
+    int    server, client;
+
+    connect_tcp_pair(&server, &client);
+    socket_reset(server);
+    wait_for(client, POLLIN);
+    ck_assert_int_eq(socket_recv(client, data, sizeof data, &size), STATUS_RESET);
+    socket_close(client);
+}
+END_TEST
+
 START_TEST(sending_takes_parts_in_order_until_the_socket_is_full)
 {
     static char  filler[65536];
@@ -288,6 +342,8 @@ int main(void)
     tcase_add_test(tcase, accept_and_connect_tell_that_descriptors_are_out);
     tcase_add_test(tcase, connecting_to_nobody_is_reset);
     tcase_add_test(tcase, receiving_tells_bytes_nothing_the_end_and_a_break);
+    tcase_add_test(tcase, a_probe_tells_the_end_behind_unread_bytes);
+    tcase_add_test(tcase, a_reset_is_an_error_for_the_peer);
     tcase_add_test(tcase, sending_takes_parts_in_order_until_the_socket_is_full);
     tcase_add_test(tcase, more_parts_than_one_call_takes_are_sent_by_several);
     return check_main("socket", tcase);
