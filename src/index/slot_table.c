@@ -115,7 +115,7 @@ void slot_table_bury(struct slot_table *table, uint32_t slot)
     if (slot_table_state(table, slot) == SLOT_WAITING)
         table->waiting--;
     atomic_store_explicit(&slot_table_lives(table)[slot].died, table->version + 1,
-                          memory_order_relaxed);
+                          memory_order_release);
     slot_table_set_state(table, slot, SLOT_DEAD);
     table->live--;
     table->dead++;

@@ -111,11 +111,14 @@ static inline bool slot_table_is_visible(const struct slot_table *table, uint32_
     const struct slot_life *life = &slot_table_lives(table)[slot];
     enum slot_state         state = slot_table_state(table, slot);
 
-    if (state == SLOT_FREE ||
-        (int32_t)(atomic_load_explicit(&life->born, memory_order_relaxed) - version) > 0)
+    if (state == SLOT_FREE)
         return false;
-    return state == SLOT_WAITING || state == SLOT_LIVE ||
-           (int32_t)(atomic_load_explicit(&life->died, memory_order_relaxed) - version) > 0;
+    /* What died before this reader began may be taken again, and even die again, between these
+     * looks at it. Whoever sees the later death sees the later birth: `born` comes last. */
+    if (state != SLOT_WAITING && state != SLOT_LIVE &&
+        (int32_t)(atomic_load_explicit(&life->died, memory_order_acquire) - version) <= 0)
+        return false;
+    return (int32_t)(atomic_load_explicit(&life->born, memory_order_relaxed) - version) <= 0;
 }
 
 static inline void slot_table_set_state(struct slot_table *table, uint32_t slot,
