@@ -31,6 +31,9 @@ struct distance_kernels {
      * multiple of 64. Returns the sum. */
     int32_t (*centre_u8)(const uint8_t *code, size_t size, int8_t *out);
 
+    /* The same for 4 bits: out[j] = 2 * component - 15, in order, 2 * size of them. */
+    int32_t (*centre_u4)(const uint8_t *code, size_t size, int8_t *out);
+
     float (*dot_f32)(const float *left, const float *right, size_t dim);
 
     /* Squared Euclidean distance. */

@@ -10,6 +10,7 @@ static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride, con
 static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
                    uint32_t count, int32_t *raw);
 static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out);
+static int32_t centre_u4(const uint8_t *code, size_t size, int8_t *out);
 static float   dot_f32(const float *left, const float *right, size_t dim);
 static float   l2_f32(const float *left, const float *right, size_t dim);
 
@@ -17,6 +18,7 @@ const struct distance_kernels distance_avx2_kernels = {.name = "avx2",
                                                        .dot_u8 = dot_u8,
                                                        .dot_u4 = dot_u4,
                                                        .centre_u8 = centre_u8,
+                                                       .centre_u4 = centre_u4,
                                                        .dot_f32 = dot_f32,
                                                        .l2_f32 = l2_f32};
 
@@ -151,6 +153,31 @@ AVX2 static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out)
     }
     /* The sums of eight bytes stand in every second lane; the others are zero. */
     return sum_lanes(sum) - 128 * (int32_t)size;
+}
+
+/* Store 2 * half - 15 for each half byte; returns the sums of eight bytes of halves. */
+AVX2 static inline __m256i centre_halves(__m256i halves, int8_t *out)
+{
+    __m256i centred = _mm256_sub_epi8(_mm256_add_epi8(halves, halves), _mm256_set1_epi8(15));
+
+    _mm256_storeu_si256((__m256i *)(void *)out, centred);
+    return _mm256_sad_epu8(halves, _mm256_setzero_si256());
+}
+
+AVX2 static int32_t centre_u4(const uint8_t *code, size_t size, int8_t *out)
+{
+    const __m256i mask = _mm256_set1_epi8(15);
+    __m256i       sum = _mm256_setzero_si256();
+
+    for (size_t i = 0; i < size; i += 32) {
+        __m256i bytes = load(code + i);
+        int8_t *low = out + 2 * (i / 64 * 64) + i % 64;
+
+        sum = _mm256_add_epi64(sum, centre_halves(_mm256_and_si256(bytes, mask), low));
+        bytes = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), mask);
+        sum = _mm256_add_epi64(sum, centre_halves(bytes, low + 64));
+    }
+    return 2 * sum_lanes(sum) - 30 * (int32_t)size;
 }
 
 AVX2 static inline float sum_floats(__m256 sum)

@@ -5,6 +5,7 @@ static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride, con
 static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
                    uint32_t count, int32_t *raw);
 static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out);
+static int32_t centre_u4(const uint8_t *code, size_t size, int8_t *out);
 static float   dot_f32(const float *left, const float *right, size_t dim);
 static float   l2_f32(const float *left, const float *right, size_t dim);
 
@@ -12,6 +13,7 @@ const struct distance_kernels distance_scalar_kernels = {.name = "scalar",
                                                          .dot_u8 = dot_u8,
                                                          .dot_u4 = dot_u4,
                                                          .centre_u8 = centre_u8,
+                                                         .centre_u4 = centre_u4,
                                                          .dot_f32 = dot_f32,
                                                          .l2_f32 = l2_f32};
 
@@ -53,6 +55,19 @@ static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out)
         out[i] = (int8_t)(code[i] - 128);
         sum += out[i];
     }
+    return sum;
+}
+
+static int32_t centre_u4(const uint8_t *code, size_t size, int8_t *out)
+{
+    int32_t sum = 0;
+
+    for (size_t line = 0; line < size; line += 64)
+        for (size_t i = 0; i < 64; i++) {
+            out[2 * line + i] = (int8_t)(2 * (code[line + i] & 15) - 15);
+            out[2 * line + 64 + i] = (int8_t)(2 * (code[line + i] >> 4) - 15);
+            sum += out[2 * line + i] + out[2 * line + 64 + i];
+        }
     return sum;
 }
 

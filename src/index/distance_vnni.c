@@ -10,6 +10,7 @@ static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride, con
 static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
                    uint32_t count, int32_t *raw);
 static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out);
+static int32_t centre_u4(const uint8_t *code, size_t size, int8_t *out);
 static float   dot_f32(const float *left, const float *right, size_t dim);
 static float   l2_f32(const float *left, const float *right, size_t dim);
 
@@ -17,6 +18,7 @@ const struct distance_kernels distance_vnni_kernels = {.name = "vnni",
                                                        .dot_u8 = dot_u8,
                                                        .dot_u4 = dot_u4,
                                                        .centre_u8 = centre_u8,
+                                                       .centre_u4 = centre_u4,
                                                        .dot_f32 = dot_f32,
                                                        .l2_f32 = l2_f32};
 
@@ -129,6 +131,29 @@ VNNI static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out)
         sum = _mm512_dpbusd_epi32(sum, bytes, one);
     }
     return _mm512_reduce_add_epi32(sum) - 128 * (int32_t)size;
+}
+
+/* Store 2 * half - 15 for each half byte; returns `sum` and the halves. */
+VNNI static inline __m512i centre_halves(__m512i sum, __m512i halves, int8_t *out)
+{
+    _mm512_storeu_si512(out,
+                        _mm512_sub_epi8(_mm512_add_epi8(halves, halves), _mm512_set1_epi8(15)));
+    return _mm512_dpbusd_epi32(sum, halves, _mm512_set1_epi8(1));
+}
+
+VNNI static int32_t centre_u4(const uint8_t *code, size_t size, int8_t *out)
+{
+    const __m512i mask = _mm512_set1_epi8(15);
+    __m512i       sum = _mm512_setzero_si512();
+
+    for (size_t i = 0; i < size; i += 64) {
+        __m512i bytes = _mm512_loadu_si512(code + i);
+
+        sum = centre_halves(sum, _mm512_and_si512(bytes, mask), out + 2 * i);
+        bytes = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), mask);
+        sum = centre_halves(sum, bytes, out + 2 * i + 64);
+    }
+    return 2 * _mm512_reduce_add_epi32(sum) - 30 * (int32_t)size;
 }
 
 VNNI static float dot_f32(const float *left, const float *right, size_t dim)

@@ -1,9 +1,12 @@
 #include "index/exact_scan.h"
 
 #include <assert.h>
+#include <math.h>
 
 static void  heap_offer(uint64_t *heap, uint32_t *count, uint32_t limit, uint64_t key);
 static void  heap_sift(uint64_t *heap, uint32_t count, uint32_t at);
+static void  widen_bound(struct exact_scan *scan);
+static void  set_score_max(struct exact_scan *scan);
 static void  offer_one(struct exact_scan *scan, uint32_t slot, float score);
 static bool  out_of_reach(const struct exact_scan *scan, uint64_t begin);
 static void  compact(struct exact_scan *scan);
@@ -41,33 +44,58 @@ void exact_scan_done(struct exact_scan *scan, struct index_memory *memory)
 
 void exact_scan_begin(struct exact_scan *scan, uint32_t k)
 {
-    struct code_header widest = {.step = 0};
-
     assert(k <= scan->k_max);
-    widest.norm2 = atomic_load_explicit(&scan->codes->norm2_max, memory_order_relaxed);
-    scan->bound_max =
-        quantizer_bound(&scan->codes->quantizer, scan->query, &widest,
-                        atomic_load_explicit(&scan->codes->error_max, memory_order_relaxed));
     scan->k = k;
     scan->found_count = scan->ends_count = scan->waiting_count = scan->ranked = 0;
+    scan->norm2_max = scan->error_max = -1; /* not looked at yet */
+    scan->score_max = INFINITY;
 }
 
 void exact_scan_offer(struct exact_scan *scan, const uint32_t *slots, uint32_t count)
 {
-    float scores[code_table_batch];
+    float    scores[code_table_batch];
+    uint32_t near[code_table_batch], near_count = 0;
 
     if (scan->waiting_count + count > exact_scan_waiting_max) {
         compact(scan);
         if (scan->waiting_count > exact_scan_waiting_max / 2)
             rank_waiting(scan);
     }
+    widen_bound(scan);
     code_table_score(scan->codes, scan->query, slots, count, scores);
+    /* With the largest bound first, which most do not reach, and without a branch: which do is
+     * not to be foreseen. */
     for (uint32_t i = 0; i < count; i++) {
-        /* With the largest bound first: most are out of reach, and need not be looked at. */
-        if (out_of_reach(scan, hnsw_key(scores[i] + scan->query->constant - scan->bound_max, 0)))
-            continue;
-        offer_one(scan, slots[i], scores[i] + scan->query->constant);
+        near[near_count] = i;
+        near_count += scores[i] <= scan->score_max;
     }
+    for (uint32_t i = 0; i < near_count; i++)
+        __builtin_prefetch(&code_table_errors(scan->codes)[slots[near[i]]]);
+    for (uint32_t i = 0; i < near_count; i++)
+        if (scores[near[i]] <= scan->score_max)
+            offer_one(scan, slots[near[i]], scores[near[i]] + scan->query->constant);
+}
+
+/* The largest bound of all that was coded so far: the writer goes on. */
+static void widen_bound(struct exact_scan *scan)
+{
+    float norm2 = atomic_load_explicit(&scan->codes->norm2_max, memory_order_relaxed);
+    float error = atomic_load_explicit(&scan->codes->error_max, memory_order_relaxed);
+    const struct code_header widest = {.norm2 = norm2};
+
+    if (norm2 == scan->norm2_max && error == scan->error_max)
+        return;
+    scan->norm2_max = norm2;
+    scan->error_max = error;
+    scan->bound_max = quantizer_bound(&scan->codes->quantizer, scan->query, &widest, error);
+    set_score_max(scan);
+}
+
+static void set_score_max(struct exact_scan *scan)
+{
+    scan->score_max = INFINITY;
+    if (scan->ends_count == scan->k)
+        scan->score_max = hnsw_key_score(scan->ends[0]) + scan->bound_max - scan->query->constant;
 }
 
 static void offer_one(struct exact_scan *scan, uint32_t slot, float score)
@@ -81,6 +109,7 @@ static void offer_one(struct exact_scan *scan, uint32_t slot, float score)
         return;
     scan->waiting[scan->waiting_count++] = begin;
     heap_offer(scan->ends, &scan->ends_count, scan->k, hnsw_key(score + bound, slot));
+    set_score_max(scan);
 }
 
 /* Whether k others are certainly closer. Ties must be looked at. */

@@ -20,9 +20,11 @@ struct exact_scan {
     uint64_t *ends;    /* heap, largest first: the k smallest ends of intervals */
     uint64_t *waiting; /* keys of beginnings, not yet ranked by full precision */
     uint32_t  found_count, ends_count, waiting_count;
-    uint32_t  k, k_max;  /* k_max: what there is room for */
-    uint32_t  ranked;    /* vectors looked at in full precision */
-    float     bound_max; /* no score is farther from its distance */
+    uint32_t  k, k_max;             /* k_max: what there is room for */
+    uint32_t  ranked;               /* vectors looked at in full precision */
+    float     bound_max;            /* no score is farther from its distance */
+    float     norm2_max, error_max; /* what bound_max was made of */
+    float     score_max;            /* of what can still be among the k nearest */
 
     const struct slot_table      *slots;
     const struct code_table      *codes;

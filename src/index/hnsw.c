@@ -112,15 +112,17 @@ static enum status fit_visited(struct hnsw_scratch *scratch, struct index_memory
             return status;
         scratch->seen = seen;
     }
-    if (slots <= scratch->visited_slots)
-        return STATUS_OK;
-    slots = (slots + slots / 16 + 511) / 512 * 512;
-    status = index_memory_alloc(memory, slots / 8, &visited);
-    if (status != STATUS_OK)
-        return status;
-    index_memory_free(memory, scratch->visited, scratch->visited_slots / 8);
-    scratch->visited = visited;
-    scratch->visited_slots = slots;
+    if (slots > scratch->visited_slots) {
+        uint32_t room = (slots + slots / 16 + 511) / 512 * 512;
+
+        status = index_memory_alloc(memory, room / 8, &visited);
+        if (status != STATUS_OK)
+            return status;
+        index_memory_free(memory, scratch->visited, scratch->visited_slots / 8);
+        scratch->visited = visited;
+        scratch->visited_slots = room;
+    }
+    scratch->slots = slots;
     return STATUS_OK;
 }
 
@@ -194,7 +196,7 @@ bool hnsw_search(const struct hnsw_view *view, struct hnsw_scratch *scratch, uin
     uint32_t slot;
 
     scratch->pool_size = 0;
-    if (entry == 0 || (uint32_t)entry >= scratch->visited_slots)
+    if (entry == 0 || (uint32_t)entry >= scratch->slots)
         return true;
     slot = hnsw_descend(view, scratch, entry, 0);
     return hnsw_search_level(view, scratch, slot, 0, ef, stop, ctx);
@@ -215,10 +217,11 @@ uint32_t hnsw_descend(const struct hnsw_view *view, struct hnsw_scratch *scratch
             float             scores[code_table_batch];
             _Atomic uint32_t *links = hnsw_links(view->graph, slot, level, &width);
 
-            for (; count < width; count++) {
-                slots[count] = atomic_load_explicit(&links[count], memory_order_acquire);
+            for (uint32_t i = 0; i < width; i++) {
+                slots[count] = atomic_load_explicit(&links[i], memory_order_acquire);
                 if (slots[count] == SLOT_NONE)
                     break;
+                count += slots[count] < scratch->slots;
             }
             code_table_score(view->codes, &scratch->query, slots, count, scores);
             scratch->scored += count;
@@ -281,8 +284,8 @@ static uint32_t unseen_links(const _Atomic uint32_t *links, uint32_t width,
         uint32_t slot = atomic_load_explicit(&links[i], memory_order_acquire);
         uint64_t bit = UINT64_C(1) << (slot % 64), *word;
 
-        /* A slot that came after this search began has no bit: it is not looked at. */
-        if (slot >= scratch->visited_slots) {
+        /* What came after this search began is not looked at. */
+        if (slot >= scratch->slots) {
             if (slot == SLOT_NONE)
                 break;
             continue;
@@ -328,7 +331,7 @@ bool hnsw_see(struct hnsw_scratch *scratch, uint32_t slot)
 {
     uint64_t bit = UINT64_C(1) << (slot % 64), *word = &scratch->visited[slot / 64];
 
-    if (slot >= scratch->visited_slots || (*word & bit) != 0)
+    if (slot >= scratch->slots || (*word & bit) != 0)
         return false;
     *word |= bit;
     scratch->seen[scratch->seen_count++] = slot;

@@ -45,7 +45,8 @@ struct hnsw {
 struct hnsw_scratch {
     uint64_t              *visited; /* one bit per slot */
     uint32_t               visited_slots;
-    uint32_t              *seen; /* whose bits to clear; `seen_max` at most */
+    uint32_t               slots; /* those below it are walked: the rest came later */
+    uint32_t              *seen;  /* whose bits to clear; `seen_max` at most */
     uint32_t               seen_count;
     uint64_t              *pool; /* sorted keys: score, slot, expanded bit */
     uint32_t               pool_size, pool_max;
@@ -106,7 +107,9 @@ MUST_CHECK enum status hnsw_grow(struct hnsw *graph, struct index_memory *memory
 /* The level of a record: geometric with ratio 1 / M. */
 uint8_t hnsw_level(uint64_t seed, uint32_t record, uint32_t m);
 
-/* Make `scratch` (zeroed before its first use) fit for searches of width `ef`.
+/* Make `scratch` (zeroed before its first use) fit for searches of width `ef` among the slots below
+ * `slots`. For a reader, `slots` is what was used before it loaded its table of codes: links may
+ * lead to slots that came later, which only a newer table has codes of.
  * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED  it stays as it was. */
 MUST_CHECK enum status hnsw_scratch_fit(struct hnsw_scratch *scratch, struct index_memory *memory,
                                         uint32_t slots, uint32_t ef, uint32_t dim);

@@ -72,7 +72,10 @@ static inline void index_readers_leave(struct index_reader *reader)
  * for the number returned. */
 static inline uint64_t index_readers_advance(struct index_readers *readers)
 {
-    return atomic_fetch_add(&readers->epoch, 1) + 1;
+    uint64_t epoch = atomic_fetch_add(&readers->epoch, 1) + 1;
+
+    atomic_thread_fence(memory_order_seq_cst);
+    return epoch;
 }
 
 static inline bool index_readers_passed(struct index_readers *readers, uint64_t epoch)

@@ -15,11 +15,12 @@ static void     rotate(const struct quantizer *quantizer, float *vector);
 static void     hadamard(float *vector, uint32_t size);
 static float    encode_q8(const struct quantizer *quantizer, const float *vector, uint8_t *code,
                           float *ret_step);
+static int      level_q8(float scaled);
 static float    encode_q4(const struct quantizer *quantizer, const float *vector, uint8_t *code,
                           float *ret_step);
 static float    best_step_q4(const float *vector, uint32_t dim);
 static float    largest(const float *vector, uint32_t dim);
-static int      level_q4(float value, float inverse_step);
+static int      half_q4(float value, float inverse_step);
 static void     set_factors(const struct quantizer *quantizer, float step, int32_t sum,
                             struct quantizer_query *query);
 static uint32_t round_up(uint32_t value, uint32_t unit);
@@ -129,17 +130,24 @@ static float encode_q8(const struct quantizer *quantizer, const float *vector, u
     if (inverse == 0)
         step = 0; /* too small to divide by: the zero code, and all of it is error */
     for (uint32_t i = 0; i < quantizer->dim; i++) {
-        int    level = (int)lrintf(vector[i] * inverse);
-        double miss;
+        int    level = level_q8(vector[i] * inverse);
+        double miss = (double)vector[i] - (double)step * level;
 
-        level = level > 127 ? 127 : level < -127 ? -127 : level;
-        miss = (double)vector[i] - (double)step * level;
         error2 += miss * miss;
         code[i] = (uint8_t)(level + 128);
     }
     memset(code + quantizer->dim, 128, quantizer->code_bytes - quantizer->dim);
     *ret_step = step;
     return (float)(sqrt(error2) * (1 + 1e-6));
+}
+
+/* The nearest whole number within -127 .. 127. Casting rounds what is positive down, and needs no
+ * call as lrintf() does. */
+static int level_q8(float scaled)
+{
+    int level = (int)(scaled + 128.5f) - 128;
+
+    return level > 127 ? 127 : level < -127 ? -127 : level;
 }
 
 static float largest(const float *vector, uint32_t dim)
@@ -154,18 +162,16 @@ static float largest(const float *vector, uint32_t dim)
 static float encode_q4(const struct quantizer *quantizer, const float *vector, uint8_t *code,
                        float *ret_step)
 {
-    float    step = best_step_q4(vector, quantizer->dim);
-    float    inverse = step >= FLT_MIN ? 1 / step : 0;
-    double   error2 = 0;
-    uint32_t i;
+    float  step = best_step_q4(vector, quantizer->dim);
+    float  inverse = step >= FLT_MIN ? 1 / step : 0;
+    double error2 = 0;
 
     if (inverse == 0)
         step = 0;
     memset(code, 0, quantizer->code_bytes);
-    for (i = 0; i < quantizer->dim; i++) {
-        int    level = level_q4(vector[i], inverse);
-        double miss = (double)vector[i] - (double)step * level;
-        int    half = (level + 15) / 2;
+    for (uint32_t i = 0; i < quantizer->dim; i++) {
+        int    half = half_q4(vector[i], inverse);
+        double miss = (double)vector[i] - (double)step * (2 * half - 15);
 
         error2 += miss * miss;
         code[i / 128 * 64 + i % 64] |= (uint8_t)(i % 128 < 64 ? half : half << 4);
@@ -190,10 +196,10 @@ static float best_step_q4(const float *vector, uint32_t dim)
         if (!isfinite(inverse))
             return 0;
         for (uint32_t i = 0; i < dim; i++) {
-            int level = level_q4(vector[i], inverse);
+            float level = (float)(2 * half_q4(vector[i], inverse) - 15);
 
-            product += (double)vector[i] * level;
-            square += (double)level * level;
+            product += (double)(vector[i] * level);
+            square += (double)(level * level);
         }
         /* |x - s c|^2 = |x|^2 - product^2 / square at the best s. */
         if (product * product / square > best_gain) {
@@ -204,12 +210,12 @@ static float best_step_q4(const float *vector, uint32_t dim)
     return best;
 }
 
-/* The nearest odd number within -15 .. 15. */
-static int level_q4(float value, float inverse_step)
+/* The nearest odd number within -15 .. 15, as it is stored: 0 .. 15. */
+static int half_q4(float value, float inverse_step)
 {
-    int level = 2 * (int)floorf(value * inverse_step * 0.5f) + 1;
+    float half = value * inverse_step * 0.5f + 8;
 
-    return level > 15 ? 15 : level < -15 ? -15 : level;
+    return half > 15 ? 15 : half < 0 ? 0 : (int)half;
 }
 
 void quantizer_query_vector(const struct quantizer *quantizer, const float *vector, float *scratch,
@@ -226,11 +232,9 @@ void quantizer_query_vector(const struct quantizer *quantizer, const float *vect
     inverse = step >= FLT_MIN ? 1 / step : 0;
     step = inverse == 0 ? 0 : step;
     for (uint32_t i = 0; i < quantizer->dim; i++) {
-        int    level = (int)lrintf(scratch[i] * inverse);
-        double miss;
+        int    level = level_q8(scratch[i] * inverse);
+        double miss = (double)scratch[i] - (double)step * level;
 
-        level = level > 127 ? 127 : level < -127 ? -127 : level;
-        miss = (double)scratch[i] - (double)step * level;
         error2 += miss * miss;
         sum += level;
         query->code[i] = (int8_t)level;
@@ -262,14 +266,11 @@ void quantizer_query_code(const struct quantizer *quantizer, const struct distan
     if (quantizer->kind == QUANTIZER_Q8) {
         sum = kernels->centre_u8(code, quantizer->query_bytes, query->code);
     } else {
-        for (uint32_t line = 0; line < quantizer->code_bytes; line += 64)
-            for (uint32_t i = 0; i < 64; i++) {
-                query->code[2 * line + i] = (int8_t)(2 * (code[line + i] & 15) - 15);
-                query->code[2 * line + 64 + i] = (int8_t)(2 * (code[line + i] >> 4) - 15);
-            }
-        memset(query->code + quantizer->dim, 0, quantizer->query_bytes - quantizer->dim);
-        for (uint32_t i = 0; i < quantizer->dim; i++)
-            sum += query->code[i];
+        uint32_t padding = quantizer->query_bytes - quantizer->dim;
+
+        sum = kernels->centre_u4(code, quantizer->code_bytes, query->code);
+        sum += 15 * (int32_t)padding; /* stored as zeros, which stand for -15 */
+        memset(query->code + quantizer->dim, 0, padding);
     }
     set_factors(quantizer, header->step, sum, query);
     query->norm = sqrtf(header->norm2);

@@ -2,7 +2,10 @@
 
 #include <assert.h>
 
-static _Atomic uint32_t *slot_of_record(const struct slot_table *table);
+/* Versions this far back are moved up before they would look as if they were still to come. */
+enum { age_max = 1 << 29 };
+
+static void limit_ages(struct slot_table *table);
 
 enum status slot_table_init(struct slot_table *table, struct index_memory *memory,
                             uint32_t slots_max, uint32_t records_max)
@@ -15,6 +18,7 @@ enum status slot_table_init(struct slot_table *table, struct index_memory *memor
         {&table->rows, (size_t)slots_max * sizeof(uint32_t)},
         {&table->levels, slots_max},
         {&table->states, slots_max},
+        {&table->lives, (size_t)slots_max * sizeof(struct slot_life)},
         {&table->slot_of_record, (size_t)records_max * sizeof(uint32_t)},
     };
 
@@ -37,6 +41,7 @@ void slot_table_done(struct slot_table *table, struct index_memory *memory)
     index_memory_release(memory, &table->rows);
     index_memory_release(memory, &table->levels);
     index_memory_release(memory, &table->states);
+    index_memory_release(memory, &table->lives);
     index_memory_release(memory, &table->slot_of_record);
 }
 
@@ -55,25 +60,14 @@ enum status slot_table_grow(struct slot_table *table, struct index_memory *memor
         status = index_memory_commit(memory, &table->levels, slots);
     if (status == STATUS_OK)
         status = index_memory_commit(memory, &table->states, slots);
+    if (status == STATUS_OK)
+        status = index_memory_commit(memory, &table->lives, slots * sizeof(struct slot_life));
     if (status == STATUS_OK && record != SLOT_NONE)
         status = index_memory_commit(memory, &table->slot_of_record,
                                      ((size_t)record + 1) * sizeof(uint32_t));
     if (status == STATUS_OK && record != SLOT_NONE && record >= table->known)
         atomic_store_explicit(&table->known, record + 1, memory_order_release);
     return status;
-}
-
-uint32_t slot_table_find(const struct slot_table *table, uint32_t record)
-{
-    /* Zero, what fresh memory holds, means none: slots are stored plus one. */
-    if (record >= atomic_load_explicit(&table->known, memory_order_acquire))
-        return SLOT_NONE;
-    return atomic_load_explicit(&slot_of_record(table)[record], memory_order_acquire) - 1;
-}
-
-static _Atomic uint32_t *slot_of_record(const struct slot_table *table)
-{
-    return (_Atomic uint32_t *)(void *)table->slot_of_record.base;
 }
 
 uint32_t slot_table_next(const struct slot_table *table)
@@ -100,9 +94,13 @@ uint32_t slot_table_take(struct slot_table *table, uint32_t record, uint32_t row
 
 void slot_table_publish(struct slot_table *table, uint32_t slot)
 {
+    uint32_t record = slot_table_records(table)[slot];
+    bool     replaces = slot_table_find(table, record) != SLOT_NONE;
+
+    atomic_store_explicit(&slot_table_lives(table)[slot].born, table->version + replaces,
+                          memory_order_relaxed);
     slot_table_set_state(table, slot, SLOT_WAITING);
-    atomic_store_explicit(&slot_of_record(table)[slot_table_records(table)[slot]], slot + 1,
-                          memory_order_release);
+    atomic_store_explicit(&slot_table_slot_of(table)[record], slot + 1, memory_order_release);
     table->live++;
     table->waiting++;
 }
@@ -113,12 +111,36 @@ void slot_table_bury(struct slot_table *table, uint32_t slot)
 
     assert(slot_table_is_live(table, slot));
     if (slot_table_find(table, record) == slot)
-        atomic_store_explicit(&slot_of_record(table)[record], 0, memory_order_release);
+        atomic_store_explicit(&slot_table_slot_of(table)[record], 0, memory_order_release);
     if (slot_table_state(table, slot) == SLOT_WAITING)
         table->waiting--;
+    atomic_store_explicit(&slot_table_lives(table)[slot].died, table->version + 1,
+                          memory_order_relaxed);
     slot_table_set_state(table, slot, SLOT_DEAD);
     table->live--;
     table->dead++;
+}
+
+void slot_table_advance(struct slot_table *table)
+{
+    if ((table->version + 1) % age_max == 0)
+        limit_ages(table);
+    atomic_fetch_add(&table->version, 1);
+}
+
+/* No search lasts for half a thousand million changes, so none can tell the difference. */
+static void limit_ages(struct slot_table *table)
+{
+    uint32_t oldest = table->version - age_max;
+
+    for (uint32_t slot = 0; slot < table->used; slot++) {
+        struct slot_life *life = &slot_table_lives(table)[slot];
+
+        if ((int32_t)(life->born - oldest) < 0)
+            atomic_store_explicit(&life->born, oldest, memory_order_relaxed);
+        if ((int32_t)(life->died - oldest) < 0)
+            atomic_store_explicit(&life->died, oldest, memory_order_relaxed);
+    }
 }
 
 void slot_table_enter(struct slot_table *table, uint32_t slot)

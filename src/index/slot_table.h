@@ -10,7 +10,11 @@
  *   DEAD      deleted or replaced: never returned, still a step on paths through the graph
  *   SEALED    being taken out by the running consolidation
  *
- * Thread: one writer. Readers load states with acquire: a slot seen WAITING or LIVE has its codes.
+ * Readers see the table as it was at one version. Every change of the writer makes a new one; a
+ * slot notes the versions at which it appeared and went. So a record that is replaced has exactly
+ * one visible slot for each reader, whatever comes between its looks at the old and the new one.
+ *
+ * Thread: one writer. Readers load states with acquire: a slot that is not FREE has its codes.
  */
 #ifndef INDEX_SLOT_TABLE_H
 #define INDEX_SLOT_TABLE_H
@@ -24,9 +28,15 @@
 
 enum slot_state { SLOT_FREE, SLOT_WAITING, SLOT_LIVE, SLOT_DEAD, SLOT_SEALED };
 
+/* Versions: visible from `born` on, and before `died` once the slot is DEAD or SEALED. */
+struct slot_life {
+    _Atomic uint32_t born, died;
+};
+
 struct slot_table {
     uint32_t            slots_max, records_max;
-    struct index_region records, rows, levels, states, slot_of_record;
+    struct index_region records, rows, levels, states, lives, slot_of_record;
+    _Atomic uint32_t    version;   /* what a reader that begins now sees; wraps around */
     _Atomic uint32_t    used;      /* slots 0 .. used-1 have been handed out at least once */
     _Atomic uint32_t    live;      /* WAITING and LIVE */
     _Atomic uint32_t    known;     /* records 0 .. known-1 have a place in slot_of_record */
@@ -88,6 +98,26 @@ static inline bool slot_table_is_live(const struct slot_table *table, uint32_t s
     return state == SLOT_WAITING || state == SLOT_LIVE;
 }
 
+static inline struct slot_life *slot_table_lives(const struct slot_table *table)
+{
+    return (struct slot_life *)(void *)table->lives.base;
+}
+
+/* Whether a reader that began at `version` sees the slot. Versions are compared by their distance,
+ * which slot_table_advance() keeps short. */
+static inline bool slot_table_is_visible(const struct slot_table *table, uint32_t slot,
+                                         uint32_t version)
+{
+    const struct slot_life *life = &slot_table_lives(table)[slot];
+    enum slot_state         state = slot_table_state(table, slot);
+
+    if (state == SLOT_FREE ||
+        (int32_t)(atomic_load_explicit(&life->born, memory_order_relaxed) - version) > 0)
+        return false;
+    return state == SLOT_WAITING || state == SLOT_LIVE ||
+           (int32_t)(atomic_load_explicit(&life->died, memory_order_relaxed) - version) > 0;
+}
+
 static inline void slot_table_set_state(struct slot_table *table, uint32_t slot,
                                         enum slot_state state)
 {
@@ -96,8 +126,21 @@ static inline void slot_table_set_state(struct slot_table *table, uint32_t slot,
     atomic_store_explicit(&states[slot], (uint8_t)state, memory_order_release);
 }
 
-/* The slot that holds `record` now; SLOT_NONE when there is none. Safe for readers. */
-uint32_t slot_table_find(const struct slot_table *table, uint32_t record);
+/* By record: its slot plus one; 0, what fresh memory holds: none. */
+static inline _Atomic uint32_t *slot_table_slot_of(const struct slot_table *table)
+{
+    return (_Atomic uint32_t *)(void *)table->slot_of_record.base;
+}
+
+/* The slot that holds `record` now; SLOT_NONE when there is none. For readers, too: the slot was
+ * live at the moment of looking, since it is published before, and buried after its record leads
+ * elsewhere. */
+static inline uint32_t slot_table_find(const struct slot_table *table, uint32_t record)
+{
+    if (record >= atomic_load_explicit(&table->known, memory_order_acquire))
+        return SLOT_NONE;
+    return atomic_load_explicit(&slot_table_slot_of(table)[record], memory_order_acquire) - 1;
+}
 
 /* The slot that the next slot_table_take() gives. */
 uint32_t slot_table_next(const struct slot_table *table);
@@ -105,11 +148,16 @@ uint32_t slot_table_next(const struct slot_table *table);
 /* Take the slot for `record` (grown for before); its state stays FREE until published. */
 uint32_t slot_table_take(struct slot_table *table, uint32_t record, uint32_t row, uint8_t level);
 
-/* Make a taken slot the one that holds its record, and searchable. */
+/* Make a taken slot the one that holds its record. If no other one did, it is visible from the
+ * present version on, else from the next. */
 void slot_table_publish(struct slot_table *table, uint32_t slot);
 
-/* A live slot becomes DEAD. The record no longer leads to it. */
+/* A live slot becomes DEAD, and invisible from the next version on. The record no longer leads to
+ * it. */
 void slot_table_bury(struct slot_table *table, uint32_t slot);
+
+/* Begin the next version. */
+void slot_table_advance(struct slot_table *table);
 
 /* A WAITING slot entered the graph. */
 void slot_table_enter(struct slot_table *table, uint32_t slot);

@@ -102,10 +102,10 @@ enum status vector_file_open(struct vector_file *file, struct index_memory *memo
         (memcmp(header, wanted, sizeof header) != 0 || segments > file->segments_max ||
          size < segment_offset(file, segments)))
         status = STATUS_CORRUPT;
-    file->segments = segments;
-    for (uint32_t i = 0; i < segments && status == STATUS_OK; i++) {
-        file->table[i].state = SEGMENT_FULL;
-        status = map_segment(file, i);
+    while (status == STATUS_OK && file->segments < segments) {
+        file->table[file->segments].state = SEGMENT_FULL;
+        status = map_segment(file, file->segments);
+        file->segments += status == STATUS_OK;
     }
     if (status != STATUS_OK)
         vector_file_done(file);

@@ -17,8 +17,6 @@ static enum status store_many(struct vector_index *index, const uint32_t *record
                               uint32_t *ret_added);
 static void        link_all(struct vector_index *index, unsigned threads);
 static uint32_t    prepare_all(struct vector_index *index, uint32_t *slots);
-static void        begin_replacing(struct vector_index *index);
-static void        end_replacing(struct vector_index *index);
 
 enum status vector_index_new(const struct vector_index_options *options,
                              struct vector_index **ret_index, struct error *error)
@@ -71,7 +69,6 @@ enum status vector_index_add(struct vector_index *index, uint32_t record, const 
     uint32_t    old = slot_table_find(&index->slots, record), slot;
     enum status status;
 
-    begin_replacing(index);
     status = store(index, record, vector, &slot);
     if (status == STATUS_OK && vector_index_core_is_graph_size(index)) {
         /* In a graph the new slot is linked here and now: it is the only one that waits. */
@@ -80,19 +77,8 @@ enum status vector_index_add(struct vector_index *index, uint32_t record, const 
     }
     if (status == STATUS_OK && old != SLOT_NONE)
         slot_table_bury(&index->slots, old);
-    end_replacing(index);
+    slot_table_advance(&index->slots);
     return status;
-}
-
-/* An odd count tells readers that a record may be found twice. */
-static void begin_replacing(struct vector_index *index)
-{
-    atomic_fetch_add(&index->replaced, 1);
-}
-
-static void end_replacing(struct vector_index *index)
-{
-    atomic_fetch_add(&index->replaced, 1);
 }
 
 static enum status store(struct vector_index *index, uint32_t record, const float *vector,
@@ -140,14 +126,13 @@ enum status vector_index_add_many(struct vector_index *index, const uint32_t *re
     status = index_memory_alloc(&index->memory, count * sizeof *old_slots, &old_slots);
     if (status != STATUS_OK)
         return status;
-    begin_replacing(index);
     status = store_many(index, records, vectors, count, old_slots, &added);
     if (vector_index_core_is_graph_size(index))
         link_all(index, threads);
     for (uint32_t i = 0; i < added; i++)
         if (old_slots[i] != SLOT_NONE)
             slot_table_bury(&index->slots, old_slots[i]);
-    end_replacing(index);
+    slot_table_advance(&index->slots);
     index_memory_free(&index->memory, old_slots, count * sizeof *old_slots);
     if (ret_added != NULL)
         *ret_added = added;
@@ -214,6 +199,7 @@ enum status vector_index_delete(struct vector_index *index, uint32_t record)
     if (slot == SLOT_NONE)
         return STATUS_NOT_FOUND;
     slot_table_bury(&index->slots, slot);
+    slot_table_advance(&index->slots);
     return STATUS_OK;
 }
 
@@ -255,7 +241,7 @@ void vector_index_memory(const struct vector_index *index, struct vector_index_m
         .links = graph->links0.committed + graph->upper.committed + graph->upper_rows.committed +
                  graph->in_degrees.committed,
         .maps = slots->records.committed + slots->rows.committed + slots->levels.committed +
-                slots->states.committed + slots->slot_of_record.committed,
+                slots->states.committed + slots->lives.committed + slots->slot_of_record.committed,
         .file_bytes =
             (uint64_t)index->file.segments * vector_file_segment_rows * index->file.stride,
         .file_dead_bytes = vector_file_dead_bytes(&index->file),

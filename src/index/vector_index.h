@@ -69,7 +69,8 @@ MUST_CHECK enum status vector_index_add(struct vector_index *index, uint32_t rec
                                         const float *vector);
 
 /* Add `count` vectors, one behind the other in `vectors`, and link them on `threads` threads.
- * Searches meanwhile see the new ones as they are linked. Outcomes as vector_index_add(); those
+ * Searches meanwhile see new records as they are linked; all that is replaced is replaced at once,
+ * in the end. Outcomes as vector_index_add(); those
  * before the failing one are added, and *ret_added (may be NULL) says how many. */
 MUST_CHECK enum status vector_index_add_many(struct vector_index *index, const uint32_t *records,
                                              const float *vectors, uint32_t count, unsigned threads,

@@ -23,7 +23,6 @@ struct vector_index {
     struct hnsw_repair           repair;
     uint32_t                     link_cursor; /* no slot below it is WAITING */
     _Atomic bool                 graph_ready; /* all live slots are linked or being linked */
-    _Atomic uint32_t             replaced;    /* counts replacements: readers look for doubles */
     _Atomic uint32_t             cost_per_ef; /* scores per unit of ef in late searches, * 16 */
     uint32_t                     linked_since_check;
     uint32_t                     moved_segment, moved_rows; /* emptied, not yet released */

@@ -137,6 +137,7 @@ static void reset_when_empty(struct vector_index *index)
     index_memory_decommit(&index->memory, &slots->rows);
     index_memory_decommit(&index->memory, &slots->levels);
     index_memory_decommit(&index->memory, &slots->states);
+    index_memory_decommit(&index->memory, &slots->lives);
     index_memory_decommit(&index->memory, &slots->slot_of_record);
     index_memory_decommit(&index->memory, &codes->codes);
     index_memory_decommit(&index->memory, &codes->headers);

@@ -11,6 +11,7 @@ enum {
     ef_default = 64,
     /* A score in the graph waits for memory, one in a scan does not: measured 5 to 7 times. */
     graph_score_cost = 6,
+    decode_step = 2,       /* bits of a mask that are listed without a branch */
     announce_queries = 64, /* rows are announced that long after one had to be read from disk */
 };
 
@@ -21,6 +22,7 @@ struct vector_search {
     struct exact_scan                 scan;
     const struct vector_search_query *query; /* of the running search */
     struct code_table                *codes;
+    uint32_t                          version;  /* of the slot table: what this search sees */
     uint32_t                          announce; /* searches for which to announce rows */
     long                              faults;   /* major faults of this thread so far */
     bool                              timed_out;
@@ -38,11 +40,13 @@ static void        announce(struct vector_search *search, uint32_t count);
 static void        note_faults(struct vector_search *search);
 static void        learn_cost(struct vector_search *search, uint32_t ef);
 static void        scan_all(struct vector_search *search);
+static void        scan_slots(struct vector_search *search, const uint32_t *slots, uint32_t count);
 static void        scan_bitmap(struct vector_search *search);
-static bool        passed_deadline(void *ctx);
-static uint32_t    give_hits(const struct vector_search *search, struct vector_search_hit *hits,
-                             bool doubles);
-static bool        is_double(const struct vector_search_hit *hits, uint32_t count, uint32_t record);
+static uint32_t    decode_word(uint64_t bits, uint32_t first, uint32_t *records);
+static void     scan_records(struct vector_search *search, const uint32_t *records, uint32_t count);
+static bool     has_code(const struct vector_search *search, uint32_t slot);
+static bool     passed_deadline(void *ctx);
+static uint32_t give_hits(const struct vector_search *search, struct vector_search_hit *hits);
 
 enum status vector_search_new(struct vector_index *index, struct vector_search **ret_search)
 {
@@ -84,9 +88,13 @@ enum status vector_search_run(struct vector_search *search, const struct vector_
     if (query->k == 0)
         return STATUS_OK;
     index_readers_enter(&search->index->readers, &search->reader);
-    status = prepare(search, query);
-    if (status == STATUS_OK)
-        status = search_inside(search, hits, ret_count, &stats);
+    /* Once in a lifetime the codes are replaced: those that this search took do not know what came
+     * after. */
+    do {
+        status = prepare(search, query);
+        if (status == STATUS_OK)
+            status = search_inside(search, hits, ret_count, &stats);
+    } while (status == STATUS_OK && search->codes != vector_index_core_codes(search->index));
     index_readers_leave(&search->reader);
     if (ret_stats != NULL)
         *ret_stats = stats;
@@ -96,13 +104,14 @@ enum status vector_search_run(struct vector_search *search, const struct vector_
 static enum status prepare(struct vector_search *search, const struct vector_search_query *query)
 {
     struct vector_index *index = search->index;
-    uint32_t             used = atomic_load_explicit(&index->slots.used, memory_order_acquire);
+    uint32_t             used;
     enum status          status;
 
     search->query = query;
     search->timed_out = false;
-    /* The writer goes on adding: a search meets only slots that a bit is there for, because each
-     * one that it can be led to was counted in `used` before it was linked, and room is kept. */
+    /* In this order: what is visible at the version is below `used`, and has a code in `codes`. */
+    search->version = atomic_load_explicit(&index->slots.version, memory_order_acquire);
+    used = atomic_load_explicit(&index->slots.used, memory_order_acquire);
     status =
         hnsw_scratch_fit(&search->scratch, &index->memory, used, ef_default, index->options.dim);
     if (status == STATUS_OK)
@@ -129,9 +138,7 @@ static enum status search_inside(struct vector_search *search, struct vector_sea
                                  uint32_t *ret_count, struct vector_search_stats *stats)
 {
     const struct vector_search_query *query = search->query;
-    struct vector_index              *index = search->index;
-    uint32_t replaced = atomic_load_explicit(&index->replaced, memory_order_acquire);
-    uint32_t ef;
+    uint32_t                          ef;
 
     exact_scan_begin(&search->scan, query->k);
     if (prefers_graph(search, &ef) && search_graph(search, ef)) {
@@ -145,10 +152,7 @@ static enum status search_inside(struct vector_search *search, struct vector_sea
             scan_all(search);
         exact_scan_end(&search->scan);
     }
-    *ret_count =
-        give_hits(search, hits,
-                  replaced % 2 != 0 ||
-                      replaced != atomic_load_explicit(&index->replaced, memory_order_acquire));
+    *ret_count = give_hits(search, hits);
     stats->scored = search->scratch.scored;
     stats->ranked = search->scan.ranked;
     return search->timed_out ? STATUS_TIMED_OUT : STATUS_OK;
@@ -189,7 +193,8 @@ static bool search_graph(struct vector_search *search, uint32_t ef)
     uint32_t                          matching;
 
     view.codes = search->codes;
-    if (hnsw_scratch_fit(&search->scratch, &index->memory, 1, ef, index->options.dim) != STATUS_OK)
+    if (hnsw_scratch_fit(&search->scratch, &index->memory, search->scratch.slots, ef,
+                         index->options.dim) != STATUS_OK)
         return false; /* a scan needs none */
     search->timed_out = !hnsw_search(&view, &search->scratch, ef,
                                      query->now_us != NULL ? passed_deadline : NULL, search);
@@ -199,7 +204,7 @@ static bool search_graph(struct vector_search *search, uint32_t ef)
         announce(search, matching);
     exact_scan_rank(&search->scan, search->scratch.pool, matching);
     note_faults(search);
-    return search->timed_out || matching >= query->k || matching >= index->slots.live;
+    return search->timed_out || matching >= query->k;
 }
 
 static bool passed_deadline(void *ctx)
@@ -249,7 +254,7 @@ static bool matches(const struct vector_search *search, uint32_t slot)
     const struct vector_search_query *query = search->query;
     uint32_t                          record;
 
-    if (!slot_table_is_live(&search->index->slots, slot))
+    if (!slot_table_is_visible(&search->index->slots, slot, search->version))
         return false;
     record = slot_table_records(&search->index->slots)[slot];
     if (query->bitmap != NULL &&
@@ -281,80 +286,95 @@ static void note_faults(struct vector_search *search)
 
 static void scan_all(struct vector_search *search)
 {
-    const struct slot_table *slots = &search->index->slots;
-    uint32_t used = atomic_load_explicit(&slots->used, memory_order_acquire), count = 0;
-    uint32_t batch[code_table_batch];
+    uint32_t batch[code_table_batch], count = 0;
 
-    for (uint32_t slot = 0; slot < used && !search->timed_out; slot++) {
+    for (uint32_t slot = 0; slot < search->scratch.slots && !search->timed_out; slot++) {
         if (matches(search, slot))
             batch[count++] = slot;
         if (count == code_table_batch) {
-            exact_scan_offer(&search->scan, batch, count);
-            search->scratch.scored += count;
+            scan_slots(search, batch, count);
             count = 0;
-            search->timed_out = search->query->now_us != NULL && passed_deadline(search);
         }
     }
-    exact_scan_offer(&search->scan, batch, count);
+    scan_slots(search, batch, count);
+}
+
+static void scan_slots(struct vector_search *search, const uint32_t *slots, uint32_t count)
+{
+    exact_scan_offer(&search->scan, slots, count);
     search->scratch.scored += count;
+    search->timed_out = search->query->now_us != NULL && passed_deadline(search);
 }
 
 static void scan_bitmap(struct vector_search *search)
 {
     const struct vector_search_query *query = search->query;
-    const struct slot_table          *slots = &search->index->slots;
-    uint32_t                          batch[code_table_batch], count = 0;
+    uint32_t                          records[code_table_batch + 64], count = 0;
 
     for (uint32_t word = 0; word * 64 < query->bitmap_bits && !search->timed_out; word++) {
         uint64_t bits = query->bitmap[word];
 
         if (query->bitmap_bits - word * 64 < 64)
             bits &= (UINT64_C(1) << (query->bitmap_bits - word * 64)) - 1;
-        for (; bits != 0; bits &= bits - 1) {
-            uint32_t record = word * 64 + (uint32_t)__builtin_ctzll(bits);
-            uint32_t slot = slot_table_find(slots, record);
-
-            if (slot == SLOT_NONE || !slot_table_is_live(slots, slot) ||
-                (query->accept != NULL && !query->accept(query->accept_ctx, record)))
-                continue;
-            batch[count++] = slot;
-            if (count == code_table_batch) {
-                exact_scan_offer(&search->scan, batch, count);
-                search->scratch.scored += count;
-                count = 0;
-                search->timed_out = query->now_us != NULL && passed_deadline(search);
-            }
+        count += decode_word(bits, word * 64, records + count);
+        if (count >= code_table_batch) {
+            scan_records(search, records, code_table_batch);
+            count -= code_table_batch;
+            memmove(records, records + code_table_batch, count * sizeof *records);
         }
     }
-    exact_scan_offer(&search->scan, batch, count);
-    search->scratch.scored += count;
+    scan_records(search, records, count);
 }
 
-static uint32_t give_hits(const struct vector_search *search, struct vector_search_hit *hits,
-                          bool doubles)
+/* List the bits, `first` added, and return how many there are: the first few without a branch,
+ * because how many a sparse word has is not to be foreseen, and guessing wrong costs more. */
+static uint32_t decode_word(uint64_t bits, uint32_t first, uint32_t *records)
 {
-    const struct slot_table *slots = &search->index->slots;
-    uint32_t                 count = 0;
+    uint32_t count = 0;
 
-    for (uint32_t i = 0; i < search->scan.found_count; i++) {
-        uint32_t slot = hnsw_key_slot(search->scan.found[i]);
-        uint32_t record = slot_table_records(slots)[slot];
-
-        if (doubles && is_double(hits, count, record))
-            continue;
-        hits[count++] = (struct vector_search_hit){
-            .record = record, .distance = hnsw_key_score(search->scan.found[i])};
+    for (int i = 0; i < decode_step; i++) {
+        records[count] = first + (uint32_t)__builtin_ctzll(bits | UINT64_C(1) << 63);
+        count += bits != 0;
+        bits &= bits - 1;
     }
+    for (; bits != 0; bits &= bits - 1)
+        records[count++] = first + (uint32_t)__builtin_ctzll(bits);
     return count;
 }
 
-/* While a record was replaced, both its vectors may have been met: the closer one is kept. */
-static bool is_double(const struct vector_search_hit *hits, uint32_t count, uint32_t record)
+/* Each record is looked up once, and is there as its old or its new version: which, the writer
+ * decides. */
+static void scan_records(struct vector_search *search, const uint32_t *records, uint32_t count)
 {
+    const struct vector_search_query *query = search->query;
+    uint32_t                          slots[code_table_batch], found = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t slot = slot_table_find(&search->index->slots, records[i]);
+
+        slots[found] = slot;
+        found += slot != SLOT_NONE && has_code(search, slot) &&
+                 (query->accept == NULL || query->accept(query->accept_ctx, records[i]));
+    }
+    scan_slots(search, slots, found);
+}
+
+/* What came after the search began has a code here if no newer table was there to take it. */
+static bool has_code(const struct vector_search *search, uint32_t slot)
+{
+    return slot < search->scratch.slots || search->codes == vector_index_core_codes(search->index);
+}
+
+static uint32_t give_hits(const struct vector_search *search, struct vector_search_hit *hits)
+{
+    const uint32_t *records = slot_table_records(&search->index->slots);
+    const uint64_t *found = search->scan.found;
+    uint32_t        count = search->scan.found_count;
+
     for (uint32_t i = 0; i < count; i++)
-        if (hits[i].record == record)
-            return true;
-    return false;
+        hits[i] = (struct vector_search_hit){.record = records[hnsw_key_slot(found[i])],
+                                             .distance = hnsw_key_score(found[i])};
+    return count;
 }
 
 enum status vector_search_batch(struct vector_search             *search,

@@ -1,7 +1,9 @@
 /* vector_search - a reader of a vector_index: the k nearest of a vector, optionally filtered
  *
  * Results are ordered by distance, computed from the full vectors; equal distances by slot. There
- * are never fewer than min(k, live vectors that match), unless the deadline passed.
+ * are never fewer than min(k, live vectors that match), unless the deadline passed. A search sees
+ * the index as it was when it began; a record that is replaced meanwhile is there once, as its old
+ * vector or, where a bitmap is scanned, perhaps as its new one.
  *
  * Where all is scanned (small index, VECTOR_QUANT_EXACT, `exact`, few matches) the result is
  * exact. Else a graph is searched `ef` wide and the best candidates are ranked by full precision.

@@ -351,16 +351,33 @@ static void *write_on(void *argument)
     return NULL;
 }
 
+/* The speed alone and beside the writer, in turn, so that both have the same minutes. */
 static void run_beside_writer(struct bench *bench)
 {
-    pthread_t thread;
+    int32_t *found = malloc((size_t)bench->query_count * k * sizeof *found);
+    char    *list = strdup(bench->ef_list), *rest = list, *item;
 
-    writing = true;
-    if (pthread_create(&thread, NULL, write_on, bench) != 0)
-        die("no thread");
-    run_efs(bench, "\"writer\":true,");
-    writing = false;
-    pthread_join(thread, NULL);
+    if (found == NULL || list == NULL)
+        die("no memory");
+    while ((item = strsep(&rest, ",")) != NULL) {
+        struct vector_search_query query = {.k = k, .ef = (uint32_t)strtoul(item, NULL, 10)};
+        double                     alone = measure(bench, &query, found), beside;
+        pthread_t                  thread;
+
+        writing = true;
+        if (pthread_create(&thread, NULL, write_on, bench) != 0)
+            die("no thread");
+        beside = measure(bench, &query, found);
+        writing = false;
+        pthread_join(thread, NULL);
+        printf("{\"writer\":true,\"ef\":%u,\"recall10\":%.4f,\"us\":%.2f,\"us_alone\":%.2f,"
+               "\"share_of_speed\":%.3f}\n",
+               query.ef, recall_of(found, bench->truth, bench->query_count), beside * 1e6,
+               alone * 1e6, alone / beside);
+        fflush(stdout);
+    }
+    free(found);
+    free(list);
 }
 
 /* Save, then load again and again: the least wall time of each. */
@@ -388,6 +405,55 @@ static void run_snapshot(struct bench *bench)
     printf("{\"save_ms\":%.1f,\"load_ms\":%.1f,\"load_cpu_ms\":%.1f}\n", save * 1e3, best * 1e3,
            best_cpu * 1e3);
     fflush(stdout);
+}
+
+static int compare_doubles(const void *left, const void *right)
+{
+    double l = *(const double *)left, r = *(const double *)right;
+
+    return (l > r) - (l < r);
+}
+
+static void time_each(const struct bench *bench, const char *label)
+{
+    double *times = malloc(bench->query_count * sizeof *times), sum = 0;
+    int32_t ids[k];
+
+    if (times == NULL)
+        die("no memory");
+    for (uint32_t i = 0; i < bench->query_count; i++) {
+        struct vector_search_query query = query_of(bench, i, 64);
+
+        times[i] = seconds(CLOCK_MONOTONIC);
+        run_one(bench, &query, ids);
+        times[i] = seconds(CLOCK_MONOTONIC) - times[i];
+        sum += times[i];
+    }
+    qsort(times, bench->query_count, sizeof *times, compare_doubles);
+    printf("{\"originals\":\"%s\",\"ef\":64,\"mean_us\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f}\n",
+           label, sum / bench->query_count * 1e6, times[bench->query_count / 2] * 1e6,
+           times[bench->query_count * 99 / 100] * 1e6);
+    fflush(stdout);
+    free(times);
+}
+
+/* Wall time of single searches with no vector in the page cache, and once more. */
+static void run_originals(struct bench *bench, const char *vectors_path)
+{
+    uint64_t sequence;
+    int      fd;
+
+    vector_search_free(bench->search);
+    vector_index_free(bench->index);
+    fd = open(vectors_path, O_RDONLY);
+    if (fd < 0 || fsync(fd) != 0 || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) != 0)
+        die(vectors_path);
+    close(fd);
+    if (index_file_load(&bench->options, &bench->index, &sequence, NULL) != STATUS_OK ||
+        vector_search_new(bench->index, &bench->search) != STATUS_OK)
+        die("loading failed");
+    time_each(bench, "cold");
+    time_each(bench, "warm");
 }
 
 static void usage(void)
@@ -545,8 +611,10 @@ int main(int argc, char **argv)
         run_filter(&bench, false);
         run_filter(&bench, true);
     }
-    if (bench.snapshot_path != NULL)
+    if (bench.snapshot_path != NULL) {
         run_snapshot(&bench);
+        run_originals(&bench, vectors_path);
+    }
     if (bench.is_beside_writer)
         run_beside_writer(&bench);
     if (bench.churn_rounds > 0)

@@ -24,6 +24,8 @@ def read(folder):
     for path in glob.glob(os.path.join(folder, "index-*.json")):
         name = os.path.basename(path)[len("index-"):-len(".json")]
         which, _, who = name.partition("-")
+        if which not in SETS:
+            continue
         lines = [json.loads(line) for line in open(path) if line.strip()]
         if len(lines) > 1 and "build_s" in lines[0]:
             points = sorted((line["recall10"], line["us"]) for line in lines if "ef" in line)
@@ -57,6 +59,21 @@ def print_table(which, peers):
         print(f"{who:16}{head.get('build_cpu_s', head['build_s']):12.1f}"
               f"{head['bytes_per_vector']:10.0f}"
               + "".join(f"{s:14,.0f}" if s else f"{'-':>14}" for s in speeds) + ratio)
+
+
+def print_extras(folder):
+    """What is not a curve: the lines as they are, and what two threads bring."""
+    builds = {}
+    for path in sorted(glob.glob(os.path.join(folder, "index-extra-*.json"))
+                       + glob.glob(os.path.join(folder, "index-million-*.json"))):
+        print(f"\n{os.path.basename(path)[6:-5]}")
+        with open(path) as file:
+            lines = file.read().splitlines()
+        builds[os.path.basename(path)] = json.loads(lines[0])["build_s"]
+        print("\n".join(lines))
+    one, two = builds.get("index-extra-one.json"), builds.get("index-extra-two.json")
+    if one and two:
+        print(f"two threads build {one / two:.2f} times faster: {one:.1f} s and {two:.1f} s")
 
 
 def position(recall, us, left, top):
@@ -104,6 +121,7 @@ def main():
     for which in SETS:
         if which in results:
             print_table(which, results[which])
+    print_extras(sys.argv[1])
     if len(sys.argv) > 2:
         draw(results, sys.argv[2])
 

@@ -92,23 +92,48 @@ static inline double index_fixture_normal(struct rng *rng)
     return sqrt(-2 * log(u)) * cos(6.283185307179586 * v);
 }
 
+/* What points are made of: centres and, for each of seven kinds of cluster, 16 directions. */
+enum { index_fixture_rank = 16, index_fixture_kinds = 7, index_fixture_clusters_max = 200 };
+
+static inline const float *index_fixture_basis(uint32_t dim, uint32_t number, uint64_t seed)
+{
+    enum { most = index_fixture_clusters_max + index_fixture_kinds * index_fixture_rank };
+    static float   *made[most];
+    static uint32_t made_dim;
+    struct rng      rng;
+
+    ck_assert_uint_lt(number, most);
+    for (int i = 0; i < most && dim != made_dim; i++) {
+        free(made[i]);
+        made[i] = NULL;
+    }
+    made_dim = dim;
+    if (made[number] == NULL) {
+        made[number] = malloc(dim * sizeof(float));
+        ck_assert_ptr_nonnull(made[number]);
+        rng_init(&rng, seed);
+        for (uint32_t i = 0; i < dim; i++)
+            made[number][i] = (float)((rng_double(&rng) - 0.5) * sqrt(12.0 / dim));
+    }
+    return made[number];
+}
+
 /* A point of a mixture of `clusters` Gaussians of rank 16 around centres of length 1: points of
  * one cluster differ as much as the centres do. */
 static inline void index_fixture_point(struct rng *rng, uint32_t dim, uint32_t clusters,
                                        float *point)
 {
-    uint32_t   cluster = (uint32_t)rng_below(rng, clusters);
-    struct rng fixed;
+    uint32_t cluster = (uint32_t)rng_below(rng, clusters);
 
-    rng_init(&fixed, 1000 + cluster);
-    for (uint32_t i = 0; i < dim; i++)
-        point[i] = (float)((rng_double(&fixed) - 0.5) * sqrt(12.0 / dim));
-    for (int j = 0; j < 16; j++) {
-        float factor = (float)(index_fixture_normal(rng) * 0.2);
+    memcpy(point, index_fixture_basis(dim, cluster, 1000 + cluster), dim * sizeof *point);
+    for (uint32_t j = 0; j < index_fixture_rank; j++) {
+        float        factor = (float)(index_fixture_normal(rng) * 0.2);
+        uint32_t     number = j + index_fixture_rank * (cluster % index_fixture_kinds);
+        const float *basis =
+            index_fixture_basis(dim, index_fixture_clusters_max + number, 5000 + number);
 
-        rng_init(&fixed, (uint64_t)(5000 + j + 16 * (int)(cluster % 7)));
         for (uint32_t i = 0; i < dim; i++)
-            point[i] += factor * (float)((rng_double(&fixed) - 0.5) * sqrt(12.0 / dim));
+            point[i] += factor * basis[i];
     }
     for (uint32_t i = 0; i < dim; i++)
         point[i] += (float)(index_fixture_normal(rng) * 0.1 / sqrt(dim));

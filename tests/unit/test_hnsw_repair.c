@@ -106,7 +106,7 @@ END_TEST
 
 START_TEST(recall_stays_through_ten_rounds_of_replacement)
 {
-    const uint32_t             records = index_fixture_is_slow ? 1500 : 5000;
+    const uint32_t             records = index_fixture_is_slow ? 1500 : 3000;
     struct vector_index_memory memory;
     double                     before, after;
 
@@ -179,7 +179,7 @@ START_TEST(a_window_that_slides_uses_slots_and_file_space_again)
     struct vector_index_memory memory;
 
     start(20000);
-    for (uint32_t i = 0; i < (index_fixture_is_slow ? 6000u : 10000u); i++) {
+    for (uint32_t i = 0; i < 6000; i++) {
         add_point(i);
         if (i >= 2000)
             index_model_delete(&model, index_, i - 2000);
