@@ -193,12 +193,10 @@ static bool make_room(struct http_reader *reader, size_t size)
 
 static void set_charge(struct http_reader *reader, size_t size)
 {
-    struct memory_budget *budget = reader->limits->budget;
-
-    if (budget == NULL || size == reader->charged)
+    if (size == reader->charged || reader->limits->budget == NULL)
         return;
-    memory_budget_release(budget, reader->charged);
-    memory_budget_charge(budget, size);
+    memory_budget_release(reader->limits->budget, reader->charged);
+    memory_budget_charge(reader->limits->budget, size);
     reader->charged = size;
 }
 
