@@ -15,8 +15,9 @@ bool body_gate_init(struct body_gate *gate, struct loop *loop, struct memory_bud
     list_init(&gate->begun);
     list_init(&gate->tickets);
     loop_task_init(&gate->task, admit_waiting, gate);
-    gate->timer = loop_timer_new(loop, admit_waiting, gate);
-    return gate->timer != NULL;
+    if (budget != NULL)
+        gate->timer = loop_timer_new(loop, admit_waiting, gate);
+    return budget == NULL || gate->timer != NULL;
 }
 
 void body_gate_done(struct body_gate *gate)
@@ -55,7 +56,8 @@ bool body_gate_reserve(struct body_gate *gate, struct body_ticket *ticket, size_
  */
 static void look_again_later(struct body_gate *gate)
 {
-    loop_timer_set(gate->timer, loop_now_us(gate->loop) + look_again_us);
+    if (gate->timer != NULL)
+        loop_timer_set(gate->timer, loop_now_us(gate->loop) + look_again_us);
 }
 
 void body_gate_add(struct body_gate *gate, struct body_ticket *ticket, size_t size)
@@ -72,7 +74,8 @@ void body_gate_stop_waiting(struct body_ticket *ticket)
 static bool has_room(const struct body_gate *gate, size_t size)
 {
     return gate->held == 0 ||
-           (gate->held + size <= gate->max && gate->budget->used + size <= gate->budget->max);
+           (gate->held + size <= gate->max &&
+            (gate->budget == NULL || gate->budget->used + size <= gate->budget->max));
 }
 
 static void hold(struct body_gate *gate, struct body_ticket *ticket)
@@ -81,14 +84,16 @@ static void hold(struct body_gate *gate, struct body_ticket *ticket)
 
     ticket->size = ticket->wanted;
     gate->held += more;
-    memory_budget_charge(gate->budget, more);
+    if (gate->budget != NULL)
+        memory_budget_charge(gate->budget, more);
 }
 
 void body_gate_leave(struct body_gate *gate, struct body_ticket *ticket)
 {
     list_remove(&ticket->node);
     gate->held -= ticket->size;
-    memory_budget_release(gate->budget, ticket->size);
+    if (gate->budget != NULL)
+        memory_budget_release(gate->budget, ticket->size);
     ticket->size = 0;
     if (gate->beyond == ticket)
         gate->beyond = NULL;

@@ -30,16 +30,16 @@ struct body_ticket {
 
 struct body_gate {
     struct loop          *loop;
-    struct memory_budget *budget; /* all buffers; charged too */
+    struct memory_budget *budget; /* all buffers, charged too; NULL: by another gate */
     uint64_t              held, max;
     struct list           begun;   /* tickets that wait for more, the oldest first */
     struct list           tickets; /* that wait and hold nothing, the oldest first */
     struct body_ticket   *beyond;  /* the one that may grow beyond `max`, or NULL */
     struct loop_task      task;
-    struct loop_timer    *timer; /* looks again: the budget may free without a word */
+    struct loop_timer    *timer; /* looks again: a budget may free without a word */
 };
 
-/* `loop` and `budget` are borrowed. False: out of memory. */
+/* `loop` and `budget` (may be NULL) are borrowed. False: out of memory. */
 MUST_CHECK bool body_gate_init(struct body_gate *gate, struct loop *loop,
                                struct memory_budget *budget, uint64_t max);
 

@@ -49,7 +49,8 @@ static void             on_abort(void *request, enum status why);
 static void             on_drained(void *request);
 static void     on_refused(const struct front_connection *connection, const struct error *error,
                            void *ctx);
-static void     on_lane_admitted(struct lane_room_ticket *ticket);
+static bool     holds(struct body_gate *gate, struct body_ticket *ticket, uint64_t size);
+static void     on_lane_admitted(struct body_ticket *ticket);
 static void     on_admitted(struct body_ticket *ticket);
 static uint64_t queued_us(const struct exchange *exchange);
 static void     on_release(void *ctx);
@@ -118,7 +119,7 @@ static void clear(struct exchange *exchange)
     exchange->body = body;
     list_node_init(&exchange->node);
     body_gate_init_ticket(&exchange->ticket, on_admitted);
-    lane_room_init_ticket(&exchange->lane_ticket, on_lane_admitted);
+    body_gate_init_ticket(&exchange->lane_ticket, on_lane_admitted);
     timeout_queue_init_node(&exchange->deadline);
     timeout_queue_init_node(&exchange->wait_limit);
 }
@@ -180,13 +181,18 @@ static void on_body_end(void *request)
 
     exchange->body_ended = true;
     body_gate_stop_waiting(&exchange->ticket);
+    body_gate_stop_waiting(&exchange->lane_ticket);
     exchange->body_ended_us = loop_now_us(exchange->proxy->loop);
     exchange->path->on_body_end(exchange);
 }
 
-static void on_lane_admitted(struct lane_room_ticket *ticket)
+/* Its collection has room; now for the room in all. */
+static void on_lane_admitted(struct body_ticket *ticket)
 {
-    write_path_on_lane_admitted(CONTAINER_OF(ticket, struct exchange, lane_ticket));
+    struct exchange *exchange = CONTAINER_OF(ticket, struct exchange, lane_ticket);
+
+    if (body_gate_reserve(&exchange->proxy->bodies, &exchange->ticket, ticket->size))
+        on_admitted(&exchange->ticket);
 }
 
 static void on_admitted(struct body_ticket *ticket)
@@ -255,17 +261,17 @@ bool exchange_reserve_body(struct exchange *exchange, uint64_t size_max)
         wanted = head->content_length;
     if (wanted > size_max)
         wanted = size_max;
-    if (wanted <= exchange->ticket.size ||
-        body_gate_reserve(&exchange->proxy->bodies, &exchange->ticket, (size_t)wanted))
+    if (holds(exchange->lane_gate, &exchange->lane_ticket, wanted) &&
+        holds(&exchange->proxy->bodies, &exchange->ticket, wanted))
         return true;
-    exchange_pause_body(exchange);
+    front_connection_pause_body(exchange->connection);
+    exchange_start_deadline(exchange); /* it is the room that is slow, not the client */
     return false;
 }
 
-void exchange_pause_body(struct exchange *exchange)
+static bool holds(struct body_gate *gate, struct body_ticket *ticket, uint64_t size)
 {
-    front_connection_pause_body(exchange->connection);
-    exchange_start_deadline(exchange); /* it is the room that is slow, not the client */
+    return gate == NULL || size <= ticket->size || body_gate_reserve(gate, ticket, (size_t)size);
 }
 
 /* Growing would copy the body several times. */
@@ -401,10 +407,20 @@ static void free_exchange(struct exchange *exchange)
     exchange_move(exchange, EXCHANGE_DONE);
     write_member_free(exchange->member);
     exchange->member = NULL;
-    body_gate_leave(&exchange->proxy->bodies, &exchange->ticket);
-    lane_room_leave(exchange->proxy->lane_room, &exchange->lane_ticket);
+    exchange_free_room(exchange);
     exchange->proxy->exchange_count--;
     loop_free_later(exchange->proxy->loop, exchange, free_memory);
+}
+
+void exchange_free_room(struct exchange *exchange)
+{
+    struct proxy *proxy = exchange->proxy;
+
+    body_gate_leave(&proxy->bodies, &exchange->ticket);
+    if (exchange->lane_gate != NULL)
+        body_gate_leave(exchange->lane_gate, &exchange->lane_ticket);
+    lane_gates_put(proxy->lane_gates, exchange->lane_gate);
+    exchange->lane_gate = NULL;
 }
 
 static void free_memory(void *object)

@@ -80,7 +80,8 @@ struct exchange {
 
     /* The request. */
     struct body_ticket        ticket;       /* the room reserved for `body` */
-    struct lane_room_ticket   lane_ticket;  /* ... and in what its collection may hold */
+    struct body_gate         *lane_gate;    /* of a write's collection, or NULL, */
+    struct body_ticket        lane_ticket;  /* and the room there */
     struct byte_buffer        body;         /* as far as it is kept */
     struct bytes              body_part;    /* `body`, as the transfer borrows it */
     struct byte_buffer        request_head; /* as sent to Chroma */
@@ -128,8 +129,8 @@ bool exchange_write_head(struct exchange *exchange, enum http_framing framing,
  * False: reading it is paused, and the path's on_admitted is called when there is room. */
 bool exchange_reserve_body(struct exchange *exchange, uint64_t size_max);
 
-/* Pause reading the body until there is room for it. */
-void exchange_pause_body(struct exchange *exchange);
+/* Give up all reserved room. */
+void exchange_free_room(struct exchange *exchange);
 
 /* Keep `data` of the request's body. False: out of memory. */
 bool exchange_keep_body(struct exchange *exchange, struct bytes data);

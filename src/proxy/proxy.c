@@ -33,9 +33,9 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
     make_secrets(proxy);
     if (writes->is_coalescing)
         proxy->lanes = write_lanes_new(proxy, workers, writes);
-    proxy->lane_room = lane_room_new(loop, proxy->secret, lane_bytes_max(options));
+    proxy->lane_gates = lane_gates_new(loop, proxy->secret, lane_bytes_max(options));
     if (!body_gate_init(&proxy->bodies, loop, budget, options->queue_bytes_max) ||
-        proxy->lane_room == NULL || !new_timeouts(proxy) ||
+        proxy->lane_gates == NULL || !new_timeouts(proxy) ||
         (writes->is_coalescing && proxy->lanes == NULL)) {
         proxy_free(proxy);
         return NULL;
@@ -85,7 +85,7 @@ void proxy_set_options(struct proxy *proxy, const struct proxy_options *options)
 {
     proxy->options = *options;
     proxy->bodies.max = options->queue_bytes_max;
-    lane_room_set_max(proxy->lane_room, lane_bytes_max(options));
+    lane_gates_set_max(proxy->lane_gates, lane_bytes_max(options));
     timeout_queue_set_duration(proxy->read_deadlines, options->deadline_read_us);
     timeout_queue_set_duration(proxy->write_deadlines, options->deadline_write_us);
     timeout_queue_set_duration(proxy->wait_limits, options->queue_wait_max_us);
@@ -115,15 +115,15 @@ void proxy_free(struct proxy *proxy)
         return;
     write_lanes_free(proxy->lanes);
     loop_free_pending(proxy->loop);
-    while ((node = list_first(&proxy->exchanges)) != NULL || /* writes cut off at the end */
-           (node = list_first(&proxy->spare_exchanges)) != NULL) {
-        struct exchange *exchange = LIST_ITEM(node, struct exchange, node);
-
-        body_gate_leave(&proxy->bodies, &exchange->ticket);
-        lane_room_leave(proxy->lane_room, &exchange->lane_ticket);
-        exchange_free(exchange);
+    LIST_FOR_EACH(cut_off, &proxy->exchanges) /* writes, at the end */
+    {
+        exchange_free_room(LIST_ITEM(cut_off, struct exchange, node));
     }
-    lane_room_free(proxy->lane_room);
+    loop_free_pending(proxy->loop); /* gates of collections */
+    while ((node = list_first(&proxy->exchanges)) != NULL ||
+           (node = list_first(&proxy->spare_exchanges)) != NULL)
+        exchange_free(LIST_ITEM(node, struct exchange, node));
+    lane_gates_free(proxy->lane_gates);
     body_gate_done(&proxy->bodies);
     timeout_queue_free(proxy->read_deadlines);
     timeout_queue_free(proxy->write_deadlines);

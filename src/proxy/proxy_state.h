@@ -5,7 +5,7 @@
 #include "base/list.h"
 #include "io/timeout_queue.h"
 #include "proxy/body_gate.h"
-#include "proxy/lane_room.h"
+#include "proxy/lane_gates.h"
 #include "proxy/proxy.h"
 #include "proxy/request_metrics.h"
 
@@ -18,7 +18,7 @@ struct proxy {
     unsigned char          secret[16];   /* random; keys the hashes of what clients choose */
     uint64_t               trace_prefix; /* random; of the trace contexts of merged calls */
     struct body_gate       bodies;       /* bounds the request bodies that are held */
-    struct lane_room      *lane_room;    /* ... and of them, those of one collection's writes */
+    struct lane_gates     *lane_gates;   /* ... and of them, those of one collection's writes */
     struct timeout_queue  *read_deadlines, *write_deadlines, *wait_limits;
     struct request_metrics metrics;
     size_t                 exchange_count;

@@ -167,7 +167,8 @@ static enum status offer(struct write_lanes *lanes, struct write_member *member)
     enum status            status;
 
     body_gate_add(&lanes->proxy->bodies, &exchange->ticket, size);
-    lane_room_grow(&exchange->lane_ticket, exchange->lane_ticket.size + size);
+    if (exchange->lane_gate != NULL)
+        body_gate_add(exchange->lane_gate, &exchange->lane_ticket, size);
     write_member_describe(member, exchange->body_ended_us + lanes->proxy->options.deadline_write_us,
                           &write);
     status = coalescer_add(lanes->coalescer, &write, loop_now_us(lanes->proxy->loop));

@@ -19,22 +19,12 @@ const struct exchange_path write_path = {.begin = begin,
                                          .on_deadline = on_deadline,
                                          .on_client_gone = on_client_gone};
 
-/* First room in what its collection may hold, then in what all may. */
 static void begin(struct exchange *exchange)
 {
-    const struct http_head *head = exchange->head;
-    struct proxy           *proxy = exchange->proxy;
+    struct proxy *proxy = exchange->proxy;
 
-    if (proxy->lanes == NULL || !exchange->route.has_uuid || head->framing == HTTP_FRAMING_NONE ||
-        lane_room_enter(proxy->lane_room, &exchange->lane_ticket, exchange->route.uuid,
-                        head->framing == HTTP_FRAMING_LENGTH ? head->content_length : 0))
-        write_path_on_lane_admitted(exchange);
-    else
-        exchange_pause_body(exchange);
-}
-
-void write_path_on_lane_admitted(struct exchange *exchange)
-{
+    if (proxy->lanes != NULL && exchange->route.has_uuid)
+        exchange->lane_gate = lane_gates_take(proxy->lane_gates, exchange->route.uuid);
     if (exchange_reserve_body(exchange, UINT64_MAX))
         on_admitted(exchange);
 }
@@ -53,7 +43,6 @@ static void on_body(struct exchange *exchange, struct bytes data)
 {
     size_t size = byte_buffer_size(&exchange->body) + data.size;
 
-    lane_room_grow(&exchange->lane_ticket, size);
     if (size > exchange->proxy->options.body_bytes_max)
         answer_too_large(exchange);
     else if (!exchange_keep_body(exchange, data))

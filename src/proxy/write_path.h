@@ -12,7 +12,4 @@
 
 extern const struct exchange_path write_path;
 
-/* What its collection may hold has room for it. */
-void write_path_on_lane_admitted(struct exchange *exchange);
-
 #endif
