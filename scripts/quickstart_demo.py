@@ -201,9 +201,10 @@ def measure(chroma, proxy, material, seconds):
 
 def measure_without_python(chroma, proxy, seconds):
     """For some seconds at least: directly, one of 64 writers waits for one or two."""
+    milliseconds = round(max(seconds, 5) * 1000)
     print("Clients in C leave the CPUs to the servers. chromabouncer bench:\n", flush=True)
     subprocess.run([PROXY, "bench", "--backend", f"http://127.0.0.1:{chroma.port}", "--through",
-                    f"http://127.0.0.1:{proxy.port}", "--duration", f"{max(seconds, 5) * 1000:.0f}ms"],
+                    f"http://127.0.0.1:{proxy.port}", "--duration", f"{milliseconds}ms"],
                    check=True)  # fmt: skip
     print(flush=True)
 
