@@ -5,6 +5,7 @@ The clients under test hide what is on the wire, so the tests read it themselves
 
 import dataclasses
 import itertools
+import select
 import socket
 import threading
 
@@ -131,6 +132,10 @@ class Connection:
                     return message
             except Incomplete:
                 self._fill()
+
+    def is_answered(self):
+        """Whether there is anything to read by now."""
+        return bool(select.select([self.socket], [], [], 0)[0])
 
     def is_closed_by_peer(self):
         """Whether the peer closes within a moment, without further bytes."""
