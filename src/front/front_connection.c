@@ -197,7 +197,9 @@ static void on_bad_request(struct front_connection *connection, const struct err
         front->stats.bad_requests++;
         front->handler->on_refused(connection, error, front->handler_ctx);
     }
-    if (answered)
+    if (answered && connection->is_until_close)
+        front_connection_close(connection, error->status);
+    else if (answered)
         begin_closing(connection);
     else
         answer_error(connection, error->status, error->text);
@@ -302,8 +304,6 @@ static void begin_closing(struct front_connection *connection)
 
 void front_connection_cut(struct front_connection *connection)
 {
-    if (connection->is_until_close)
-        socket_stream_set_reset(connection->stream);
     forget_request(connection);
     front_connection_close(connection, STATUS_CLOSED);
 }
@@ -316,8 +316,8 @@ void front_connection_close(struct front_connection *connection, enum status why
     if (connection->state == FRONT_CLOSED)
         return;
     if (connection->is_until_close &&
-        (request != NULL || socket_stream_queued(connection->stream) > 0))
-        socket_stream_set_reset(connection->stream);
+        (connection->state != FRONT_CLOSING || socket_stream_queued(connection->stream) > 0))
+        socket_stream_set_reset(connection->stream); /* not all of the answer is sent */
     if (request != NULL) {
         forget_request(connection);
         front->handler->on_abort(request, why);

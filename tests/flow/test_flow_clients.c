@@ -334,15 +334,9 @@ static struct flow_client *reach(enum phase phase, const char *operation)
     return client;
 }
 
-START_TEST(a_client_may_leave_at_any_time)
+static void leave(struct flow_client *client, int how)
 {
-    enum phase          phase = (enum phase)(_i / 6);
-    bool                is_write = _i % 2 == 1;
-    struct flow_client *client = reach(phase, is_write ? "add" : "query");
-    struct flow_record *record = &world.backend.records[2];
-    bool                must_apply = is_write && phase >= IN_QUEUE;
-
-    switch (_i / 2 % 3) {
+    switch (how) {
     case 0:
         flow_client_reset(client);
         break;
@@ -353,6 +347,17 @@ START_TEST(a_client_may_leave_at_any_time)
         flow_client_shutdown(client);
         break;
     }
+}
+
+START_TEST(a_client_may_leave_at_any_time)
+{
+    enum phase          phase = (enum phase)(_i / 6);
+    bool                is_write = _i % 2 == 1;
+    struct flow_client *client = reach(phase, is_write ? "add" : "query");
+    struct flow_record *record = &world.backend.records[2];
+    bool                must_apply = is_write && phase >= IN_QUEUE;
+
+    leave(client, _i / 2 % 3);
     flow_world_run_ms(&world, 10000);
     ck_assert_uint_eq(record->applied, must_apply || phase == IN_ANSWER ? 1 : 0);
     if (is_write) {
@@ -382,17 +387,7 @@ START_TEST(a_client_that_leaves_while_its_body_waits_for_room_is_noticed)
     client = send_request(operations[_i % 2], 2, 100 * kib, 10);
     flow_world_run_ms(&world, 3000);
     ck_assert_uint_eq(proxy_unfinished(world.proxy), 2);
-    switch (_i / 2) {
-    case 0:
-        flow_client_reset(client);
-        break;
-    case 1:
-        flow_client_close(client);
-        break;
-    default:
-        flow_client_shutdown(client);
-        break;
-    }
+    leave(client, _i / 2);
     flow_world_run_ms(&world, 1100);
     ck_assert_uint_eq(proxy_unfinished(world.proxy), 1);
     ck_assert_uint_eq(front_stats(world.front)->connections, 1);
@@ -421,6 +416,28 @@ START_TEST(a_client_that_has_sent_ahead_leaves_only_when_it_is_gone)
     ck_assert(flow_world_run_to_end(&world, client));
     ck_assert_uint_eq(client->answer_count, 1);
     ck_assert(flow_world_is_answer_of(&client->answers[0], 1, 100));
+}
+END_TEST
+
+/* As a half answer from Chroma: it must not look whole to who has only the end to go by. */
+START_TEST(an_answer_cut_for_a_slow_body_does_not_look_whole)
+{
+    struct flow_client *client;
+
+    world.backend.plan =
+        (struct flow_plan){.answers_halfway = true, .framing = HTTP_FRAMING_CHUNKED};
+    world.front_options.body_timeout_us = 2000000;
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    flow_client_printf(client,
+                       "POST /api/v2/tenants/t/databases/d/collections/"
+                       "11111111-2222-3333-4444-555555555555/query?id=1&n=2000000&m=100000 "
+                       "HTTP/1.%d\r\nHost: h\r\nContent-Length: 2000000\r\n\r\n",
+                       _i);
+    flow_world_request_body(client, 1, 0, 1500000);
+    ck_assert(flow_world_run_to_end(&world, client));
+    ck_assert_uint_eq(client->answer_count, 0);
+    ck_assert(client->was_reset == (_i == 0));
 }
 END_TEST
 
@@ -513,6 +530,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_client_may_leave_at_any_time, 0, PHASES * 6);
     tcase_add_loop_test(tcase, a_client_that_leaves_while_its_body_waits_for_room_is_noticed, 0, 6);
     tcase_add_loop_test(tcase, a_client_that_has_sent_ahead_leaves_only_when_it_is_gone, 0, 2);
+    tcase_add_loop_test(tcase, an_answer_cut_for_a_slow_body_does_not_look_whole, 0, 2);
     tcase_add_loop_test(tcase, who_ends_its_side_after_the_answer_began_still_gets_it, 0, 2);
     tcase_add_test(tcase, the_end_follows_a_last_answer_that_was_taken_slowly);
     tcase_add_loop_test(tcase, a_proxy_that_stops_lets_go_of_everything, 0, PHASES * 2);
