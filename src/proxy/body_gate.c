@@ -60,6 +60,17 @@ static void look_again_later(struct body_gate *gate)
         loop_timer_set(gate->timer, loop_now_us(gate->loop) + look_again_us);
 }
 
+void body_gate_set_max(struct body_gate *gate, uint64_t max)
+{
+    gate->max = max;
+    loop_later(gate->loop, &gate->task);
+}
+
+bool body_gate_is_beyond(const struct body_gate *gate, const struct body_ticket *ticket)
+{
+    return gate->beyond == ticket;
+}
+
 void body_gate_add(struct body_gate *gate, struct body_ticket *ticket, size_t size)
 {
     ticket->wanted = ticket->size + size;

@@ -54,6 +54,12 @@ void body_gate_init_ticket(struct body_ticket *ticket,
  * further meanwhile. */
 bool body_gate_reserve(struct body_gate *gate, struct body_ticket *ticket, size_t size);
 
+/* `max` bytes from now on. Those who wait are looked at again. */
+void body_gate_set_max(struct body_gate *gate, uint64_t max);
+
+/* May this body grow to its end, whatever is held? */
+bool body_gate_is_beyond(const struct body_gate *gate, const struct body_ticket *ticket);
+
 /* Hold `size` bytes more, without waiting: what is there already is not refused. */
 void body_gate_add(struct body_gate *gate, struct body_ticket *ticket, size_t size);
 

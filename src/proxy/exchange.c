@@ -49,7 +49,7 @@ static void             on_abort(void *request, enum status why);
 static void             on_drained(void *request);
 static void     on_refused(const struct front_connection *connection, const struct error *error,
                            void *ctx);
-static bool     holds(struct body_gate *gate, struct body_ticket *ticket, uint64_t size);
+static bool     has_lane_room(struct exchange *exchange, size_t wanted);
 static void     on_lane_admitted(struct body_ticket *ticket);
 static void     on_admitted(struct body_ticket *ticket);
 static uint64_t queued_us(const struct exchange *exchange);
@@ -261,17 +261,27 @@ bool exchange_reserve_body(struct exchange *exchange, uint64_t size_max)
         wanted = head->content_length;
     if (wanted > size_max)
         wanted = size_max;
-    if (holds(exchange->lane_gate, &exchange->lane_ticket, wanted) &&
-        holds(&exchange->proxy->bodies, &exchange->ticket, wanted))
+    if (has_lane_room(exchange, (size_t)wanted) &&
+        (wanted <= exchange->ticket.size ||
+         body_gate_reserve(&exchange->proxy->bodies, &exchange->ticket, (size_t)wanted)))
         return true;
     front_connection_pause_body(exchange->connection);
     exchange_start_deadline(exchange); /* it is the room that is slow, not the client */
     return false;
 }
 
-static bool holds(struct body_gate *gate, struct body_ticket *ticket, uint64_t size)
+/* The one body that may grow beyond the room of all does not wait for its collection's: another of
+ * the collection may be let grow there, and wait for the room of all. */
+static bool has_lane_room(struct exchange *exchange, size_t wanted)
 {
-    return gate == NULL || size <= ticket->size || body_gate_reserve(gate, ticket, (size_t)size);
+    struct body_ticket *ticket = &exchange->lane_ticket;
+
+    if (exchange->lane_gate == NULL || wanted <= ticket->size)
+        return true;
+    if (!body_gate_is_beyond(&exchange->proxy->bodies, &exchange->ticket))
+        return body_gate_reserve(exchange->lane_gate, ticket, wanted);
+    body_gate_add(exchange->lane_gate, ticket, wanted - ticket->size);
+    return true;
 }
 
 /* Growing would copy the body several times. */

@@ -47,7 +47,6 @@ void lane_gates_free(struct lane_gates *gates)
     free(gates);
 }
 
-/* Those who wait are admitted when the next ticket leaves. */
 void lane_gates_set_max(struct lane_gates *gates, uint64_t max)
 {
     size_t            position = 0;
@@ -55,7 +54,7 @@ void lane_gates_set_max(struct lane_gates *gates, uint64_t max)
 
     gates->max = max;
     while ((lane_gate = hash_map_next(gates->by_key, &position)) != NULL)
-        lane_gate->gate.max = max;
+        body_gate_set_max(&lane_gate->gate, max);
 }
 
 struct body_gate *lane_gates_take(struct lane_gates  *gates,

@@ -84,7 +84,7 @@ static bool new_timeouts(struct proxy *proxy)
 void proxy_set_options(struct proxy *proxy, const struct proxy_options *options)
 {
     proxy->options = *options;
-    proxy->bodies.max = options->queue_bytes_max;
+    body_gate_set_max(&proxy->bodies, options->queue_bytes_max);
     lane_gates_set_max(proxy->lane_gates, lane_bytes_max(options));
     timeout_queue_set_duration(proxy->read_deadlines, options->deadline_read_us);
     timeout_queue_set_duration(proxy->write_deadlines, options->deadline_write_us);

@@ -23,7 +23,8 @@ static void begin(struct exchange *exchange)
 {
     struct proxy *proxy = exchange->proxy;
 
-    if (proxy->lanes != NULL && exchange->route.has_uuid)
+    if (proxy->lanes != NULL && exchange->route.has_uuid &&
+        exchange->head->framing != HTTP_FRAMING_NONE)
         exchange->lane_gate = lane_gates_take(proxy->lane_gates, exchange->route.uuid);
     if (exchange_reserve_body(exchange, UINT64_MAX))
         on_admitted(exchange);

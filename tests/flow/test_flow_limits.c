@@ -189,6 +189,35 @@ START_TEST(a_collection_whose_call_hangs_leaves_room_for_others)
 }
 END_TEST
 
+/* Two gates in a row: half-read bodies must not wait for each other across them. */
+START_TEST(bodies_of_several_collections_never_wait_for_each_other_for_ever)
+{
+    struct flow_client *clients[24];
+
+    for (int i = 0; i < _i; i++)
+        (void)fake_loop_random(1); /* another world each time */
+    world.write_options.is_coalescing = true;
+    world.proxy_options.queue_bytes_max = 1 * mib;
+    flow_world_start(&world);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++) {
+        size_t size = fake_loop_random(900 * kib) + 1;
+
+        clients[i] = flow_world_client(&world);
+        clients[i]->piece_max = 1 + fake_loop_random(100 * kib);
+        clients[i]->piece_pause_us = fake_loop_random(3000);
+        flow_client_printf(clients[i],
+                           "POST /api/v2/tenants/t/databases/d/collections/"
+                           "%u1111111-2222-3333-4444-555555555555/add?id=%u&n=%zu&m=10 HTTP/1.1\r\n"
+                           "Host: h\r\nContent-Length: %zu\r\n\r\n",
+                           (unsigned)fake_loop_random(4), i + 1, size, size);
+        flow_world_request_body(clients[i], i + 1, 0, size);
+    }
+    flow_world_run_ms(&world, 30000); /* well below deadline.write */
+    for (unsigned i = 0; i < COUNT_OF(clients); i++)
+        expect(clients[i], 200);
+}
+END_TEST
+
 START_TEST(a_body_larger_than_the_room_for_bodies_passes_alone)
 {
     struct flow_client *clients[4];
@@ -430,6 +459,8 @@ int main(void)
     tcase_add_test(tcase, who_waits_too_long_for_its_turn_is_told);
     tcase_add_test(tcase, bodies_that_do_not_fit_wait_unread);
     tcase_add_test(tcase, a_collection_whose_call_hangs_leaves_room_for_others);
+    tcase_add_loop_test(tcase, bodies_of_several_collections_never_wait_for_each_other_for_ever, 0,
+                        50);
     tcase_add_test(tcase, a_body_larger_than_the_room_for_bodies_passes_alone);
     tcase_add_test(tcase, who_waits_for_room_with_expect_is_asked_for_its_body_later);
     tcase_add_test(tcase, connections_beyond_the_limit_are_told);

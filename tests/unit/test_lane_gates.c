@@ -78,11 +78,14 @@ END_TEST
 START_TEST(a_new_bound_holds_for_gates_in_use)
 {
     gate_a = lane_gates_take(gates, lane_a);
+    for (int i = 1; i < 3; i++)
+        ck_assert_ptr_eq(lane_gates_take(gates, lane_a), gate_a);
     ck_assert(body_gate_reserve(gate_a, &tickets[0], LANE_MAX));
+    ck_assert(!body_gate_reserve(gate_a, &tickets[1], LANE_MAX));
+    ck_assert(!body_gate_reserve(gate_a, &tickets[2], LANE_MAX));
     lane_gates_set_max(gates, 2 * LANE_MAX);
-    ck_assert(body_gate_reserve(gate_a, &tickets[1], LANE_MAX));
+    loop_drive_until(loop, two_are_admitted);
     body_gate_leave(gate_a, &tickets[0]);
-    body_gate_leave(gate_a, &tickets[1]);
     lane_gates_put(gates, gate_a);
 }
 END_TEST
