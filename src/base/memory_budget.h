@@ -1,9 +1,7 @@
 /* memory_budget - one bound on all bytes that are buffered
  *
- * Whoever buffers request or response bytes charges them here and gives them back. Two ways to
- * charge: reserve() before buffering, which may be refused, and charge() for bytes that are
- * already there (answers in flight), which never is but tells through is_exceeded() that no more
- * should be read.
+ * Whoever buffers request or response bytes charges them here and gives them back. What is there
+ * already is never refused: is_exceeded() tells that no more should be read.
  */
 #ifndef BASE_MEMORY_BUDGET_H
 #define BASE_MEMORY_BUDGET_H
@@ -22,15 +20,6 @@ static inline void memory_budget_charge(struct memory_budget *budget, size_t siz
     budget->used += size;
     if (budget->used > budget->peak)
         budget->peak = budget->used;
-}
-
-/* Charge `size` bytes if they fit; false if not, and nothing is charged. */
-static inline bool memory_budget_reserve(struct memory_budget *budget, size_t size)
-{
-    if (budget->used > budget->max || size > budget->max - budget->used)
-        return false;
-    memory_budget_charge(budget, size);
-    return true;
 }
 
 static inline void memory_budget_release(struct memory_budget *budget, size_t size)

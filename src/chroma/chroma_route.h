@@ -16,7 +16,7 @@
 #include "base/bytes.h"
 
 enum chroma_operation {
-#define OPERATION(id, metric_op, class, is_write, is_barrier, is_retry_safe, has_plain_413)        \
+#define OPERATION(id, metric_op, class, is_write, is_retry_safe, has_plain_413)                    \
     CHROMA_OPERATION_##id,
 #include "chroma/chroma_operation.def"
 #undef OPERATION
@@ -35,7 +35,6 @@ struct chroma_operation_info {
     const char *metric_op;
     enum chroma_class class;
     bool is_write;
-    bool is_barrier;
     bool is_retry_safe;
     bool has_plain_413;
 };

@@ -107,8 +107,9 @@ void write_lanes_free(struct write_lanes *lanes)
     free(lanes);
 }
 
-/* Writes to records, and what must keep its place among them. What is created has no lane yet, and
- * of an unknown route without a collection nothing can be said: these go by themselves. */
+/* Writes to records, and what must keep its place among them. What is created has no lane yet (and
+ * get_or_create leaves the records of what exists alone), and of an unknown route without a
+ * collection nothing can be said: these go by themselves. */
 bool write_lanes_takes(const struct chroma_route *route)
 {
     switch (route->operation) {
