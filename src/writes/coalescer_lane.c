@@ -7,7 +7,7 @@
  */
 static const uint64_t gather_part = 8, gather_max_us = 2000;
 /* The share of clients that must have come back of late, and how fast "of late" moves. */
-static const double gather_share = 0.5, share_step = 0.25;
+static const double gather_share = 0.5, share_step = 0.5;
 
 static struct bytes             lane_key(const struct coalescer_lane *lane);
 static bool                     lane_evict(struct coalescer *coalescer);

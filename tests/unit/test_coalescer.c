@@ -228,6 +228,30 @@ START_TEST(closed_loops_come_near_to_hand_made_batches)
 }
 END_TEST
 
+/* Not batches of one and all but one in turn, from the start. */
+START_TEST(one_return_is_enough_to_gather_the_next)
+{
+    struct coalescer_batch *batch;
+
+    add(lane_a, 0);
+    batch = pump();
+    for (uint32_t i = 1; i < 64; i++)
+        add(lane_a, i);
+    report(batch, 200);
+    batch = pump();
+    ck_assert_uint_eq(coalescer_batch_count(batch), 63);
+    add(lane_a, 64); /* the first client is back */
+    now_us += 30000;
+    report(batch, 200);
+    ck_assert_ptr_null(pump());
+    for (uint32_t i = 65; i < 65 + 63; i++)
+        add(lane_a, i);
+    batch = pump();
+    ck_assert_ptr_nonnull(batch);
+    ck_assert_uint_eq(coalescer_batch_count(batch), 64);
+}
+END_TEST
+
 START_TEST(clients_that_come_back_are_gathered)
 {
     closed_loop(&(struct closed_loop){64, 300, 2, 10000, 300});
@@ -235,10 +259,10 @@ START_TEST(clients_that_come_back_are_gathered)
 }
 END_TEST
 
-START_TEST(clients_that_do_not_come_back_are_not_waited_for)
+START_TEST(clients_that_do_not_come_back_are_not_waited_for_again)
 {
     closed_loop(&(struct closed_loop){8, 50000, 2, 10000, 300});
-    ck_assert_uint_eq(coalescer_stats(coalescer)->gathers, 0);
+    ck_assert_uint_le(coalescer_stats(coalescer)->gathers, 1); /* of 200 calls */
 }
 END_TEST
 
@@ -317,7 +341,7 @@ START_TEST(a_batch_too_large_teaches_its_limit)
     for (uint32_t i = 200; i < 300; i++)
         add(lane_a, i);
     report(batch, 200);
-    ck_assert_uint_eq(coalescer_batch_count(pump()), 50);
+    ck_assert_uint_eq(coalescer_batch_count(next_batch()), 50);
 }
 END_TEST
 
@@ -529,8 +553,9 @@ int main(void)
     tcase_add_test(tcase, a_lone_writer_never_waits);
     tcase_add_test(tcase, what_waits_while_one_is_in_flight_goes_together);
     tcase_add_loop_test(tcase, closed_loops_come_near_to_hand_made_batches, 0, 11);
+    tcase_add_test(tcase, one_return_is_enough_to_gather_the_next);
     tcase_add_test(tcase, clients_that_come_back_are_gathered);
-    tcase_add_test(tcase, clients_that_do_not_come_back_are_not_waited_for);
+    tcase_add_test(tcase, clients_that_do_not_come_back_are_not_waited_for_again);
     tcase_add_test(tcase, who_was_refused_goes_alone_for_a_while);
     tcase_add_test(tcase, one_poison_in_64_costs_few_calls);
     tcase_add_test(tcase, a_batch_too_large_teaches_its_limit);
