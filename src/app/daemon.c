@@ -17,7 +17,6 @@
 
 /* Descriptors beside those of connections: half for clients of the status listener, half for log,
  * epoll, eventfd, listeners, resolver, ... The check of the settings counts the same. */
-enum { other_descriptors = 128 };
 /* Draining is over when nothing has happened for this long. */
 static const uint64_t quiet_us = 500000;
 static const uint64_t drain_check_us = 50000;
@@ -102,8 +101,8 @@ static void set_allocator(void)
 
 static void raise_descriptor_limit(const struct settings *settings)
 {
-    rlim_t wanted =
-        settings->listen_connections_max + settings->backend_connections_max + other_descriptors;
+    rlim_t wanted = settings->listen_connections_max + settings->backend_connections_max +
+                    settings_other_descriptors;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)

@@ -46,7 +46,6 @@ static const struct {
 _Static_assert(sizeof(enum settings_role) == sizeof(unsigned), "enums are unsigned here");
 
 /* Descriptors besides connections: listeners, status clients, logs, epoll, timers, libcurl. */
-static const uint64_t descriptors_reserved = 128;
 static const uint64_t chroma_body_max_bytes = 40 << 20;
 
 static void suggest(const char *text, const char *key, size_t size, unsigned *least, char *nearest);
@@ -261,13 +260,13 @@ static enum status check_memory(const struct settings *settings, struct error *e
 static enum status check_descriptors(const struct settings *settings, const struct machine *machine,
                                      struct error *error)
 {
-    uint64_t needed =
-        settings->listen_connections_max + settings->backend_connections_max + descriptors_reserved;
+    uint64_t needed = settings->listen_connections_max + settings->backend_connections_max +
+                      settings_other_descriptors;
 
     if (needed <= machine->descriptors_max)
         return STATUS_OK;
     if (!is_given(settings, SETTINGS_ID_listen_connections_max) &&
-        settings->backend_connections_max + descriptors_reserved < machine->descriptors_max)
+        settings->backend_connections_max + settings_other_descriptors < machine->descriptors_max)
         return STATUS_OK; /* settings_resolve() lowers the default */
     return error_set(error, STATUS_INVALID,
                      "listen.connections_max and backend.connections_max need %llu descriptors, "
@@ -278,7 +277,7 @@ static enum status check_descriptors(const struct settings *settings, const stru
 
 void settings_resolve(struct settings *settings, const struct machine *machine)
 {
-    uint64_t others = settings->backend_connections_max + descriptors_reserved;
+    uint64_t others = settings->backend_connections_max + settings_other_descriptors;
 
     if (settings->body_max_bytes == 0)
         settings->body_max_bytes = chroma_body_max_bytes;

@@ -20,6 +20,9 @@
 #include "base/error.h"
 #include "io/machine.h"
 
+/* Descriptors beside those of clients and backend: log, loop, status page. */
+enum { settings_other_descriptors = 128 };
+
 /* The words of each CHOICE, in the order of its row. */
 enum settings_role { SETTINGS_ROLE_SIDECAR, SETTINGS_ROLE_GATEWAY };
 enum settings_headers { SETTINGS_HEADERS_OFF, SETTINGS_HEADERS_ON };

@@ -1,5 +1,6 @@
 #include "app/settings_sources.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,7 +16,7 @@ static enum status load_environment(const struct settings_sources *sources,
                                     struct settings *settings, struct error *error);
 static enum status load_variable(struct settings *settings, struct bytes name, const char *value,
                                  struct error *error);
-static bool        is_from_kubernetes(struct bytes name);
+static bool        is_from_kubernetes(struct bytes name, const char *value);
 static enum settings_id find_variable(struct bytes name);
 static enum status      unknown_variable(struct bytes name, struct error *error);
 
@@ -47,7 +48,7 @@ const char *settings_sources_file(const struct settings_sources *sources)
 
     if (named == NULL)
         named = environment_get(sources, SETTINGS_SOURCES_FILE_VARIABLE);
-    if (named == NULL && access(usual_file, F_OK) == 0)
+    if (named == NULL && (access(usual_file, F_OK) == 0 || errno == EACCES))
         named = usual_file;
     return named;
 }
@@ -105,7 +106,8 @@ static enum status load_variable(struct settings *settings, struct bytes name, c
     struct error                 why;
 
     if (id == SETTINGS_COUNT) {
-        if (bytes_equal(name, bytes_of(SETTINGS_SOURCES_FILE_VARIABLE)) || is_from_kubernetes(name))
+        if (bytes_equal(name, bytes_of(SETTINGS_SOURCES_FILE_VARIABLE)) ||
+            is_from_kubernetes(name, value))
             return STATUS_OK;
         return unknown_variable(name, error);
     }
@@ -117,7 +119,7 @@ static enum status load_variable(struct settings *settings, struct bytes name, c
 
 /* Kubernetes puts CHROMABOUNCER_SERVICE_HOST, CHROMABOUNCER_PORT_8001_TCP_ADDR and the like into
  * every pod beside a service that is named chromabouncer or chromabouncer-SOMETHING. */
-static bool is_from_kubernetes(struct bytes name)
+static bool is_from_kubernetes(struct bytes name, const char *value)
 {
     static const char *const parts[] = {"_SERVICE_HOST", "_SERVICE_PORT", "_PORT"};
 
@@ -128,6 +130,9 @@ static bool is_from_kubernetes(struct bytes name)
         if (part == NULL)
             continue;
         part += strlen(parts[i]);
+        if (part == end &&
+            i == 2) /* a bare _PORT is a URL; CHROMABOUNCER_LISTEN_PORT=80 is a slip */
+            return strstr(value, "://") != NULL;
         if (part == end || (part[0] == '_' && part + 1 < end && part[1] != '_'))
             return true;
     }
@@ -175,7 +180,7 @@ enum status settings_sources_reload(const struct settings_sources *sources,
                                     struct error *error, settings_sources_change_fn *on_change,
                                     void *ctx)
 {
-    struct settings fresh;
+    struct settings fresh, merged;
     enum status     status = settings_sources_load(sources, &fresh, error);
 
     if (status == STATUS_OK)
@@ -183,6 +188,13 @@ enum status settings_sources_reload(const struct settings_sources *sources,
     if (status != STATUS_OK)
         return status;
     settings_resolve(&fresh, machine);
+    merged = fresh;
+    for (enum settings_id id = 0; id < SETTINGS_COUNT; id++)
+        if (!settings_row(id)->live)
+            settings_copy(&merged, id, settings);
+    status = settings_check(&merged, machine, error);
+    if (status != STATUS_OK)
+        return status;
     for (enum settings_id id = 0; id < SETTINGS_COUNT; id++) {
         char from[SETTINGS_VALUE_SIZE], to[SETTINGS_VALUE_SIZE];
         bool live = settings_row(id)->live;
@@ -191,9 +203,7 @@ enum status settings_sources_reload(const struct settings_sources *sources,
         if (strcmp(from, settings_print(&fresh, id, to)) == 0)
             continue;
         on_change(ctx, settings_row(id)->key, from, to, live);
-        if (!live)
-            settings_copy(&fresh, id, settings);
     }
-    *settings = fresh;
+    *settings = merged;
     return STATUS_OK;
 }

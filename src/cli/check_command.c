@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -28,7 +29,9 @@ struct check {
 static void check_settings(struct check *check);
 static void check_backend(struct check *check);
 static void check_limits(struct check *check);
-static void check_listener(struct check *check, const char *key, const struct address *address);
+static void check_listener(struct check *check, const char *key, const struct address *address,
+                           bool is_data);
+static bool is_local(const struct address *address);
 static int  try_bind(const struct address *address);
 static int  try_bind_tcp(const struct address *address);
 static int  try_bind_unix(const struct address *address);
@@ -50,9 +53,9 @@ int check_command(const struct options *options)
     check_settings(&check);
     check_backend(&check);
     for (size_t i = 0; i < check.settings.listen_address.count; i++)
-        check_listener(&check, "listen.address", &check.settings.listen_address.items[i]);
+        check_listener(&check, "listen.address", &check.settings.listen_address.items[i], true);
     if (check.settings.status_address.kind != ADDRESS_NONE)
-        check_listener(&check, "status.address", &check.settings.status_address);
+        check_listener(&check, "status.address", &check.settings.status_address, false);
     check_descriptors(&check);
     check_memory(&check);
     return check.exit_status;
@@ -126,21 +129,35 @@ static void check_limits(struct check *check)
     json_decref(text);
 }
 
-static void check_listener(struct check *check, const char *key, const struct address *address)
+static void check_listener(struct check *check, const char *key, const struct address *address,
+                           bool is_data)
 {
     char where[ADDRESS_TEXT_SIZE];
     int  reason = try_bind(address);
 
     address_format(address, where, sizeof where);
-    if (reason == 0)
+    if (reason == 0 && is_data && !is_local(address))
+        say(check, WARN, 0, key,
+            "%s can be bound; whoever reaches it can use Chroma, as there is no authentication",
+            where);
+    else if (reason == 0)
         say(check, OK, 0, key, "%s can be bound", where);
     else if (reason == EADDRINUSE)
         say(check, WARN, 0, key,
             "%s is in use; unless it is by a running chromabouncer, choose another", where);
     else if (reason == EACCES)
         say(check, FAIL, EX_NOPERM, key, "%s may not be bound by this user; choose another", where);
+    else if (reason == EADDRNOTAVAIL)
+        say(check, FAIL, EX_OSERR, key,
+            "%s is no address of this machine, or a name that cannot be resolved", where);
     else
         say(check, FAIL, EX_OSERR, key, "%s cannot be bound: %s", where, strerror(reason));
+}
+
+static bool is_local(const struct address *address)
+{
+    return address->kind == ADDRESS_UNIX || strcmp(address->host, "localhost") == 0 ||
+           strcmp(address->host, "::1") == 0 || strncmp(address->host, "127.", 4) == 0;
 }
 
 /* Returns 0 or an errno. */
@@ -182,6 +199,7 @@ static int try_bind_unix(const struct address *address)
     char               folder[sizeof address->path];
     char              *slash;
     int                fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct stat        found;
     int                answers;
 
     if (fd < 0)
@@ -189,7 +207,8 @@ static int try_bind_unix(const struct address *address)
     strcpy(name.sun_path, address->path);
     answers = connect(fd, (struct sockaddr *)&name, sizeof name);
     close(fd);
-    if (answers == 0)
+    if (answers == 0 ||
+        (lstat(address->path, &found) == 0 && !S_ISSOCK(found.st_mode))) /* run removes no file */
         return EADDRINUSE;
     strcpy(folder, address->path);
     slash = strrchr(folder, '/');

@@ -1,10 +1,11 @@
 #include "cli/cli.h"
-#include "config.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "app/daemon.h"
 #include "app/settings_docs.h"
@@ -58,9 +59,11 @@ static const struct command {
      .run = version_command},
 };
 
+static void                  hold_standard_streams(void);
 static const struct command *find_command(const char *name);
 static int                   unknown_command(const char *name);
 static int                   print_help(const struct command *command);
+static void                  print_flags(void);
 
 int cli_main(int argc, char **argv)
 {
@@ -68,6 +71,7 @@ int cli_main(int argc, char **argv)
     struct error          error;
     const struct command *command;
 
+    hold_standard_streams();
     command = argc < 2 ? NULL : find_command(argv[1]);
     if (command != NULL && command->main != NULL)
         return command->main(argc - 1, argv + 1);
@@ -90,6 +94,18 @@ int cli_main(int argc, char **argv)
     if (options.first_setting != NULL && !command->settings)
         return cli_fail(EX_USAGE, "%s takes no %s", command->name, options.first_setting);
     return command->run(&options);
+}
+
+/* Nothing else may get the number of a standard stream that was closed: the log would go there. */
+static void hold_standard_streams(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
 }
 
 static const struct command *find_command(const char *name)
@@ -132,6 +148,20 @@ static int print_help(const struct command *command)
         for (size_t i = 0; i < COUNT_OF(commands); i++)
             printf("  %s%s\n      %s\n", commands[i].name, commands[i].usage, commands[i].help);
     }
+    if (command == NULL || command->settings)
+        print_flags();
+    if (command == NULL) {
+        printf("\nSettings, their defaults and what is allowed (also in the environment, as\n"
+               "CHROMABOUNCER_ and the key in capitals with dots as __):\n");
+        settings_docs_list(stdout);
+        printf("\n`chromabouncer config init` explains each; see also chromabouncer(1) and\n"
+               "chromabouncer.yaml(5).\n");
+    }
+    return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+}
+
+static void print_flags(void)
+{
     printf("\nFlags:\n");
     for (enum settings_id id = 0; id < SETTINGS_COUNT; id++) {
         const struct settings_row *row = settings_row(id);
@@ -146,14 +176,6 @@ static int print_help(const struct command *command)
            "  %-18s this text\n"
            "  %-18s the version\n",
            "--config FILE", "--set KEY=VALUE", "-h, --help", "-V, --version");
-    if (command == NULL) {
-        printf("\nSettings, their defaults and what is allowed (also in the environment, as\n"
-               "CHROMABOUNCER_ and the key in capitals with dots as __):\n");
-        settings_docs_list(stdout);
-        printf("\n`chromabouncer config init` explains each; see also chromabouncer(1) and\n"
-               "chromabouncer.yaml(5).\n");
-    }
-    return EX_OK;
 }
 
 int cli_fail(int exit_status, const char *format, ...)
@@ -187,6 +209,8 @@ int cli_load(const struct options *options, struct settings *ret_settings,
         settings_check(ret_settings, ret_machine, &error) != STATUS_OK)
         return cli_fail_error(&error);
     settings_resolve(ret_settings, ret_machine);
+    if (settings_check(ret_settings, ret_machine, &error) != STATUS_OK) /* what auto came to, too */
+        return cli_fail_error(&error);
     return EX_OK;
 }
 

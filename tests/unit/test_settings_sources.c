@@ -71,6 +71,7 @@ static const struct {
     const char *variable, *complaint;
 } refused[] = {
     {"CHROMABOUNCER_BACKEND_URL=x", "did you mean CHROMABOUNCER_BACKEND__URL?"},
+    {"CHROMABOUNCER_BACKEND_PORT=8000", "unknown 'CHROMABOUNCER_BACKEND_PORT'"},
     {"CHROMABOUNCER_ROEL=gateway", "did you mean CHROMABOUNCER_ROLE?"},
     {"CHROMABOUNCER_role=gateway", "unknown 'CHROMABOUNCER_role'; did you mean CHROMABOUNCER_ROLE"},
     {"CHROMABOUNCER_FROBNICATE=1", "a dot in a key is written __"},
@@ -184,6 +185,25 @@ START_TEST(bad_file_keeps_the_old_settings)
 }
 END_TEST
 
+/* What starts together must fit together, whatever half of the file may change. */
+START_TEST(a_reload_does_not_mix_what_start_refuses)
+{
+    struct settings_sources sources = {.file = path};
+    struct error            error;
+
+    write_file("memory_max: 48MiB\nqueue: {bytes_max: 16MiB}\n");
+    ck_assert_int_eq(settings_sources_load(&sources, &settings, NULL), STATUS_OK);
+    settings_resolve(&settings, &machine);
+    write_file("memory_max: 400MiB\nqueue: {bytes_max: 200MiB}\n");
+    ck_assert_int_eq(
+        settings_sources_reload(&sources, &machine, &settings, &error, note_change, NULL),
+        STATUS_INVALID);
+    ck_assert_msg(strstr(error.text, "above memory_max (48MiB)") != NULL, "%s", error.text);
+    ck_assert_uint_eq(settings.queue_bytes_max_bytes, 16u << 20);
+    ck_assert_str_eq(changes, "");
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("settings_sources");
@@ -196,5 +216,6 @@ int main(void)
     tcase_add_test(tcase, command_line_is_checked_at_once);
     tcase_add_test(tcase, reload_applies_what_may_change_and_keeps_the_rest);
     tcase_add_test(tcase, bad_file_keeps_the_old_settings);
+    tcase_add_test(tcase, a_reload_does_not_mix_what_start_refuses);
     return check_main("settings_sources", tcase);
 }
