@@ -40,16 +40,6 @@ void histogram_record(struct histogram *histogram, uint64_t value)
         histogram->max = value;
 }
 
-void histogram_merge(struct histogram *histogram, const struct histogram *other)
-{
-    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
-        histogram->buckets[i] += other->buckets[i];
-    histogram->count += other->count;
-    histogram->sum += other->sum;
-    if (other->max > histogram->max)
-        histogram->max = other->max;
-}
-
 uint64_t histogram_percentile(const struct histogram *histogram, double fraction)
 {
     uint64_t wanted = (uint64_t)ceil(fraction * (double)histogram->count), seen = 0;
@@ -67,14 +57,4 @@ uint64_t histogram_percentile(const struct histogram *histogram, double fraction
 double histogram_mean(const struct histogram *histogram)
 {
     return histogram->count == 0 ? 0 : (double)histogram->sum / (double)histogram->count;
-}
-
-uint64_t histogram_count_at_most(const struct histogram *histogram, uint64_t bound)
-{
-    size_t   last = bucket_of(bound);
-    uint64_t count = 0;
-
-    for (size_t i = 0; i <= last; i++)
-        count += histogram->buckets[i];
-    return count;
 }

@@ -28,18 +28,11 @@ struct histogram {
 /* Count `value` once. */
 void histogram_record(struct histogram *histogram, uint64_t value);
 
-/* Count everything that was counted in `other`. */
-void histogram_merge(struct histogram *histogram, const struct histogram *other);
-
 /* The smallest value that `fraction` (0..1) of all values do not exceed, as the middle of its
  * bucket and never above the largest value; 0 when empty. */
 uint64_t histogram_percentile(const struct histogram *histogram, double fraction);
 
 /* The mean of all values; 0 when empty. */
 double histogram_mean(const struct histogram *histogram);
-
-/* How many values are at most `bound`: what a cumulative Prometheus bucket holds. Values in the
- * bucket of `bound` itself are counted, so the edge is `bound` to within 0.8 %. */
-uint64_t histogram_count_at_most(const struct histogram *histogram, uint64_t bound);
 
 #endif

@@ -21,7 +21,11 @@ int bench_main(int argc, char **argv)
     enum status          status = bench_options_parse(&options, argc, argv, &error);
     bool                 is_void = false;
 
+    struct sigaction stop = {.sa_handler = bench_engine_interrupt, .sa_flags = (int)SA_RESETHAND};
+
     signal(SIGPIPE, SIG_IGN);
+    sigaction(SIGINT, &stop, NULL); /* the second one ends it as it is */
+    sigaction(SIGTERM, &stop, NULL);
     raise_descriptor_limit();
     if (status == STATUS_CANCELLED)
         return EX_OK;

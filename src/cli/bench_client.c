@@ -17,7 +17,7 @@ static enum bench_client_outcome fail(struct bench_client *client, enum bench_re
 static bool                      open_connection(struct bench_client *client);
 static enum bench_client_outcome send_parts(struct bench_client *client);
 static void                      advance(struct bench_client *client, size_t size);
-static enum bench_client_outcome receive(struct bench_client *client);
+static enum bench_client_outcome receive(struct bench_client *client, bool has_ended);
 static enum bench_client_outcome read_answer(struct bench_client *client, struct bytes input);
 static enum bench_client_outcome finish(struct bench_client *client, bool is_clean);
 static void                      read_head(struct bench_client *client);
@@ -105,7 +105,7 @@ enum bench_client_outcome bench_client_on_event(struct bench_client *client, uin
             return outcome;
     }
     if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
-        return receive(client);
+        return receive(client, (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
     return BENCH_CLIENT_PENDING;
 }
 
@@ -130,7 +130,8 @@ static enum bench_client_outcome send_parts(struct bench_client *client)
         else if (errno == EAGAIN || errno == ENOTCONN)
             return BENCH_CLIENT_PENDING;
         else if (errno == EPIPE || errno == ECONNRESET)
-            return receive(client); /* there may be an answer, given before the whole request */
+            return receive(client,
+                           true); /* there may be an answer, given before the whole request */
         else if (errno != EINTR)
             return fail(client, BENCH_RESULT_RESET);
     }
@@ -147,7 +148,7 @@ static void advance(struct bench_client *client, size_t size)
     client->offset = size;
 }
 
-static enum bench_client_outcome receive(struct bench_client *client)
+static enum bench_client_outcome receive(struct bench_client *client, bool has_ended)
 {
     for (;;) {
         ssize_t                   size = recv(client->fd, scratch, sizeof(scratch), 0);
@@ -166,7 +167,7 @@ static enum bench_client_outcome receive(struct bench_client *client)
         outcome = read_answer(client, (struct bytes){.data = scratch, .size = (size_t)size});
         if (outcome != BENCH_CLIENT_PENDING)
             return outcome;
-        if ((size_t)size < sizeof(scratch))
+        if ((size_t)size < sizeof(scratch) && !has_ended)
             return BENCH_CLIENT_PENDING; /* drained: epoll tells when there is more */
     }
 }

@@ -1,6 +1,7 @@
 #include "cli/bench_engine.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -15,6 +16,8 @@ enum { EVENTS_AT_ONCE = 256, CLIENTS_AT_ONCE = 256, BACKLOG_MAX = 1 << 20 };
 
 static const uint64_t sweep_us = 20000;       /* how often deadlines are looked at */
 static const uint64_t retry_after_us = 20000; /* of a client that could not connect */
+
+static volatile sig_atomic_t interrupted;
 
 /* What one group has besides its options. */
 struct group {
@@ -87,7 +90,13 @@ enum status bench_engine_run(const struct bench_engine_options *options,
                 engine.last_us > engine.measure_us ? engine.last_us - engine.measure_us : 0;
     }
     done(&engine);
-    return status;
+    return interrupted ? error_set(error, STATUS_CANCELLED, "interrupted") : status;
+}
+
+void bench_engine_interrupt(int signal_number)
+{
+    (void)signal_number;
+    interrupted = true;
 }
 
 static enum status init(struct engine *engine, struct error *error)
@@ -163,7 +172,7 @@ static void run(struct engine *engine)
     engine->end_us = options->count > 0 ? UINT64_MAX : engine->measure_us + options->duration_us;
     for (size_t i = 0; i < options->group_count; i++)
         engine->groups[i].next_arrival_us = (double)engine->start_us;
-    while (!is_over(engine)) {
+    while (!is_over(engine) && !interrupted) {
         if (engine->now_us >= engine->end_us)
             engine->is_stopping = true;
         start_clients(engine);

@@ -44,4 +44,7 @@ MUST_CHECK enum status bench_engine_run(const struct bench_engine_options *optio
 /* Monotonic microseconds. */
 uint64_t bench_engine_now_us(void);
 
+/* A signal handler: the run ends at once with STATUS_CANCELLED, so that its caller cleans up. */
+void bench_engine_interrupt(int signal_number);
+
 #endif

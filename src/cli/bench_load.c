@@ -100,7 +100,8 @@ void bench_load_free(struct bench_load *load)
 {
     if (load == NULL)
         return;
-    bench_scratch_free(load->scratch, load->options->keep);
+    /* What has a name may be somebody's: only what was made up here is deleted. */
+    bench_scratch_free(load->scratch, load->options->keep || load->options->collection != NULL);
     bench_corpus_free(load->corpus);
     if (load->history != NULL)
         fclose(load->history);

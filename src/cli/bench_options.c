@@ -50,7 +50,7 @@ static const char usage[] =
     "  --repeat-query         send the same query every time\n"
     "  --preload N            records to write first, not measured (0)\n"
     "  --collections N        spread over so many collections (1)\n"
-    "  --collection NAME      its name, NAME-0 to NAME-(N-1); made when missing\n"
+    "  --collection NAME      its name, NAME-0 to NAME-(N-1); made when missing, kept\n"
     "  --keep                 do not delete the collections after\n"
     "  --header 'NAME: VALUE' a field of every request; may be repeated\n"
     "  --history FILE         one JSON line per request, for a checker\n"
@@ -353,6 +353,8 @@ static enum status finish(struct bench_options *options, struct error *error)
     options->is_load = first->mix.total > 0 || options->raw_path != NULL;
     if (first->mix.total > 0 && options->raw_path != NULL)
         return error_set(error, STATUS_INVALID, "--mix and --url exclude each other");
+    if (options->history != NULL && !options->is_load)
+        return error_set(error, STATUS_INVALID, "--history needs --mix or --url");
     if (options->group_count > 1 && first->mix.total == 0)
         return error_set(error, STATUS_INVALID, "--group needs --mix");
     if (options->raw_path != NULL) {

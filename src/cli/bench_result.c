@@ -51,17 +51,6 @@ static uint64_t op_requests(const struct bench_result_op *op)
     return op->ok.count + op->not_ok.count + op_failures(op);
 }
 
-const struct bench_result_op *bench_result_main(const struct bench_result *result)
-{
-    const struct bench_result_op *most = &result->ops[0];
-
-    for (size_t i = 1; i < BENCH_REQUEST_OPS; i++) {
-        if (op_requests(&result->ops[i]) > op_requests(most))
-            most = &result->ops[i];
-    }
-    return most;
-}
-
 void bench_result_print(const struct bench_result *result, FILE *out)
 {
     fprintf(out, "%-8s %10s %10s %10s %9s %9s %9s %9s %9s\n", "", "requests", "errors", "ok/s",

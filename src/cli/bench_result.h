@@ -62,9 +62,6 @@ void bench_result_print(const struct bench_result *result, FILE *out);
 /* The same, and more, as JSON. Given: json_decref(). */
 json_t *bench_result_json(const struct bench_result *result);
 
-/* The operation most of the requests had. */
-const struct bench_result_op *bench_result_main(const struct bench_result *result);
-
 /* "connect", "reset", ... Static storage. */
 const char *bench_result_failure_name(enum bench_result_failure failure);
 

@@ -94,6 +94,21 @@ class BackendFaults(FaultTest):
                 self.expect_error(answer, answer.status)
         self.expect_recovery()
 
+    def test_refused_request_tells_readyz_before_the_heartbeat(self):
+        self.start_both(backend__health_interval="1s")
+        ready = "/readyz?backend=1"
+        wait_for(lambda: self.proxy.status_of(ready).status == 200, "the backend is up")
+        self.stub.kill()
+        with Client(self.proxy.listen) as client:
+            self.assertEqual(client.ask("GET", f"{self.collection}/count").status, 503)
+        answer = self.proxy.status_of(ready)
+        self.assertEqual(answer.status, 503)
+        self.assertIn(b"[--] backend: ", answer.body)
+        self.stub.start()
+        wait_for(lambda: self.proxy.status_of(ready).status == 200, "a heartbeat tells, too")
+        self.stub.new_collection("faults")
+        self.expect_recovery()
+
     def test_stalled_read_gets_504_in_time(self):
         self.start_both(deadline__read="300ms")
         self.stub.command_lines("stall=10s,op=count")
@@ -762,9 +777,60 @@ class Operation(FaultTest):
         self.expect_recovery()
 
 
+class Bench(FaultTest):
+    """`chromabouncer bench` against somebody's server."""
+
+    def run_bench(self, *options):
+        stub = self.stub = self.start_stub()
+        return subprocess.Popen(
+            [PROXY, "bench", "--backend", stub.url, "--mix", "upsert", "--dimension", "4",
+             "--variants", "10", "--warm-up", "0ms", *options],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def collection_names(self):
+        with Client(self.stub.listen) as client:
+            answer = client.ask("GET", f"{DATABASE}/collections")
+        return {collection["name"] for collection in json.loads(answer.body)}
+
+    def test_what_was_made_up_goes_and_what_has_a_name_stays(self):
+        bench = self.run_bench("--count", "5", "--collection", "mine")
+        self.assertEqual(bench.communicate()[1], "")
+        self.assertEqual(bench.returncode, 0)
+        self.assertEqual(self.collection_names(), {"mine-0"})
+
+    def test_stopped_bench_leaves_nothing(self):
+        bench = self.run_bench("--duration", "60s")
+        wait_for(lambda: self.collection_names(), "a collection is made")
+        wait_for(lambda: self.stub.stats()["log_records"] > 0, "load runs")
+        bench.send_signal(signal.SIGINT)
+        self.assertIn("interrupted", bench.communicate(timeout=10)[1])
+        self.assertEqual(bench.returncode, 71)
+        self.assertEqual(self.collection_names(), set())
+
+    def test_half_an_answer_and_an_end_are_seen_together(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+
+            def serve():
+                with contextlib.suppress(OSError):
+                    while True:
+                        connection = server.accept()[0]
+                        connection.recv(1000)
+                        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+                        connection.close()
+
+            threading.Thread(target=serve, daemon=True).start()
+            bench = subprocess.run(
+                [PROXY, "bench", "--backend", f"http://127.0.0.1:{server.getsockname()[1]}",
+                 "--url", "/", "--count", "3", "--warm-up", "0ms", "--deadline", "20s", "--json"],
+                capture_output=True, text=True, timeout=10,
+            )  # fmt: skip
+        self.assertIn('"reset": 3', bench.stdout)
+
+
 def main(names):
     suite = unittest.TestSuite()
-    for case in (BackendFaults, ClientFaults, Operation):
+    for case in (BackendFaults, ClientFaults, Operation, Bench):
         for test in unittest.defaultTestLoader.loadTestsFromTestCase(case):
             if not names or any(name in test.id() for name in names):
                 suite.addTest(test)
