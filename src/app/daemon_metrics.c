@@ -61,10 +61,14 @@ struct status_server_source daemon_metrics_source(struct daemon *daemon)
 static bool is_ready(void *ctx, bool strict, struct byte_buffer *why)
 {
     const struct daemon *daemon = ctx;
-    bool                 backend_up = upstream_health_state(daemon->health) == UPSTREAM_HEALTH_UP;
+    const char          *problem = upstream_pool_problem(daemon->pool); /* requests know first */
+    bool                 backend_up =
+        upstream_health_state(daemon->health) == UPSTREAM_HEALTH_UP && problem[0] == '\0';
 
+    if (problem[0] == '\0')
+        problem = upstream_health_problem(daemon->health);
     add_line(why, !daemon->draining, daemon->draining ? "draining" : "accepting", "");
-    add_line(why, backend_up, "backend", upstream_health_problem(daemon->health));
+    add_line(why, backend_up, "backend", problem);
     return !daemon->draining && (backend_up || !strict);
 }
 

@@ -213,6 +213,7 @@ static void refuse_at_once(struct front *front, int fd)
     struct front_error error = {.status = STATUS_TOO_MANY_CONNECTIONS,
                                 .close = true,
                                 .is_plain = front->options.is_plain,
+                                .retry_after_s = 1,
                                 .executed = FRONT_EXECUTED_NO};
     size_t             sent;
 

@@ -214,6 +214,7 @@ static void answer_error(struct front_connection *connection, enum status status
                                 .message = message,
                                 .close = true,
                                 .is_plain = connection->front->options.is_plain,
+                                .retry_after_s = status == STATUS_TOO_MANY_CONNECTIONS,
                                 .executed = FRONT_EXECUTED_NO};
     struct bytes       answer;
 

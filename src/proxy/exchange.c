@@ -206,7 +206,7 @@ static void on_abort(void *request, enum status why)
 {
     struct exchange *exchange = request;
 
-    exchange->end = EXCHANGE_END_CLIENT;
+    exchange->end = why == STATUS_CANCELLED ? EXCHANGE_END_PROXY : EXCHANGE_END_CLIENT;
     exchange->code = (unsigned)status_http_code(why);
     exchange->proxy->metrics.aborted++;
     exchange->connection = NULL;

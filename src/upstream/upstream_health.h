@@ -7,7 +7,8 @@
  * is known.
  *
  * Requests are not held back by this state: Chroma itself is asked, and refuses at once when it is
- * down. The state is for operators: /readyz, metrics, log.
+ * down. The state is for operators: /readyz, metrics, log. What requests find out (the pool's
+ * problem) stands beside it until the next heartbeat succeeds.
  *
  * Thread: event loop only.
  */

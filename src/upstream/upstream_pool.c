@@ -152,6 +152,11 @@ const char *upstream_pool_problem(const struct upstream_pool *pool)
     return pool->problem;
 }
 
+void upstream_pool_clear_problem(struct upstream_pool *pool)
+{
+    pool->problem[0] = '\0';
+}
+
 void upstream_pool_set_problem(struct upstream_pool *pool, const struct socket_address *address,
                                const char *what)
 {

@@ -77,7 +77,9 @@ size_t upstream_pool_unanswered_writes(const struct upstream_pool *pool);
 /* Is a look-up of the backend's name running? */
 bool upstream_pool_is_resolving(const struct upstream_pool *pool);
 
-/* Why the last attempt to connect failed, "" if none did or one has succeeded since. Borrowed. */
+/* Why the last attempt to connect failed; "" if none did, or one or a heartbeat has succeeded
+ * since. Borrowed. */
 const char *upstream_pool_problem(const struct upstream_pool *pool);
+void        upstream_pool_clear_problem(struct upstream_pool *pool);
 
 #endif

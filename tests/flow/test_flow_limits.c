@@ -271,6 +271,8 @@ START_TEST(connections_beyond_the_limit_are_told)
             expect_not_executed(clients[i], 503, "ChromaError");
         else
             expect(clients[i], 200);
+        if (i >= 8)
+            ck_assert_ptr_nonnull(strstr(flow_client_head(clients[i], 0), "Retry-After: 1\r\n"));
         ck_assert_uint_eq(clients[i]->has_ended, i >= 8);
         ck_assert(!clients[i]->was_reset);
     }
