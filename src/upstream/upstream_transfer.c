@@ -15,7 +15,6 @@ static bool   may_send_again(const struct upstream_transfer *transfer, enum stat
 static void   send_again(struct upstream_transfer *transfer);
 static void   fail(struct upstream_transfer *transfer, enum status why, bool sent);
 static void   leave_connection(struct upstream_transfer *transfer, bool reusable);
-static bool   is_refusal_unread(unsigned status);
 static void   free_transfer(void *object);
 
 enum status upstream_transfer_start(struct upstream_pool                  *pool,
@@ -186,8 +185,7 @@ void upstream_transfer_on_answer_head(struct upstream_transfer *transfer,
 {
     bool has_body = transfer->request.body_parts > 0 || transfer->request.streams_body;
 
-    transfer->is_refused =
-        has_body && (transfer->request.body_is_odd || is_refusal_unread(head->status));
+    transfer->is_refused = has_body && (transfer->request.body_is_odd || head->status >= 400);
     if (transfer->events != NULL)
         transfer->events->on_head(head, transfer->ctx);
 }
@@ -217,14 +215,6 @@ void upstream_transfer_on_answer_end(struct upstream_transfer *transfer, bool re
         transfer->on_release(transfer->ctx);
     loop_free_later(pool->loop, transfer, free_transfer);
     upstream_pool_serve_waiting(pool);
-}
-
-/* Refusals that Chroma gives without reading the body, after which it may close the connection
- * without having said so (seen on 404, 405 and 410, with bodies of a few bytes as a race). */
-static bool is_refusal_unread(unsigned status)
-{
-    return status == 404 || status == 405 || status == 408 || (status >= 410 && status <= 417) ||
-           status == 431;
 }
 
 /* Part from the connection, which becomes idle or is closed. */

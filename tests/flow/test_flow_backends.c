@@ -251,6 +251,29 @@ START_TEST(a_connection_closed_after_a_refusal_or_as_announced_is_not_used)
 }
 END_TEST
 
+/* Chroma refuses without having read the body (429 of its circuit breaker, 400 of a path that is
+ * not UTF-8) and closes without a word, while a write waits for the place. */
+START_TEST(a_connection_whose_body_was_not_read_gets_no_write)
+{
+    static const unsigned statuses[] = {404, 429, 400};
+    struct flow_client   *first, *second;
+
+    world.pool_options.connections_max = 1;
+    world.backend.plan = (struct flow_plan){
+        .status = statuses[_i], .fault = FLOW_FAULT_UNANNOUNCED, .delay_us = 5000, .later_us = 50};
+    flow_world_start(&world);
+    first = send_request("add", 1, 100, 100);
+    flow_world_run_ms(&world, 2);
+    second = send_request("add", 2, 100, 100);
+    flow_world_run_ms(&world, 2);
+    world.backend.plan = (struct flow_plan){0};
+    ck_assert(flow_world_run_to_answers(&world, first, 1));
+    ck_assert(flow_world_run_to_answers(&world, second, 1));
+    ck_assert_uint_eq(first->answers[0].status, statuses[_i]);
+    ck_assert_uint_eq(second->answers[0].status, 200);
+}
+END_TEST
+
 /* The backend answers and closes while the body is still being sent: the answer is passed on, and
  * what the client still sends is thrown away. */
 START_TEST(an_early_answer_reaches_a_client_that_still_sends)
@@ -489,6 +512,7 @@ int main(void)
     tcase_add_test(tcase, a_write_on_a_used_connection_is_never_sent_twice);
     tcase_add_test(tcase, a_500_without_a_body_passes);
     tcase_add_test(tcase, error_finding_id_is_asked_again_once);
+    tcase_add_loop_test(tcase, a_connection_whose_body_was_not_read_gets_no_write, 0, 3);
     tcase_add_loop_test(tcase, a_connection_closed_after_a_refusal_or_as_announced_is_not_used, 0,
                         2);
     tcase_add_loop_test(tcase, a_write_does_not_meet_a_connection_that_is_known_to_be_closed, 1, 9);
