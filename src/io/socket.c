@@ -22,6 +22,7 @@ static_assert(sizeof(struct sockaddr_un) <= sizeof((struct socket_address){0}.st
 static enum status accept_error(int number);
 static void        remove_stale_socket(const struct socket_address *address);
 static void        set_no_delay(int fd, sa_family_t family);
+static void        set_keep_alive(int fd, sa_family_t family);
 
 static sa_family_t family_of(const struct socket_address *address)
 {
@@ -204,6 +205,21 @@ static void set_no_delay(int fd, sa_family_t family)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
+/* A peer whose machine is gone says nothing more, and what waits for it would wait for ever: asked
+ * after a minute, it is given up two minutes after its last word. The system of one that only hangs
+ * answers for it. (TCP_USER_TIMEOUT would also give up who does not read.) */
+static void set_keep_alive(int fd, sa_family_t family)
+{
+    int on = 1, idle_s = 60, interval_s = 10, probes = 6;
+
+    if (family == AF_UNIX)
+        return;
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
 enum status socket_connect(const struct socket_address *address, int *ret_fd)
 {
     sa_family_t family = family_of(address);
@@ -212,6 +228,7 @@ enum status socket_connect(const struct socket_address *address, int *ret_fd)
     if (fd < 0)
         return STATUS_LIMIT_REACHED;
     set_no_delay(fd, family);
+    set_keep_alive(fd, family);
     if (connect(fd, sockaddr_of(address), address->size) == 0) {
         *ret_fd = fd;
         return STATUS_OK;

@@ -1,6 +1,7 @@
 /* What must hold: addresses come out as they went in, and every outcome of a call is told apart. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,6 +207,21 @@ START_TEST(connecting_to_nobody_is_reset)
 }
 END_TEST
 
+START_TEST(a_peer_that_vanishes_is_asked_for)
+{
+    int       client, on = 0, idle_s = 0;
+    socklen_t size = sizeof on;
+
+    ck_assert(socket_address_from_literal("127.0.0.1", 0, &address));
+    ck_assert_int_eq(socket_listen(&address, &listener, &bound, NULL), STATUS_OK);
+    ck_assert_int_ne(socket_connect(&bound, &client), STATUS_RESET);
+    ck_assert_int_eq(getsockopt(client, SOL_SOCKET, SO_KEEPALIVE, &on, &size), 0);
+    ck_assert_int_eq(getsockopt(client, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, &size), 0);
+    ck_assert(on == 1 && idle_s == 60);
+    socket_close(client);
+}
+END_TEST
+
 START_TEST(receiving_tells_bytes_nothing_the_end_and_a_break)
 {
     struct linger at_once = {.l_onoff = 1, .l_linger = 0};
@@ -341,6 +357,7 @@ int main(void)
     tcase_add_test(tcase, accept_says_who_came);
     tcase_add_test(tcase, accept_and_connect_tell_that_descriptors_are_out);
     tcase_add_test(tcase, connecting_to_nobody_is_reset);
+    tcase_add_test(tcase, a_peer_that_vanishes_is_asked_for);
     tcase_add_test(tcase, receiving_tells_bytes_nothing_the_end_and_a_break);
     tcase_add_test(tcase, a_probe_tells_the_end_behind_unread_bytes);
     tcase_add_test(tcase, a_reset_is_an_error_for_the_peer);
