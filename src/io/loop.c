@@ -185,9 +185,9 @@ struct loop_watch *loop_watch_new(struct loop *loop, int fd, loop_ready_fn on_re
     return watch;
 }
 
-void loop_watch_go_first(struct loop_watch *watch)
+void loop_watch_go_first(struct loop_watch *watch, bool first)
 {
-    event_priority_set(&watch->read_event, PRIORITY_FIRST);
+    event_priority_set(&watch->read_event, first ? PRIORITY_FIRST : PRIORITIES / 2);
 }
 
 void loop_watch_set(struct loop_watch *watch, unsigned interest)

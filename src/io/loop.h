@@ -9,6 +9,7 @@
 #ifndef IO_LOOP_H
 #define IO_LOOP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -56,9 +57,9 @@ struct loop_watch *loop_watch_new(struct loop *loop, int fd, loop_ready_fn on_re
  * so, until set otherwise; 0 is none. */
 void loop_watch_set(struct loop_watch *watch, unsigned interest);
 
-/* Among what is ready at once, tell of this descriptor before those that did not ask so. To be
- * called before the first loop_watch_set(). */
-void loop_watch_go_first(struct loop_watch *watch);
+/* Among what is ready at once, tell of this descriptor's input before others. While one that goes
+ * first is always ready, nothing else is served: take it back for what goes on for long. */
+void loop_watch_go_first(struct loop_watch *watch, bool first);
 
 /* No callback runs afterwards. NULL is a no-op. */
 void loop_watch_free(struct loop_watch *watch);

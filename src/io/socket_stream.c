@@ -58,9 +58,9 @@ struct socket_stream *socket_stream_new(struct loop *loop, struct memory_budget 
     return stream;
 }
 
-void socket_stream_go_first(struct socket_stream *stream)
+void socket_stream_go_first(struct socket_stream *stream, bool first)
 {
-    loop_watch_go_first(stream->watch);
+    loop_watch_go_first(stream->watch, first);
 }
 
 void socket_stream_free(struct socket_stream *stream)

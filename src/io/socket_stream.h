@@ -40,9 +40,9 @@ enum { SOCKET_STREAM_HIGH = 128 * 1024, SOCKET_STREAM_LOW = 32 * 1024 };
 struct socket_stream *socket_stream_new(struct loop *loop, struct memory_budget *budget, int fd,
                                         const struct socket_stream_events *events, void *ctx);
 
-/* Tell of this stream before others that are ready in the same turn; to be called before reading is
- * resumed for the first time. */
-void socket_stream_go_first(struct socket_stream *stream);
+/* Tell of what arrives here before others that are ready in the same turn; see
+ * loop_watch_go_first(). */
+void socket_stream_go_first(struct socket_stream *stream, bool first);
 
 /* Close at once; what is queued is lost. NULL is a no-op. */
 void socket_stream_free(struct socket_stream *stream);

@@ -160,7 +160,7 @@ static void on_connected(struct upstream_connection *connection)
     pool->stats.opened++;
     upstream_pool_clear_problem(pool);
     upstream_pool_move(connection, UPSTREAM_BUSY);
-    socket_stream_go_first(connection->stream);
+    socket_stream_go_first(connection->stream, true);
     socket_stream_resume(connection->stream);
     http_reader_reset(connection->reader, connection->transfer->request.is_head);
     upstream_transfer_on_connected(connection->transfer, connection);
@@ -180,7 +180,7 @@ bool upstream_connection_use(struct upstream_connection *connection,
     uint64_t              idle_us = loop_now_us(pool->loop) - connection->idle_since_us;
 
     assert(connection->state == UPSTREAM_IDLE);
-    if (idle_us >= (is_once ? fresh_once_us : fresh_us) &&
+    if ((connection->is_long || idle_us >= (is_once ? fresh_once_us : fresh_us)) &&
         socket_stream_peek(connection->stream) != STATUS_AGAIN) {
         upstream_connection_close(connection);
         return false;
@@ -188,6 +188,9 @@ bool upstream_connection_use(struct upstream_connection *connection,
     timeout_queue_stop(&connection->timeout);
     upstream_pool_move(connection, UPSTREAM_BUSY);
     connection->is_reused = true;
+    if (connection->is_long)
+        socket_stream_go_first(connection->stream, true);
+    connection->is_long = false;
     connection->transfer = transfer;
     transfer->connection = connection;
     pool->stats.reused++;
@@ -212,6 +215,12 @@ static size_t on_data(struct bytes data, void *ctx)
     }
     while (read_answer(connection, &input))
         continue;
+    /* The rest of a long answer takes its turn with everybody else: nothing else would have one. */
+    if (connection->transfer != NULL && connection->transfer->answer_begun &&
+        !connection->is_long) {
+        connection->is_long = true;
+        socket_stream_go_first(connection->stream, false);
+    }
     return data.size;
 }
 

@@ -57,6 +57,7 @@ struct upstream_connection {
     struct upstream_transfer      *transfer; /* NULL when idle */
     uint64_t                       idle_since_us;
     bool                           is_reused; /* has carried a request before */
+    bool                           is_long;   /* its last answer came in more than one piece */
 };
 
 struct upstream_transfer {

@@ -378,9 +378,10 @@ void loop_watch_set(struct loop_watch *watch, unsigned interest)
 }
 
 /* The order within a turn is drawn; what goes first is one of the orders. */
-void loop_watch_go_first(struct loop_watch *watch)
+void loop_watch_go_first(struct loop_watch *watch, bool first)
 {
     (void)watch;
+    (void)first;
 }
 
 void loop_watch_free(struct loop_watch *watch)

@@ -385,6 +385,52 @@ START_TEST(a_paused_answer_waits)
 }
 END_TEST
 
+static uint64_t fed;
+
+/* There is always more: what was taken is sent anew, for two gigabytes. */
+static void feed(struct bytes data, void *ctx)
+{
+    (void)ctx;
+    fed += data.size;
+    if (fed < UINT64_C(2) << 30)
+        (void)!send(backend.fds[0], data.data, data.size, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static bool is_fed(void)
+{
+    tiny_backend_turn(&backend);
+    return fed > 0;
+}
+
+/* The timer of loop_drive is the somebody else. */
+START_TEST(an_answer_without_an_end_lets_others_have_their_turn)
+{
+    static char                           piece[64 * 1024];
+    const struct upstream_transfer_events feeding = {.on_interim = on_interim,
+                                                     .on_head = on_head,
+                                                     .on_body = feed,
+                                                     .on_flush = on_flush,
+                                                     .on_end = on_end,
+                                                     .on_failure = on_failure,
+                                                     .on_writable = on_writable};
+    const struct upstream_request request = {.head = BYTES_LITERAL("GET / HTTP/1.1\r\n\r\n")};
+    int                           length;
+
+    length = snprintf(piece, sizeof piece, "HTTP/1.1 200 OK\r\nContent-Length: %llu\r\n\r\n",
+                      1ull << 40);
+    memset(piece + length, 'x', sizeof piece - 1 - (size_t)length);
+    fed = 0;
+    asked[0] = (struct asked){.order = -1};
+    backend.answer = piece;
+    ck_assert_int_eq(
+        upstream_transfer_start(pool, &request, &feeding, &asked[0], &asked[0].transfer),
+        STATUS_OK);
+    loop_drive_until(loop, is_fed);
+    ck_assert_uint_lt(fed, UINT64_C(1) << 30);
+    upstream_transfer_cancel(asked[0].transfer);
+}
+END_TEST
+
 START_TEST(times_follow_the_walk_of_a_request)
 {
     const struct upstream_transfer_times *times;
@@ -439,6 +485,7 @@ int main(void)
     tcase_add_test(tcase, a_cancelled_waiter_makes_room);
     tcase_add_test(tcase, a_detached_write_goes_on_and_releases_its_bytes_once);
     tcase_add_test(tcase, a_paused_answer_waits);
+    tcase_add_test(tcase, an_answer_without_an_end_lets_others_have_their_turn);
     tcase_add_test(tcase, times_follow_the_walk_of_a_request);
     tcase_add_test(tcase, freeing_the_pool_cuts_detached_writes_also_those_that_wait);
     return check_main("upstream_pool", tcase);
