@@ -23,6 +23,7 @@ static void   on_body_end(struct front_connection *connection);
 static void   on_bad_request(struct front_connection *connection, const struct error *error);
 static void   answer_error(struct front_connection *connection, enum status status,
                            const char *message);
+static bool   is_for_head(const struct front_connection *connection);
 static void   forget_request(struct front_connection *connection);
 static void   become_idle(struct front_connection *connection);
 static void   begin_closing(struct front_connection *connection);
@@ -78,6 +79,7 @@ static size_t on_data(struct bytes data, void *ctx)
             front_connection_close(connection, STATUS_CLOSED);
         return data.size;
     }
+    connection->received_bytes -= input.size; /* offered again */
     if (connection->state == FRONT_WAITING && input.size > 0)
         timeout_queue_start(connection->front->probe_timeouts, &connection->timeout);
     return connection->state == FRONT_CLOSED ? data.size : data.size - input.size;
@@ -213,6 +215,7 @@ static void answer_error(struct front_connection *connection, enum status status
     struct front_error error = {.status = status,
                                 .message = message,
                                 .close = true,
+                                .is_head = is_for_head(connection),
                                 .is_plain = connection->front->options.is_plain,
                                 .retry_after_s = status == STATUS_TOO_MANY_CONNECTIONS,
                                 .executed = FRONT_EXECUTED_NO};
@@ -224,6 +227,12 @@ static void answer_error(struct front_connection *connection, enum status status
     }
     byte_buffer_done(&out);
     begin_closing(connection);
+}
+
+/* Before its head is complete nobody knows. */
+static bool is_for_head(const struct front_connection *connection)
+{
+    return connection->state == FRONT_BODY && http_reader_head(connection->reader)->is_head;
 }
 
 struct bytes front_connection_date(struct front_connection *connection)

@@ -58,7 +58,8 @@ static void on_interim(const struct http_head *head, void *ctx)
     struct byte_buffer         out = {0};
     struct http_writer_options options = {.framing = HTTP_FRAMING_NONE};
 
-    if (exchange->head->minor_version >= 1 &&
+    /* To a client that does not read, one that may be left out is not queued. */
+    if (exchange->head->minor_version >= 1 && !front_connection_is_full(exchange->connection) &&
         http_writer_response(&out, head, &options) == STATUS_OK)
         front_connection_send_interim(exchange->connection, byte_buffer_bytes(&out));
     byte_buffer_done(&out);

@@ -32,6 +32,7 @@ static void on_admitted(struct exchange *exchange)
 {
     if (exchange->state != EXCHANGE_RECEIVING || exchange->is_streaming)
         return; /* more than was waited for came with the last bytes */
+    exchange_stop_clocks(exchange);
     if (exchange->head->expects_continue && byte_buffer_size(&exchange->body) == 0)
         front_connection_continue(exchange->connection);
     front_connection_resume_body(exchange->connection);

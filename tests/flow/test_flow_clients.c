@@ -87,6 +87,23 @@ START_TEST(what_is_not_http_is_refused_and_never_sent_on)
 }
 END_TEST
 
+START_TEST(an_error_for_head_has_no_body)
+{
+    struct flow_client *client;
+
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    flow_client_expect_no_body(client, 0);
+    flow_client_send(client, "HEAD /api/v2/heartbeat HTTP/1.1\r\nHost: a\r\n"
+                             "Transfer-Encoding: chunked\r\n\r\n5\r\nabcdeX\r\n");
+    ck_assert(flow_world_run_to_end(&world, client));
+    ck_assert_uint_eq(client->answers[0].status, 400);
+    ck_assert(!client->is_garbled);
+    ck_assert_uint_eq(client->body_bytes, 0);
+    flow_world_run_ms(&world, 3000);
+}
+END_TEST
+
 START_TEST(a_chunked_body_that_is_not_is_refused)
 {
     struct flow_client *client;
@@ -515,6 +532,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, an_error_for_head_has_no_body);
     tcase_add_loop_test(tcase, what_is_not_http_is_refused_and_never_sent_on, 0, COUNT_OF(bad));
     tcase_add_loop_test(tcase, a_chunked_body_that_is_not_is_refused, 0, 2);
     tcase_add_test(tcase, a_streamed_body_that_turns_bad_never_completes_upstream);

@@ -82,6 +82,30 @@ START_TEST(many_clients_share_eight_connections)
 }
 END_TEST
 
+/* Having waited for room must not count against a body that then comes fast enough. */
+START_TEST(a_read_that_was_admitted_late_has_its_time)
+{
+    struct flow_client *big, *slow;
+
+    world.proxy_options.queue_bytes_max = 1 * mib;
+    world.proxy_options.deadline_read_us = 5 * second_us;
+    flow_world_start(&world);
+    world.backend.plan.delay_us = second_us;
+    big = send_request("add", 1, 2 * mib, 10);
+    flow_world_run_ms(&world, 50);
+    slow = flow_world_client(&world);
+    flow_world_request_head(slow, "query", 2, 100 * kib, 10, NULL);
+    flow_world_run_ms(&world, 2000);
+    expect(big, 200);
+    for (unsigned i = 0; i < 10; i++) {
+        flow_world_request_body(slow, 2, i * 10 * kib, (i + 1) * 10 * kib);
+        flow_world_run_ms(&world, 1000);
+    }
+    flow_world_run_ms(&world, 3000);
+    expect(slow, 200);
+}
+END_TEST
+
 START_TEST(a_full_queue_is_said_so)
 {
     struct flow_client *clients[6], *last;
@@ -455,6 +479,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, a_read_that_was_admitted_late_has_its_time);
     tcase_add_test(tcase, requests_beyond_the_cap_wait_in_order);
     tcase_add_test(tcase, many_clients_share_eight_connections);
     tcase_add_loop_test(tcase, a_full_queue_is_said_so, 0, 2);
