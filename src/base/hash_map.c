@@ -101,7 +101,7 @@ void *hash_map_remove(struct hash_map *map, struct bytes key)
 
 void *hash_map_next(const struct hash_map *map, size_t *position)
 {
-    if (map->slots == NULL)
+    if (map == NULL || map->slots == NULL)
         return NULL;
     while (*position <= map->mask) {
         void *value = map->slots[(*position)++].value;

@@ -29,7 +29,9 @@ static bool              is_held(const struct exchange *exchange);
 static enum http_framing choose_framing(const struct exchange  *exchange,
                                         const struct http_head *head);
 static bool   write_head(struct exchange *exchange, const struct http_head *head, uint64_t size);
-static size_t write_own_fields(const struct exchange *exchange, char *fields);
+static size_t write_own_fields(const struct exchange *exchange, const struct http_head *head,
+                               char *fields);
+static bool   says_maybe(const struct http_head *head);
 static char  *append_ms(char *at, const char *name, uint64_t from_us, uint64_t to_us);
 static void   on_body(struct bytes data, void *ctx);
 static void   send_body(struct exchange *exchange, struct bytes data);
@@ -144,14 +146,16 @@ static bool write_head(struct exchange *exchange, const struct http_head *head, 
     options.say_keep_alive = !options.close && exchange->head->minor_version == 0;
     if (exchange->proxy->options.adds_headers) {
         options.via = via;
-        options.extra = (struct bytes){.data = fields, .size = write_own_fields(exchange, fields)};
+        options.extra =
+            (struct bytes){.data = fields, .size = write_own_fields(exchange, head, fields)};
     }
     byte_buffer_clear(&exchange->answer);
     return http_writer_response(&exchange->answer, head, &options) == STATUS_OK;
 }
 
 /* X-Chromabouncer-Source and Server-Timing (milliseconds). Written by hand: once per request. */
-static size_t write_own_fields(const struct exchange *exchange, char *fields)
+static size_t write_own_fields(const struct exchange *exchange, const struct http_head *head,
+                               char *fields)
 {
     static const char intro[] = "X-Chromabouncer-Source: backend\r\nServer-Timing: ";
     static const char maybe[] = "X-Chromabouncer-Executed: maybe\r\n";
@@ -165,11 +169,19 @@ static size_t write_own_fields(const struct exchange *exchange, char *fields)
     at = append_ms(at, "backend;dur=", exchange->connected_us, exchange->first_byte_us);
     *at++ = '\r';
     *at++ = '\n';
-    if (exchange->executed == FRONT_EXECUTED_MAYBE) {
+    if (exchange->executed == FRONT_EXECUTED_MAYBE && !says_maybe(head)) {
         memcpy(at, maybe, sizeof maybe - 1);
         at += sizeof maybe - 1;
     }
     return (size_t)(at - fields);
+}
+
+/* Another chromabouncer behind this one does. */
+static bool says_maybe(const struct http_head *head)
+{
+    const struct http_field *field = http_head_find(head, HTTP_FIELD_X_CHROMABOUNCER_EXECUTED);
+
+    return field != NULL && bytes_equal(field->value, BYTES_LITERAL("maybe"));
 }
 
 static char *append_ms(char *at, const char *name, uint64_t from_us, uint64_t to_us)

@@ -241,10 +241,10 @@ const char *exchange_state_name(enum exchange_state state)
 bool exchange_write_head(struct exchange *exchange, enum http_framing framing,
                          uint64_t content_length)
 {
-    struct http_writer_options options = {.framing = framing,
-                                          .content_length = content_length,
-                                          .via = BYTES_LITERAL("1.1 chromabouncer")};
+    struct http_writer_options options = {.framing = framing, .content_length = content_length};
 
+    if (exchange->head->field_count < HTTP_FIELDS_MAX) /* Chroma takes no more either */
+        options.via = BYTES_LITERAL("1.1 chromabouncer");
     byte_buffer_clear(&exchange->request_head);
     return http_writer_request(&exchange->request_head, exchange->head, BYTES_LITERAL("localhost"),
                                &options) == STATUS_OK;

@@ -183,16 +183,14 @@ static void on_end(void *ctx)
  * its limit of concurrent requests, and a proxy of our kind that says so. */
 static bool is_admission_refusal(const struct write_call *call)
 {
-    struct bytes body = byte_buffer_bytes(&call->answer_body);
+    struct bytes             body = byte_buffer_bytes(&call->answer_body);
+    const struct http_field *executed =
+        http_head_find(&call->answer_head, HTTP_FIELD_X_CHROMABOUNCER_EXECUTED);
 
     if (call->answer_head.status < 429 || call->answer_head.status == 500)
         return false;
-    for (size_t i = 0; i < call->answer_head.field_count; i++) {
-        const struct http_field *field = &call->answer_head.fields[i];
-
-        if (bytes_equal_nocase(field->name, BYTES_LITERAL("x-chromabouncer-executed")))
-            return bytes_equal(field->value, BYTES_LITERAL("no"));
-    }
+    if (executed != NULL)
+        return bytes_equal(executed->value, BYTES_LITERAL("no"));
     return says(body, "You have been rate limited.") ||
            says(body, "Too many requests; backoff and try again");
 }

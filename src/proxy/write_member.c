@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* More records than this in one request are sent as they are. */
-enum { records_max = 1 << 20 };
+enum { records_max = 1 << 16 };
 
 static bool write_shared_head(struct write_member *member);
 static bool is_ignored(const struct http_field *field);

@@ -318,11 +318,16 @@ static bool coalescer_next_send(struct coalescer *coalescer, uint64_t now_us,
 static uint64_t coalescer_answer_us(const struct coalescer      *coalescer,
                                     const struct coalescer_lane *lane, uint64_t now_us)
 {
+    const struct coalescer_member *newest =
+        LIST_ITEM(list_last(&lane->waiting), struct coalescer_member, queue);
     uint32_t most = coalescer_batch_records_max(coalescer, lane->waiting_records, now_us);
+    uint64_t left_us = newest->deadline.key - now_us, cost_us; /* expired ones are gone */
 
     if (most > lane->waiting_records)
         most = (uint32_t)lane->waiting_records;
-    return now_us + 2 * batch_cost_expect_us(&coalescer->cost, most);
+    cost_us = 2 * batch_cost_expect_us(&coalescer->cost, most);
+    /* Who has half of the newest one's time left is not late. */
+    return now_us + (cost_us < left_us / 2 ? cost_us : left_us / 2);
 }
 
 static void coalescer_stats_batches(struct coalescer_stats *stats, const struct list *batches)

@@ -103,8 +103,8 @@ enum coalescer_outcome_kind {
 struct coalescer_outcome {
     enum coalescer_outcome_kind kind;
     int                         http_status;       /* 100..599 if ANSWERED */
-    bool                        admission_refusal; /* 429, 502, 503 or 504 that is known to be said
-                                                    * before anything is applied */
+    bool                        admission_refusal; /* 429 or above that is known to be said before
+                                                    * anything is applied */
     bool quota_refusal; /* the body says that there are too many records */
 };
 

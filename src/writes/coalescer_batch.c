@@ -175,6 +175,8 @@ static size_t batch_pick_waiting(struct coalescer *coalescer, struct coalescer_l
             if (!batch_push(coalescer, count, member))
                 break;
             count++;
+            if (records >= records_max)
+                break;
         }
         if (id_set_add(&coalescer->seen, member->id_hashes, member->record_count) != STATUS_OK)
             break;
@@ -223,10 +225,12 @@ static void batch_send(struct coalescer *coalescer, struct coalescer_batch *batc
         member->attempts++;
         member->batch = batch;
     }
-    if (batch->count == 1 && batch_is_split(coalescer, batch->members[0])) {
+    if (batch->count == 1) {
+        /* What is done stays done, whatever Chroma's limit has become meanwhile. */
         batch->part_first = batch->members[0]->records_done;
         batch->records -= batch->part_first;
-        if (batch->records > coalescer->options.backend_records_max)
+        if (batch_is_split(coalescer, batch->members[0]) &&
+            batch->records > coalescer->options.backend_records_max)
             batch->records = coalescer->options.backend_records_max;
     }
     batch->id = ++coalescer->batches_numbered;

@@ -86,8 +86,9 @@ static enum verdict outcome_verdict(const struct coalescer_outcome *outcome)
         return VERDICT_APPLIED;
     if (status == 401 || status == 403 || status == 404)
         return VERDICT_SAME;
-    if (status >= 429 && status != 500 && outcome->admission_refusal)
-        return VERDICT_NOT_APPLIED;
+    if (outcome->admission_refusal) /* 431, 505, 508 would be said again and again */
+        return status == 429 || (status >= 502 && status <= 504) ? VERDICT_NOT_APPLIED
+                                                                 : VERDICT_REFUSED;
     if (status == 501 || (status >= 300 && status <= 499 && status != 408 && status != 429))
         return VERDICT_REFUSED;
     return VERDICT_UNKNOWN;

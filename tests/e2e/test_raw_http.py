@@ -50,6 +50,14 @@ def test_every_route_and_status_comes_through_unchanged(bed_with, arguments, kee
     bed.assert_wire_is_same()
 
 
+@pytest.mark.parametrize("count, status", [(100, 200), (101, 431)])
+def test_as_many_header_fields_as_chroma_takes(bed, count, status):
+    """A field of the proxy's own must not make one too many."""
+    fields = [("host", "h"), *((f"x-{number}", "1") for number in range(count - 1))]
+    request = encode_request("GET", "/api/v2/heartbeat", fields, None)
+    assert [ask(port, request).status for port in ports(bed)] == [status, status]
+
+
 @pytest.mark.parametrize("status", [403, 200])
 def test_reset_is_the_operators_choice(bed_with, status):
     bed = bed_with(settings=["allow_reset: true"] if status == 200 else [])

@@ -368,6 +368,41 @@ START_TEST(a_write_is_not_sent_when_its_answer_would_come_too_late)
 }
 END_TEST
 
+/* However long a call takes: a call costs 300 ms and 5 ms for each record, and 400 writes come just
+ * before one returns. */
+START_TEST(who_has_just_come_is_not_late)
+{
+    struct coalescer_batch *batch;
+
+    for (uint32_t i = 0; i < 300; i++) { /* teach the cost */
+        uint32_t left = i % 2 == 0 ? 100 : 1;
+
+        for (uint32_t k = 0; k < left; k++)
+            add(lane_a, 1000000 + i * 1000 + k);
+        while (left > 0) {
+            batch = next_batch();
+            left -= (uint32_t)coalescer_batch_count(batch);
+            now_us += 300000 + 5000 * coalescer_batch_count(batch);
+            report(batch, 200);
+        }
+    }
+    add(lane_a, 0);
+    batch = next_batch();
+    now_us += 304000;
+    for (uint32_t i = 1; i <= 400; i++) {
+        struct bytes           id = {.data = (const char *)&i, .size = sizeof i};
+        struct coalescer_write write = upsert(lane_a, &id);
+
+        write.deadline_us = now_us + 3000000;
+        ck_assert_int_eq(coalescer_add(coalescer, &write, now_us), STATUS_OK);
+    }
+    now_us += 1000;
+    report(batch, 200);
+    ck_assert_uint_gt(coalescer_batch_count(next_batch()), 1);
+    ck_assert_uint_eq(seen_refusals, 0);
+}
+END_TEST
+
 START_TEST(the_last_that_waits_is_sent_however_late)
 {
     struct bytes            id = BYTES_LITERAL("a");
@@ -414,6 +449,52 @@ START_TEST(a_half_stays_apart_when_its_last_member_expires)
     batch = pump();
     ck_assert_uint_eq(coalescer_batch_count(batch), 1);
     ck_assert_uint_eq(coalescer_batch_attempt(batch), 2);
+}
+END_TEST
+
+/* A proxy behind that will say the same again and again. */
+START_TEST(a_refusal_that_is_not_of_admission_is_passed_on)
+{
+    static const int         statuses[] = {431, 501, 505, 508};
+    struct coalescer_outcome outcome = {
+        .kind = COALESCER_ANSWERED, .http_status = statuses[_i], .admission_refusal = true};
+    struct coalescer_batch *batch;
+
+    add(lane_a, 0);
+    batch = pump();
+    coalescer_report(coalescer, batch, &outcome, now_us);
+    ck_assert_ptr_null(pump());
+    ck_assert_uint_eq(seen_answers, 1);
+    ck_assert(coalescer_is_idle(coalescer));
+}
+END_TEST
+
+START_TEST(parts_that_are_done_are_not_sent_again_under_a_new_limit)
+{
+    struct coalescer_batch *batch;
+    struct coalescer_write  write;
+    struct bytes            ids[30];
+    uint32_t                numbers[30], first = 0, count = 0;
+
+    options.split_oversize = true;
+    options.role = COALESCER_SIDECAR;
+    options.backend_records_max = 10;
+    renew();
+    for (uint32_t i = 0; i < COUNT_OF(ids); i++) {
+        numbers[i] = i;
+        ids[i] = (struct bytes){.data = (const char *)&numbers[i], .size = sizeof numbers[i]};
+    }
+    write = upsert(lane_a, ids);
+    write.record_count = COUNT_OF(ids);
+    ck_assert_int_eq(coalescer_add(coalescer, &write, now_us), STATUS_OK);
+    batch = next_batch();
+    ck_assert(coalescer_batch_is_part(batch, &first, &count));
+    ck_assert(first == 0 && count == 10);
+    report(batch, 200);
+    coalescer_set_backend(coalescer, 1, 5461);
+    batch = next_batch();
+    ck_assert(coalescer_batch_is_part(batch, &first, &count));
+    ck_assert(first == 10 && count == 20);
 }
 END_TEST
 
@@ -560,8 +641,11 @@ int main(void)
     tcase_add_test(tcase, one_poison_in_64_costs_few_calls);
     tcase_add_test(tcase, a_batch_too_large_teaches_its_limit);
     tcase_add_test(tcase, a_write_is_not_sent_when_its_answer_would_come_too_late);
+    tcase_add_test(tcase, who_has_just_come_is_not_late);
     tcase_add_test(tcase, the_last_that_waits_is_sent_however_late);
     tcase_add_test(tcase, a_half_stays_apart_when_its_last_member_expires);
+    tcase_add_loop_test(tcase, a_refusal_that_is_not_of_admission_is_passed_on, 0, 4);
+    tcase_add_test(tcase, parts_that_are_done_are_not_sent_again_under_a_new_limit);
     tcase_add_test(tcase, a_large_request_goes_in_parts);
     tcase_add_test(tcase, a_hung_write_holds_its_lane_and_lends_its_slot);
     tcase_add_test(tcase, it_can_be_freed_at_any_moment);
