@@ -34,7 +34,6 @@ static enum status queue_rest(struct socket_stream *stream, const struct bytes *
 static void        flush(struct socket_stream *stream);
 static void        update_interest(struct socket_stream *stream);
 static void        update_charge(struct socket_stream *stream);
-static void        free_object(void *object);
 
 struct socket_stream *socket_stream_new(struct loop *loop, struct memory_budget *budget, int fd,
                                         const struct socket_stream_events *events, void *ctx)
@@ -78,17 +77,12 @@ void socket_stream_free(struct socket_stream *stream)
     byte_buffer_done(&stream->kept);
     byte_buffer_done(&stream->queue);
     update_charge(stream);
-    loop_free_later(stream->loop, stream, free_object);
+    loop_free_later(stream->loop, stream, free);
 }
 
 void socket_stream_set_reset(struct socket_stream *stream)
 {
     stream->ends_with_reset = true;
-}
-
-static void free_object(void *object)
-{
-    free(object);
 }
 
 static void on_ready(unsigned ready, void *ctx)

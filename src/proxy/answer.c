@@ -42,7 +42,6 @@ static void   learn(struct exchange *exchange);
 static void   send_held(struct exchange *exchange);
 static void   finish_with(struct exchange *exchange, struct bytes last);
 static void   on_failure(enum status why, bool sent, void *ctx);
-static void   send_error(struct exchange *exchange, const struct front_error *error);
 static void   on_writable(void *ctx);
 
 const struct upstream_transfer_events answer_events = {.on_interim = on_interim,
@@ -361,17 +360,12 @@ void answer_error(struct exchange *exchange, enum status status, enum front_exec
         return;
     }
     exchange->code = (unsigned)status_http_code(status);
-    send_error(exchange, &error);
-}
-
-static void send_error(struct exchange *exchange, const struct front_error *error)
-{
     exchange->source = REQUEST_METRICS_SOURCE_PROXY;
     byte_buffer_clear(&exchange->answer);
-    if (front_error_write(&exchange->answer, error, front_connection_date(exchange->connection)) !=
+    /* Without memory, a close without a word is all we have. */
+    if (front_error_write(&exchange->answer, &error, front_connection_date(exchange->connection)) !=
         STATUS_OK)
-        front_connection_set_close(
-            exchange->connection); /* a close without a word is all we have */
+        front_connection_set_close(exchange->connection);
     finish_with(exchange, (struct bytes){0});
 }
 

@@ -27,11 +27,8 @@ enum { hops_max = 4 };
 
 #define TO(name) (1u << EXCHANGE_##name)
 
-static const struct {
-    const char *name;
-    unsigned    successors;
-} state_table[EXCHANGE_STATES] = {
-#define STATE(name, successors) [EXCHANGE_##name] = {#name, successors},
+static const unsigned successors_table[EXCHANGE_STATES] = {
+#define STATE(name, successors) [EXCHANGE_##name] = (successors),
 #include "proxy/exchange_state.def"
 #undef STATE
 };
@@ -229,13 +226,8 @@ static void on_refused(const struct front_connection *connection, const struct e
 
 void exchange_move(struct exchange *exchange, enum exchange_state state)
 {
-    assert(state_table[exchange->state].successors & (1u << state));
+    assert(successors_table[exchange->state] & (1u << state));
     exchange->state = state;
-}
-
-const char *exchange_state_name(enum exchange_state state)
-{
-    return state_table[state].name;
 }
 
 bool exchange_write_head(struct exchange *exchange, enum http_framing framing,

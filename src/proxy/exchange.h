@@ -115,9 +115,6 @@ extern const struct front_handler exchange_handler;
 /* Move to `state`; the move must be in the table. */
 void exchange_move(struct exchange *exchange, enum exchange_state state);
 
-/* "WAITING", for logs. Static storage. */
-const char *exchange_state_name(enum exchange_state state);
-
 /* Free it now, whoever holds it: at the end of the program. */
 void exchange_free(struct exchange *exchange);
 

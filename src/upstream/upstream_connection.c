@@ -14,7 +14,6 @@ static bool   wait_for_connect(struct upstream_connection *connection);
 static void   on_connecting(unsigned ready, void *ctx);
 static void   stop_connecting(struct upstream_connection *connection, bool close_fd);
 static void   on_connected(struct upstream_connection *connection);
-static void   give_up(struct upstream_connection *connection, enum status why);
 static size_t on_data(struct bytes data, void *ctx);
 static bool   read_answer(struct upstream_connection *connection, struct bytes *input);
 static void   on_answer_end(struct upstream_connection *connection, struct bytes rest);
@@ -57,7 +56,7 @@ static void try_next_address(struct upstream_connection *connection)
     if (count == 0) {
         upstream_pool_set_problem(pool, NULL, upstream_resolver_problem(pool->resolver));
         upstream_resolver_refresh(pool->resolver);
-        give_up(connection, STATUS_BACKEND_DOWN);
+        upstream_transfer_on_broken(connection->transfer, STATUS_BACKEND_DOWN);
         return;
     }
     while (connection->addresses_tried < count) {
@@ -77,7 +76,7 @@ static void try_next_address(struct upstream_connection *connection)
                                                                  : "connection refused");
     }
     upstream_resolver_refresh(pool->resolver);
-    give_up(connection, STATUS_BACKEND_DOWN);
+    upstream_transfer_on_broken(connection->transfer, STATUS_BACKEND_DOWN);
 }
 
 static bool wait_for_connect(struct upstream_connection *connection)
@@ -154,7 +153,7 @@ static void on_connected(struct upstream_connection *connection)
     if (connection->stream != NULL)
         connection->connect_fd = -1;
     if (connection->stream == NULL || connection->reader == NULL) {
-        give_up(connection, STATUS_NO_MEMORY);
+        upstream_transfer_on_broken(connection->transfer, STATUS_NO_MEMORY);
         return;
     }
     pool->stats.opened++;
@@ -164,12 +163,6 @@ static void on_connected(struct upstream_connection *connection)
     socket_stream_resume(connection->stream);
     http_reader_reset(connection->reader, connection->transfer->request.is_head);
     upstream_transfer_on_connected(connection->transfer, connection);
-}
-
-/* There is no connection to be had: closes it and tells the transfer. */
-static void give_up(struct upstream_connection *connection, enum status why)
-{
-    upstream_transfer_on_broken(connection->transfer, why);
 }
 
 bool upstream_connection_use(struct upstream_connection *connection,

@@ -15,7 +15,6 @@ static bool   may_send_again(const struct upstream_transfer *transfer, enum stat
 static void   send_again(struct upstream_transfer *transfer);
 static void   fail(struct upstream_transfer *transfer, enum status why, bool sent);
 static void   leave_connection(struct upstream_transfer *transfer, bool reusable);
-static void   free_transfer(void *object);
 
 enum status upstream_transfer_start(struct upstream_pool                  *pool,
                                     const struct upstream_request         *request,
@@ -213,7 +212,7 @@ void upstream_transfer_on_answer_end(struct upstream_transfer *transfer, bool re
         transfer->events->on_end(transfer->ctx);
     else
         transfer->on_release(transfer->ctx);
-    loop_free_later(pool->loop, transfer, free_transfer);
+    loop_free_later(pool->loop, transfer, free);
     upstream_pool_serve_waiting(pool);
 }
 
@@ -295,13 +294,8 @@ void upstream_transfer_cancel(struct upstream_transfer *transfer)
         pool->waiting_count--;
     list_remove(&transfer->node);
     leave_connection(transfer, false);
-    loop_free_later(pool->loop, transfer, free_transfer);
+    loop_free_later(pool->loop, transfer, free);
     upstream_pool_serve_waiting(pool);
-}
-
-static void free_transfer(void *object)
-{
-    free(object);
 }
 
 void upstream_transfer_detach(struct upstream_transfer *transfer, void (*on_release)(void *ctx),

@@ -38,19 +38,6 @@ START_TEST(what_is_not_in_the_table_is_our_bug)
 }
 END_TEST
 
-START_TEST(every_state_has_a_name_of_its_own)
-{
-    for (int i = 0; i < EXCHANGE_STATES; i++) {
-        const char *name = exchange_state_name((enum exchange_state)i);
-
-        ck_assert_ptr_nonnull(name);
-        for (int j = 0; j < i; j++)
-            ck_assert_str_ne(name, exchange_state_name((enum exchange_state)j));
-    }
-    ck_assert_str_eq(exchange_state_name(EXCHANGE_WAITING), "WAITING");
-}
-END_TEST
-
 int main(void)
 {
     TCase *tcase = tcase_create("exchange");
@@ -58,6 +45,5 @@ int main(void)
     tcase_add_test(tcase, a_request_is_received_waits_is_answered_and_done);
     tcase_add_loop_test_raise_signal(tcase, what_is_not_in_the_table_is_our_bug, SIGABRT, 0,
                                      COUNT_OF(wrong));
-    tcase_add_test(tcase, every_state_has_a_name_of_its_own);
     return check_main("exchange", tcase);
 }
