@@ -5,28 +5,7 @@
 
 #define AVX2 __attribute__((target("avx2,fma")))
 
-static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
-                   uint32_t count, int32_t *raw);
-static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
-                   uint32_t count, int32_t *raw);
-static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out);
-static int32_t centre_u4(const uint8_t *code, size_t size, int8_t *out);
-static float   dot_f32(const float *left, const float *right, size_t dim);
-static float   l2_f32(const float *left, const float *right, size_t dim);
-
-const struct distance_kernels distance_avx2_kernels = {.name = "avx2",
-                                                       .dot_u8 = dot_u8,
-                                                       .dot_u4 = dot_u4,
-                                                       .centre_u8 = centre_u8,
-                                                       .centre_u4 = centre_u4,
-                                                       .dot_f32 = dot_f32,
-                                                       .l2_f32 = l2_f32};
-
-static inline void ask_for(const uint8_t *code, size_t stride)
-{
-    for (size_t line = 0; line < stride; line += 64)
-        __builtin_prefetch(code + line);
-}
+DISTANCE_LEVEL(avx2);
 
 AVX2 static inline int32_t sum_lanes(__m256i sum)
 {
@@ -73,13 +52,13 @@ AVX2 static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride
     uint32_t i = 0;
 
     for (uint32_t j = 0; j < count && j < distance_ahead; j++)
-        ask_for(codes + slots[j] * stride, stride);
+        distance_ask_for(codes + slots[j] * stride, stride);
     for (; i + 2 <= count; i += 2) {
         const uint8_t *c0 = codes + slots[i] * stride, *c1 = codes + slots[i + 1] * stride;
         __m256i        s0 = _mm256_setzero_si256(), s1 = s0, s2 = s0, s3 = s0;
 
         for (uint32_t j = i + distance_ahead; j < i + distance_ahead + 2 && j < count; j++)
-            ask_for(codes + slots[j] * stride, stride);
+            distance_ask_for(codes + slots[j] * stride, stride);
         for (size_t k = 0; k < stride; k += 64) {
             __m256i low = load(query + k), high = load(query + k + 32);
             __m256i low_size = _mm256_abs_epi8(low), high_size = _mm256_abs_epi8(high);
@@ -127,13 +106,13 @@ AVX2 static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride
     uint32_t i = 0;
 
     for (uint32_t j = 0; j < count && j < distance_ahead; j++)
-        ask_for(codes + slots[j] * stride, stride);
+        distance_ask_for(codes + slots[j] * stride, stride);
     for (; i < count; i++) {
         const uint8_t *code = codes + slots[i] * stride;
         __m256i        sum = _mm256_setzero_si256();
 
         if (i + distance_ahead < count)
-            ask_for(codes + slots[i + distance_ahead] * stride, stride);
+            distance_ask_for(codes + slots[i + distance_ahead] * stride, stride);
         for (size_t k = 0; k < stride; k += 64)
             sum = add_u4(sum, code + k, query + 2 * k);
         raw[i] = sum_lanes(sum);

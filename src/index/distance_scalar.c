@@ -1,21 +1,6 @@
 #include "index/distance_level.h"
 
-static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
-                   uint32_t count, int32_t *raw);
-static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
-                   uint32_t count, int32_t *raw);
-static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out);
-static int32_t centre_u4(const uint8_t *code, size_t size, int8_t *out);
-static float   dot_f32(const float *left, const float *right, size_t dim);
-static float   l2_f32(const float *left, const float *right, size_t dim);
-
-const struct distance_kernels distance_scalar_kernels = {.name = "scalar",
-                                                         .dot_u8 = dot_u8,
-                                                         .dot_u4 = dot_u4,
-                                                         .centre_u8 = centre_u8,
-                                                         .centre_u4 = centre_u4,
-                                                         .dot_f32 = dot_f32,
-                                                         .l2_f32 = l2_f32};
+DISTANCE_LEVEL(scalar);
 
 static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
                    uint32_t count, int32_t *raw)

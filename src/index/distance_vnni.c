@@ -5,28 +5,7 @@
 
 #define VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,fma")))
 
-static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
-                   uint32_t count, int32_t *raw);
-static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
-                   uint32_t count, int32_t *raw);
-static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out);
-static int32_t centre_u4(const uint8_t *code, size_t size, int8_t *out);
-static float   dot_f32(const float *left, const float *right, size_t dim);
-static float   l2_f32(const float *left, const float *right, size_t dim);
-
-const struct distance_kernels distance_vnni_kernels = {.name = "vnni",
-                                                       .dot_u8 = dot_u8,
-                                                       .dot_u4 = dot_u4,
-                                                       .centre_u8 = centre_u8,
-                                                       .centre_u4 = centre_u4,
-                                                       .dot_f32 = dot_f32,
-                                                       .l2_f32 = l2_f32};
-
-static inline void ask_for(const uint8_t *code, size_t stride)
-{
-    for (size_t line = 0; line < stride; line += 64)
-        __builtin_prefetch(code + line);
-}
+DISTANCE_LEVEL(vnni);
 
 /* The four lane sums of a, b, c, d in one register: a third of the work of four reductions. */
 VNNI static inline __m128i sum_lanes(__m512i a, __m512i b, __m512i c, __m512i d)
@@ -45,14 +24,14 @@ VNNI static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride
     uint32_t i = 0;
 
     for (uint32_t j = 0; j < count && j < distance_ahead; j++)
-        ask_for(codes + slots[j] * stride, stride);
+        distance_ask_for(codes + slots[j] * stride, stride);
     for (; i + 4 <= count; i += 4) {
         const uint8_t *c0 = codes + slots[i] * stride, *c1 = codes + slots[i + 1] * stride;
         const uint8_t *c2 = codes + slots[i + 2] * stride, *c3 = codes + slots[i + 3] * stride;
         __m512i        s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0;
 
         for (uint32_t j = i + distance_ahead; j < i + distance_ahead + 4 && j < count; j++)
-            ask_for(codes + slots[j] * stride, stride);
+            distance_ask_for(codes + slots[j] * stride, stride);
         for (size_t k = 0; k < stride; k += 64) {
             __m512i q = _mm512_loadu_si512(query + k);
 
@@ -89,14 +68,14 @@ VNNI static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride
     uint32_t i = 0;
 
     for (uint32_t j = 0; j < count && j < distance_ahead; j++)
-        ask_for(codes + slots[j] * stride, stride);
+        distance_ask_for(codes + slots[j] * stride, stride);
     for (; i + 4 <= count; i += 4) {
         const uint8_t *c0 = codes + slots[i] * stride, *c1 = codes + slots[i + 1] * stride;
         const uint8_t *c2 = codes + slots[i + 2] * stride, *c3 = codes + slots[i + 3] * stride;
         __m512i        s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0;
 
         for (uint32_t j = i + distance_ahead; j < i + distance_ahead + 4 && j < count; j++)
-            ask_for(codes + slots[j] * stride, stride);
+            distance_ask_for(codes + slots[j] * stride, stride);
         for (size_t k = 0; k < stride; k += 64) {
             __m512i low = _mm512_loadu_si512(query + 2 * k);
             __m512i high = _mm512_loadu_si512(query + 2 * k + 64);
