@@ -26,6 +26,13 @@ void code_table_done(struct code_table *table, struct index_memory *memory)
     index_memory_release(memory, &table->errors);
 }
 
+void code_table_empty(struct code_table *table, struct index_memory *memory)
+{
+    index_memory_decommit(memory, &table->codes);
+    index_memory_decommit(memory, &table->headers);
+    index_memory_decommit(memory, &table->errors);
+}
+
 enum status code_table_grow(struct code_table *table, struct index_memory *memory, uint32_t slots)
 {
     enum status status;

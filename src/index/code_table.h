@@ -24,6 +24,9 @@ MUST_CHECK enum status code_table_init(struct code_table *table, struct index_me
                                        const struct quantizer *quantizer, uint32_t slots_max);
 void                   code_table_done(struct code_table *table, struct index_memory *memory);
 
+/* Give the memory of all slots back; no reader may be in it. */
+void code_table_empty(struct code_table *table, struct index_memory *memory);
+
 /* Make slots 0 .. slots-1 usable. Outcomes as index_memory_commit(). */
 MUST_CHECK enum status code_table_grow(struct code_table *table, struct index_memory *memory,
                                        uint32_t slots);

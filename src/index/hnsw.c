@@ -26,7 +26,7 @@ enum status hnsw_init(struct hnsw *graph, struct index_memory *memory, uint32_t 
 {
     enum status status;
 
-    assert(m >= 2 && m <= hnsw_m_max);
+    assert(m >= hnsw_m_min && m <= hnsw_m_max);
     *graph = (struct hnsw){.m = m, .m0 = 2 * m, .ef_construction = ef_construction};
     for (int level = 0; level <= hnsw_level_max; level++)
         graph->upper_free[level] = SLOT_NONE;
@@ -75,6 +75,14 @@ enum status hnsw_grow(struct hnsw *graph, struct index_memory *memory, uint32_t 
     if (status == STATUS_OK)
         status = index_memory_commit(memory, &graph->in_degrees, (size_t)slots * sizeof(uint16_t));
     return status;
+}
+
+void hnsw_put_rows(struct hnsw *graph, uint32_t row, uint32_t count)
+{
+    _Atomic uint32_t *upper = (_Atomic uint32_t *)(void *)graph->upper.base;
+
+    upper[(size_t)row * graph->m] = graph->upper_free[count];
+    graph->upper_free[count] = row;
 }
 
 uint8_t hnsw_level(uint64_t seed, uint32_t record, uint32_t m)

@@ -22,9 +22,10 @@
 #include "index/slot_table.h"
 
 enum {
-    hnsw_m_max = 32,            /* 2 M slots are scored in one batch */
-    hnsw_level_max = 12,        /* M = 2 and 4096 times the square of that many vectors */
-    hnsw_locks = 1024,          /* stripes: two of a handful of threads seldom meet */
+    hnsw_m_min = 4,      /* with 2 or 3, slots stayed out of reach: all lists near them were full */
+    hnsw_m_max = 32,     /* 2 M slots are scored in one batch */
+    hnsw_level_max = 12, /* M = 4 and 16 million vectors */
+    hnsw_locks = 1024,   /* stripes: two of a handful of threads seldom meet */
     hnsw_ef_max = 1 << 16,      /* widest search */
     hnsw_seen_room = 8192 - 64, /* that many can be listed, and one more list of links */
 };
@@ -36,7 +37,7 @@ struct hnsw {
     struct index_region   upper;      /* rows of m links: levels 1, 2, .. of one slot in sequence */
     struct index_region   in_degrees; /* per slot, at level 0; sticks at 65535 */
     uint32_t              upper_used; /* rows handed out */
-    uint32_t              upper_free[hnsw_level_max + 1]; /* by level: chains through link 0 */
+    uint32_t              upper_free[hnsw_level_max + 1]; /* by rows: chains through link 0 */
     _Atomic uint64_t      entry; /* (level + 1) << 32 | slot; 0: the graph is empty */
     _Atomic unsigned char locks[hnsw_locks];
 };
@@ -103,6 +104,10 @@ void hnsw_empty(struct hnsw *graph, struct index_memory *memory);
 
 /* Commit the per-slot arrays for `slots` slots. Outcomes as index_memory_commit(). */
 MUST_CHECK enum status hnsw_grow(struct hnsw *graph, struct index_memory *memory, uint32_t slots);
+
+/* Upper rows `row` .. row + count - 1, which nobody owns, may be taken again; `count` is at most
+ * hnsw_level_max. */
+void hnsw_put_rows(struct hnsw *graph, uint32_t row, uint32_t count);
 
 /* The level of a record: geometric with ratio 1 / M. */
 uint8_t hnsw_level(uint64_t seed, uint32_t record, uint32_t m);

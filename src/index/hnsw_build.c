@@ -19,7 +19,8 @@ struct build_helper {
     struct hnsw_scratch scratch;
 };
 
-static uint32_t *upper_rows(const struct hnsw *graph);
+static uint32_t   *upper_rows(const struct hnsw *graph);
+static enum status take_rows(const struct hnsw_view *view, uint32_t count, uint32_t *ret_row);
 static void link_from(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot,
                       uint64_t entry);
 static void link_level(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot,
@@ -28,8 +29,12 @@ static void offer_links(const struct hnsw_view *view, struct hnsw_scratch *scrat
                         const struct hnsw_build_choice *choice, uint32_t level, uint32_t slot);
 static void place(const struct hnsw_view *view, struct hnsw_scratch *scratch,
                   const struct hnsw_build_choice *choice, uint32_t slot);
-static bool append_somewhere(const struct hnsw_view *view, struct hnsw_scratch *scratch,
-                             const struct hnsw_build_choice *choice, uint32_t slot);
+static bool force_link(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t from,
+                       uint32_t slot);
+static void link_somewhere(const struct hnsw_view *view, struct hnsw_scratch *scratch,
+                           const struct hnsw_build_choice *choice, uint32_t slot);
+static bool splice(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t from,
+                   uint32_t slot);
 static uint32_t keep_live(const struct hnsw_view *view, uint64_t *keys, uint32_t count,
                           uint32_t self);
 static bool     covered(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint64_t key,
@@ -48,24 +53,13 @@ enum status hnsw_build_prepare(const struct hnsw_view *view, uint32_t slot)
 {
     struct hnsw *graph = view->graph;
     uint32_t     level = slot_table_level(view->slots, slot), width;
-    enum status  status;
+    enum status  status = STATUS_OK;
 
-    if (level > 0 && graph->upper_free[level] != SLOT_NONE) {
-        uint32_t row = graph->upper_free[level];
-
-        upper_rows(graph)[slot] = row;
-        graph->upper_free[level] = *hnsw_links(graph, slot, 1, &width);
-    } else if (level > 0) {
-        status =
-            index_memory_commit(view->memory, &graph->upper,
-                                ((size_t)graph->upper_used + level) * graph->m * sizeof(uint32_t));
-        if (status != STATUS_OK)
-            return status;
-        upper_rows(graph)[slot] = graph->upper_used;
-        graph->upper_used += level;
-    } else {
-        upper_rows(graph)[slot] = SLOT_NONE;
-    }
+    upper_rows(graph)[slot] = SLOT_NONE;
+    if (level > 0)
+        status = take_rows(view, level, &upper_rows(graph)[slot]);
+    if (status != STATUS_OK)
+        return status;
     for (uint32_t i = 0; i <= level; i++) {
         _Atomic uint32_t *links = hnsw_links(graph, slot, i, &width);
 
@@ -82,16 +76,38 @@ static uint32_t *upper_rows(const struct hnsw *graph)
     return (uint32_t *)(void *)graph->upper_rows.base;
 }
 
-void hnsw_build_discard(const struct hnsw_view *view, uint32_t slot)
+/* Of the free runs the shortest that is long enough; the rest of it stays free. */
+static enum status take_rows(const struct hnsw_view *view, uint32_t count, uint32_t *ret_row)
 {
     struct hnsw *graph = view->graph;
-    uint32_t     level = slot_table_level(view->slots, slot), width;
+    uint32_t    *upper = (uint32_t *)(void *)graph->upper.base, run = count;
+    enum status  status;
+
+    while (run <= hnsw_level_max && graph->upper_free[run] == SLOT_NONE)
+        run++;
+    if (run <= hnsw_level_max) {
+        *ret_row = graph->upper_free[run];
+        graph->upper_free[run] = upper[(size_t)*ret_row * graph->m];
+        if (run > count)
+            hnsw_put_rows(graph, *ret_row + count, run - count);
+        return STATUS_OK;
+    }
+    status = index_memory_commit(view->memory, &graph->upper,
+                                 ((size_t)graph->upper_used + count) * graph->m * sizeof(uint32_t));
+    if (status != STATUS_OK)
+        return status;
+    *ret_row = graph->upper_used;
+    graph->upper_used += count;
+    return STATUS_OK;
+}
+
+void hnsw_build_discard(const struct hnsw_view *view, uint32_t slot)
+{
+    uint32_t level = slot_table_level(view->slots, slot);
 
     slot_table_levels(view->slots)[slot] &= SLOT_LISTED - 1;
-    if (level == 0)
-        return;
-    *hnsw_links(graph, slot, 1, &width) = graph->upper_free[level];
-    graph->upper_free[level] = upper_rows(graph)[slot];
+    if (level > 0)
+        hnsw_put_rows(view->graph, upper_rows(view->graph)[slot], level);
 }
 
 void hnsw_build_uncount(const struct hnsw_view *view, uint32_t slot)
@@ -110,13 +126,19 @@ void hnsw_build_uncount(const struct hnsw_view *view, uint32_t slot)
 
 void hnsw_build_link(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot)
 {
-    uint64_t entry = atomic_load_explicit(&view->graph->entry, memory_order_acquire);
-    uint64_t level = slot_table_level(view->slots, slot);
+    const _Atomic uint16_t *in_degrees = (_Atomic uint16_t *)(void *)view->graph->in_degrees.base;
+    uint64_t                entry = atomic_load_explicit(&view->graph->entry, memory_order_acquire);
+    uint64_t                level = slot_table_level(view->slots, slot);
 
     if (entry != 0)
         link_from(view, scratch, slot, entry);
-    if (entry == 0 || level >= entry >> 32)
-        atomic_store_explicit(&view->graph->entry, (level + 1) << 32 | slot, memory_order_release);
+    if (entry != 0 && level < entry >> 32)
+        return;
+    atomic_store_explicit(&view->graph->entry, (level + 1) << 32 | slot, memory_order_release);
+    /* The one slot that needed no link to it now does. */
+    if (entry != 0 && in_degrees[(uint32_t)entry] == 0 &&
+        !hnsw_build_append(view, slot, 0, (uint32_t)entry))
+        (void)force_link(view, scratch, slot, (uint32_t)entry);
 }
 
 static void link_from(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot,
@@ -140,13 +162,21 @@ static void link_level(const struct hnsw_view *view, struct hnsw_scratch *scratc
                        uint32_t level)
 {
     struct hnsw_build_choice choice;
+    uint32_t                 found = scratch->pool_size;
 
-    scratch->pool_size = keep_live(view, scratch->pool, scratch->pool_size, slot);
+    scratch->pool_size = keep_live(view, scratch->pool, found, slot);
     hnsw_build_choose(view, scratch, scratch->pool, NULL, scratch->pool_size, view->graph->m,
                       &choice);
+    if (choice.count == 0)
+        choice = (struct hnsw_build_choice){.count = 1, .taken = {(uint32_t)view->graph->entry}};
     lock_slot(view->graph, slot);
     hnsw_build_store(view, slot, level, choice.taken, choice.count);
     unlock_slot(view->graph, slot);
+    /* Nothing but slots that the running repair takes out (a cluster was deleted, and comes back):
+     * they lead here until the repair ends, which then links what was reached through them only;
+     * the way from here is over the entry. */
+    if (scratch->pool_size == 0)
+        hnsw_build_choose(view, scratch, scratch->pool, NULL, found, view->graph->m, &choice);
     offer_links(view, scratch, &choice, level, slot);
 }
 
@@ -162,25 +192,33 @@ static void offer_links(const struct hnsw_view *view, struct hnsw_scratch *scrat
         place(view, scratch, choice, slot);
 }
 
-/* All had better ones. One of those that `slot` links to must take it nevertheless, or, where all
- * their places hold slots that nothing else leads to (many equal vectors do that), the first one
- * with room that can be reached from them. */
+/* All had better ones: one of those that `slot` links to must take it nevertheless, or else the
+ * first one that takes it. */
 static void place(const struct hnsw_view *view, struct hnsw_scratch *scratch,
                   const struct hnsw_build_choice *choice, uint32_t slot)
 {
-    for (uint32_t i = 0; i < choice->count; i++) {
-        lock_slot(view->graph, choice->taken[i]);
-        prune_into(view, scratch, choice->taken[i], 0, slot, true);
-        unlock_slot(view->graph, choice->taken[i]);
-        if (hnsw_build_has(view, choice->taken[i], slot))
-            return;
-    }
-    (void)append_somewhere(view, scratch, choice, slot);
+    bool found = false;
+
+    for (uint32_t i = 0; i < choice->count && !found; i++)
+        found = force_link(view, scratch, choice->taken[i], slot);
+    if (!found)
+        link_somewhere(view, scratch, choice, slot);
 }
 
-/* Add `slot` to the first list with room that the choice leads to. */
-static bool append_somewhere(const struct hnsw_view *view, struct hnsw_scratch *scratch,
-                             const struct hnsw_build_choice *choice, uint32_t slot)
+/* Have `slot` in the list of `from`, unless all places there are last links to others. */
+static bool force_link(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t from,
+                       uint32_t slot)
+{
+    lock_slot(view->graph, from);
+    prune_into(view, scratch, from, 0, slot, true);
+    unlock_slot(view->graph, from);
+    return hnsw_build_has(view, from, slot);
+}
+
+/* Have `slot` in the first list with room that the choice and the pool lead to. Many equal vectors
+ * make closed circles of full lists: where none has room, in the way between two slots. */
+static void link_somewhere(const struct hnsw_view *view, struct hnsw_scratch *scratch,
+                           const struct hnsw_build_choice *choice, uint32_t slot)
 {
     bool found = false;
 
@@ -188,7 +226,9 @@ static bool append_somewhere(const struct hnsw_view *view, struct hnsw_scratch *
     hnsw_see(scratch, slot);
     for (uint32_t i = 0; i < choice->count; i++)
         hnsw_see(scratch, choice->taken[i]);
-    for (uint32_t i = 1; i < scratch->seen_count; i++) {
+    for (uint32_t i = 0; i < scratch->pool_size && scratch->seen_count < hnsw_seen_room; i++)
+        hnsw_see(scratch, hnsw_key_slot(scratch->pool[i]));
+    for (uint32_t i = 1; i < scratch->seen_count && !found; i++) {
         uint32_t          width;
         _Atomic uint32_t *links = hnsw_links(view->graph, scratch->seen[i], 0, &width);
 
@@ -201,26 +241,76 @@ static bool append_somewhere(const struct hnsw_view *view, struct hnsw_scratch *
                 break;
             hnsw_see(scratch, link);
         }
-        if (found)
-            break;
     }
+    for (uint32_t i = 1; i < scratch->seen_count && !found; i++)
+        found = slot_table_is_live(view->slots, scratch->seen[i]) &&
+                splice(view, scratch, scratch->seen[i], slot);
     hnsw_forget_visited(scratch);
-    return found;
 }
 
-/* Drop dead slots and `self` from a pool: nothing new may lead to the dead. */
+/* Put `slot` between `from` and the last that it links to: whoever was reached still is. False
+ * when nobody or `slot` itself is there, or `slot` cannot do without any of its own links. */
+static bool splice(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t from,
+                   uint32_t slot)
+{
+    uint32_t          width, to;
+    _Atomic uint32_t *links = hnsw_links(view->graph, from, 0, &width);
+    bool              spliced;
+
+    to = atomic_load_explicit(&links[width - 1], memory_order_acquire);
+    if (to == SLOT_NONE || to == slot || slot_table_state(view->slots, to) > SLOT_DEAD ||
+        (!hnsw_build_append(view, slot, 0, to) && !force_link(view, scratch, slot, to)))
+        return false;
+    lock_slot(view->graph, from);
+    spliced = atomic_load_explicit(&links[width - 1], memory_order_relaxed) == to;
+    if (spliced) {
+        count_link(view, 0, slot, 1);
+        atomic_store_explicit(&links[width - 1], slot, memory_order_release);
+        count_link(view, 0, to, -1);
+    }
+    unlock_slot(view->graph, from);
+    return spliced;
+}
+
+/* Drop `self` and what nothing new may lead to from a pool: sealed slots, and dead ones, which the
+ * next repair would only have to replace, unless hardly anything else is there (a cluster was
+ * deleted, and comes back): then they are steps on the way like any other. Where nothing is kept,
+ * the pool stays as it is. */
 static uint32_t keep_live(const struct hnsw_view *view, uint64_t *keys, uint32_t count,
                           uint32_t self)
 {
-    uint32_t kept = 0;
+    enum slot_state last = SLOT_LIVE;
+    uint32_t        kept = 0, live = 0;
 
+    for (uint32_t i = 0; i < count; i++)
+        live += slot_table_is_live(view->slots, hnsw_key_slot(keys[i]));
+    if (live <= view->graph->m)
+        last = SLOT_DEAD;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t slot = hnsw_key_slot(keys[i]);
 
-        if (slot != self && slot_table_is_live(view->slots, slot))
+        if (slot != self && slot_table_state(view->slots, slot) <= last)
             keys[kept++] = keys[i];
     }
     return kept;
+}
+
+void hnsw_build_rank(const struct hnsw_view *view, const struct quantizer_query *query,
+                     const uint32_t *slots, uint32_t count, uint64_t *keys)
+{
+    float scores[code_table_batch];
+
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t part = count - i < code_table_batch ? count - i : code_table_batch, at = i;
+        uint64_t key;
+
+        if (i % code_table_batch == 0)
+            code_table_score(view->codes, query, slots + i, part, scores);
+        key = hnsw_key(scores[i % code_table_batch], slots[i]);
+        for (; at > 0 && keys[at - 1] > key; at--)
+            keys[at] = keys[at - 1];
+        keys[at] = key;
+    }
 }
 
 void hnsw_build_choose(const struct hnsw_view *view, struct hnsw_scratch *scratch,
@@ -341,9 +431,9 @@ static void prune_into(const struct hnsw_view *view, struct hnsw_scratch *scratc
     float                    constant = scratch->query.constant;
     struct hnsw_build_choice choice;
     uint32_t                 slots[2 * hnsw_m_max + 1], width, count = 0;
-    float                    scores[2 * hnsw_m_max + 1];
     uint64_t                 keys[2 * hnsw_m_max + 1];
     bool                     keep[2 * hnsw_m_max + 1];
+    uint32_t                 kept = 0;
     _Atomic uint32_t        *list = hnsw_links(view->graph, slot, level, &width);
 
     for (uint32_t i = 0; i < width; i++) {
@@ -356,24 +446,18 @@ static void prune_into(const struct hnsw_view *view, struct hnsw_scratch *scratc
     /* The base is `neighbor` while the list is scored; then each candidate is, in its turn. */
     code_table_query(view->codes, slot, &scratch->neighbor);
     scratch->query.constant = scratch->neighbor.constant;
-    for (uint32_t i = 0; i < count; i += code_table_batch)
-        code_table_score(view->codes, &scratch->neighbor, slots + i,
-                         count - i < code_table_batch ? count - i : code_table_batch, scores + i);
+    hnsw_build_rank(view, &scratch->neighbor, slots, count, keys);
     scratch->scored += count;
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t key = hnsw_key(scores[i], slots[i]);
-        uint32_t at = i;
+        uint32_t link = hnsw_key_slot(keys[i]);
 
-        for (; at > 0 && keys[at - 1] > key; at--)
-            keys[at] = keys[at - 1];
-        keys[at] = key;
+        keep[i] = link == to ? force : level == 0 && in_degrees[link] <= 1;
+        kept += keep[i];
     }
-    for (uint32_t i = 0; i < count; i++)
-        keep[i] = hnsw_key_slot(keys[i]) == to
-                      ? force
-                      : level == 0 && in_degrees[hnsw_key_slot(keys[i])] <= 1;
-    hnsw_build_choose(view, scratch, keys, keep, count, width, &choice);
-    hnsw_build_store(view, slot, level, choice.taken, choice.count);
+    if (kept <= width) {
+        hnsw_build_choose(view, scratch, keys, keep, count, width, &choice);
+        hnsw_build_store(view, slot, level, choice.taken, choice.count);
+    }
     scratch->query.constant = constant;
 }
 
@@ -461,7 +545,7 @@ bool hnsw_build_has(const struct hnsw_view *view, uint32_t slot, uint32_t to)
     return false;
 }
 
-bool hnsw_build_attach(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot)
+void hnsw_build_attach(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot)
 {
     struct hnsw_build_choice choice;
     uint32_t                 entry = (uint32_t)atomic_load(&view->graph->entry);
@@ -476,5 +560,6 @@ bool hnsw_build_attach(const struct hnsw_view *view, struct hnsw_scratch *scratc
         (void)hnsw_build_append(view, slot, 0, choice.taken[i]);
         found = hnsw_build_append(view, choice.taken[i], 0, slot) || found;
     }
-    return found || append_somewhere(view, scratch, &choice, slot);
+    if (!found)
+        link_somewhere(view, scratch, &choice, slot);
 }

@@ -33,9 +33,9 @@ void hnsw_build_many(const struct hnsw_view *view, struct hnsw_scratch *scratch,
                      const uint32_t *slots, uint32_t count, unsigned threads);
 
 /* Make `slot` reachable at level 0: link it from the closest slots that can be reached from the
- * entry and have room, and to them. Nothing is pruned, so nobody else is lost by it. False when
- * no list in reach has room. */
-bool hnsw_build_attach(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot);
+ * entry and have room, and to them. Nobody else is lost by it, unless no list in reach has room and
+ * `slot` must give up a link of its own. */
+void hnsw_build_attach(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot);
 
 /* Whether the list of `slot` at level 0 holds `to`. */
 bool hnsw_build_has(const struct hnsw_view *view, uint32_t slot, uint32_t to);
@@ -55,6 +55,10 @@ struct hnsw_build_choice {
     uint32_t left_count;            /* of `left` */
     uint32_t left[2 * hnsw_m_max];  /* the closest that were not taken */
 };
+
+/* Fill in keys[0 .. count-1]: `slots` by their score, sorted. */
+void hnsw_build_rank(const struct hnsw_view *view, const struct quantizer_query *query,
+                     const uint32_t *slots, uint32_t count, uint64_t *keys);
 
 /* The heuristic: from `keys`, sorted, all scored from one slot, take up to `most`. Those with
  * `keep[i]` (may be NULL) are taken in any case. Uses scratch->neighbor. */

@@ -8,13 +8,14 @@ enum {
     candidates_max = 96, /* three full lists: more did not raise recall */
     sealed_max = 64,     /* sealed slots walked through for one list */
     whole_per_step = 64, /* lists without a sealed link that count as one step */
+    reach_rounds = 4,    /* no test needed a second; links may be given up in the first */
     lists_needed = 4,    /* with fewer links, a list is searched for anew */
 };
 
 struct list_repair {
     uint32_t slots[candidates_max]; /* what may be linked to */
-    uint32_t count, own;            /* the first `own` were in the list before */
-    uint32_t sealed[sealed_max];    /* dead ones on the way */
+    uint32_t count;
+    uint32_t sealed[sealed_max]; /* dead ones on the way */
     uint32_t sealed_count;
 };
 
@@ -81,15 +82,13 @@ static bool step(struct hnsw_repair *repair, const struct hnsw_view *view,
                  struct hnsw_scratch *scratch, struct index_readers *readers,
                  hnsw_repair_free_fn *on_free, void *ctx)
 {
-    uint32_t count;
-
     switch (repair->phase) {
     case REPAIR_LISTS:
         repair_some(repair, view, scratch);
         break;
     case REPAIR_CHECK:
         /* Without memory for it, going on gives some back. */
-        repair->is_unchecked = hnsw_repair_reach(view, scratch, &count) != STATUS_OK;
+        repair->is_unchecked = hnsw_repair_reach(view, scratch) != STATUS_OK;
         repair->cursor = repair->end;
         break;
     case REPAIR_GRACE:
@@ -185,7 +184,6 @@ static bool gather(const struct hnsw_view *view, struct hnsw_scratch *scratch, u
             break;
         gather_link(view, scratch, link, true, repair);
     }
-    repair->own = repair->count;
     for (uint32_t i = 0; i < repair->sealed_count; i++) {
         links = hnsw_links(view->graph, repair->sealed[i], level, &width);
         for (uint32_t j = 0; j < width; j++) {
@@ -220,30 +218,20 @@ static void choose_list(const struct hnsw_view *view, struct hnsw_scratch *scrat
                         uint32_t level, const struct list_repair *repair)
 {
     struct hnsw_build_choice choice;
-    float                    scores[candidates_max];
     uint64_t                 keys[candidates_max];
     bool                     keep[candidates_max];
-    uint32_t                 width, most;
+    uint32_t                 width, most, kept = 0;
 
     (void)hnsw_links(view->graph, slot, level, &width);
     code_table_query(view->codes, slot, &scratch->query);
-    for (uint32_t i = 0; i < repair->count; i += code_table_batch)
-        code_table_score(view->codes, &scratch->query, repair->slots + i,
-                         repair->count - i < code_table_batch ? repair->count - i
-                                                              : code_table_batch,
-                         scores + i);
+    hnsw_build_rank(view, &scratch->query, repair->slots, repair->count, keys);
     for (uint32_t i = 0; i < repair->count; i++) {
-        uint64_t key = hnsw_key(scores[i], repair->slots[i]);
-        uint32_t at = i;
-
-        for (; at > 0 && keys[at - 1] > key; at--)
-            keys[at] = keys[at - 1];
-        keys[at] = key;
-    }
-    /* Up to three quarters, so that the next neighbours find room. */
-    most = width - width / 4;
-    for (uint32_t i = 0; i < repair->count; i++)
         keep[i] = level == 0 && hnsw_build_is_only(view, slot, hnsw_key_slot(keys[i]));
+        kept += keep[i];
+    }
+    /* Up to three quarters, so that the next neighbours find room, but no last link is dropped. */
+    most = width - width / 4;
+    most = kept > most ? kept : most;
     hnsw_build_choose(view, scratch, keys, keep, repair->count, most, &choice);
     for (uint32_t i = 0; i < choice.left_count && choice.count < most; i++)
         choice.taken[choice.count++] = choice.left[i];
@@ -251,7 +239,7 @@ static void choose_list(const struct hnsw_view *view, struct hnsw_scratch *scrat
     for (uint32_t i = 0; i < choice.count; i++)
         (void)hnsw_build_append(view, choice.taken[i], level, slot);
     if (level == 0 && choice.count < lists_needed && slot_table_is_live(view->slots, slot))
-        (void)hnsw_build_attach(view, scratch, slot);
+        hnsw_build_attach(view, scratch, slot);
 }
 
 /* Links of sealed slots count no longer. The links stay for readers who stand there. */
@@ -263,23 +251,26 @@ static void forget_sealed(const struct hnsw_view *view)
             hnsw_build_uncount(view, slot);
 }
 
-enum status hnsw_repair_reach(const struct hnsw_view *view, struct hnsw_scratch *scratch,
-                              uint32_t *ret_count)
+enum status hnsw_repair_reach(const struct hnsw_view *view, struct hnsw_scratch *scratch)
 {
-    uint32_t    used = view->slots->used, *slots, lost;
+    uint32_t    used = view->slots->used, *slots;
     enum status status;
 
-    *ret_count = 0;
     if (used == 0)
         return STATUS_OK;
     status = index_memory_alloc(view->memory, used * sizeof *slots, &slots);
     if (status != STATUS_OK)
         return status;
     /* One that is linked anew may lead to the others that were lost: each is a link too many at
-     * worst, and they are few. */
-    *ret_count = lost = view->graph->entry == 0 ? 0 : hnsw_repair_lost(view, scratch, slots);
-    for (uint32_t i = 0; i < lost; i++)
-        (void)hnsw_build_attach(view, scratch, slots[i]);
+     * worst, and they are few. Where no list had room, another may be lost instead: look again. */
+    for (int round = 0; round < reach_rounds && view->graph->entry != 0; round++) {
+        uint32_t lost = hnsw_repair_lost(view, scratch, slots);
+
+        for (uint32_t i = 0; i < lost; i++)
+            hnsw_build_attach(view, scratch, slots[i]);
+        if (lost == 0)
+            break;
+    }
     index_memory_free(view->memory, slots, used * sizeof *slots);
     return STATUS_OK;
 }

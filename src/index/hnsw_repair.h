@@ -39,10 +39,10 @@ uint32_t hnsw_repair_run(struct hnsw_repair *repair, const struct hnsw_view *vie
                          struct hnsw_scratch *scratch, struct index_readers *readers,
                          uint32_t steps, hnsw_repair_free_fn *on_free, void *ctx);
 
-/* Link anew what no path from the entry reaches. Returns how many slots that were.
+/* Link anew what no path from the entry reaches.
  * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED  nothing was checked. */
-MUST_CHECK enum status hnsw_repair_reach(const struct hnsw_view *view, struct hnsw_scratch *scratch,
-                                         uint32_t *ret_count);
+MUST_CHECK enum status hnsw_repair_reach(const struct hnsw_view *view,
+                                         struct hnsw_scratch    *scratch);
 
 /* List the live slots of the graph that level 0 does not lead to from the entry; `slots` has room
  * for all slots. Returns how many. */

@@ -1,9 +1,11 @@
 #include "index/index_check.h"
 
+#include <float.h>
 #include <math.h>
 
-static enum status adopt_slots(struct vector_index *index, uint32_t slots, struct error *error);
-static bool        adopt_slot(struct vector_index *index, uint32_t slot);
+static enum status adopt_slots(struct vector_index *index, uint32_t slots, bool has_graph,
+                               struct error *error);
+static bool        adopt_slot(struct vector_index *index, uint32_t slot, bool has_graph);
 static bool        is_sound_code(const struct vector_index *index, uint32_t slot);
 static enum status adopt_upper(struct vector_index *index, uint32_t slots, uint32_t upper_used,
                                struct error *error);
@@ -17,7 +19,7 @@ static bool        is_sound_list(const struct vector_index *index, uint32_t slot
 enum status index_check_adopt(struct vector_index *index, uint32_t slots, uint64_t entry,
                               uint32_t upper_used, struct error *error)
 {
-    enum status status = adopt_slots(index, slots, error);
+    enum status status = adopt_slots(index, slots, entry != 0, error);
 
     if (status != STATUS_OK)
         return status;
@@ -36,11 +38,13 @@ enum status index_check_adopt(struct vector_index *index, uint32_t slots, uint64
     if (status != STATUS_OK)
         return status;
     index->graph.entry = entry;
-    index->graph_ready = index->slots.waiting == 0;
+    index->linked_since_check = slots; /* what awaited a check is not in the file */
+    vector_index_core_note_ready(index);
     return STATUS_OK;
 }
 
-static enum status adopt_slots(struct vector_index *index, uint32_t slots, struct error *error)
+static enum status adopt_slots(struct vector_index *index, uint32_t slots, bool has_graph,
+                               struct error *error)
 {
     struct slot_table *table = &index->slots;
 
@@ -54,14 +58,14 @@ static enum status adopt_slots(struct vector_index *index, uint32_t slots, struc
         if (slot_table_state(table, slot) == SLOT_FREE) {
             slot_table_levels(table)[slot] = 0;
             slot_table_put_back(table, slot);
-        } else if (!adopt_slot(index, slot)) {
+        } else if (!adopt_slot(index, slot, has_graph)) {
             return error_set(error, STATUS_CORRUPT, "slot %u is not sound", slot);
         }
     }
     return STATUS_OK;
 }
 
-static bool adopt_slot(struct vector_index *index, uint32_t slot)
+static bool adopt_slot(struct vector_index *index, uint32_t slot, bool has_graph)
 {
     struct slot_table *table = &index->slots;
     enum slot_state    state = slot_table_state(table, slot);
@@ -72,6 +76,8 @@ static bool adopt_slot(struct vector_index *index, uint32_t slot)
         return false;
     code_table_note(vector_index_core_codes(index), slot);
     if (state == SLOT_DEAD) {
+        if (!has_graph) /* the graph went with the last live slot: its lists are not in the file */
+            slot_table_levels(table)[slot] &= SLOT_LISTED - 1;
         table->dead++;
         return true;
     }
@@ -90,9 +96,12 @@ static bool is_sound_code(const struct vector_index *index, uint32_t slot)
     const struct code_header *header = &code_table_headers(codes)[slot];
     float                     error = code_table_errors(codes)[slot];
 
-    /* False for NaN, too. */
-    return header->step >= 0 && header->step < INFINITY && header->norm2 >= 0 &&
-           header->norm2 < INFINITY && error >= 0 && error < INFINITY;
+    /* What quantizer_accepts() lets in, with room for rounding: bounds made of it are finite. False
+     * for NaN, too. */
+    const float longest = sqrtf(FLT_MAX / 4);
+
+    return header->step >= 0 && header->step <= longest && header->norm2 >= 0 &&
+           header->norm2 <= FLT_MAX / 8 && error >= 0 && error <= longest;
 }
 
 static enum status adopt_upper(struct vector_index *index, uint32_t slots, uint32_t upper_used,
@@ -132,18 +141,19 @@ static bool own_rows(const struct vector_index *index, uint32_t slot, uint32_t u
     return true;
 }
 
-/* Rows that nobody owns serve slots of level 1, whatever they served before. */
+/* Rows that nobody owns, in runs as long as the lists of one slot can be. */
 static void free_rows(struct vector_index *index, uint32_t upper_used, const uint64_t *owned)
 {
-    struct hnsw *graph = &index->graph;
-    uint32_t    *upper = (uint32_t *)(void *)graph->upper.base;
+    uint32_t run;
 
-    graph->upper_used = upper_used;
-    for (uint32_t row = upper_used; row-- > 0;)
-        if ((owned[row / 64] >> (row % 64) & 1) == 0) {
-            upper[(size_t)row * graph->m] = graph->upper_free[1];
-            graph->upper_free[1] = row;
-        }
+    index->graph.upper_used = upper_used;
+    for (uint32_t row = 0; row<upper_used; row += run> 0 ? run : 1) {
+        for (run = 0; run < hnsw_level_max && row + run < upper_used; run++)
+            if ((owned[(row + run) / 64] >> ((row + run) % 64) & 1) != 0)
+                break;
+        if (run > 0)
+            hnsw_put_rows(&index->graph, row, run);
+    }
 }
 
 static enum status adopt_links(struct vector_index *index, uint32_t slots, struct error *error)

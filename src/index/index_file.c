@@ -64,8 +64,11 @@ static enum status save_to(struct vector_index *index, uint64_t sequence, const 
     if (status == STATUS_OK)
         status = file_sync(ops, fd);
     file_close(ops, fd);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
+        /* Whatever comes back from here on, the new snapshot may be what the next load finds. */
+        index->file.snapshot_exists = true;
         status = file_rename(ops, tmp, index->path);
+    }
     if (status != STATUS_OK) {
         (void)file_unlink(ops, tmp);
         return status;
@@ -102,17 +105,19 @@ static enum status write_all(struct vector_index *index, const struct index_layo
     const struct file_ops *ops = index->options.file_ops;
     unsigned char          header[index_layout_header];
     size_t                 scratch = layout->slots + 4 * (size_t)layout->blocks + 8;
+    enum slot_state        sealed = index->repair.phase == REPAIR_FREE ? SLOT_FREE : SLOT_DEAD;
     char                  *states;
     enum status            status = index_memory_alloc(&index->memory, scratch, &states);
 
     if (status != STATUS_OK)
         return status;
     /* Sums first: they need the alignment. A slot that is being taken out is a dead one in the
-     * file, and its repair begins anew. */
+     * file, and its repair begins anew; when others have been freed already, its links may lead
+     * to those, and nothing leads to it: free, then. */
     for (uint32_t i = 0; i < layout->slots; i++) {
         enum slot_state state = slot_table_state(&index->slots, i);
 
-        states[4 * (size_t)layout->blocks + i] = (char)(state == SLOT_SEALED ? SLOT_DEAD : state);
+        states[4 * (size_t)layout->blocks + i] = (char)(state == SLOT_SEALED ? sealed : state);
     }
     status = write_arrays(index, layout, fd, states + 4 * (size_t)layout->blocks,
                           (uint32_t *)(void *)states);

@@ -7,12 +7,12 @@
  *     8     4  version, 1
  *     12    4  size of the header, 4096
  *     16    8  sequence, the owner's
- *     24    8  identity: the vectors file carries the same
+ *     24    8  identity: drawn when the index was made; its vectors file carries the same
  *     32    8  seed
  *     40    4  dim
  *     44    4  metric: 0 l2, 1 ip, 2 cosine
  *     48    4  coding: 0 q8, 1 q4
- *     52    4  M
+ *     52    4  M, 4 .. 32
  *     56    4  slots
  *     60    4  rows of upper links
  *     64    8  entry: (level + 1) << 32 | slot; 0: no graph
@@ -26,7 +26,8 @@
  *   sections, each at a multiple of 4096, zeros between
  *     codes, headers, errors, records, rows, levels, states, links0, upper_rows, upper, sums:
  *     the arrays of the modules as they are in memory. What is computed anew when it is read is
- *     not stored: the way from record to slot, in-degrees, what is free.
+ *     not stored: the way from record to slot, in-degrees, what is free. A slot that a repair
+ *     takes out is DEAD in the file, or FREE once nothing leads to it.
  *   sums: 4 bytes per started block of each section before, in their order: its CRC-32C
  *
  * A snapshot is valid if the header's checksum is right, the sections lie in the file one behind
@@ -48,7 +49,9 @@
  * index goes on being used meanwhile by readers, not by the writer.
  * STATUS_IO_FAILED, STATUS_NOT_PERMITTED, STATUS_NO_MEMORY, STATUS_LIMIT_REACHED
  *               not written, or not known to be durable; an earlier snapshot is untouched unless
- *               only the last step, syncing the directory, failed. */
+ *               only the last step, syncing the directory, failed. Once the vectors could not be
+ *               synced, no later call succeeds: what is on the disk is not known, and the owner
+ *               fills a new index. */
 MUST_CHECK enum status index_file_save(struct vector_index *index, uint64_t sequence,
                                        struct error *error);
 

@@ -111,7 +111,7 @@ enum status index_layout_decode(struct index_layout *layout, const unsigned char
         .known = get32(header + 76),
     };
     if (layout->dim < 1 || layout->dim > quantizer_dim_max || layout->metric > VECTOR_COSINE ||
-        layout->coding > QUANTIZER_Q4 || layout->m < 2 || layout->m > hnsw_m_max ||
+        layout->coding > QUANTIZER_Q4 || layout->m < hnsw_m_min || layout->m > hnsw_m_max ||
         layout->slots > UINT32_MAX / 4 || layout->known > UINT32_MAX / 4 ||
         layout->upper_used > layout->slots * 2 + 1024)
         return error_set(error, STATUS_CORRUPT, "a number in the header is out of bounds");

@@ -45,6 +45,25 @@ void slot_table_done(struct slot_table *table, struct index_memory *memory)
     index_memory_release(memory, &table->slot_of_record);
 }
 
+void slot_table_forget(struct slot_table *table)
+{
+    assert(table->live == 0 && table->dead == 0);
+    table->used = 0;
+    table->known = 0;
+    table->free_head = SLOT_NONE;
+    table->free_count = 0;
+}
+
+void slot_table_empty(struct slot_table *table, struct index_memory *memory)
+{
+    index_memory_decommit(memory, &table->records);
+    index_memory_decommit(memory, &table->rows);
+    index_memory_decommit(memory, &table->levels);
+    index_memory_decommit(memory, &table->states);
+    index_memory_decommit(memory, &table->lives);
+    index_memory_decommit(memory, &table->slot_of_record);
+}
+
 enum status slot_table_grow(struct slot_table *table, struct index_memory *memory, uint32_t slots,
                             uint32_t record)
 {

@@ -50,6 +50,12 @@ MUST_CHECK enum status slot_table_init(struct slot_table *table, struct index_me
                                        uint32_t slots_max, uint32_t records_max);
 void                   slot_table_done(struct slot_table *table, struct index_memory *memory);
 
+/* Begin with slot 0 again, where all are free; readers may still look at what was there. */
+void slot_table_forget(struct slot_table *table);
+
+/* Give the memory of a table without slots back; no reader may be in it. */
+void slot_table_empty(struct slot_table *table, struct index_memory *memory);
+
 /* Commit the arrays for `slots` slots, and the way from `record` (SLOT_NONE: none).
  * STATUS_LIMIT_REACHED  more slots or records than were agreed on, or no budget.
  * STATUS_NO_MEMORY      the system has none. */

@@ -20,6 +20,7 @@ enum segment_state {
 struct vector_segment {
     _Atomic(const char *) base; /* mapped on first use, until the file is closed */
     uint32_t              live;
+    uint32_t              claimed; /* of what was loaded: rows up to the last one that counts */
     enum segment_state    state;
 };
 
@@ -152,20 +153,30 @@ static size_t segment_bytes(const struct vector_file *file)
 
 bool vector_file_claim(struct vector_file *file, uint32_t row)
 {
-    uint32_t number = row / vector_file_segment_rows;
+    uint32_t number = row / vector_file_segment_rows, within = row % vector_file_segment_rows;
 
     if (number >= file->segments)
         return false;
     file->table[number].live++;
     file->live_rows++;
+    if (within >= file->table[number].claimed)
+        file->table[number].claimed = within + 1;
     return true;
 }
 
 void vector_file_claimed(struct vector_file *file)
 {
+    /* The emptiest one is gone on with: else each restart would leave one half empty behind. */
+    file->current_used = vector_file_segment_rows;
     for (uint32_t i = 0; i < file->segments; i++)
-        if (file->table[i].live == 0)
+        if (file->table[i].live == 0) {
             file->table[i].state = SEGMENT_FREE;
+        } else if (file->table[i].claimed < file->current_used) {
+            file->current = i;
+            file->current_used = file->table[i].claimed;
+        }
+    if (file->current != UINT32_MAX)
+        file->table[file->current].state = SEGMENT_CURRENT;
     file->snapshot_exists = true;
 }
 
@@ -258,7 +269,10 @@ bool vector_file_find_sparse(const struct vector_file *file, uint32_t *ret_segme
 
 enum status vector_file_sync(struct vector_file *file)
 {
-    return file_sync(file->ops, file->fd);
+    /* The system reports once what it could not write, and then takes it for written. */
+    if (!file->is_lost && file_sync(file->ops, file->fd) != STATUS_OK)
+        file->is_lost = true;
+    return file->is_lost ? STATUS_IO_FAILED : STATUS_OK;
 }
 
 void vector_file_reclaim(struct vector_file *file)

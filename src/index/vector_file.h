@@ -5,7 +5,7 @@
  *   0        8  magic "CBVECTOR"
  *   8        4  version, 1
  *   12       4  dim
- *   16       8  identity: the same number as in the snapshot that belongs to it
+ *   16       8  identity: drawn when the index was made; its snapshots carry the same
  *   24       4  CRC-32C of bytes 0 .. 23
  *   28          zeros up to 4096
  *   4096     rows of dim floats, each padded to a multiple of 64 bytes
@@ -46,6 +46,7 @@ struct vector_file {
     uint32_t               current, current_used; /* where the next row goes */
     uint32_t               live_rows;
     bool                   snapshot_exists;
+    bool                   is_lost; /* a sync failed: which rows the system dropped is not known */
 };
 
 /* Make a new file at `path`, over an old one. `file` holds no resources after a failure.
@@ -66,7 +67,8 @@ void                   vector_file_done(struct vector_file *file);
 /* A live slot of the snapshot refers to `row`; false when there is no such row. */
 bool vector_file_claim(struct vector_file *file, uint32_t row);
 
-/* After the last claim: segments without rows are free. */
+/* After the last claim: segments without rows are free, and the next row goes behind the last one
+ * of the segment that has most room. */
 void vector_file_claimed(struct vector_file *file);
 
 /* Store a vector; its row is in *ret_row.
@@ -85,7 +87,8 @@ void vector_file_release(struct vector_file *file, uint32_t row);
  * *ret_segment. Rows of a segment are segment * 4096 and up. */
 bool vector_file_find_sparse(const struct vector_file *file, uint32_t *ret_segment);
 
-/* Bring all rows to stable storage. */
+/* Bring all rows to stable storage.
+ * STATUS_IO_FAILED  some may never get there; so says every later call, too. */
 MUST_CHECK enum status vector_file_sync(struct vector_file *file);
 
 /* A snapshot that refers to the present rows only is durable: dead segments are free now, and

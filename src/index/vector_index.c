@@ -3,12 +3,16 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
+#include "base/rng.h"
 #include "index/hnsw_build.h"
 #include "index/vector_index_core.h"
 
 enum { link_ratio = 4 /* WAITING slots linked along with each add, until none waits */ };
 
+static enum status draw_identity(const struct vector_index_options *options,
+                                 uint64_t                          *ret_identity);
 static enum status store(struct vector_index *index, uint32_t record, const float *vector,
                          uint32_t *ret_slot);
 static enum status make_room(struct vector_index *index, uint32_t record);
@@ -23,19 +27,21 @@ enum status vector_index_new(const struct vector_index_options *options,
 {
     struct vector_index   *index;
     const struct file_ops *ops;
+    uint64_t               identity;
     enum status            status = vector_index_core_new(options, &index, error);
 
     if (status != STATUS_OK)
         return status;
     /* A snapshot without its vectors is worth nothing: it goes first. */
     ops = index->options.file_ops;
-    status = file_unlink(ops, index->path);
+    status = draw_identity(&index->options, &identity);
+    if (status == STATUS_OK)
+        status = file_unlink(ops, index->path);
     if (status == STATUS_OK)
         status = file_sync_dir(ops, index->path);
     if (status == STATUS_OK)
         status = vector_file_create(&index->file, &index->memory, ops, index->vectors_path,
-                                    index->options.dim, vector_index_core_identity(index),
-                                    index->options.vectors_max);
+                                    index->options.dim, identity, index->options.vectors_max);
     if (status != STATUS_OK) {
         error_set(error, status, "%s: cannot be created: %s", index->vectors_path,
                   status_text(status));
@@ -43,6 +49,18 @@ enum status vector_index_new(const struct vector_index_options *options,
         return status;
     }
     *ret_index = index;
+    return STATUS_OK;
+}
+
+/* No two indexes share one, or a snapshot would take the vectors of another for its own. */
+static enum status draw_identity(const struct vector_index_options *options, uint64_t *ret_identity)
+{
+    uint64_t number = options->identity;
+
+    if (number == 0 && getrandom(&number, sizeof number, 0) != sizeof number)
+        return STATUS_IO_FAILED;
+    *ret_identity = rng_mix(number ^ rng_mix(options->seed) ^ rng_mix(options->dim) ^
+                            rng_mix(0x100 + (uint64_t)options->metric));
     return STATUS_OK;
 }
 
@@ -159,7 +177,7 @@ static enum status store_many(struct vector_index *index, const uint32_t *record
 /* Link all that waits. Without memory for the list of it, one after the other. */
 static void link_all(struct vector_index *index, unsigned threads)
 {
-    uint32_t         waiting = index->slots.waiting, count, found, *slots;
+    uint32_t         waiting = index->slots.waiting, count, *slots;
     struct hnsw_view view;
 
     vector_index_core_follow_quant(index);
@@ -167,11 +185,12 @@ static void link_all(struct vector_index *index, unsigned threads)
         index_memory_alloc(&index->memory, waiting * sizeof *slots, &slots) == STATUS_OK) {
         view = vector_index_core_view(index);
         count = prepare_all(index, slots);
+        index->linked_since_check += count;
         hnsw_build_many(&view, &index->scratch, slots, count, threads);
         for (uint32_t i = 0; i < count; i++)
             slot_table_enter(&index->slots, slots[i]);
         index_memory_free(&index->memory, slots, waiting * sizeof *slots);
-        if (hnsw_repair_reach(&view, &index->scratch, &found) == STATUS_OK)
+        if (hnsw_repair_reach(&view, &index->scratch) == STATUS_OK)
             index->linked_since_check = 0;
     }
     vector_index_core_link(index, UINT32_MAX);

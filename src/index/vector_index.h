@@ -40,12 +40,13 @@ struct vector_index_options {
     uint32_t               dim; /* 1 .. 16384 */
     enum vector_metric     metric;
     enum vector_quant      quant;
-    uint32_t               m;               /* links per slot and level, 2 .. 32; 0: 16 */
+    uint32_t               m;               /* links per slot and level, 4 .. 32; 0: 16 */
     uint32_t               ef_construction; /* 0: 200 */
     uint32_t               graph_min;       /* vectors from which on there is a graph; 0: 10000 */
     uint32_t               vectors_max;     /* slots, dead ones included; 0: 4 million */
     uint32_t               records_max;     /* record numbers are below it; 0: vectors_max */
     uint64_t               seed;
+    uint64_t               identity; /* ties both files of an index together; 0: drawn at random */
     uint64_t               memory_max; /* bytes; 0: no limit */
     const char            *path;       /* of the snapshot; vectors are in path + ".vectors" */
     const struct file_ops *file_ops;   /* NULL: the system's */
@@ -80,8 +81,8 @@ MUST_CHECK enum status vector_index_add_many(struct vector_index *index, const u
 MUST_CHECK enum status vector_index_delete(struct vector_index *index, uint32_t record);
 
 /* Every slot of the graph has a link to it at any time; that it can also be reached from the entry
- * is checked, and set right, after vector_index_add_many(), after every repair, when a 16th of the
- * slots is new, and whenever `steps` is UINT32_MAX.
+ * is checked, and set right, after vector_index_add_many(), after every repair, after loading, when
+ * a 16th of the slots is new, and whenever `steps` is UINT32_MAX.
  *
  * Do up to `steps` steps of what waits: linking, repairing lists around the dead, giving slots and
  * file space back. Returns whether there is more to do. The check that every slot can be reached

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/rng.h"
 #include "index/hnsw_build.h"
 
 enum { vectors_default = 4 << 20 };
@@ -51,8 +50,9 @@ static enum status check_options(const struct vector_index_options *options, str
     if (options->dim < 1 || options->dim > quantizer_dim_max)
         return error_set(error, STATUS_INVALID, "dimension %u is not within 1..%d", options->dim,
                          quantizer_dim_max);
-    if (options->m == 1 || options->m > hnsw_m_max)
-        return error_set(error, STATUS_INVALID, "M %u is not within 2..%d", options->m, hnsw_m_max);
+    if (options->m != 0 && (options->m < hnsw_m_min || options->m > hnsw_m_max))
+        return error_set(error, STATUS_INVALID, "M %u is not within %d..%d", options->m, hnsw_m_min,
+                         hnsw_m_max);
     if (options->ef_construction > hnsw_ef_max)
         return error_set(error, STATUS_INVALID, "ef_construction %u is above %d",
                          options->ef_construction, hnsw_ef_max);
@@ -108,12 +108,6 @@ static enum status start(struct vector_index *index)
     return status;
 }
 
-uint64_t vector_index_core_identity(const struct vector_index *index)
-{
-    return rng_mix(index->options.seed ^ rng_mix(index->options.dim) ^
-                   rng_mix(0x100 + (uint64_t)index->options.metric));
-}
-
 enum status vector_index_core_new_codes(struct vector_index *index, enum quantizer_kind kind,
                                         uint32_t slots, struct code_table **ret_codes)
 {
@@ -161,8 +155,9 @@ enum status vector_index_core_grow(struct vector_index *index, uint32_t slots, u
 
 bool vector_index_core_is_graph_size(const struct vector_index *index)
 {
-    return index->options.quant != VECTOR_QUANT_EXACT &&
-           (index->graph.entry != 0 || index->slots.live + 1 >= index->options.graph_min);
+    /* A graph that was loaded is kept up, whatever the options say. */
+    return index->graph.entry != 0 || (index->options.quant != VECTOR_QUANT_EXACT &&
+                                       index->slots.live + 1 >= index->options.graph_min);
 }
 
 void vector_index_core_link(struct vector_index *index, uint32_t count)
@@ -179,6 +174,11 @@ void vector_index_core_link(struct vector_index *index, uint32_t count)
         slot_table_enter(&index->slots, index->link_cursor);
         index->linked_since_check++;
     }
+    vector_index_core_note_ready(index);
+}
+
+void vector_index_core_note_ready(struct vector_index *index)
+{
     atomic_store_explicit(&index->graph_ready, index->slots.waiting == 0 && index->graph.entry != 0,
                           memory_order_release);
 }

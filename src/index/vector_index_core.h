@@ -47,9 +47,6 @@ static inline struct hnsw_view vector_index_core_view(struct vector_index *index
 MUST_CHECK enum status vector_index_core_new(const struct vector_index_options *options,
                                              struct vector_index **ret_index, struct error *error);
 
-/* The number that ties a snapshot to its vectors file. */
-uint64_t vector_index_core_identity(const struct vector_index *index);
-
 /* Make an empty table of codes with room for `slots`, given: vector_index_core_free_codes(). */
 MUST_CHECK enum status vector_index_core_new_codes(struct vector_index *index,
                                                    enum quantizer_kind kind, uint32_t slots,
@@ -66,6 +63,9 @@ bool vector_index_core_is_graph_size(const struct vector_index *index);
 
 /* Link up to `count` WAITING slots; what finds no room goes on waiting. */
 void vector_index_core_link(struct vector_index *index, uint32_t count);
+
+/* Derive graph_ready anew: after slots were linked, and where the last one left the graph. */
+void vector_index_core_note_ready(struct vector_index *index);
 
 /* Code all vectors as q4 if the options or the memory limit ask for it now. Where there is no room
  * to do so, nothing changes, and what asked for room will be refused it. Readers go over to the

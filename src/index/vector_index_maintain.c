@@ -21,7 +21,7 @@ static void reset_when_empty(struct vector_index *index);
 bool vector_index_maintain(struct vector_index *index, uint32_t steps)
 {
     struct hnsw_view view;
-    uint32_t         before = steps, found;
+    uint32_t         before = steps;
 
     vector_index_core_drop_codes(index);
     release_moved(index);
@@ -35,18 +35,19 @@ bool vector_index_maintain(struct vector_index *index, uint32_t steps)
     }
     if (index->linked_since_check >
             (before == UINT32_MAX ? 0 : index->slots.used / check_divisor) &&
-        hnsw_repair_reach(&view, &index->scratch, &found) == STATUS_OK)
+        hnsw_repair_reach(&view, &index->scratch) == STATUS_OK)
         index->linked_since_check = 0;
     if (index->repair.phase == REPAIR_IDLE && wants_repair(index))
         hnsw_repair_begin(&index->repair, &view);
     steps = hnsw_repair_run(&index->repair, &view, &index->scratch, &index->readers, steps,
                             index_on_free, index);
+    vector_index_core_note_ready(index); /* the last live slot may have left the graph */
     if (index->repair.is_unchecked) {
         index->linked_since_check = index->slots.used;
         index->repair.is_unchecked = false;
     }
-    while (steps >= segment_steps && move_rows(index))
-        steps -= segment_steps;
+    while (steps > 0 && move_rows(index))
+        steps -= steps < segment_steps ? steps : segment_steps;
     reset_when_empty(index);
     return steps != before && (steps == 0 || wants_repair(index));
 }
@@ -74,19 +75,19 @@ static void index_on_free(void *ctx, uint32_t slot)
 static bool move_rows(struct vector_index *index)
 {
     uint32_t segment, first;
+    bool     moved = true;
 
     if (index->moved_rows > 0 || !vector_file_find_sparse(&index->file, &segment))
         return false;
     first = segment * vector_file_segment_rows;
     index->moved_segment = segment;
-    for (uint32_t slot = 0; slot < index->slots.used; slot++)
+    for (uint32_t slot = 0; slot < index->slots.used && moved; slot++)
         if (slot_table_state(&index->slots, slot) != SLOT_FREE &&
-            slot_table_rows(&index->slots)[slot] - first < vector_file_segment_rows &&
-            !move_row(index, slot))
-            break;
+            slot_table_rows(&index->slots)[slot] - first < vector_file_segment_rows)
+            moved = move_row(index, slot);
     index->moved_epoch = index_readers_advance(&index->readers);
     release_moved(index);
-    return index->moved_rows == 0;
+    return moved && index->moved_rows == 0;
 }
 
 static bool move_row(struct vector_index *index, uint32_t slot)
@@ -114,33 +115,23 @@ static void release_moved(struct vector_index *index)
 static void reset_when_empty(struct vector_index *index)
 {
     struct slot_table *slots = &index->slots;
-    struct code_table *codes = vector_index_core_codes(index);
 
-    if (slots->live > 0 || slots->dead > 0 || slots->records.committed == 0) {
+    if (slots->live > 0 || slots->dead > 0 || slots->records.committed == 0 ||
+        index->repair.phase != REPAIR_IDLE) {
         index->reset_epoch = 0;
         return;
     }
     if (index->reset_epoch == 0) {
         index->graph.entry = 0;
-        index->graph_ready = false;
-        slots->used = 0;
-        slots->known = 0;
-        slots->free_head = SLOT_NONE;
-        slots->free_count = 0;
+        vector_index_core_note_ready(index);
+        slot_table_forget(slots);
         index->link_cursor = 0;
         index->reset_epoch = index_readers_advance(&index->readers);
     }
     if (!index_readers_passed(&index->readers, index->reset_epoch))
         return;
     index->reset_epoch = 0;
-    index_memory_decommit(&index->memory, &slots->records);
-    index_memory_decommit(&index->memory, &slots->rows);
-    index_memory_decommit(&index->memory, &slots->levels);
-    index_memory_decommit(&index->memory, &slots->states);
-    index_memory_decommit(&index->memory, &slots->lives);
-    index_memory_decommit(&index->memory, &slots->slot_of_record);
-    index_memory_decommit(&index->memory, &codes->codes);
-    index_memory_decommit(&index->memory, &codes->headers);
-    index_memory_decommit(&index->memory, &codes->errors);
+    slot_table_empty(slots, &index->memory);
+    code_table_empty(vector_index_core_codes(index), &index->memory);
     hnsw_empty(&index->graph, &index->memory);
 }

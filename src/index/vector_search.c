@@ -11,6 +11,7 @@ enum {
     ef_default = 64,
     /* A score in the graph waits for memory, one in a scan does not: measured 5 to 7 times. */
     graph_score_cost = 6,
+    scan_stretch = 1024,   /* slots after which a scan looks at the deadline, whatever matches */
     decode_step = 2,       /* bits of a mask that are listed without a branch */
     announce_queries = 64, /* rows are announced that long after one had to be read from disk */
 };
@@ -82,6 +83,8 @@ enum status vector_search_run(struct vector_search *search, const struct vector_
     enum status                status;
 
     *ret_count = 0;
+    if (ret_stats != NULL)
+        *ret_stats = stats;
     if (query->k > vector_search_k_max || query->ef > vector_search_ef_max ||
         !quantizer_accepts(query->vector, search->index->options.dim))
         return STATUS_INVALID;
@@ -167,7 +170,8 @@ static bool prefers_graph(const struct vector_search *search, uint32_t *ret_ef)
 
     ef = query->ef == 0 ? ef_default : query->ef;
     ef = ef < query->k ? query->k : ef;
-    if (query->exact || live < index->options.graph_min / 5 * 4 ||
+    if (query->exact || index->options.quant == VECTOR_QUANT_EXACT ||
+        live < index->options.graph_min / 5 * 4 ||
         !atomic_load_explicit(&index->graph_ready, memory_order_acquire))
         return false;
     if (query->bitmap != NULL)
@@ -286,17 +290,23 @@ static void note_faults(struct vector_search *search)
 
 static void scan_all(struct vector_search *search)
 {
-    uint32_t batch[code_table_batch], count = 0;
+    uint32_t batch[code_table_batch], slot = 0, count = 0;
 
-    for (uint32_t slot = 0; slot < search->scratch.slots && !search->timed_out; slot++) {
-        if (matches(search, slot))
-            batch[count++] = slot;
-        if (count == code_table_batch) {
-            scan_slots(search, batch, count);
-            count = 0;
+    while (slot < search->scratch.slots && !search->timed_out) {
+        uint32_t end = search->scratch.slots - slot < scan_stretch ? search->scratch.slots
+                                                                   : slot + scan_stretch;
+
+        for (; slot < end && !search->timed_out; slot++) {
+            if (matches(search, slot))
+                batch[count++] = slot;
+            if (count == code_table_batch) {
+                scan_slots(search, batch, count);
+                count = 0;
+            }
         }
+        scan_slots(search, batch, count); /* few match, perhaps: look at the deadline */
+        count = 0;
     }
-    scan_slots(search, batch, count);
 }
 
 static void scan_slots(struct vector_search *search, const uint32_t *slots, uint32_t count)
@@ -309,14 +319,16 @@ static void scan_slots(struct vector_search *search, const uint32_t *slots, uint
 static void scan_bitmap(struct vector_search *search)
 {
     const struct vector_search_query *query = search->query;
-    uint32_t                          records[code_table_batch + 64], count = 0;
+    uint32_t records[code_table_batch + 64], count = 0, known = search->index->slots.known;
 
-    for (uint32_t word = 0; word * 64 < query->bitmap_bits && !search->timed_out; word++) {
-        uint64_t bits = query->bitmap[word];
+    /* A quarter of what 32 bits hold at most, so the counting ends. */
+    known = query->bitmap_bits < known ? query->bitmap_bits : known;
+    for (uint32_t first = 0; first < known && !search->timed_out; first += 64) {
+        uint64_t bits = query->bitmap[first / 64];
 
-        if (query->bitmap_bits - word * 64 < 64)
-            bits &= (UINT64_C(1) << (query->bitmap_bits - word * 64)) - 1;
-        count += decode_word(bits, word * 64, records + count);
+        if (known - first < 64)
+            bits &= (UINT64_C(1) << (known - first)) - 1;
+        count += decode_word(bits, first, records + count);
         if (count >= code_table_batch) {
             scan_records(search, records, code_table_batch);
             count -= code_table_batch;

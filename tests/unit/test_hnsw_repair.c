@@ -2,6 +2,10 @@
  * memory and file space are used again. */
 #include "index/hnsw_repair.h"
 
+#include <errno.h>
+
+#include "index/index_file.h"
+#include "index/vector_index_core.h"
 #include "support/check_main.h"
 #include "support/index_fixture.h"
 
@@ -13,15 +17,26 @@ static struct vector_search       *search;
 static struct index_model          model;
 static struct rng                  rng;
 
-static void start(uint32_t records)
+static void set_options(uint32_t graph_min, uint32_t m)
 {
     index_fixture_setup();
     options = index_fixture_options(dim, VECTOR_L2);
-    options.graph_min = 500;
+    options.graph_min = graph_min;
+    options.m = m;
+}
+
+static void open_index(uint32_t records)
+{
     index_ = index_fixture_new(&options);
     ck_assert_int_eq(vector_search_new(index_, &search), STATUS_OK);
     model = index_model_new(VECTOR_L2, dim, records);
     rng_init(&rng, 31);
+}
+
+static void start(uint32_t records)
+{
+    set_options(500, 16);
+    open_index(records);
 }
 
 static void stop(void)
@@ -216,6 +231,332 @@ START_TEST(deleting_all_and_filling_again_begins_anew)
 }
 END_TEST
 
+static void add_many_of(uint32_t first, uint32_t end)
+{
+    for (uint32_t i = first; i < end; i++)
+        add_point(i);
+}
+
+static void delete_many(uint32_t first, uint32_t end)
+{
+    for (uint32_t i = first; i < end; i++)
+        index_model_delete(&model, index_, i);
+}
+
+static void reload(void)
+{
+    struct error error = {.text = ""};
+    uint64_t     sequence;
+
+    ck_assert_int_eq(index_file_save(index_, 1, NULL), STATUS_OK);
+    vector_search_free(search);
+    vector_index_free(index_);
+    ck_assert_msg(index_file_load(&options, &index_, &sequence, &error) == STATUS_OK, "%s",
+                  error.text);
+    ck_assert_int_eq(vector_search_new(index_, &search), STATUS_OK);
+}
+
+static void reach_phase(enum hnsw_repair_phase phase)
+{
+    for (int i = 0; i < 100000 && index_->repair.phase != phase; i++)
+        (void)vector_index_maintain(index_, 1);
+    ck_assert_int_eq(index_->repair.phase, phase);
+}
+
+START_TEST(what_is_saved_in_any_phase_of_a_repair_can_be_loaded)
+{
+    for (int phase = REPAIR_LISTS; phase <= REPAIR_FREE; phase++) {
+        start(600);
+        add_many_of(0, 600);
+        delete_many(0, 200);
+        reach_phase((enum hnsw_repair_phase)phase);
+        if (phase == REPAIR_FREE)
+            (void)vector_index_maintain(index_, 50);
+        (void)index_fixture_verify(index_);
+        reload();
+        find_all(1);
+        settle();
+        add_many_of(0, 200);
+        settle();
+        find_all(1);
+        stop();
+    }
+}
+END_TEST
+
+START_TEST(an_index_that_lost_its_graph_with_the_dead_still_there_can_be_loaded)
+{
+    start(1000);
+    add_many_of(0, 1000);
+    delete_many(0, 1000);
+    reach_phase(REPAIR_LISTS);
+    ck_assert(index_->graph.entry == 0 && index_->slots.dead == 1000);
+    reload();
+    settle();
+    add_many_of(0, 1000);
+    find_all(1);
+    stop();
+}
+END_TEST
+
+START_TEST(emptying_in_small_steps_gives_memory_back_once_the_repair_is_over)
+{
+    set_options(10000, 16);
+    open_index(200);
+    add_many_of(0, 200);
+    delete_many(100, 200);
+    settle();
+    delete_many(0, 100); /* the repair stops at slot 99, long before the end */
+    while (vector_index_maintain(index_, 1))
+        if (index_->repair.phase != REPAIR_IDLE)
+            ck_assert_uint_eq(index_->slots.used, 200);
+    ck_assert_uint_eq(index_->slots.used, 0);
+    settle();
+    add_many_of(0, 200);
+    find_all(1);
+    stop();
+}
+END_TEST
+
+/* 120 points far from all others, more than a search on the way in has in its pool. */
+static void add_cluster(uint32_t first)
+{
+    for (uint32_t i = first; i < first + 120; i++) {
+        float point[dim];
+
+        index_fixture_point(&rng, dim, 1, point);
+        for (uint32_t d = 0; d < dim; d++)
+            point[d] += 5;
+        index_model_add(&model, index_, i, point);
+    }
+}
+
+START_TEST(a_cluster_that_was_deleted_and_comes_back_is_found)
+{
+    start(1120);
+    add_many_of(0, 1000);
+    add_cluster(1000);
+    delete_many(1000, 1120);
+    add_cluster(1000);
+    find_all(1);
+    /* While a repair takes the old one out, too. */
+    delete_many(0, 300);
+    delete_many(1000, 1120);
+    reach_phase(REPAIR_LISTS);
+    add_cluster(1000);
+    (void)index_fixture_verify(index_);
+    find_all(1);
+    for (int i = 0; i < 40; i++) {
+        (void)vector_index_maintain(index_, 40);
+        add_point((uint32_t)i);
+        find_all(11);
+    }
+    settle();
+    find_all(1);
+    stop();
+}
+END_TEST
+
+static uint32_t without_link(void)
+{
+    struct vector_index_report report;
+    struct error               error = {.text = ""};
+
+    ck_assert_msg(vector_index_verify(index_, &report, &error) == STATUS_OK, "%s", error.text);
+    return report.in_degree_0;
+}
+
+/* Identical vectors make lists full of last links, and circles of lists without room. */
+START_TEST(no_slot_ever_loses_its_last_link)
+{
+    static const uint32_t ms[] = {4, 5, 6, 16};
+    const float           point[dim] = {1, 2};
+
+    for (int i = 0; i < 8; i++) {
+        set_options(20, ms[i % 4]);
+        options.ef_construction = 50;
+        options.seed = (uint64_t)i;
+        open_index(400);
+        rng_init(&rng, (uint64_t)i);
+        for (int round = 0; round < 2; round++) {
+            for (uint32_t r = 0; r < 400; r++) {
+                if (model.is_live[r])
+                    continue;
+                index_model_add(&model, index_, r, point);
+                if (r % 8 == 0 || r > 380)
+                    ck_assert_uint_eq(without_link(), 0);
+            }
+            for (uint32_t r = 0; r < 400; r++)
+                if (rng_below(&rng, 2) == 0)
+                    index_model_delete(&model, index_, r);
+            while (vector_index_maintain(index_, 16))
+                ck_assert_uint_eq(without_link(), 0);
+            settle();
+        }
+        stop();
+    }
+}
+END_TEST
+
+START_TEST(what_awaits_a_check_awaits_it_after_loading_too)
+{
+    const float                point[dim] = {1, 2};
+    struct vector_index_report report;
+    struct error               error;
+
+    set_options(20, 16);
+    options.ef_construction = 50;
+    open_index(1000);
+    for (uint32_t i = 0; i < 1000; i++)
+        index_model_add(&model, index_, i, point);
+    for (uint32_t i = 0; i < 1000; i++)
+        if (rng_below(&rng, 2) == 0)
+            index_model_delete(&model, index_, i);
+    settle();
+    for (uint32_t i = 0; i < 1000; i++)
+        if (!model.is_live[i])
+            index_model_add(&model, index_, i, point);
+    ck_assert_int_eq(vector_index_verify(index_, &report, &error), STATUS_OK);
+    ck_assert_uint_gt(report.unreachable, 0); /* until the check */
+    reload();
+    (void)vector_index_maintain(index_, 100);
+    (void)index_fixture_verify(index_);
+    stop();
+}
+END_TEST
+
+/* The last allocation of vector_index_add_many() is that of the check. */
+START_TEST(a_check_without_memory_is_made_up_for)
+{
+    const uint32_t count = 800;
+    float         *points = index_fixture_points(33, count, dim, 10);
+    uint32_t      *records = malloc(count * sizeof *records);
+    int64_t        calls = 1 << 20;
+
+    ck_assert_ptr_nonnull(records);
+    for (uint32_t i = 0; i < count; i++)
+        records[i] = i;
+    for (int i = 0; i < 2; i++) {
+        start(count);
+        vector_index_fail_allocation(index_, calls);
+        ck_assert_int_eq(vector_index_add_many(index_, records, points, count, 1, NULL), STATUS_OK);
+        ck_assert_uint_eq(index_->linked_since_check, i == 0 ? 0 : count);
+        calls = (1 << 20) - atomic_load(&index_->memory.countdown) - 1;
+        vector_index_fail_allocation(index_, -1);
+        (void)vector_index_maintain(index_, 1);
+        ck_assert_uint_eq(index_->linked_since_check, 0);
+        stop();
+    }
+    free(points);
+    free(records);
+}
+END_TEST
+
+START_TEST(what_came_after_the_graph_went_is_not_searched_in_a_graph)
+{
+    struct vector_index_memory memory;
+
+    start(1000);
+    add_many_of(0, 600);
+    settle();
+    vector_index_memory(index_, &memory);
+    ck_assert(memory.is_graph);
+    delete_many(0, 600);
+    (void)vector_index_maintain(index_, 1);
+    add_many_of(0, 450); /* fewer than a graph has */
+    vector_index_memory(index_, &memory);
+    ck_assert(!memory.is_graph && memory.waiting == 450);
+    add_many_of(450, 1000);
+    settle();
+    vector_index_memory(index_, &memory);
+    ck_assert(memory.is_graph && memory.waiting == 0);
+    find_all(1);
+    stop();
+}
+END_TEST
+
+START_TEST(upper_lists_are_used_again_after_loading)
+{
+    uint32_t most = 0;
+
+    set_options(100, 4);
+    options.ef_construction = 16;
+    open_index(1200);
+    add_many_of(0, 600);
+    for (uint32_t cycle = 0; cycle < 6; cycle++) {
+        uint32_t here = cycle % 2 * 600, there = 600 - here;
+
+        /* Other records have other levels. */
+        delete_many(here + 20, here + 600);
+        settle();
+        reload();
+        delete_many(here, here + 20);
+        add_many_of(there, there + 600);
+        settle();
+        if (cycle == 1)
+            most = index_->graph.upper_used;
+    }
+    ck_assert_uint_le(index_->graph.upper_used, most + 20);
+    find_all(1);
+    stop();
+}
+END_TEST
+
+/* Three segments of the file, of which two are sparse. */
+static void make_sparse(void)
+{
+    set_options(100000, 16);
+    open_index(3 * vector_file_segment_rows);
+    for (uint32_t i = 0; i < model.records; i++)
+        index_model_add(&model, index_, i, (float[dim]){(float)i});
+    for (uint32_t i = 0; i < 2 * vector_file_segment_rows; i++)
+        if (i % 4 != 0)
+            index_model_delete(&model, index_, i);
+}
+
+START_TEST(small_steps_give_file_space_back_too)
+{
+    uint32_t segment;
+    int      calls = 0;
+
+    make_sparse();
+    while (vector_index_maintain(index_, 63))
+        ck_assert_int_lt(calls++, 1000);
+    ck_assert(!vector_file_find_sparse(&index_->file, &segment));
+    (void)index_fixture_verify(index_);
+    stop();
+}
+END_TEST
+
+static int writes_refused;
+
+static ssize_t refuse_write(int fd, const void *data, size_t size, off_t offset)
+{
+    (void)fd;
+    (void)data;
+    (void)size;
+    (void)offset;
+    writes_refused++;
+    return errno = ENOSPC, -1;
+}
+
+START_TEST(a_full_disk_ends_the_emptying_of_segments)
+{
+    uint32_t segment;
+
+    make_sparse();
+    index_fixture_ops.pwrite = refuse_write;
+    writes_refused = 0;
+    for (int i = 0; i < 3; i++)
+        ck_assert(!vector_index_maintain(index_, 1 << 20));
+    ck_assert(writes_refused > 0 && writes_refused <= 3);
+    index_fixture_ops.pwrite = file_ops_system.pwrite;
+    settle();
+    ck_assert(!vector_file_find_sparse(&index_->file, &segment));
+    stop();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("hnsw_repair");
@@ -227,5 +568,16 @@ int main(void)
     tcase_add_test(tcase, the_entry_may_be_deleted_again_and_again);
     tcase_add_test(tcase, a_window_that_slides_uses_slots_and_file_space_again);
     tcase_add_test(tcase, deleting_all_and_filling_again_begins_anew);
+    tcase_add_test(tcase, what_is_saved_in_any_phase_of_a_repair_can_be_loaded);
+    tcase_add_test(tcase, an_index_that_lost_its_graph_with_the_dead_still_there_can_be_loaded);
+    tcase_add_test(tcase, emptying_in_small_steps_gives_memory_back_once_the_repair_is_over);
+    tcase_add_test(tcase, a_cluster_that_was_deleted_and_comes_back_is_found);
+    tcase_add_test(tcase, no_slot_ever_loses_its_last_link);
+    tcase_add_test(tcase, what_awaits_a_check_awaits_it_after_loading_too);
+    tcase_add_test(tcase, a_check_without_memory_is_made_up_for);
+    tcase_add_test(tcase, what_came_after_the_graph_went_is_not_searched_in_a_graph);
+    tcase_add_test(tcase, upper_lists_are_used_again_after_loading);
+    tcase_add_test(tcase, small_steps_give_file_space_back_too);
+    tcase_add_test(tcase, a_full_disk_ends_the_emptying_of_segments);
     return check_main("hnsw_repair", tcase);
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <float.h>
 #include <limits.h>
 #include <sys/stat.h>
 
@@ -25,6 +26,7 @@ static void setup(void)
     options.graph_min = 300;
     records = 700;
     options.vectors_max = 20000;
+    options.identity = 1; /* the same operations give the same file */
     points = index_fixture_points(41, 3000, dim, 20);
 }
 
@@ -340,6 +342,91 @@ START_TEST(files_with_forged_checksums_do_no_harm)
 }
 END_TEST
 
+/* Whatever is computed of them must stay finite. */
+START_TEST(numbers_that_no_vector_has_are_refused)
+{
+    static const float   numbers[] = {FLT_MAX, FLT_MAX / 7, INFINITY, NAN, -1};
+    struct vector_index *index = index_fixture_new(&options);
+    char                *data, *copy;
+    size_t               size;
+    uint64_t             headers, errors;
+
+    for (uint32_t i = 0; i < 20; i++)
+        ck_assert_int_eq(vector_index_add(index, i, points + dim * i), STATUS_OK);
+    ck_assert_int_eq(index_file_save(index, 1, NULL), STATUS_OK);
+    vector_index_free(index);
+    data = read_file(index_fixture_path, &size);
+    copy = malloc(size);
+    memcpy(&headers, data + 128 + 16 * 1, 8);
+    memcpy(&errors, data + 128 + 16 * 2, 8);
+    for (int i = 0; i < 15; i++) {
+        uint64_t at = i % 3 == 0 ? headers : i % 3 == 1 ? headers + 4 : errors;
+
+        memcpy(copy, data, size);
+        memcpy(copy + at, &numbers[i / 3], 4);
+        forge(copy, size);
+        write_file(index_fixture_path, copy, size);
+        ck_assert(!load_and_use());
+    }
+    forge(data, size);
+    write_file(index_fixture_path, data, size);
+    ck_assert(load_and_use());
+    free(data);
+    free(copy);
+}
+END_TEST
+
+START_TEST(the_vectors_of_another_index_are_refused)
+{
+    struct vector_index *index;
+    struct error         error;
+    uint64_t             sequence;
+    char                 kept[112];
+
+    options.identity = 0; /* the same options otherwise */
+    snprintf(kept, sizeof kept, "%s.kept", index_fixture_path);
+    for (int i = 0; i < 2; i++) {
+        index = filled();
+        ck_assert_int_eq(index_file_save(index, 1, NULL), STATUS_OK);
+        vector_index_free(index);
+        vector_index_free(loaded(1));
+        ck_assert_int_eq(
+            i == 0 ? rename(index_fixture_path, kept) : rename(kept, index_fixture_path), 0);
+    }
+    ck_assert_int_eq(index_file_load(&options, &index, &sequence, &error), STATUS_CORRUPT);
+}
+END_TEST
+
+/* An index whose owner now wants exact searches only. */
+START_TEST(a_graph_that_is_not_searched_is_kept_up)
+{
+    struct vector_index       *index = filled();
+    struct vector_search      *search;
+    struct vector_search_stats stats;
+    struct vector_search_hit   hit;
+
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(index_file_save(index, 1, NULL), STATUS_OK);
+        vector_index_free(index);
+        options.quant = VECTOR_QUANT_EXACT;
+        index = loaded(1);
+        ck_assert_int_eq(vector_search_new(index, &search), STATUS_OK);
+        for (uint32_t r = 0; r < 400; r++) {
+            uint32_t                   record = 1000 + 400 * (uint32_t)i + r, count;
+            struct vector_search_query query = {.vector = points + dim * record, .k = 1, .ef = 1};
+
+            ck_assert_int_eq(vector_index_add(index, record, query.vector), STATUS_OK);
+            ck_assert_int_eq(vector_search_run(search, &query, &hit, &count, &stats), STATUS_OK);
+            ck_assert(stats.scanned && count == 1 && hit.distance <= 0);
+        }
+        vector_search_free(search);
+        (void)vector_index_maintain(index, UINT32_MAX);
+        index_fixture_verify(index);
+    }
+    vector_index_free(index);
+}
+END_TEST
+
 START_TEST(a_vector_damaged_on_disk_is_found)
 {
     struct vector_index       *index = filled();
@@ -400,6 +487,12 @@ static int fail_ftruncate(int fd, off_t size)
 static int fail_rename(const char *from, const char *to)
 {
     return call_fails() ? (errno = EIO, -1) : file_ops_system.rename(from, to);
+}
+
+static int rename_and_crash(const char *from, const char *to)
+{
+    calls_left = 0;
+    return file_ops_system.rename(from, to);
 }
 
 static int fail_unlink(const char *path)
@@ -474,6 +567,42 @@ START_TEST(a_crash_at_any_call_leaves_a_whole_snapshot)
     short_writes = 1;
     crash_everywhere();
     short_writes = 0;
+}
+END_TEST
+
+/* The rename is done, and nobody knows whether it will last. */
+START_TEST(what_a_save_that_failed_at_the_end_refers_to_is_not_overwritten)
+{
+    enum { rows = 4096 + 10 };
+    struct file_ops      ops = failing_ops();
+    struct vector_index *index;
+    float                vector[dim];
+
+    options.graph_min = 100000;
+    options.file_ops = &ops;
+    calls_left = LONG_MAX;
+    index = index_fixture_new(&options);
+    for (uint32_t i = 0; i < rows; i++)
+        ck_assert_int_eq(vector_index_add(index, i, points + dim * (i % 3000)), STATUS_OK);
+    ops.rename = rename_and_crash;
+    ck_assert_int_ne(index_file_save(index, 1, NULL), STATUS_OK);
+    calls_left = LONG_MAX;
+    for (uint32_t i = 0; i < rows; i++)
+        ck_assert_int_eq(vector_index_delete(index, i), STATUS_OK);
+    while (vector_index_maintain(index, UINT32_MAX))
+        continue;
+    (void)vector_index_maintain(index, UINT32_MAX);
+    for (uint32_t i = 0; i < 2 * 4096; i++)
+        ck_assert_int_eq(vector_index_add(index, i, points), STATUS_OK);
+    vector_index_free(index);
+    options.file_ops = &index_fixture_ops;
+    index = loaded(1);
+    ck_assert_uint_eq(vector_index_count(index), rows);
+    for (uint32_t i = 0; i < rows; i++) {
+        ck_assert_int_eq(vector_index_get(index, i, vector), STATUS_OK);
+        ck_assert_mem_eq(vector, points + dim * (i % 3000), sizeof vector);
+    }
+    vector_index_free(index);
 }
 END_TEST
 
@@ -555,8 +684,12 @@ int main(void)
     tcase_add_test(tcase, what_is_missing_or_of_other_options_is_refused);
     tcase_add_test(tcase, damaged_files_are_refused);
     tcase_add_test(tcase, files_with_forged_checksums_do_no_harm);
+    tcase_add_test(tcase, numbers_that_no_vector_has_are_refused);
+    tcase_add_test(tcase, the_vectors_of_another_index_are_refused);
+    tcase_add_test(tcase, a_graph_that_is_not_searched_is_kept_up);
     tcase_add_test(tcase, a_vector_damaged_on_disk_is_found);
     tcase_add_test(tcase, a_crash_at_any_call_leaves_a_whole_snapshot);
+    tcase_add_test(tcase, what_a_save_that_failed_at_the_end_refers_to_is_not_overwritten);
     tcase_add_test(tcase, without_memory_every_call_fails_cleanly);
     tcase_add_test(tcase, loading_without_memory_fails_cleanly);
     return check_main("index_file", tcase);

@@ -133,8 +133,34 @@ START_TEST(rows_keep_their_bits)
     ck_assert(!vector_file_claim(&file, 2 * vector_file_segment_rows));
     vector_file_claimed(&file);
     check_row(row + 3, 3);
-    /* The second segment holds no claimed row: it is the next to be written. */
-    ck_assert_uint_eq(append(9, 1), row + vector_file_segment_rows);
+}
+END_TEST
+
+START_TEST(after_opening_the_emptiest_segment_is_gone_on_with)
+{
+    uint32_t first = append(0, 2 * vector_file_segment_rows + 10);
+    uint32_t second = first + vector_file_segment_rows;
+
+    ck_assert_int_eq(open_again(dim, identity, 3), STATUS_OK);
+    ck_assert(vector_file_claim(&file, first + 9));
+    ck_assert(vector_file_claim(&file, second + 3));
+    ck_assert(vector_file_claim(&file, second + 1));
+    vector_file_claimed(&file);
+    /* What lies behind the last claimed row counts for nothing; what was claimed stays. */
+    ck_assert_uint_eq(append(7777, 5), second + 4);
+    check_row(second + 3, vector_file_segment_rows + 3);
+    check_row(first + 9, 9);
+    /* The third holds no claimed row: it is next. */
+    (void)append(0, vector_file_segment_rows - 9);
+    ck_assert_uint_eq(append(1, 1), second + vector_file_segment_rows);
+    /* One restart after the other needs no segment each. */
+    for (uint32_t i = 0; i < 5; i++) {
+        ck_assert_int_eq(open_again(dim, identity, 1), STATUS_OK);
+        ck_assert(vector_file_claim(&file, first + i));
+        vector_file_claimed(&file);
+        ck_assert_uint_eq(append(i + 1, 1), first + i + 1);
+        ck_assert_uint_eq(file.segments, 1);
+    }
 }
 END_TEST
 
@@ -197,9 +223,18 @@ START_TEST(a_full_disk_changes_nothing)
     failing = 0;
     ck_assert_uint_eq(append(1, 1), row + 1); /* the half-written row is written over */
     check_row(row + 1, 1);
+}
+END_TEST
+
+START_TEST(rows_that_could_not_be_synced_are_lost_for_good)
+{
+    (void)append(0, 1);
+    ck_assert_int_eq(vector_file_sync(&file), STATUS_OK);
     failing = 1;
     ck_assert_int_eq(vector_file_sync(&file), STATUS_IO_FAILED);
-    failing = 0;
+    failing = 0; /* the system has dropped them, and knows no more of it */
+    ck_assert_int_eq(vector_file_sync(&file), STATUS_IO_FAILED);
+    ck_assert_int_eq(open_again(dim, identity, 1), STATUS_OK);
     ck_assert_int_eq(vector_file_sync(&file), STATUS_OK);
 }
 END_TEST
@@ -292,10 +327,12 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, rows_keep_their_bits);
+    tcase_add_test(tcase, after_opening_the_emptiest_segment_is_gone_on_with);
     tcase_add_test(tcase, without_a_snapshot_a_dead_segment_is_used_again_at_once);
     tcase_add_test(tcase, what_a_snapshot_may_refer_to_is_not_overwritten_before_the_next);
     tcase_add_test(tcase, a_segment_less_than_half_alive_is_worth_emptying);
     tcase_add_test(tcase, a_full_disk_changes_nothing);
+    tcase_add_test(tcase, rows_that_could_not_be_synced_are_lost_for_good);
     tcase_add_test(tcase, a_segment_that_cannot_be_had_changes_nothing);
     tcase_add_test(tcase, more_rows_than_agreed_are_refused);
     tcase_add_test(tcase, a_file_that_is_not_the_right_one_is_refused);

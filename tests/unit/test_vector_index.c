@@ -4,6 +4,7 @@
 #include "index/vector_index.h"
 
 #include <float.h>
+#include <sys/mman.h>
 
 #include "index/index_file.h"
 #include "support/check_main.h"
@@ -339,6 +340,11 @@ START_TEST(bounds_are_held)
 
     options.vectors_max = 5;
     options.records_max = 8;
+    for (options.m = 1; options.m < 4; options.m++) /* too few to keep all in reach */
+        ck_assert_int_eq(vector_index_new(&options, &index, NULL), STATUS_INVALID);
+    options.m = 33;
+    ck_assert_int_eq(vector_index_new(&options, &index, NULL), STATUS_INVALID);
+    options.m = 4;
     index = index_fixture_new(&options);
     ck_assert_int_eq(vector_search_new(index, &search), STATUS_OK);
     ck_assert_int_eq(vector_index_add(index, 0, bad), STATUS_INVALID);
@@ -399,6 +405,98 @@ START_TEST(a_passed_deadline_is_said_and_what_was_found_is_given)
     now = 0;
     query.deadline_us = 1000;
     ck_assert_int_eq(vector_search_run(search, &query, hits, &count, NULL), STATUS_OK);
+    vector_search_free(search);
+    vector_index_free(index);
+    free(points);
+}
+END_TEST
+
+static bool accept_none(void *ctx, uint32_t record)
+{
+    (void)record;
+    ++*(uint64_t *)ctx;
+    return false;
+}
+
+START_TEST(the_deadline_is_looked_at_where_nothing_matches)
+{
+    struct vector_index_options options = index_fixture_options(2, VECTOR_L2);
+    float                       vector[2] = {1, 2};
+    struct vector_index        *index = index_fixture_new(&options);
+    struct vector_search       *search;
+    struct vector_search_hit    hit;
+    uint64_t                    now = 0;
+    struct vector_search_query  query = {.vector = vector,
+                                         .k = 1,
+                                         .accept = accept_none,
+                                         .accept_ctx = &now,
+                                         .now_us = ticking,
+                                         .now_ctx = &now,
+                                         .deadline_us = 100};
+    uint32_t                    count;
+
+    for (uint32_t i = 0; i < 9000; i++)
+        ck_assert_int_eq(vector_index_add(index, i, vector), STATUS_OK);
+    ck_assert_int_eq(vector_search_new(index, &search), STATUS_OK);
+    ck_assert_int_eq(vector_search_run(search, &query, &hit, &count, NULL), STATUS_TIMED_OUT);
+    ck_assert_uint_eq(count, 0);
+    ck_assert_uint_lt(now, 2000);
+    vector_search_free(search);
+    vector_index_free(index);
+}
+END_TEST
+
+START_TEST(a_bitmap_may_be_as_long_as_its_length_can_say)
+{
+    struct vector_index_options options = index_fixture_options(2, VECTOR_L2);
+    const size_t                size = (size_t)1 << 29;
+    float                       vector[2] = {1, 2};
+    struct vector_index        *index = index_fixture_new(&options);
+    struct vector_search       *search;
+    struct vector_search_hit    hits[3];
+    uint64_t                   *bits = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    struct vector_search_query  query = {
+         .vector = vector, .k = 3, .bitmap = bits, .bitmap_bits = UINT32_MAX, .bitmap_count = 2};
+    uint32_t count;
+
+    ck_assert(bits != MAP_FAILED);
+    bits[0] = UINT64_C(1) << 7;
+    bits[size / 8 - 1] = 1; /* no such record */
+    for (uint32_t i = 0; i < 100; i++)
+        ck_assert_int_eq(vector_index_add(index, i, vector), STATUS_OK);
+    ck_assert_int_eq(vector_search_new(index, &search), STATUS_OK);
+    ck_assert_int_eq(vector_search_run(search, &query, hits, &count, NULL), STATUS_OK);
+    ck_assert(count == 1 && hits[0].record == 7);
+    vector_search_free(search);
+    vector_index_free(index);
+    munmap(bits, size);
+}
+END_TEST
+
+/* The kernels lose the ones behind the large component, and take the farther vector for the nearer:
+ * an exact search finds what they say, not what codes make of it. */
+START_TEST(exact_searches_know_how_floats_round)
+{
+    enum { dim = 16384, lanes = 32 };
+    struct vector_index_options options = index_fixture_options(dim, VECTOR_L2);
+    float                      *points = calloc((size_t)3 * dim, sizeof *points);
+    struct vector_search_query  query = {.vector = points, .k = 1, .exact = true};
+    struct vector_index        *index = index_fixture_new(&options);
+    struct vector_search       *search;
+    struct vector_search_hit    hit;
+    uint32_t                    count;
+
+    ck_assert_ptr_nonnull(points);
+    for (uint32_t i = 0; i < dim; i += lanes)
+        points[dim + i] = i == 0 ? 4096 : 1;
+    points[2 * dim] = 4096.03f;
+    for (uint32_t i = 0; i < 2; i++)
+        ck_assert_int_eq(vector_index_add(index, i, points + (i + 1) * dim), STATUS_OK);
+    ck_assert_int_eq(vector_search_new(index, &search), STATUS_OK);
+    ck_assert_int_eq(vector_search_run(search, &query, &hit, &count, NULL), STATUS_OK);
+    for (uint32_t i = 0; i < 2; i++)
+        ck_assert(distance_kernels()->l2_f32(points, points + (i + 1) * dim, dim) >= hit.distance);
     vector_search_free(search);
     vector_index_free(index);
     free(points);
@@ -521,6 +619,9 @@ int main(void)
     tcase_add_test(tcase, ten_thousand_identical_vectors_are_no_trouble);
     tcase_add_test(tcase, bounds_are_held);
     tcase_add_test(tcase, a_passed_deadline_is_said_and_what_was_found_is_given);
+    tcase_add_test(tcase, the_deadline_is_looked_at_where_nothing_matches);
+    tcase_add_test(tcase, a_bitmap_may_be_as_long_as_its_length_can_say);
+    tcase_add_test(tcase, exact_searches_know_how_floats_round);
     tcase_add_test(tcase, iterating_and_batches_see_every_live_record);
     tcase_add_test(tcase, memory_is_counted_bounded_and_given_back);
     tcase_add_test(tcase, codes_become_smaller_before_memory_runs_out);
