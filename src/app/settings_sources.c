@@ -130,8 +130,8 @@ static bool is_from_kubernetes(struct bytes name, const char *value)
         if (part == NULL)
             continue;
         part += strlen(parts[i]);
-        if (part == end &&
-            i == 2) /* a bare _PORT is a URL; CHROMABOUNCER_LISTEN_PORT=80 is a slip */
+        /* A bare _PORT is a URL; CHROMABOUNCER_LISTEN_PORT=80 is a slip. */
+        if (part == end && strcmp(parts[i], "_PORT") == 0)
             return strstr(value, "://") != NULL;
         if (part == end || (part[0] == '_' && part + 1 < end && part[1] != '_'))
             return true;

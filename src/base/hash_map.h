@@ -41,7 +41,8 @@ MUST_CHECK enum status hash_map_put(struct hash_map *map, struct bytes key, void
 /* Take out and return the value of `key`; NULL: there was none. */
 void *hash_map_remove(struct hash_map *map, struct bytes key);
 
-/* Walk all entries in no order: begin with *position 0, until NULL. Not while changing the map. */
+/* Walk all entries in no order: begin with *position 0, until NULL. Not while changing the map. A
+ * map that is NULL has none. */
 void *hash_map_next(const struct hash_map *map, size_t *position);
 
 #endif

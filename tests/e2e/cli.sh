@@ -92,9 +92,6 @@ says err 'environment CHROMABOUNCER_ROLE: role:'
 
 # Together what is resolved must fit, too: memory_max is auto here.
 run 78 --set queue.bytes_max=1023GiB; says err 'above memory_max'
-# The log must not go where the loop listens.
-"$program" config show >out 2>err <&- || fail "standard input is closed"
-
 # Precedence and origins; what show prints can be read back.
 printf 'queue: {requests_max: 1, wait_max: 1s}\nworkers: 1\n' >set.yaml
 export CHROMABOUNCER_QUEUE__REQUESTS_MAX=2 CHROMABOUNCER_QUEUE__WAIT_MAX=2s
@@ -155,6 +152,15 @@ run 0 check $sockets
 says out 'warn  listen.address'
 run 0 check --listen 0.0.0.0:0 --status off --backend "unix:$work/chroma"
 says out 'there is no authentication'
+
+# Where standard error was closed, the log must not go into a descriptor of the loop.
+"$program" --listen "unix:$work/third" --status off --backend "unix:$work/chroma" \
+    >other 2>&- <&- &
+other=$!
+wait_for other
+[ "$(readlink "/proc/$other/fd/2")" = /dev/null ] || fail "closed standard error is something else"
+kill "$other"
+wait "$other"
 
 # HUP takes all of a file or nothing; USR1 opens the log again.
 logs() { # logs TEXT: within ten seconds

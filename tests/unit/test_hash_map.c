@@ -73,6 +73,15 @@ START_TEST(it_agrees_with_a_plain_table)
 }
 END_TEST
 
+START_TEST(a_map_that_could_not_be_made_is_empty)
+{
+    size_t position = 0;
+
+    ck_assert_ptr_null(hash_map_next(NULL, &position));
+    hash_map_free(NULL);
+}
+END_TEST
+
 START_TEST(the_bound_is_exact)
 {
     struct hash_map *map = hash_map_new(secret, 3);
@@ -96,6 +105,7 @@ int main(void)
     TCase *tcase = tcase_create("hash_map");
 
     tcase_add_loop_test(tcase, it_agrees_with_a_plain_table, 0, 20);
+    tcase_add_test(tcase, a_map_that_could_not_be_made_is_empty);
     tcase_add_test(tcase, the_bound_is_exact);
     return check_main("hash_map", tcase);
 }

@@ -148,16 +148,28 @@ START_TEST(command_line_is_checked_at_once)
 }
 END_TEST
 
+static void start_with(const char *text, struct settings_sources *ret_sources)
+{
+    *ret_sources = (struct settings_sources){.file = path};
+    write_file(text);
+    ck_assert_int_eq(settings_sources_load(ret_sources, &settings, NULL), STATUS_OK);
+    settings_resolve(&settings, &machine);
+}
+
+static enum status reload(const struct settings_sources *sources, const char *text,
+                          struct error *error)
+{
+    write_file(text);
+    return settings_sources_reload(sources, &machine, &settings, error, note_change, NULL);
+}
+
 START_TEST(reload_applies_what_may_change_and_keeps_the_rest)
 {
-    struct settings_sources sources = {.file = path};
+    struct settings_sources sources;
 
-    write_file("queue: {wait_max: 10s}\nbackend: {url: http://a:1}\n");
-    ck_assert_int_eq(settings_sources_load(&sources, &settings, NULL), STATUS_OK);
-    settings_resolve(&settings, &machine);
-    write_file("queue: {wait_max: 20s}\nbackend: {url: http://b:1}\n");
-    ck_assert_int_eq(
-        settings_sources_reload(&sources, &machine, &settings, NULL, note_change, NULL), STATUS_OK);
+    start_with("queue: {wait_max: 10s}\nbackend: {url: http://a:1}\n", &sources);
+    ck_assert_int_eq(reload(&sources, "queue: {wait_max: 20s}\nbackend: {url: http://b:1}\n", NULL),
+                     STATUS_OK);
     ck_assert_uint_eq(settings.queue_wait_max_us, 20000000);
     ck_assert_str_eq(settings.backend_url.host, "a");
     ck_assert_str_eq(changes, "backend.url:http://a:1>http://b:1!;queue.wait_max:10s>20s;");
@@ -166,20 +178,14 @@ END_TEST
 
 START_TEST(bad_file_keeps_the_old_settings)
 {
-    struct settings_sources sources = {.file = path};
+    struct settings_sources sources;
     struct error            error;
 
-    write_file("queue: {wait_max: 10s}\n");
-    ck_assert_int_eq(settings_sources_load(&sources, &settings, NULL), STATUS_OK);
-    settings_resolve(&settings, &machine);
-    write_file("queue: {wait_max: 20s}\nworkers: many\n");
-    ck_assert_int_eq(
-        settings_sources_reload(&sources, &machine, &settings, &error, note_change, NULL),
-        STATUS_INVALID);
-    write_file("queue: {wait_max: 20s}\nmemory_max: 16MiB\n");
-    ck_assert_int_eq(
-        settings_sources_reload(&sources, &machine, &settings, &error, note_change, NULL),
-        STATUS_INVALID);
+    start_with("queue: {wait_max: 10s}\n", &sources);
+    ck_assert_int_eq(reload(&sources, "queue: {wait_max: 20s}\nworkers: many\n", &error),
+                     STATUS_INVALID);
+    ck_assert_int_eq(reload(&sources, "queue: {wait_max: 20s}\nmemory_max: 16MiB\n", &error),
+                     STATUS_INVALID);
     ck_assert_uint_eq(settings.queue_wait_max_us, 10000000);
     ck_assert_str_eq(changes, "");
 }
@@ -188,16 +194,12 @@ END_TEST
 /* What starts together must fit together, whatever half of the file may change. */
 START_TEST(a_reload_does_not_mix_what_start_refuses)
 {
-    struct settings_sources sources = {.file = path};
+    struct settings_sources sources;
     struct error            error;
 
-    write_file("memory_max: 48MiB\nqueue: {bytes_max: 16MiB}\n");
-    ck_assert_int_eq(settings_sources_load(&sources, &settings, NULL), STATUS_OK);
-    settings_resolve(&settings, &machine);
-    write_file("memory_max: 400MiB\nqueue: {bytes_max: 200MiB}\n");
-    ck_assert_int_eq(
-        settings_sources_reload(&sources, &machine, &settings, &error, note_change, NULL),
-        STATUS_INVALID);
+    start_with("memory_max: 48MiB\nqueue: {bytes_max: 16MiB}\n", &sources);
+    ck_assert_int_eq(reload(&sources, "memory_max: 400MiB\nqueue: {bytes_max: 200MiB}\n", &error),
+                     STATUS_INVALID);
     ck_assert_msg(strstr(error.text, "above memory_max (48MiB)") != NULL, "%s", error.text);
     ck_assert_uint_eq(settings.queue_bytes_max_bytes, 16u << 20);
     ck_assert_str_eq(changes, "");

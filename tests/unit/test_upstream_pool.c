@@ -405,20 +405,15 @@ static bool is_fed(void)
 /* The timer of loop_drive is the somebody else. */
 START_TEST(an_answer_without_an_end_lets_others_have_their_turn)
 {
-    static char                           piece[64 * 1024];
-    const struct upstream_transfer_events feeding = {.on_interim = on_interim,
-                                                     .on_head = on_head,
-                                                     .on_body = feed,
-                                                     .on_flush = on_flush,
-                                                     .on_end = on_end,
-                                                     .on_failure = on_failure,
-                                                     .on_writable = on_writable};
-    const struct upstream_request request = {.head = BYTES_LITERAL("GET / HTTP/1.1\r\n\r\n")};
-    int                           length;
+    static char                     piece[64 * 1024];
+    struct upstream_transfer_events feeding = events;
+    const struct upstream_request   request = {.head = BYTES_LITERAL("GET / HTTP/1.1\r\n\r\n")};
+    int                             length;
 
     length = snprintf(piece, sizeof piece, "HTTP/1.1 200 OK\r\nContent-Length: %llu\r\n\r\n",
                       1ull << 40);
     memset(piece + length, 'x', sizeof piece - 1 - (size_t)length);
+    feeding.on_body = feed;
     fed = 0;
     asked[0] = (struct asked){.order = -1};
     backend.answer = piece;
