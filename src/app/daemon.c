@@ -324,7 +324,8 @@ static void on_health_change(void *ctx)
     struct daemon             *daemon = ctx;
     enum upstream_health_state state = upstream_health_state(daemon->health);
 
-    proxy_set_backend_limits(daemon->proxy, upstream_health_batch_records_max(daemon->health));
+    proxy_set_backend(daemon->proxy, upstream_health_is_rust(daemon->health),
+                      upstream_health_batch_records_max(daemon->health));
     if (state == daemon->told_health)
         return;
     daemon->told_health = state;

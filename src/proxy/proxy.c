@@ -63,10 +63,10 @@ static void make_secrets(struct proxy *proxy)
     }
 }
 
-void proxy_set_backend_limits(struct proxy *proxy, uint64_t batch_records_max)
+void proxy_set_backend(struct proxy *proxy, bool may_merge, uint64_t batch_records_max)
 {
     if (proxy->lanes != NULL)
-        write_lanes_set_backend(proxy->lanes, batch_records_max);
+        write_lanes_set_backend(proxy->lanes, may_merge, batch_records_max);
 }
 
 static bool new_timeouts(struct proxy *proxy)

@@ -49,8 +49,10 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
                         const struct proxy_options       *options,
                         const struct proxy_write_options *writes);
 
-/* Chroma said how many records it takes at once (pre-flight-checks). */
-void proxy_set_backend_limits(struct proxy *proxy, uint64_t batch_records_max);
+/* What is known of the backend. Writes are merged only while `may_merge`, which is false at first:
+ * on servers below 1.0 a merged write can erase what other clients stored. `batch_records_max` is
+ * how many records Chroma takes at once (pre-flight-checks), 0 while not known. */
+void proxy_set_backend(struct proxy *proxy, bool may_merge, uint64_t batch_records_max);
 
 /* Change the options while running. */
 void proxy_set_options(struct proxy *proxy, const struct proxy_options *options);

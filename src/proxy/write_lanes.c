@@ -28,6 +28,7 @@ struct write_lanes {
     struct proxy              *proxy;
     struct worker_pool        *workers;
     struct proxy_write_options options;
+    bool                       may_merge; /* on this backend */
     struct coalescer          *coalescer;
     struct list                calls; /* started and not freed */
     struct loop_task           pump_task;
@@ -172,6 +173,8 @@ static enum status offer(struct write_lanes *lanes, struct write_member *member)
         body_gate_add(exchange->lane_gate, &exchange->lane_ticket, size);
     write_member_describe(member, exchange->body_ended_us + lanes->proxy->options.deadline_write_us,
                           &write);
+    if (!lanes->may_merge && write.kind == COALESCER_MERGEABLE)
+        write.kind = COALESCER_BARRIER;
     status = coalescer_add(lanes->coalescer, &write, loop_now_us(lanes->proxy->loop));
     if (status == STATUS_OK) {
         exchange_stop_clocks(exchange); /* the coalescer minds the deadline now */
@@ -366,9 +369,15 @@ static void log_held(const struct coalescer_batch *batch)
     log_end(&line);
 }
 
-void write_lanes_set_backend(struct write_lanes *lanes, uint64_t batch_records_max)
+void write_lanes_set_backend(struct write_lanes *lanes, bool may_merge, uint64_t batch_records_max)
 {
     uint32_t in_flight_max = lanes->options.in_flight_max;
+
+    if (may_merge != lanes->may_merge)
+        log_event(LOG_INFO, may_merge ? "merging_on" : "merging_off", "reason",
+                  may_merge ? "the backend is Chroma 1.0 or later"
+                            : "the backend is not known to be Chroma 1.0 or later");
+    lanes->may_merge = may_merge;
 
     if (in_flight_max == 0)
         in_flight_max =

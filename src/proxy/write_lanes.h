@@ -36,8 +36,9 @@ MUST_CHECK enum status write_lanes_add(struct write_lanes *lanes, struct exchang
 /* The deadline of an exchange ended that the coalescer has not taken yet. False: it has. */
 bool write_lanes_give_up(struct exchange *exchange);
 
-/* What Chroma said of its limits: how many calls make sense at once, records in one; 0: unknown. */
-void write_lanes_set_backend(struct write_lanes *lanes, uint64_t batch_records_max);
+/* What is known of the backend; as proxy_set_backend(). What waits already is not looked at again.
+ */
+void write_lanes_set_backend(struct write_lanes *lanes, bool may_merge, uint64_t batch_records_max);
 
 /* A collection's dimension, from Chroma's description of it. */
 void write_lanes_learn_dimension(struct write_lanes *lanes, const uint8_t uuid[16],

@@ -10,9 +10,10 @@
 enum { failures_to_be_down = 2, answer_bytes_max = 4096 };
 
 /* What is being asked. */
-enum question { QUESTION_HEARTBEAT, QUESTION_LIMITS };
-static const char *const question_paths[] = {
-    [QUESTION_HEARTBEAT] = "/api/v2/heartbeat", [QUESTION_LIMITS] = "/api/v2/pre-flight-checks"};
+enum question { QUESTION_HEARTBEAT, QUESTION_VERSION, QUESTION_LIMITS };
+static const char *const question_paths[] = {[QUESTION_HEARTBEAT] = "/api/v2/heartbeat",
+                                             [QUESTION_VERSION] = "/api/v2/version",
+                                             [QUESTION_LIMITS] = "/api/v2/pre-flight-checks"};
 
 struct upstream_health {
     struct loop                   *loop;
@@ -29,6 +30,7 @@ struct upstream_health {
     enum upstream_health_state     state;
     unsigned                       failures; /* in a row */
     uint64_t                       batch_records_max;
+    bool                           is_rust;
     char                           problem[CURL_ERROR_SIZE + 32];
     char                           curl_problem[CURL_ERROR_SIZE];
     struct upstream_health_stats   stats;
@@ -62,6 +64,7 @@ static size_t on_answer_bytes(char *data, size_t size, size_t count, void *ctx);
 static void   collect(struct upstream_health *health);
 static void   on_done(struct upstream_health *health, CURLcode result);
 static void   on_heartbeat(struct upstream_health *health, bool ok);
+static void   on_version(struct upstream_health *health);
 static void   on_limits(struct upstream_health *health);
 
 struct upstream_health *upstream_health_new(struct loop *loop, struct upstream_pool *pool,
@@ -265,6 +268,12 @@ static void on_done(struct upstream_health *health, CURLcode result)
     long code = 0;
 
     curl_easy_getinfo(health->easy, CURLINFO_RESPONSE_CODE, &code);
+    if (health->question == QUESTION_VERSION) {
+        if (result == CURLE_OK && code == 200)
+            on_version(health);
+        ask(health, QUESTION_LIMITS);
+        return;
+    }
     if (health->question == QUESTION_LIMITS) {
         if (result == CURLE_OK && code == 200)
             on_limits(health);
@@ -295,10 +304,22 @@ static void on_heartbeat(struct upstream_health *health, bool ok)
             health->state = UPSTREAM_HEALTH_DOWN;
     }
     health->stats.up = health->state == UPSTREAM_HEALTH_UP;
-    if (ok && (health->state != before || health->batch_records_max == 0))
-        ask(health, QUESTION_LIMITS);
+    if (health->state == UPSTREAM_HEALTH_DOWN)
+        health->is_rust = false; /* another one may come up */
+    if (ok && (health->state != before || health->batch_records_max == 0 || !health->is_rust))
+        ask(health, QUESTION_VERSION);
     if (health->state != before)
         health->on_change(health->ctx);
+}
+
+/* "1.0.0": what every server since 1.0 says of itself; older ones say their own version, 0.6.3. */
+static void on_version(struct upstream_health *health)
+{
+    struct bytes answer = byte_buffer_bytes(&health->answer);
+
+    health->is_rust =
+        answer.size > 2 && answer.data[0] == '"' && answer.data[1] >= '1' && answer.data[1] <= '9';
+    health->on_change(health->ctx);
 }
 
 /* {"max_batch_size":5461,...}: a number behind a known name, in an answer of some bytes. */
@@ -332,6 +353,11 @@ const char *upstream_health_problem(const struct upstream_health *health)
 uint64_t upstream_health_batch_records_max(const struct upstream_health *health)
 {
     return health->batch_records_max;
+}
+
+bool upstream_health_is_rust(const struct upstream_health *health)
+{
+    return health->is_rust;
 }
 
 const struct upstream_health_stats *upstream_health_stats(const struct upstream_health *health)

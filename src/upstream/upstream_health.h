@@ -2,9 +2,9 @@
  *
  * A heartbeat at an interval (libcurl's multi interface on the same loop, on a connection of its
  * own for which the pool gives up a place under its cap; no check is made while all are busy). Up
- * after one answer below 500, down after two failures in a row. What was learned of its limits
- * (pre-flight-checks) is asked for again each time it comes up, and with every heartbeat until it
- * is known.
+ * after one answer below 500, down after two failures in a row. Its limits (pre-flight-checks) and
+ * its version are asked for again each time it comes up, and with every heartbeat until they are
+ * known.
  *
  * Requests are not held back by this state: Chroma itself is asked, and refuses at once when it is
  * down. The state is for operators: /readyz, metrics, log. What requests find out (the pool's
@@ -62,6 +62,10 @@ const char *upstream_health_problem(const struct upstream_health *health);
 
 /* max_batch_size of pre-flight-checks; 0 while not known. */
 uint64_t upstream_health_batch_records_max(const struct upstream_health *health);
+
+/* Is it known to be Chroma 1.0 or later? False while it is down or has not said its version, and
+ * for older servers, where two writes merged do not do what they do alone. */
+bool upstream_health_is_rust(const struct upstream_health *health);
 
 /* Borrowed. */
 const struct upstream_health_stats *upstream_health_stats(const struct upstream_health *health);

@@ -49,6 +49,7 @@ void flow_world_begin(struct flow_world *world, uint64_t seed)
                           .deadline_write_us = 120 * second_us,
                           .adds_headers = true,
                           .access_log = PROXY_LOG_OFF},
+        .write_options = {.batch_bytes_max = 8 * mib, .patience_us = 60 * second_us},
         .budget = {.max = 256 * mib},
     };
     fake_loop_begin(seed);
@@ -68,6 +69,7 @@ void flow_world_start(struct flow_world *world)
         upstream_pool_new(world->loop, world->workers, &world->budget, &world->pool_options);
     world->proxy = proxy_new(world->loop, world->workers, &world->budget, world->pool,
                              &world->proxy_options, &world->write_options);
+    proxy_set_backend(world->proxy, !world->backend_is_unknown, 0);
     world->front = front_new(world->loop, &world->budget, &world->front_options, proxy_handler(),
                              world->proxy);
     ck_assert_ptr_nonnull(world->front);

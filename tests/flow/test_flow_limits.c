@@ -213,6 +213,29 @@ START_TEST(a_collection_whose_call_hangs_leaves_room_for_others)
 }
 END_TEST
 
+/* On servers below 1.0 a merged write can erase what others stored. */
+START_TEST(for_a_backend_that_is_not_known_each_write_goes_alone)
+{
+    struct flow_client *clients[20];
+
+    world.write_options.is_coalescing = true;
+    world.backend_is_unknown = _i == 0;
+    world.backend.plan.delay_us = 10000;
+    flow_world_start(&world);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++) {
+        clients[i] = flow_world_client(&world);
+        flow_world_request_record(clients[i], "add", i + 1);
+    }
+    flow_world_run_ms(&world, 1000);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++)
+        expect(clients[i], 200);
+    if (_i == 0)
+        ck_assert_uint_eq(world.backend.request_count, COUNT_OF(clients));
+    else
+        ck_assert_uint_lt(world.backend.request_count, COUNT_OF(clients) / 2);
+}
+END_TEST
+
 /* Two gates in a row: half-read bodies must not wait for each other across them. */
 START_TEST(bodies_of_several_collections_never_wait_for_each_other_for_ever)
 {
@@ -486,6 +509,7 @@ int main(void)
     tcase_add_test(tcase, who_waits_too_long_for_its_turn_is_told);
     tcase_add_test(tcase, bodies_that_do_not_fit_wait_unread);
     tcase_add_test(tcase, a_collection_whose_call_hangs_leaves_room_for_others);
+    tcase_add_loop_test(tcase, for_a_backend_that_is_not_known_each_write_goes_alone, 0, 2);
     tcase_add_loop_test(tcase, bodies_of_several_collections_never_wait_for_each_other_for_ever, 0,
                         50);
     tcase_add_test(tcase, a_body_larger_than_the_room_for_bodies_passes_alone);

@@ -92,7 +92,43 @@ START_TEST(it_is_up_after_one_answer_and_learns_the_limits)
     ck_assert_uint_eq(upstream_health_batch_records_max(health), 5461);
     ck_assert_int_ge(changes, 2);
     ck_assert_ptr_nonnull(strstr(backend.got[0], "GET /api/v2/heartbeat HTTP/1.1\r\n"));
-    ck_assert_ptr_nonnull(strstr(backend.got[1], "GET /api/v2/pre-flight-checks HTTP/1.1\r\n"));
+    ck_assert_ptr_nonnull(strstr(backend.got[1], "GET /api/v2/version HTTP/1.1\r\n"));
+    ck_assert_ptr_nonnull(strstr(backend.got[2], "GET /api/v2/pre-flight-checks HTTP/1.1\r\n"));
+}
+END_TEST
+
+static bool is_rust(void)
+{
+    tiny_backend_turn(&backend);
+    return upstream_health_is_rust(health);
+}
+
+/* What may be merged hangs on it. */
+START_TEST(only_a_version_of_1_or_more_counts_as_known)
+{
+    static const char *const others[] = {
+        "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n\"0.6.3\"",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n\"\"",
+        "HTTP/1.1 401 No\r\nContent-Length: 7\r\n\r\n\"1.0.0\"",
+    };
+
+    begin(others[0]);
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        uint64_t checks = upstream_health_stats(health)->checks;
+
+        backend.answer = others[i];
+        do {
+            loop_drive_for(loop, 5000);
+            tiny_backend_turn(&backend);
+        } while (upstream_health_stats(health)->checks < checks + 3);
+        ck_assert(!upstream_health_is_rust(health));
+    }
+    backend.answer = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n\"1.0.0\"";
+    loop_drive_until(loop, is_rust);
+    backend.answer = failing;
+    loop_drive_until(loop, is_down);
+    ck_assert(!upstream_health_is_rust(health));
 }
 END_TEST
 
@@ -189,6 +225,7 @@ int main(void)
     TCase *tcase = tcase_create("upstream_health");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, only_a_version_of_1_or_more_counts_as_known);
     tcase_add_test(tcase, it_is_up_after_one_answer_and_learns_the_limits);
     tcase_add_test(tcase, limits_are_asked_for_until_they_are_known);
     tcase_add_test(tcase, nobody_there_is_down_with_a_reason);
