@@ -1,0 +1,138 @@
+/* turn_queue - who goes next to Chroma
+ *
+ * A call asks for a turn before it takes a connection. It gets one at once or waits; whenever
+ * something was given back, the owner of the queue takes the next ones with turn_queue_next() and
+ * sends them. Nothing is called back.
+ *
+ * Two things are counted for each call: its turn, from the grant to the head of the answer (by
+ * then Chroma has done the work), and its connection, from the grant to the end of the transfer. So
+ * a client that takes its answer slowly holds a connection but no turn.
+ *
+ * The cap on connections is exact over all classes. Inside it CONTROL keeps one place, and READ and
+ * WRITE each keep a quarter of all, that no other class takes; with fewer than
+ * TURN_QUEUE_RESERVE_FROM connections nothing is kept, and CONTROL only goes first. A class can
+ * have a bound of its own on turns.
+ *
+ * Order: CONTROL, then who has waited longest among READ and WRITE; first come, first served in
+ * each class. Who has not the right to go (a bound, a reserve) stops nobody else.
+ *
+ * Thread: event loop only. Memory: fixed; turns are embedded in their owners.
+ */
+#ifndef LIMITS_TURN_QUEUE_H
+#define LIMITS_TURN_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "base/list.h"
+#include "base/metric.h"
+#include "base/status.h"
+
+enum turn_class {
+    TURN_CONTROL, /* the proxy's own calls, and look-ups that a waiting request needs */
+    TURN_READ,
+    TURN_WRITE,
+    TURN_CLASSES
+};
+
+enum { TURN_QUEUE_RESERVE_FROM = 4 };
+
+enum turn_state {
+    TURN_IDLE,    /* no part of the queue */
+    TURN_WAITING, /* asked */
+    TURN_OPEN,    /* granted, no answer yet */
+    TURN_ANSWERED /* holds its connection only */
+};
+
+/* Embedded in its owner, who sets the first part before turn_queue_ask() and only reads the
+ * second. Zero-initialised means idle. */
+struct turn {
+    enum turn_class class;
+    uint32_t service;     /* 0: none in particular */
+    uint64_t cost_us;     /* expected time at Chroma */
+    uint64_t deadline_us; /* of the wait, for the counters; 0: none */
+
+    enum turn_state  state;
+    bool             is_lent;
+    uint64_t         asked_us, granted_us;
+    uint64_t         number; /* in the order of asking */
+    struct list_node node;
+};
+
+struct turn_queue_options {
+    size_t connections_max;         /* >= 1 */
+    size_t turns_max[TURN_CLASSES]; /* turns at a time; 0: none but connections_max */
+    size_t waiting_max;             /* READ and WRITE that wait; 0: no bound */
+};
+
+struct turn_queue_stats {
+    uint64_t                waiting[TURN_CLASSES];     /* now */
+    uint64_t                turns[TURN_CLASSES];       /* now: granted, no answer yet, not lent */
+    uint64_t                connections[TURN_CLASSES]; /* now: granted and not done */
+    uint64_t                granted[TURN_CLASSES];
+    uint64_t                late[TURN_CLASSES];    /* granted after their deadline */
+    uint64_t                left[TURN_CLASSES];    /* gave up waiting */
+    uint64_t                refused[TURN_CLASSES]; /* by waiting_max */
+    uint64_t                cost_us[TURN_CLASSES]; /* as told to turn_queue_done() */
+    struct metric_histogram waits[TURN_CLASSES];   /* from asked to granted */
+};
+
+extern const struct metric_desc turn_queue_metrics[];
+extern const size_t             turn_queue_metric_count;
+
+struct turn_queue; /* opaque */
+
+/* `options` is copied. NULL when out of memory. */
+struct turn_queue *turn_queue_new(const struct turn_queue_options *options);
+
+/* No turn may wait or be granted. NULL is a no-op. */
+void turn_queue_free(struct turn_queue *queue);
+
+/* Change the bounds while running; then call turn_queue_next(). What is granted stays granted:
+ * after a smaller cap, nothing is granted until enough is done. */
+void turn_queue_set_options(struct turn_queue *queue, const struct turn_queue_options *options);
+
+/* As turn_queue_set_options(), for one bound. */
+void turn_queue_set_turns_max(struct turn_queue *queue, enum turn_class class, size_t turns_max);
+
+/* Ask for a turn; it must be idle.
+ *
+ * STATUS_OK          granted.
+ * STATUS_AGAIN       it waits: turn_queue_next() returns it later, unless it leaves.
+ * STATUS_OVERLOADED  waiting_max wait already. */
+MUST_CHECK enum status turn_queue_ask(struct turn_queue *queue, struct turn *turn, uint64_t now_us);
+
+/* The next turn that may go, granted now; NULL: none. To be called until it returns NULL after
+ * every answered, done, leave, lend and change of bounds, and at turn_queue_wake_us(). */
+struct turn *turn_queue_next(struct turn_queue *queue, uint64_t now_us);
+
+/* When turn_queue_next() may return a turn although nothing was given back; UINT64_MAX: never. */
+uint64_t turn_queue_wake_us(const struct turn_queue *queue);
+
+/* A waiting turn leaves. No-op when it does not wait. */
+void turn_queue_leave(struct turn_queue *queue, struct turn *turn);
+
+/* The answer's head is there: the turn ends. A call that will be repeated or sent in parts ends it
+ * with the answer that counts. No-op when the turn has ended. */
+void turn_queue_answered(struct turn_queue *queue, struct turn *turn, uint64_t now_us);
+
+/* An open turn hangs: it no longer counts for turns_max, so that somebody else goes, but stays
+ * open and keeps its connection. */
+void turn_queue_lend(struct turn_queue *queue, struct turn *turn);
+
+/* The transfer is over, whatever came of it; ends the turn if it is open. `cost_us`: what it took
+ * of Chroma's time; 0: nothing was sent, or it is not known. */
+void turn_queue_done(struct turn_queue *queue, struct turn *turn, uint64_t now_us,
+                     uint64_t cost_us);
+
+/* How many open turns of each class were granted `hung_us` ago or before. Costs one step for each
+ * of them. */
+void turn_queue_count_hung(const struct turn_queue *queue, uint64_t now_us, uint64_t hung_us,
+                           size_t ret_count[TURN_CLASSES]);
+
+/* Borrowed; always up to date. */
+const struct turn_queue_stats *turn_queue_stats(const struct turn_queue *queue);
+
+#endif

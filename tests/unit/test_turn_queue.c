@@ -1,0 +1,498 @@
+/* What must hold: the cap is exact, what a class keeps is there when it comes, nobody waits while
+ * he may go, each class is served in order, the longest wait goes first, and nobody is forgotten.
+ */
+#include <signal.h>
+
+#include "base/rng.h"
+#include "limits/turn_queue.h"
+#include "support/check_main.h"
+#include "support/sim_seeds.h"
+
+#define TURNS 100
+
+static struct turn_queue *queue;
+static struct turn        turns[TURNS];
+static size_t             used;
+static uint64_t           now_us;
+
+static struct turn *ask(enum turn_class class, enum status expected)
+{
+    struct turn *turn = &turns[used++];
+
+    turn->class = class;
+    ck_assert_int_eq(turn_queue_ask(queue, turn, now_us), expected);
+    return turn;
+}
+
+static void ask_many(size_t count, enum turn_class class, enum status expected)
+{
+    for (size_t i = 0; i < count; i++)
+        ask(class, expected);
+}
+
+static void set_up_with(size_t connections_max)
+{
+    struct turn_queue_options options = {.connections_max = connections_max};
+
+    turn_queue_set_options(queue, &options);
+}
+
+static void setup(void)
+{
+    struct turn_queue_options options = {.connections_max = 8};
+
+    queue = turn_queue_new(&options);
+    ck_assert_ptr_nonnull(queue);
+    now_us = 1000;
+}
+
+/* Whoever waits or goes is taken out, so that turn_queue_free() can assert. */
+static void teardown(void)
+{
+    for (size_t i = 0; i < used; i++) {
+        turn_queue_leave(queue, &turns[i]);
+        if (turns[i].state != TURN_IDLE)
+            turn_queue_done(queue, &turns[i], now_us, 0);
+    }
+    turn_queue_free(queue);
+}
+
+#define CK_NEXT(expected) ck_assert_ptr_eq(turn_queue_next(queue, now_us), expected)
+
+START_TEST(a_class_leaves_the_others_what_they_keep)
+{
+    ask_many(5, TURN_READ, STATUS_OK); /* 8 less 2 for writes and 1 for control */
+    ask(TURN_READ, STATUS_AGAIN);
+    ask_many(2, TURN_WRITE, STATUS_OK);
+    ask(TURN_WRITE, STATUS_AGAIN);
+    ask(TURN_CONTROL, STATUS_OK);
+    ask(TURN_CONTROL, STATUS_AGAIN);
+    CK_NEXT(NULL);
+}
+END_TEST
+
+START_TEST(a_reserve_of_one_class_is_not_used_up_by_what_another_has)
+{
+    ask_many(3, TURN_CONTROL, STATUS_OK);
+    ask_many(3, TURN_READ, STATUS_OK);
+    ask(TURN_READ, STATUS_AGAIN);
+    ask_many(2, TURN_WRITE, STATUS_OK);
+}
+END_TEST
+
+START_TEST(with_four_connections_each_class_keeps_one)
+{
+    set_up_with(4);
+    ask_many(2, TURN_WRITE, STATUS_OK);
+    ask(TURN_WRITE, STATUS_AGAIN);
+    ask(TURN_READ, STATUS_OK);
+    ask(TURN_CONTROL, STATUS_OK);
+}
+END_TEST
+
+START_TEST(with_fewer_nothing_is_kept_and_control_goes_first)
+{
+    struct turn *first;
+    struct turn *control;
+
+    set_up_with(1);
+    first = ask(TURN_WRITE, STATUS_OK);
+    ask(TURN_READ, STATUS_AGAIN);
+    control = ask(TURN_CONTROL, STATUS_AGAIN);
+    CK_NEXT(NULL);
+    turn_queue_done(queue, first, now_us, 0);
+    CK_NEXT(control);
+    CK_NEXT(NULL);
+}
+END_TEST
+
+START_TEST(the_longest_wait_goes_first)
+{
+    struct turn *first, *write, *read;
+
+    set_up_with(1);
+    first = ask(TURN_READ, STATUS_OK);
+    write = ask(TURN_WRITE, STATUS_AGAIN);
+    read = ask(TURN_READ, STATUS_AGAIN);
+    turn_queue_done(queue, first, now_us, 0);
+    CK_NEXT(write);
+    turn_queue_done(queue, write, now_us, 0);
+    CK_NEXT(read);
+}
+END_TEST
+
+START_TEST(who_may_not_go_stops_nobody_else)
+{
+    struct turn *write;
+
+    turn_queue_set_turns_max(queue, TURN_READ, 1);
+    ask(TURN_READ, STATUS_OK);
+    ask(TURN_READ, STATUS_AGAIN);
+    write = ask(TURN_WRITE, STATUS_OK);
+    turn_queue_done(queue, write, now_us, 0);
+    ask(TURN_WRITE, STATUS_OK);
+}
+END_TEST
+
+START_TEST(the_answer_ends_the_turn_and_keeps_the_connection)
+{
+    struct turn *first, *second;
+
+    turn_queue_set_turns_max(queue, TURN_READ, 1);
+    first = ask(TURN_READ, STATUS_OK);
+    second = ask(TURN_READ, STATUS_AGAIN);
+    turn_queue_answered(queue, first, now_us);
+    turn_queue_answered(queue, first, now_us);
+    ck_assert_uint_eq(turn_queue_stats(queue)->turns[TURN_READ], 0);
+    CK_NEXT(second);
+    ck_assert_uint_eq(turn_queue_stats(queue)->connections[TURN_READ], 2);
+    turn_queue_done(queue, first, now_us, 700);
+    ck_assert_uint_eq(turn_queue_stats(queue)->connections[TURN_READ], 1);
+    ck_assert_uint_eq(turn_queue_stats(queue)->turns[TURN_READ], 1);
+    ck_assert_uint_eq(turn_queue_stats(queue)->cost_us[TURN_READ], 700);
+}
+END_TEST
+
+START_TEST(a_lent_turn_lets_another_go_and_keeps_its_connection)
+{
+    struct turn *hung, *next;
+    size_t       count[TURN_CLASSES];
+
+    turn_queue_set_turns_max(queue, TURN_WRITE, 1);
+    hung = ask(TURN_WRITE, STATUS_OK);
+    next = ask(TURN_WRITE, STATUS_AGAIN);
+    turn_queue_lend(queue, hung);
+    turn_queue_lend(queue, hung);
+    CK_NEXT(next);
+    ck_assert_uint_eq(turn_queue_stats(queue)->turns[TURN_WRITE], 1);
+    ck_assert_uint_eq(turn_queue_stats(queue)->connections[TURN_WRITE], 2);
+    turn_queue_count_hung(queue, now_us, 0, count);
+    ck_assert_uint_eq(count[TURN_WRITE], 2);
+    turn_queue_done(queue, hung, now_us, 0);
+    ck_assert_uint_eq(turn_queue_stats(queue)->turns[TURN_WRITE], 1);
+}
+END_TEST
+
+START_TEST(who_leaves_is_not_granted)
+{
+    struct turn *first, *second, *third;
+
+    set_up_with(1);
+    first = ask(TURN_READ, STATUS_OK);
+    second = ask(TURN_READ, STATUS_AGAIN);
+    third = ask(TURN_READ, STATUS_AGAIN);
+    turn_queue_leave(queue, second);
+    turn_queue_leave(queue, second);
+    turn_queue_leave(queue, first); /* has its turn: nothing happens */
+    turn_queue_done(queue, first, now_us, 0);
+    CK_NEXT(third);
+    ck_assert_uint_eq(turn_queue_stats(queue)->left[TURN_READ], 1);
+}
+END_TEST
+
+START_TEST(only_a_bound_refuses_and_never_control)
+{
+    struct turn_queue_options options = {.connections_max = 1, .waiting_max = 2};
+
+    turn_queue_set_options(queue, &options);
+    ask(TURN_READ, STATUS_OK);
+    ask(TURN_READ, STATUS_AGAIN);
+    ask(TURN_WRITE, STATUS_AGAIN);
+    ask(TURN_WRITE, STATUS_OVERLOADED);
+    ask(TURN_READ, STATUS_OVERLOADED);
+    ask(TURN_CONTROL, STATUS_AGAIN);
+    ck_assert_uint_eq(turn_queue_stats(queue)->refused[TURN_WRITE], 1);
+    ck_assert_int_eq(turns[used - 2].state, TURN_IDLE);
+}
+END_TEST
+
+START_TEST(a_smaller_cap_waits_until_enough_is_done)
+{
+    ask_many(5, TURN_READ, STATUS_OK);
+    set_up_with(3);
+    ask(TURN_WRITE, STATUS_AGAIN);
+    for (size_t i = 0; i < 2; i++) {
+        turn_queue_done(queue, &turns[i], now_us, 0);
+        CK_NEXT(NULL);
+    }
+    turn_queue_done(queue, &turns[2], now_us, 0);
+    CK_NEXT(&turns[5]);
+}
+END_TEST
+
+START_TEST(a_larger_cap_lets_those_go_who_wait)
+{
+    set_up_with(1);
+    ask(TURN_READ, STATUS_OK);
+    ask_many(3, TURN_READ, STATUS_AGAIN);
+    set_up_with(3);
+    CK_NEXT(&turns[1]);
+    CK_NEXT(&turns[2]);
+    CK_NEXT(NULL);
+}
+END_TEST
+
+START_TEST(hung_calls_are_those_without_an_answer_for_long)
+{
+    size_t       count[TURN_CLASSES];
+    struct turn *answered = ask(TURN_READ, STATUS_OK);
+
+    ask(TURN_READ, STATUS_OK);
+    ask(TURN_WRITE, STATUS_OK);
+    now_us += 500;
+    ask(TURN_WRITE, STATUS_OK);
+    turn_queue_answered(queue, answered, now_us);
+    turn_queue_count_hung(queue, now_us + 500, 1000, count);
+    ck_assert_uint_eq(count[TURN_READ], 1);
+    ck_assert_uint_eq(count[TURN_WRITE], 1);
+    ck_assert_uint_eq(count[TURN_CONTROL], 0);
+}
+END_TEST
+
+START_TEST(waits_and_late_grants_are_counted)
+{
+    struct turn *first;
+
+    set_up_with(1);
+    first = ask(TURN_READ, STATUS_OK);
+    turns[used].deadline_us = now_us + 10;
+    ask(TURN_READ, STATUS_AGAIN);
+    now_us += 50;
+    turn_queue_done(queue, first, now_us, 0);
+    CK_NEXT(&turns[1]);
+    ck_assert_uint_eq(turn_queue_stats(queue)->late[TURN_READ], 1);
+    ck_assert_uint_eq(turn_queue_stats(queue)->waits[TURN_READ].sum_us, 50);
+    ck_assert_uint_eq(turn_queue_wake_us(queue), UINT64_MAX);
+}
+END_TEST
+
+START_TEST(asking_twice_is_our_bug)
+{
+    turns[used].class = TURN_READ;
+    ck_assert_int_eq(turn_queue_ask(queue, &turns[used], now_us), STATUS_OK);
+    ck_assert_int_eq(turn_queue_ask(queue, &turns[used], now_us), STATUS_OK);
+}
+END_TEST
+
+/* ---- Random calls ----------------------------------------------------------------------------
+ *
+ * Calls come, are answered, end, hang and leave at random, and the bounds change. After each step
+ * the model below says whether somebody waits who may go, or goes who may not.
+ */
+
+#define CALLS 64
+
+static struct turn               calls[CALLS];
+static struct turn_queue_options bounds;
+static uint64_t                  sim_seed, last_granted[TURN_CLASSES];
+static size_t                    grants[TURN_CLASSES];
+static struct rng                rng;
+
+static void draw_bounds(void)
+{
+    bounds = (struct turn_queue_options){.connections_max = 1 + rng_below(&rng, 12),
+                                         .waiting_max = rng_below(&rng, 3) == 0 ? 20 : 0};
+    bounds.turns_max[TURN_READ] = rng_below(&rng, 2) == 0 ? 0 : 1 + rng_below(&rng, 6);
+    bounds.turns_max[TURN_WRITE] = rng_below(&rng, 2) == 0 ? 0 : 1 + rng_below(&rng, 3);
+    turn_queue_set_options(queue, &bounds);
+}
+
+static size_t connections_of(enum turn_class class)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < CALLS; i++)
+        count += calls[i].class == class && calls[i].state >= TURN_OPEN;
+    return count;
+}
+
+static size_t turns_of(enum turn_class class)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < CALLS; i++)
+        count += calls[i].class == class && calls[i].state == TURN_OPEN && !calls[i].is_lent;
+    return count;
+}
+
+static bool model_may_go(enum turn_class class)
+{
+    size_t max = bounds.connections_max, quarter = max < 4 ? 0 : max / 4;
+    size_t kept[TURN_CLASSES] = {max < 4 ? 0 : 1, quarter, quarter};
+    size_t reserved = 0, total = 0;
+
+    if (bounds.turns_max[class] != 0 && turns_of(class) >= bounds.turns_max[class])
+        return false;
+    for (enum turn_class each = 0; each < TURN_CLASSES; each++) {
+        size_t count = connections_of(each);
+
+        total += count;
+        if (each != class && count < kept[each])
+            reserved += kept[each] - count;
+    }
+    return total + reserved < max;
+}
+
+static struct turn *oldest_waiting(enum turn_class class)
+{
+    struct turn *oldest = NULL;
+
+    for (size_t i = 0; i < CALLS; i++)
+        if (calls[i].class == class && calls[i].state == TURN_WAITING &&
+            (oldest == NULL || calls[i].number < oldest->number))
+            oldest = &calls[i];
+    return oldest;
+}
+
+/* Whom the model lets go next. */
+static struct turn *model_next(void)
+{
+    struct turn *next = NULL;
+
+    for (enum turn_class each = 0; each < TURN_CLASSES; each++) {
+        struct turn *turn = model_may_go(each) ? oldest_waiting(each) : NULL;
+
+        if (turn != NULL && each == TURN_CONTROL)
+            return turn;
+        if (turn != NULL && (next == NULL || turn->number < next->number))
+            next = turn;
+    }
+    return next;
+}
+
+static void check_granted(const struct turn *turn)
+{
+    size_t total = 0;
+
+    for (enum turn_class each = 0; each < TURN_CLASSES; each++) {
+        const struct turn_queue_stats *stats = turn_queue_stats(queue);
+
+        total += connections_of(each);
+        SIM_CHECK(sim_seed, stats->connections[each] == connections_of(each));
+        SIM_CHECK(sim_seed, stats->turns[each] == turns_of(each));
+    }
+    SIM_CHECK(sim_seed, total <= bounds.connections_max);
+    SIM_CHECK(sim_seed, turn->number >= last_granted[turn->class]);
+    last_granted[turn->class] = turn->number;
+    grants[turn->class]++;
+}
+
+static void take_all(void)
+{
+    for (;;) {
+        struct turn *expected = model_next(), *turn = turn_queue_next(queue, now_us);
+
+        SIM_CHECK(sim_seed, turn == expected);
+        if (turn == NULL)
+            return;
+        check_granted(turn);
+    }
+}
+
+static void ask_at_random(struct turn *turn)
+{
+    enum status status;
+    bool        may_go;
+
+    *turn = (struct turn){.class = rng_below(&rng, 2) == 0 ? TURN_READ : TURN_WRITE};
+    if (rng_below(&rng, 20) == 0) /* rare: with few connections it starves the others */
+        turn->class = TURN_CONTROL;
+    may_go = model_may_go(turn->class);
+    status = turn_queue_ask(queue, turn, now_us);
+    SIM_CHECK(sim_seed, (status == STATUS_OK) == may_go); /* nobody who may go waits */
+    if (status == STATUS_OK)
+        check_granted(turn);
+    SIM_CHECK(sim_seed, status != STATUS_OVERLOADED || bounds.waiting_max != 0);
+}
+
+static void step(void)
+{
+    struct turn *turn = &calls[rng_below(&rng, CALLS)];
+
+    for (int i = 0; i < 8 && turn->state == TURN_WAITING; i++)
+        turn = &calls[rng_below(&rng, CALLS)]; /* those that go are few with a small cap */
+    now_us += rng_below(&rng, 100);
+    switch (turn->state) {
+    case TURN_IDLE:
+        ask_at_random(turn);
+        break;
+    case TURN_WAITING:
+        if (rng_below(&rng, 4) == 0)
+            turn_queue_leave(queue, turn);
+        break;
+    case TURN_OPEN:
+        if (rng_below(&rng, 30) == 0)
+            turn_queue_lend(queue, turn);
+        else if (rng_below(&rng, 2) == 0)
+            turn_queue_answered(queue, turn, now_us);
+        break;
+    case TURN_ANSWERED:
+        turn_queue_done(queue, turn, now_us, rng_below(&rng, 1000));
+    }
+    if (rng_below(&rng, 500) == 0)
+        draw_bounds();
+    take_all();
+}
+
+static void simulate(uint64_t seed)
+{
+    sim_seed = seed;
+    rng_init(&rng, seed);
+    for (size_t each = 0; each < TURN_CLASSES; each++)
+        grants[each] = last_granted[each] = 0;
+    for (size_t i = 0; i < CALLS; i++)
+        calls[i] = (struct turn){0};
+    turn_queue_free(queue);
+    setup();
+    draw_bounds();
+    for (int i = 0; i < 2000; i++)
+        step();
+    if (grants[TURN_READ] + grants[TURN_WRITE] > 50)
+        SIM_CHECK(sim_seed, grants[TURN_READ] > 0 && grants[TURN_WRITE] > 0);
+    for (size_t i = 0; i < CALLS * CALLS; i++) { /* everybody is served when all others end */
+        struct turn *turn = &calls[i % CALLS];
+
+        if (turn->state >= TURN_OPEN) {
+            turn_queue_done(queue, turn, now_us, 0);
+            take_all();
+        }
+    }
+    for (size_t i = 0; i < CALLS; i++) {
+        SIM_CHECK(sim_seed, calls[i].state != TURN_WAITING);
+        if (calls[i].state != TURN_IDLE)
+            turn_queue_done(queue, &calls[i], now_us, 0);
+    }
+}
+
+START_TEST(random_calls_are_served_as_the_model_says)
+{
+    struct sim_seeds seeds = sim_seeds_get(100);
+
+    for (uint64_t seed = seeds.first; seed <= seeds.last; seed++)
+        simulate(seed);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("turn_queue");
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, a_class_leaves_the_others_what_they_keep);
+    tcase_add_test(tcase, a_reserve_of_one_class_is_not_used_up_by_what_another_has);
+    tcase_add_test(tcase, with_four_connections_each_class_keeps_one);
+    tcase_add_test(tcase, with_fewer_nothing_is_kept_and_control_goes_first);
+    tcase_add_test(tcase, the_longest_wait_goes_first);
+    tcase_add_test(tcase, who_may_not_go_stops_nobody_else);
+    tcase_add_test(tcase, the_answer_ends_the_turn_and_keeps_the_connection);
+    tcase_add_test(tcase, a_lent_turn_lets_another_go_and_keeps_its_connection);
+    tcase_add_test(tcase, who_leaves_is_not_granted);
+    tcase_add_test(tcase, only_a_bound_refuses_and_never_control);
+    tcase_add_test(tcase, a_smaller_cap_waits_until_enough_is_done);
+    tcase_add_test(tcase, a_larger_cap_lets_those_go_who_wait);
+    tcase_add_test(tcase, hung_calls_are_those_without_an_answer_for_long);
+    tcase_add_test(tcase, waits_and_late_grants_are_counted);
+    tcase_add_test(tcase, random_calls_are_served_as_the_model_says);
+    tcase_add_test_raise_signal(tcase, asking_twice_is_our_bug, SIGABRT);
+    return check_main("turn_queue", tcase);
+}
