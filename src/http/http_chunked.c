@@ -2,9 +2,9 @@
 
 #include "http/http_chars.h"
 
-enum state {
+enum chunked_state {
     GARBLED,
-    /* In the order in which they come; step() counts on it. */
+    /* In the order in which they come; take_char() counts on it. */
     SIZE,
     EXTENSION_BEFORE,      /* after white space: only ';' may follow */
     EXTENSION_NAME_BEFORE, /* after ';' */
@@ -29,7 +29,7 @@ enum state {
 
 /* What the grammar tells apart: VISIBLE is what may stand in a value but has no class of its own,
  * CONTROL what may stand nowhere. */
-enum class {
+enum char_class {
     SPACE,
     TOKEN,
     EQUALS,
@@ -104,11 +104,11 @@ static const unsigned char next_state[][CLASS_COUNT] = {
 /* 64 bits. More digits are refused even if they are zeros. */
 enum { size_digits_max = 16 };
 
-static struct bytes take_data(struct http_chunked *chunked, struct bytes *input);
-static enum status  step(struct http_chunked *chunked, char c, struct error *error);
-static int          hex_value(char c);
-static enum status  end_size(struct http_chunked *chunked, struct error *error);
-static enum class class_of(char c);
+static struct bytes    take_data(struct http_chunked *chunked, struct bytes *input);
+static enum status     take_char(struct http_chunked *chunked, char c, struct error *error);
+static int             hex_digit(char c);
+static enum status     end_size(struct http_chunked *chunked, struct error *error);
+static enum char_class class_of(char c);
 
 void http_chunked_init(struct http_chunked *chunked, uint64_t body_bytes_max,
                        size_t trailer_bytes_max)
@@ -119,23 +119,23 @@ void http_chunked_init(struct http_chunked *chunked, uint64_t body_bytes_max,
                                      .trailer_room = trailer_bytes_max};
 }
 
-enum http_reader_event http_chunked_feed(struct http_chunked *chunked, struct bytes *input,
-                                         struct bytes *ret_body, struct error *error)
+enum http_chunked_event http_chunked_feed(struct http_chunked *chunked, struct bytes *input,
+                                          struct bytes *ret_body, struct error *error)
 {
     while (input->size > 0) {
         char c = *input->data;
 
         if (chunked->state == DATA) {
             *ret_body = take_data(chunked, input);
-            return HTTP_READER_BODY;
+            return HTTP_CHUNKED_BODY;
         }
         *input = bytes_skip(*input, 1);
-        if (step(chunked, c, error) != STATUS_OK)
-            return HTTP_READER_ERROR;
+        if (take_char(chunked, c, error) != STATUS_OK)
+            return HTTP_CHUNKED_ERROR;
         if (chunked->state == COMPLETE)
-            return HTTP_READER_END;
+            return HTTP_CHUNKED_END;
     }
-    return HTTP_READER_MORE;
+    return HTTP_CHUNKED_MORE;
 }
 
 static struct bytes take_data(struct http_chunked *chunked, struct bytes *input)
@@ -151,15 +151,15 @@ static struct bytes take_data(struct http_chunked *chunked, struct bytes *input)
     return data;
 }
 
-static enum status step(struct http_chunked *chunked, char c, struct error *error)
+static enum status take_char(struct http_chunked *chunked, char c, struct error *error)
 {
-    enum state state = chunked->state;
-    enum state next = next_state[state][class_of(c)];
+    enum chunked_state state = chunked->state;
+    enum chunked_state next = next_state[state][class_of(c)];
 
-    if (state == SIZE && hex_value(c) >= 0) {
+    if (state == SIZE && hex_digit(c) >= 0) {
         if (++chunked->digits > size_digits_max)
             return error_set(error, STATUS_INVALID, "a chunk size has too many digits");
-        chunked->left = chunked->left << 4 | (uint64_t)hex_value(c);
+        chunked->left = chunked->left << 4 | (uint64_t)hex_digit(c);
         return STATUS_OK;
     }
     if (state == SIZE && chunked->digits == 0)
@@ -176,7 +176,7 @@ static enum status step(struct http_chunked *chunked, char c, struct error *erro
     return state == SIZE_LF ? end_size(chunked, error) : STATUS_OK;
 }
 
-static int hex_value(char c)
+static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -196,15 +196,29 @@ static enum status end_size(struct http_chunked *chunked, struct error *error)
     return STATUS_OK;
 }
 
-static enum class class_of(char c) {
-    switch (c){
-        case ' ' : case '\t' : return SPACE; case '=' : return EQUALS; case '"' : return QUOTE;
-        case '\\' : return BACKSLASH;
-        case ';' : return SEMICOLON;
-        case ':' : return COLON;
-        case '\r' : return CR;
-        case '\n' : return LF;
-        default : if (http_chars_is(c, HTTP_CHARS_TOKEN)) return TOKEN;
+static enum char_class class_of(char c)
+{
+    switch (c) {
+    case ' ':
+    case '\t':
+        return SPACE;
+    case '=':
+        return EQUALS;
+    case '"':
+        return QUOTE;
+    case '\\':
+        return BACKSLASH;
+    case ';':
+        return SEMICOLON;
+    case ':':
+        return COLON;
+    case '\r':
+        return CR;
+    case '\n':
+        return LF;
+    default:
+        if (http_chars_is(c, HTTP_CHARS_TOKEN))
+            return TOKEN;
         return http_chars_is(c, HTTP_CHARS_VALUE) ? VISIBLE : CONTROL;
     }
 }

@@ -9,14 +9,23 @@
 #ifndef HTTP_HTTP_CHUNKED_H
 #define HTTP_HTTP_CHUNKED_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "base/bytes.h"
 #include "base/compiler.h"
 #include "base/error.h"
-#include "http/http_reader.h"
 
 /* All extensions of one message together: nobody uses them, and a flood of them is bytes without
  * a body. */
 enum { HTTP_CHUNKED_EXTENSION_BYTES_MAX = 1024 };
+
+enum http_chunked_event {
+    HTTP_CHUNKED_MORE,  /* all input is consumed; more is needed */
+    HTTP_CHUNKED_BODY,  /* *ret_body holds decoded bytes, a span of the input, never empty */
+    HTTP_CHUNKED_END,   /* the body and its trailers are complete */
+    HTTP_CHUNKED_ERROR, /* nothing more is read */
+};
 
 /* Fields are private to http_chunked.c. */
 struct http_chunked {
@@ -32,10 +41,10 @@ struct http_chunked {
 void http_chunked_init(struct http_chunked *chunked, uint64_t body_bytes_max,
                        size_t trailer_bytes_max);
 
-/* Read on: BODY, MORE, END or ERROR as http_reader_feed(). `error` is set on ERROR: STATUS_INVALID,
- * STATUS_TOO_LARGE, STATUS_HEADERS_TOO_LARGE (trailers). */
-MUST_CHECK enum http_reader_event http_chunked_feed(struct http_chunked *chunked,
-                                                    struct bytes *input, struct bytes *ret_body,
-                                                    struct error *error);
+/* Read on; `*input` is advanced past what was consumed. *ret_body is written on BODY only. `error`
+ * is set on ERROR: STATUS_INVALID, STATUS_TOO_LARGE, STATUS_HEADERS_TOO_LARGE (trailers). */
+MUST_CHECK enum http_chunked_event http_chunked_feed(struct http_chunked *chunked,
+                                                     struct bytes *input, struct bytes *ret_body,
+                                                     struct error *error);
 
 #endif

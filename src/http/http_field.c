@@ -10,7 +10,7 @@ static const bool hop_by_hop_table[] = {
 };
 
 static inline enum http_field_id identify_of_size(const char *name, size_t size);
-static inline bool               is_name(const char *name, const char *lower_name, size_t size);
+static inline bool is_field_name(const char *name, const char *lower_name, size_t size);
 
 enum status http_field_parse(struct bytes line, struct http_field *ret_field, struct error *error)
 {
@@ -76,7 +76,7 @@ enum http_field_id http_field_identify(struct bytes name)
 static inline enum http_field_id identify_of_size(const char *name, size_t size)
 {
 #define HTTP_FIELD(id, text, hop_by_hop)                                                           \
-    if (size == sizeof(text) - 1 && is_name(name, text, sizeof(text) - 1))                         \
+    if (size == sizeof(text) - 1 && is_field_name(name, text, sizeof(text) - 1))                   \
         return HTTP_FIELD_##id;
 #include "http/http_field.def"
 #undef HTTP_FIELD
@@ -85,7 +85,7 @@ static inline enum http_field_id identify_of_size(const char *name, size_t size)
 
 /* `lower_name` has only letters and '-', so setting the bit of lower case in a token character
  * makes two of them equal only if they are equal but for case. */
-static inline bool is_name(const char *name, const char *lower_name, size_t size)
+static inline bool is_field_name(const char *name, const char *lower_name, size_t size)
 {
     const uint64_t lower_case = UINT64_MAX / 255 * 0x20;
 

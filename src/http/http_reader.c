@@ -37,20 +37,22 @@ struct http_reader {
     struct http_head    head;  /* last: its fields fill several pages */
 };
 
-static enum http_reader_event read_head(struct http_reader *reader, struct bytes *input);
+static enum http_reader_event read_head_bytes(struct http_reader *reader, struct bytes *input);
 static bool                   may_begin(const struct http_reader *reader, char c);
 static enum status            take_line(struct http_reader *reader, struct bytes *input);
-static bool                   make_room(struct http_reader *reader, size_t size);
+static bool                   grow_head(struct http_reader *reader, size_t size);
 static void                   set_charge(struct http_reader *reader, size_t size);
 static void                   rebase(struct http_head *head, const char *from, const char *to);
 static void                   rebase_span(struct bytes *span, const char *from, const char *to);
-static enum status            read_line(struct http_reader *reader, bool *ret_is_last);
+static enum status            read_head_line(struct http_reader *reader, bool *ret_is_last);
 static enum status            read_start_line(struct http_reader *reader, size_t size);
 static enum status            read_field(struct http_reader *reader, struct bytes line);
 static enum status            finish_head(struct http_reader *reader);
 static enum http_reader_event read_body(struct http_reader *reader, struct bytes *input,
                                         struct bytes *ret_body);
-static enum http_reader_event fail(struct http_reader *reader);
+static enum http_reader_event read_chunked(struct http_reader *reader, struct bytes *input,
+                                           struct bytes *ret_body);
+static enum http_reader_event fail_message(struct http_reader *reader);
 
 struct http_reader *http_reader_new(enum http_reader_kind            kind,
                                     const struct http_reader_limits *limits)
@@ -88,18 +90,13 @@ void http_reader_reset(struct http_reader *reader, bool answers_head)
 enum http_reader_event http_reader_feed(struct http_reader *reader, struct bytes *input,
                                         struct bytes *ret_body)
 {
-    enum http_reader_event event;
-
     assert(reader->state != FAILED);
     switch (reader->state) {
     case START_LINE:
     case FIELDS:
-        return read_head(reader, input);
+        return read_head_bytes(reader, input);
     case BODY_CHUNKED:
-        event = http_chunked_feed(&reader->chunked, input, ret_body, &reader->error);
-        if (event == HTTP_READER_END)
-            reader->state = COMPLETE;
-        return event == HTTP_READER_ERROR ? fail(reader) : event;
+        return read_chunked(reader, input, ret_body);
     case COMPLETE:
         return HTTP_READER_END;
     default:
@@ -107,7 +104,7 @@ enum http_reader_event http_reader_feed(struct http_reader *reader, struct bytes
     }
 }
 
-static enum http_reader_event read_head(struct http_reader *reader, struct bytes *input)
+static enum http_reader_event read_head_bytes(struct http_reader *reader, struct bytes *input)
 {
     bool        is_last;
     enum status status;
@@ -115,17 +112,17 @@ static enum http_reader_event read_head(struct http_reader *reader, struct bytes
     while (input->size > 0) {
         if (reader->size == 0 && !may_begin(reader, *input->data)) {
             error_set(&reader->error, STATUS_INVALID, "this is not HTTP");
-            return fail(reader);
+            return fail_message(reader);
         }
         status = take_line(reader, input);
         if (status == STATUS_AGAIN)
             return HTTP_READER_MORE;
         if (status == STATUS_OK)
-            status = read_line(reader, &is_last);
+            status = read_head_line(reader, &is_last);
         if (status == STATUS_OK && is_last)
             status = finish_head(reader);
         if (status != STATUS_OK)
-            return fail(reader);
+            return fail_message(reader);
         if (is_last)
             return HTTP_READER_HEAD;
     }
@@ -158,7 +155,7 @@ static enum status take_line(struct http_reader *reader, struct bytes *input)
                    ? error_set(&reader->error, STATUS_TARGET_TOO_LONG, "the start line is too long")
                    : error_set(&reader->error, STATUS_HEADERS_TOO_LARGE,
                                "the header section is too large");
-    if (size > reader->capacity - reader->size && !make_room(reader, size))
+    if (size > reader->capacity - reader->size && !grow_head(reader, size))
         return error_set(&reader->error, STATUS_NO_MEMORY, "out of memory");
     set_charge(reader, reader->capacity);
     memcpy(reader->data + reader->size, input->data, size);
@@ -167,7 +164,7 @@ static enum status take_line(struct http_reader *reader, struct bytes *input)
     return newline == NULL ? STATUS_AGAIN : STATUS_OK;
 }
 
-static bool make_room(struct http_reader *reader, size_t size)
+static bool grow_head(struct http_reader *reader, size_t size)
 {
     size_t capacity = reader->capacity == 0 ? first_capacity : reader->capacity;
     char  *data;
@@ -219,7 +216,7 @@ static void rebase_span(struct bytes *span, const char *from, const char *to)
         span->data = to + (span->data - from);
 }
 
-static enum status read_line(struct http_reader *reader, bool *ret_is_last)
+static enum status read_head_line(struct http_reader *reader, bool *ret_is_last)
 {
     struct bytes line = {.data = reader->data + reader->line_at,
                          .size = reader->size - reader->line_at};
@@ -308,7 +305,7 @@ static enum http_reader_event read_body(struct http_reader *reader, struct bytes
          reader->head.content_length > reader->limits->body_bytes_max) ||
         (input->size > 0 && body.size == 0)) {
         error_set(&reader->error, STATUS_TOO_LARGE, "the body is larger than the limit");
-        return fail(reader);
+        return fail_message(reader);
     }
     if (body.size == 0)
         return HTTP_READER_MORE;
@@ -318,6 +315,23 @@ static enum http_reader_event read_body(struct http_reader *reader, struct bytes
     if (reader->state == BODY_LENGTH && reader->body_left == 0)
         reader->state = COMPLETE;
     return HTTP_READER_BODY;
+}
+
+static enum http_reader_event read_chunked(struct http_reader *reader, struct bytes *input,
+                                           struct bytes *ret_body)
+{
+    switch (http_chunked_feed(&reader->chunked, input, ret_body, &reader->error)) {
+    case HTTP_CHUNKED_MORE:
+        return HTTP_READER_MORE;
+    case HTTP_CHUNKED_BODY:
+        return HTTP_READER_BODY;
+    case HTTP_CHUNKED_END:
+        reader->state = COMPLETE;
+        return HTTP_READER_END;
+    case HTTP_CHUNKED_ERROR:
+        break;
+    }
+    return fail_message(reader);
 }
 
 enum http_reader_event http_reader_end_of_input(struct http_reader *reader)
@@ -334,7 +348,7 @@ enum http_reader_event http_reader_end_of_input(struct http_reader *reader)
     return HTTP_READER_ERROR;
 }
 
-static enum http_reader_event fail(struct http_reader *reader)
+static enum http_reader_event fail_message(struct http_reader *reader)
 {
     reader->state = FAILED;
     if (reader->kind == HTTP_READER_RESPONSE && reader->error.status != STATUS_NO_MEMORY)

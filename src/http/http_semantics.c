@@ -15,7 +15,7 @@ struct findings {
 /* Connection options beyond this many are refused: each is compared with every field name. */
 enum { connection_options_max = HTTP_FIELDS_MAX };
 
-static enum status find(struct http_head *head, struct findings *findings, struct error *error);
+static enum status find_all(struct http_head *head, struct findings *findings, struct error *error);
 static enum status find_length(struct http_head *head, struct bytes value, struct error *error);
 static enum status find_coding(struct http_head *head, struct findings *findings,
                                struct error *error);
@@ -31,7 +31,7 @@ enum status http_semantics_request(struct http_head *head, struct bytes authorit
                                    struct error *error)
 {
     struct findings findings = {0};
-    enum status     status = find(head, &findings, error);
+    enum status     status = find_all(head, &findings, error);
 
     if (status == STATUS_OK)
         status = check_host(head, &findings, authority, error);
@@ -55,7 +55,7 @@ enum status http_semantics_request(struct http_head *head, struct bytes authorit
 enum status http_semantics_response(struct http_head *head, bool answers_head, struct error *error)
 {
     struct findings findings = {0};
-    enum status     status = find(head, &findings, error);
+    enum status     status = find_all(head, &findings, error);
 
     if (status == STATUS_OK)
         status = check_coding(&findings, error);
@@ -78,7 +78,7 @@ enum status http_semantics_response(struct http_head *head, bool answers_head, s
 }
 
 /* One pass, and a second one over Connection fields only where there are any. */
-static enum status find(struct http_head *head, struct findings *findings, struct error *error)
+static enum status find_all(struct http_head *head, struct findings *findings, struct error *error)
 {
     enum status status = STATUS_OK;
 

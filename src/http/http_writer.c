@@ -14,8 +14,8 @@ struct framing_line {
     char               digits[20];
 };
 
-static char *reserve(struct byte_buffer *out, const struct http_head *head, struct bytes other,
-                     const struct http_writer_options *options);
+static char *reserve_head(struct byte_buffer *out, const struct http_head *head, struct bytes other,
+                          const struct http_writer_options *options);
 static void  set_framing(struct framing_line *line, const struct http_head *head, unsigned status,
                          const struct http_writer_options *options);
 static char *put_status_line(char *to, unsigned status, struct bytes reason);
@@ -23,8 +23,8 @@ static char *put_fields(char *to, const struct http_head *head, const struct fra
 static char *put_rest(char *to, const struct http_head *head,
                       const struct http_writer_options *options);
 static inline char *put_field(char *to, struct bytes name, struct bytes value);
-static inline char *put(char *to, struct bytes bytes);
-static void         finish(struct byte_buffer *out, const char *to);
+static inline char *put_bytes(char *to, struct bytes bytes);
+static void         end_head(struct byte_buffer *out, const char *to);
 
 /* All heads of our own are written from a head without fields. */
 static const struct http_head no_head;
@@ -33,19 +33,19 @@ enum status http_writer_request(struct byte_buffer *out, const struct http_head 
                                 struct bytes host, const struct http_writer_options *options)
 {
     struct framing_line framing;
-    char               *to = reserve(out, head, host, options);
+    char               *to = reserve_head(out, head, host, options);
 
     if (to == NULL)
         return STATUS_NO_MEMORY;
-    to = put(to, head->method);
+    to = put_bytes(to, head->method);
     *to++ = ' ';
-    to = put(to, head->target);
-    to = put(to, BYTES_LITERAL(" HTTP/1.1\r\n"));
+    to = put_bytes(to, head->target);
+    to = put_bytes(to, BYTES_LITERAL(" HTTP/1.1\r\n"));
     if (http_head_find(head, HTTP_FIELD_HOST) == NULL)
         to = put_field(to, BYTES_LITERAL("Host"), host);
     set_framing(&framing, head, 0, options);
     to = put_fields(to, head, &framing);
-    finish(out, put_rest(to, head, options));
+    end_head(out, put_rest(to, head, options));
     return STATUS_OK;
 }
 
@@ -53,14 +53,14 @@ enum status http_writer_response(struct byte_buffer *out, const struct http_head
                                  const struct http_writer_options *options)
 {
     struct framing_line framing;
-    char               *to = reserve(out, head, (struct bytes){0}, options);
+    char               *to = reserve_head(out, head, (struct bytes){0}, options);
 
     if (to == NULL)
         return STATUS_NO_MEMORY;
     to = put_status_line(to, head->status, head->reason);
     set_framing(&framing, head, head->status, options);
     to = put_fields(to, head, &framing);
-    finish(out, put_rest(to, head, options));
+    end_head(out, put_rest(to, head, options));
     return STATUS_OK;
 }
 
@@ -69,7 +69,7 @@ enum status http_writer_own_response(struct byte_buffer *out, unsigned status,
                                      const struct http_writer_options *options)
 {
     struct framing_line framing;
-    char               *to = reserve(out, &no_head, content_type, options);
+    char               *to = reserve_head(out, &no_head, content_type, options);
 
     if (to == NULL)
         return STATUS_NO_MEMORY;
@@ -78,13 +78,13 @@ enum status http_writer_own_response(struct byte_buffer *out, unsigned status,
         to = put_field(to, BYTES_LITERAL("Content-Type"), content_type);
     set_framing(&framing, &no_head, status, options);
     to = put_fields(to, &no_head, &framing);
-    finish(out, put_rest(to, &no_head, options));
+    end_head(out, put_rest(to, &no_head, options));
     return STATUS_OK;
 }
 
 /* Room for the whole head, so that nothing can fail once writing has begun; NULL: no memory. */
-static char *reserve(struct byte_buffer *out, const struct http_head *head, struct bytes other,
-                     const struct http_writer_options *options)
+static char *reserve_head(struct byte_buffer *out, const struct http_head *head, struct bytes other,
+                          const struct http_writer_options *options)
 {
     size_t size =
         fixed_bytes_max + other.size + options->via.size + options->date.size + options->extra.size;
@@ -130,13 +130,13 @@ static void set_framing(struct framing_line *line, const struct http_head *head,
 static char *put_status_line(char *to, unsigned status, struct bytes reason)
 {
     assert(status >= 100 && status <= 999);
-    to = put(to, BYTES_LITERAL("HTTP/1.1 "));
+    to = put_bytes(to, BYTES_LITERAL("HTTP/1.1 "));
     *to++ = (char)('0' + status / 100);
     *to++ = (char)('0' + status / 10 % 10);
     *to++ = (char)('0' + status % 10);
     *to++ = ' ';
-    to = put(to, reason);
-    return put(to, BYTES_LITERAL("\r\n"));
+    to = put_bytes(to, reason);
+    return put_bytes(to, BYTES_LITERAL("\r\n"));
 }
 
 /* The framing line stands where the head that came had it, under its name as it came. */
@@ -164,30 +164,30 @@ static char *put_rest(char *to, const struct http_head *head,
         to = put_field(to, BYTES_LITERAL("Date"), options->date);
     if (options->via.size > 0)
         to = put_field(to, BYTES_LITERAL("Via"), options->via);
-    to = put(to, options->extra);
+    to = put_bytes(to, options->extra);
     if (options->close)
-        to = put(to, BYTES_LITERAL("Connection: close\r\n"));
+        to = put_bytes(to, BYTES_LITERAL("Connection: close\r\n"));
     else if (options->say_keep_alive)
-        to = put(to, BYTES_LITERAL("Connection: keep-alive\r\n"));
-    return put(to, BYTES_LITERAL("\r\n"));
+        to = put_bytes(to, BYTES_LITERAL("Connection: keep-alive\r\n"));
+    return put_bytes(to, BYTES_LITERAL("\r\n"));
 }
 
 static inline char *put_field(char *to, struct bytes name, struct bytes value)
 {
-    to = put(to, name);
-    to = put(to, BYTES_LITERAL(": "));
-    to = put(to, value);
-    return put(to, BYTES_LITERAL("\r\n"));
+    to = put_bytes(to, name);
+    to = put_bytes(to, BYTES_LITERAL(": "));
+    to = put_bytes(to, value);
+    return put_bytes(to, BYTES_LITERAL("\r\n"));
 }
 
-static inline char *put(char *to, struct bytes bytes)
+static inline char *put_bytes(char *to, struct bytes bytes)
 {
     if (bytes.size > 0)
         memcpy(to, bytes.data, bytes.size);
     return to + bytes.size;
 }
 
-static void finish(struct byte_buffer *out, const char *to)
+static void end_head(struct byte_buffer *out, const char *to)
 {
     out->end = (size_t)(to - out->data);
     assert(out->end <= out->capacity);
