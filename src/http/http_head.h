@@ -48,14 +48,17 @@ struct http_head {
     struct bytes path;   /* of target, up to the first '?' */
     struct bytes query;  /* of target, after the first '?'; empty if there is none */
     bool         is_head;
-    bool         expects_continue; /* Expect: 100-continue */
+    bool         expects_continue;  /* Expect: 100-continue */
+    bool         is_last_hop;       /* Max-Forwards: 0 of OPTIONS: answer it, ask nobody */
+    bool         has_forwards_left; /* Max-Forwards of OPTIONS and TRACE: to be forwarded as ... */
+    uint32_t     forwards_left;     /* ... this */
 
     /* Responses. */
     unsigned     status; /* 100..999 */
     struct bytes reason;
 
     /* Both. */
-    unsigned          minor_version; /* 0 or 1: HTTP/1.x */
+    unsigned          minor_version; /* 0 or 1: HTTP/1.x; 1 for all that are later */
     bool              keep_alive;    /* the sender lets the connection be used again */
     enum http_framing framing;
     uint64_t          content_length; /* framing LENGTH; for a response to HEAD what it said */

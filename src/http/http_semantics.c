@@ -8,7 +8,11 @@
 struct findings {
     struct http_field *host;
     bool               has_connection, says_close, says_keep_alive;
-    bool               has_coding, is_chunked;
+    bool               has_coding;     /* a Transfer-Encoding field */
+    unsigned           codings_before; /* that stand before the last one */
+    bool               chunked_before; /* one of them is */
+    struct bytes       last_coding;
+    bool               is_chunked; /* the last one is */
     bool               expects, expects_other;
 };
 
@@ -17,15 +21,17 @@ enum { connection_options_max = HTTP_FIELDS_MAX };
 
 static enum status find_all(struct http_head *head, struct findings *findings, struct error *error);
 static enum status find_length(struct http_head *head, struct bytes value, struct error *error);
-static enum status find_coding(struct http_head *head, struct findings *findings,
-                               struct error *error);
+static void        find_codings(struct bytes list, struct findings *findings);
+static enum status check_coding_allowed(const struct http_head *head,
+                                        const struct findings *findings, struct error *error);
 static enum status read_connection(struct http_head *head, struct findings *findings,
                                    struct error *error);
-static bool        next_option(struct bytes *list, struct bytes *ret_option);
+static bool        next_element(struct bytes *list, struct bytes *ret_element);
 static void        mark_named(struct http_head *head, struct bytes name);
 static enum status check_host(struct http_head *head, struct findings *findings,
                               struct bytes authority, struct error *error);
 static enum status check_coding(const struct findings *findings, struct error *error);
+static enum status count_forwards(struct http_head *head, struct error *error);
 
 enum status http_semantics_request(struct http_head *head, struct bytes authority,
                                    struct error *error)
@@ -37,6 +43,8 @@ enum status http_semantics_request(struct http_head *head, struct bytes authorit
         status = check_host(head, &findings, authority, error);
     if (status == STATUS_OK)
         status = check_coding(&findings, error);
+    if (status == STATUS_OK)
+        status = count_forwards(head, error);
     if (status != STATUS_OK)
         return status;
     if (findings.expects_other && head->minor_version == 1)
@@ -98,9 +106,7 @@ static enum status find_all(struct http_head *head, struct findings *findings, s
             status = find_length(head, field->value, error);
             break;
         case HTTP_FIELD_TRANSFER_ENCODING:
-            findings->is_chunked =
-                !findings->has_coding && bytes_equal_nocase(field->value, BYTES_LITERAL("chunked"));
-            findings->has_coding = true;
+            find_codings(field->value, findings);
             break;
         case HTTP_FIELD_EXPECT:
             findings->expects = true;
@@ -115,7 +121,7 @@ static enum status find_all(struct http_head *head, struct findings *findings, s
         }
     }
     if (status == STATUS_OK)
-        status = find_coding(head, findings, error);
+        status = check_coding_allowed(head, findings, error);
     if (status == STATUS_OK && findings->has_connection)
         status = read_connection(head, findings, error);
     head->keep_alive =
@@ -145,8 +151,24 @@ static enum status find_length(struct http_head *head, struct bytes value, struc
     return STATUS_OK;
 }
 
-static enum status find_coding(struct http_head *head, struct findings *findings,
-                               struct error *error)
+/* Several fields are one list (RFC 9110 section 5.3); empty elements count for nothing. */
+static void find_codings(struct bytes list, struct findings *findings)
+{
+    struct bytes coding;
+
+    while (next_element(&list, &coding)) {
+        if (coding.size == 0)
+            continue;
+        findings->codings_before += findings->last_coding.size > 0;
+        findings->chunked_before |= findings->is_chunked;
+        findings->last_coding = coding;
+        findings->is_chunked = bytes_equal_nocase(coding, BYTES_LITERAL("chunked"));
+    }
+    findings->has_coding = true;
+}
+
+static enum status check_coding_allowed(const struct http_head *head,
+                                        const struct findings *findings, struct error *error)
 {
     if (findings->has_coding && head->has_content_length)
         return error_set(error, STATUS_INVALID, "both Content-Length and Transfer-Encoding");
@@ -164,7 +186,7 @@ static enum status read_connection(struct http_head *head, struct findings *find
     for (size_t i = 0; i < head->field_count; i++) {
         struct bytes list = head->fields[i].value;
 
-        while (head->fields[i].id == HTTP_FIELD_CONNECTION && next_option(&list, &option)) {
+        while (head->fields[i].id == HTTP_FIELD_CONNECTION && next_element(&list, &option)) {
             if (++count > connection_options_max)
                 return error_set(error, STATUS_INVALID, "Connection has too many options");
             if (http_chars_span(option, HTTP_CHARS_TOKEN) != option.size)
@@ -180,19 +202,19 @@ static enum status read_connection(struct http_head *head, struct findings *find
     return STATUS_OK;
 }
 
-/* An option may be empty; then it names nothing. */
-static bool next_option(struct bytes *list, struct bytes *ret_option)
+/* The next element of a comma-separated list; it may be empty. */
+static bool next_element(struct bytes *list, struct bytes *ret_element)
 {
     const char *comma;
 
     if (list->size == 0)
         return false;
     comma = memchr(list->data, ',', list->size);
-    *ret_option = *list;
+    *ret_element = *list;
     if (comma != NULL)
-        ret_option->size = (size_t)(comma - list->data);
-    *list = bytes_skip(*list, ret_option->size + (comma != NULL));
-    *ret_option = http_field_trim(*ret_option);
+        ret_element->size = (size_t)(comma - list->data);
+    *list = bytes_skip(*list, ret_element->size + (comma != NULL));
+    *ret_element = http_field_trim(*ret_element);
     return true;
 }
 
@@ -225,7 +247,49 @@ static enum status check_host(struct http_head *head, struct findings *findings,
 
 static enum status check_coding(const struct findings *findings, struct error *error)
 {
-    if (findings->has_coding && !findings->is_chunked)
+    if (!findings->has_coding)
+        return STATUS_OK;
+    /* Where the body ends is not known then (RFC 9112 section 6.3, 4.). */
+    if (!findings->is_chunked || findings->chunked_before)
+        return error_set(error, STATUS_INVALID, "chunked is not the last transfer coding");
+    if (findings->codings_before > 0)
         return error_set(error, STATUS_NOT_IMPLEMENTED, "the only transfer coding is chunked");
+    return STATUS_OK;
+}
+
+/* RFC 9110 section 7.6.2. A value that is no number says nothing, and passes. */
+static enum status count_forwards(struct http_head *head, struct error *error)
+{
+    bool               is_trace = bytes_equal(head->method, BYTES_LITERAL("TRACE"));
+    struct http_field *field = NULL;
+    uint64_t           value = 0;
+
+    head->is_last_hop = head->has_forwards_left = false;
+    if (!is_trace && !bytes_equal(head->method, BYTES_LITERAL("OPTIONS")))
+        return STATUS_OK;
+    for (size_t i = 0; i < head->field_count; i++) {
+        if (head->fields[i].id != HTTP_FIELD_MAX_FORWARDS)
+            continue;
+        if (field != NULL)
+            return error_set(error, STATUS_INVALID, "there is more than one Max-Forwards field");
+        field = &head->fields[i];
+    }
+    if (field == NULL || field->value.size == 0)
+        return STATUS_OK;
+    for (size_t i = 0; i < field->value.size; i++) {
+        unsigned digit = (unsigned)field->value.data[i] - '0';
+
+        if (digit > 9)
+            return STATUS_OK;
+        value = value * 10 + digit;
+        if (value > UINT32_MAX)
+            value = UINT32_MAX; /* the highest that we know, which may be said instead */
+    }
+    if (value == 0 && is_trace)
+        return error_set(error, STATUS_NOT_IMPLEMENTED, "TRACE is not answered here");
+    head->is_last_hop = value == 0;
+    head->has_forwards_left = value > 0;
+    head->forwards_left = value > 0 ? (uint32_t)value - 1 : 0;
+    field->hop_by_hop = true;
     return STATUS_OK;
 }

@@ -1,8 +1,8 @@
 /* http_semantics - what the fields of a complete head mean together
  *
- * Host, Expect, the framing of the body (RFC 9112 section 6.3) and the connection (section 9.3):
- * fills in expects_continue, keep_alive, framing, content_length, has_content_length, and marks as
- * hop-by-hop the fields that Connection names.
+ * Host, Expect, Max-Forwards, the framing of the body (RFC 9112 section 6.3) and the connection
+ * (section 9.3): fills in what a head says beside its start line and fields, and marks as
+ * hop-by-hop the fields that Connection names or that are forwarded with another value.
  */
 #ifndef HTTP_HTTP_SEMANTICS_H
 #define HTTP_HTTP_SEMANTICS_H
@@ -14,8 +14,8 @@
 
 /* Judge the fields of a request. A non-empty `authority`, which came with an absolute-form target,
  * becomes the value of Host; it is borrowed as long as `head`.
- * STATUS_INVALID, STATUS_NOT_IMPLEMENTED (transfer coding), STATUS_EXPECTATION_FAILED,
- * STATUS_HEADERS_TOO_LARGE (no room for the Host field). */
+ * STATUS_INVALID, STATUS_NOT_IMPLEMENTED (transfer coding, TRACE that ends here),
+ * STATUS_EXPECTATION_FAILED, STATUS_HEADERS_TOO_LARGE (no room for the Host field). */
 MUST_CHECK enum status http_semantics_request(struct http_head *head, struct bytes authority,
                                               struct error *error);
 

@@ -37,15 +37,16 @@ enum status http_start_line_request(char *line, size_t size, struct http_head *h
     return parse_target(target, target_size, head, ret_authority, error);
 }
 
-/* The HTTP/2 preface, "PRI * HTTP/2.0", is answered as every other version. */
+/* A later minor version is read as the highest that we know (RFC 9110 section 2.5). The HTTP/2
+ * preface, "PRI * HTTP/2.0", is answered as every other major version. */
 static enum status parse_version(struct bytes text, struct http_head *head, struct error *error)
 {
     if (text.size != 8 || memcmp(text.data, "HTTP/", 5) != 0 || !is_digit(text.data[5]) ||
         text.data[6] != '.' || !is_digit(text.data[7]))
         return error_set(error, STATUS_INVALID, "the HTTP version is not valid");
-    if (text.data[5] != '1' || text.data[7] > '1')
-        return error_set(error, STATUS_VERSION_UNSUPPORTED, "only HTTP/1.0 and HTTP/1.1 are known");
-    head->minor_version = text.data[7] == '1';
+    if (text.data[5] != '1')
+        return error_set(error, STATUS_VERSION_UNSUPPORTED, "only HTTP/1 is known");
+    head->minor_version = text.data[7] != '0';
     return STATUS_OK;
 }
 

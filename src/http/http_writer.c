@@ -7,18 +7,21 @@ const struct bytes http_writer_last_chunk = {.data = "0\r\n\r\n", .size = 5};
 /* What a head may take beside the spans that it is made of. */
 enum { fixed_bytes_max = 256 };
 
+enum { NUMBER_DIGITS_MAX = 20 }; /* of UINT64_MAX */
+
 /* The field line that frames the body; no line where id is HTTP_FIELD_OTHER. */
 struct framing_line {
     enum http_field_id id;
     struct bytes       name, value;
-    char               digits[20];
+    char               digits[NUMBER_DIGITS_MAX];
 };
 
 static char *reserve_head(struct byte_buffer *out, const struct http_head *head, struct bytes other,
                           const struct http_writer_options *options);
 static void  set_framing(struct framing_line *line, const struct http_head *head, unsigned status,
                          const struct http_writer_options *options);
-static char *put_status_line(char *to, unsigned status, struct bytes reason);
+static struct bytes format_number(uint64_t number, char digits[NUMBER_DIGITS_MAX]);
+static char        *put_status_line(char *to, unsigned status, struct bytes reason);
 static char *put_fields(char *to, const struct http_head *head, const struct framing_line *framing);
 static char *put_rest(char *to, const struct http_head *head,
                       const struct http_writer_options *options);
@@ -86,8 +89,8 @@ enum status http_writer_own_response(struct byte_buffer *out, unsigned status,
 static char *reserve_head(struct byte_buffer *out, const struct http_head *head, struct bytes other,
                           const struct http_writer_options *options)
 {
-    size_t size =
-        fixed_bytes_max + other.size + options->via.size + options->date.size + options->extra.size;
+    size_t size = fixed_bytes_max + other.size + options->received_by.size + options->date.size +
+                  options->extra.size;
 
     size += head->method.size + head->target.size + head->reason.size;
     for (size_t i = 0; i < head->field_count; i++)
@@ -101,7 +104,6 @@ static char *reserve_head(struct byte_buffer *out, const struct http_head *head,
 static void set_framing(struct framing_line *line, const struct http_head *head, unsigned status,
                         const struct http_writer_options *options)
 {
-    char    *digit = line->digits + sizeof line->digits;
     uint64_t length = options->content_length;
 
     line->id = HTTP_FIELD_OTHER;
@@ -118,13 +120,19 @@ static void set_framing(struct framing_line *line, const struct http_head *head,
             return;
         length = head->content_length;
     }
-    do
-        *--digit = (char)('0' + length % 10);
-    while ((length /= 10) > 0);
     line->id = HTTP_FIELD_CONTENT_LENGTH;
     line->name = BYTES_LITERAL("Content-Length");
-    line->value =
-        (struct bytes){.data = digit, .size = (size_t)(line->digits + sizeof line->digits - digit)};
+    line->value = format_number(length, line->digits);
+}
+
+static struct bytes format_number(uint64_t number, char digits[NUMBER_DIGITS_MAX])
+{
+    char *end = digits + NUMBER_DIGITS_MAX, *digit = end;
+
+    do
+        *--digit = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    return (struct bytes){.data = digit, .size = (size_t)(end - digit)};
 }
 
 static char *put_status_line(char *to, unsigned status, struct bytes reason)
@@ -143,6 +151,7 @@ static char *put_status_line(char *to, unsigned status, struct bytes reason)
 static char *put_fields(char *to, const struct http_head *head, const struct framing_line *framing)
 {
     bool is_framed = framing->id == HTTP_FIELD_OTHER;
+    char digits[NUMBER_DIGITS_MAX];
 
     for (size_t i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];
@@ -152,6 +161,8 @@ static char *put_fields(char *to, const struct http_head *head, const struct fra
         } else if (field->id == framing->id && !is_framed) {
             to = put_field(to, field->name, framing->value);
             is_framed = true;
+        } else if (field->id == HTTP_FIELD_MAX_FORWARDS && head->has_forwards_left) {
+            to = put_field(to, field->name, format_number(head->forwards_left, digits));
         }
     }
     return is_framed ? to : put_field(to, framing->name, framing->value);
@@ -162,8 +173,12 @@ static char *put_rest(char *to, const struct http_head *head,
 {
     if (options->date.size > 0 && http_head_find(head, HTTP_FIELD_DATE) == NULL)
         to = put_field(to, BYTES_LITERAL("Date"), options->date);
-    if (options->via.size > 0)
-        to = put_field(to, BYTES_LITERAL("Via"), options->via);
+    if (options->received_by.size > 0) {
+        to = put_bytes(to, head->minor_version == 0 ? BYTES_LITERAL("Via: 1.0 ")
+                                                    : BYTES_LITERAL("Via: 1.1 "));
+        to = put_bytes(to, options->received_by);
+        to = put_bytes(to, BYTES_LITERAL("\r\n"));
+    }
     to = put_bytes(to, options->extra);
     if (options->close)
         to = put_bytes(to, BYTES_LITERAL("Connection: close\r\n"));

@@ -19,9 +19,10 @@ struct http_writer_options {
     bool              close;               /* say `Connection: close` */
     bool              say_keep_alive;      /* say `Connection: keep-alive`: to an HTTP/1.0 client */
     bool              keep_content_length; /* response to HEAD, 304: repeat what the head said */
-    struct bytes      via;   /* value of a Via field to add after existing ones, or empty */
-    struct bytes      date;  /* value of a Date field, added where the head has none, or empty */
-    struct bytes      extra; /* complete field lines of our own, each with CRLF, or empty */
+    struct bytes      received_by; /* who says so in a Via field after existing ones, or empty; the
+                                      version is that in which the head was received */
+    struct bytes date;  /* value of a Date field, added where the head has none, or empty */
+    struct bytes extra; /* complete field lines of our own, each with CRLF, or empty */
 };
 
 /* Append to `out` the head of a request forwarded as HTTP/1.1. `host` replaces an absent Host

@@ -20,7 +20,7 @@ enum { learned_bytes_max = 256 * 1024 };
  * itself told them up to version 0.4, and that libraries have built in. */
 enum { split_records_told = 41666 };
 
-static const struct bytes via = BYTES_INIT("1.1 chromabouncer");
+static const struct bytes received_by = BYTES_INIT("chromabouncer");
 
 static void              on_interim(const struct http_head *head, void *ctx);
 static void              on_head(const struct http_head *head, void *ctx);
@@ -144,7 +144,7 @@ static bool write_head(struct exchange *exchange, const struct http_head *head, 
     options.close = front_connection_will_close(exchange->connection);
     options.say_keep_alive = !options.close && exchange->head->minor_version == 0;
     if (exchange->proxy->options.adds_headers) {
-        options.via = via;
+        options.received_by = received_by;
         options.extra =
             (struct bytes){.data = fields, .size = write_own_fields(exchange, head, fields)};
     }

@@ -236,7 +236,7 @@ bool exchange_write_head(struct exchange *exchange, enum http_framing framing,
     struct http_writer_options options = {.framing = framing, .content_length = content_length};
 
     if (exchange->head->field_count < HTTP_FIELDS_MAX) /* Chroma takes no more either */
-        options.via = BYTES_LITERAL("1.1 chromabouncer");
+        options.received_by = BYTES_LITERAL("chromabouncer");
     byte_buffer_clear(&exchange->request_head);
     return http_writer_request(&exchange->request_head, exchange->head, BYTES_LITERAL("localhost"),
                                &options) == STATUS_OK;

@@ -80,7 +80,7 @@ static double run_heads_written(unsigned rounds)
     struct http_reader        *reader = http_reader_new(HTTP_READER_REQUEST, &limits);
     struct http_writer_options options = {.framing = HTTP_FRAMING_LENGTH,
                                           .content_length = body_bytes,
-                                          .via = BYTES_LITERAL("1.1 chromabouncer")};
+                                          .received_by = BYTES_LITERAL("chromabouncer")};
     struct byte_buffer         out = {0};
     struct bytes               input = BYTES_LITERAL(request), body;
     uint64_t                   begin_ns;

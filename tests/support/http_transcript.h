@@ -3,7 +3,8 @@
  *   GET /a?b=c HTTP/1.1          or  HTTP/1.1 200 OK
  *   Host: a                      a field
  *   -Connection: close           a hop-by-hop field
- *   close LENGTH 3 continue      keep or close, framing, and whether 100 is waited for
+ *   close LENGTH 3 continue      keep or close, framing, what Max-Forwards leaves, and whether
+ *                                100 is waited for
  *   |abc|                        the body, if there is any
  *   END                          or ERROR and the status
  *
@@ -73,7 +74,10 @@ static inline void http_transcript_add_head(struct http_transcript *transcript)
                         framing_names[head->framing]);
     if (head->has_content_length)
         HTTP_TRANSCRIPT_ADD(transcript, " %" PRIu64, head->content_length);
-    HTTP_TRANSCRIPT_ADD(transcript, "%s\n", head->expects_continue ? " continue" : "");
+    if (head->has_forwards_left)
+        HTTP_TRANSCRIPT_ADD(transcript, " forwards %" PRIu32, head->forwards_left);
+    HTTP_TRANSCRIPT_ADD(transcript, "%s%s\n", head->is_last_hop ? " last" : "",
+                        head->expects_continue ? " continue" : "");
 }
 
 static inline void http_transcript_add_end(struct http_transcript *transcript,

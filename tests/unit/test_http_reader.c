@@ -73,13 +73,14 @@ START_TEST(bad_start_lines_are_refused)
 }
 END_TEST
 
-START_TEST(only_versions_1_0_and_1_1_are_served)
+START_TEST(only_versions_of_http_1_are_served)
 {
     static const struct check_http_case cases[] = {
         {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505", 0},
         {"GET / HTTP/2.0\r\n", "505", 0},
         {"GET / HTTP/0.9\r\n", "505", 0},
-        {"GET / HTTP/1.2\r\n", "505", 0},
+        {"GET / HTTP/1.2\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\nHost: a\nkeep NONE\nEND\n", 0},
+        {"GET / HTTP/1.9\r\n\r\n", "400", 0}, /* without Host, as 1.1 */
         {"GET / HTTP/2\r\n", "400", 0},
         {"GET / HTTP/01.1\r\n", "400", 0},
         {"GET / HTTP/1.-1\r\n", "400", 0},
@@ -262,15 +263,20 @@ START_TEST(transfer_encoding_is_chunked_alone)
          "POST / HTTP/1.1\nHost: a\n-Transfer-Encoding: CHUNKED\nkeep CHUNKED\n|abc|\nEND\n"
          "GET / HTTP/1.1\nHost: a\nkeep NONE\nEND\n",
          0},
-        {POST "Transfer-Encoding: identity\r\n\r\n" HIDDEN, "501", 0},
-        {POST "Transfer-Encoding: xchunked\r\n\r\n" HIDDEN, "501", 0},
-        {POST "Transfer-Encoding: chunked, chunked\r\n\r\n" HIDDEN, "501", 0},
+        {POST "Transfer-Encoding: identity\r\n\r\n" HIDDEN, "400", 0},
+        {POST "Transfer-Encoding: xchunked\r\n\r\n" HIDDEN, "400", 0},
+        {POST "Transfer-Encoding: chunked, chunked\r\n\r\n" HIDDEN, "400", 0},
         {POST "Transfer-Encoding: gzip, chunked\r\n\r\n" HIDDEN, "501", 0},
-        {POST "Transfer-Encoding: chunked;q=1\r\n\r\n" HIDDEN, "501", 0},
-        {POST "Transfer-Encoding: \"chunked\"\r\n\r\n" HIDDEN, "501", 0},
-        {POST "Transfer-Encoding:\r\n\r\n" HIDDEN, "501", 0},
-        {POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "501",
+        {POST "Transfer-Encoding: chunked;q=1\r\n\r\n" HIDDEN, "400", 0},
+        {POST "Transfer-Encoding: \"chunked\"\r\n\r\n" HIDDEN, "400", 0},
+        {POST "Transfer-Encoding:\r\n\r\n" HIDDEN, "400", 0},
+        {POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400",
          0},
+        {POST "Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n", "400", 0},
+        {POST "Transfer-Encoding: gzip\r\n\r\n" HIDDEN, "400", 0},
+        {POST "Transfer-Encoding: chunked, gzip, chunked\r\n\r\n" HIDDEN, "400", 0},
+        {POST "Transfer-Encoding: ,\r\n\r\n" HIDDEN, "400", 0},
+        {POST "Transfer-Encoding: x;a=\",chunked\r\n\r\n" HIDDEN, "501", 0},
         {POST "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "501",
          0},
         {POST "Transfer-Encoding: \x0b"
@@ -280,6 +286,50 @@ START_TEST(transfer_encoding_is_chunked_alone)
         {POST "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", "400", 0},
         {POST "Content-Length: 3\r\nTransfer-Encoding: identity\r\n\r\n", "400", 0},
         {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400", 0},
+    };
+
+    CHECK_HTTP_REQUESTS(cases);
+}
+END_TEST
+
+START_TEST(empty_elements_of_transfer_encoding_are_ignored)
+{
+    static const struct check_http_case cases[] = {
+        {POST "Transfer-Encoding: , chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+         "POST / HTTP/1.1\nHost: a\n-Transfer-Encoding: , chunked\nkeep CHUNKED\n|abc|\nEND\n", 0},
+        {POST "Transfer-Encoding: chunked,,\t\r\n\r\n0\r\n\r\n",
+         "POST / HTTP/1.1\nHost: a\n-Transfer-Encoding: chunked,,\nkeep CHUNKED\nEND\n", 0},
+        {POST "Transfer-Encoding:\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+         "POST / HTTP/1.1\nHost: a\n-Transfer-Encoding: \n-Transfer-Encoding: chunked\n"
+         "keep CHUNKED\nEND\n",
+         0},
+    };
+
+    CHECK_HTTP_REQUESTS(cases);
+}
+END_TEST
+
+START_TEST(max_forwards_counts_for_options_and_trace_only)
+{
+    static const struct check_http_case cases[] = {
+        {"OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 7\r\n\r\n",
+         "OPTIONS * HTTP/1.1\nHost: a\n-Max-Forwards: 7\nkeep NONE forwards 6\nEND\n", 0},
+        {"OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n",
+         "OPTIONS / HTTP/1.1\nHost: a\n-Max-Forwards: 0\nkeep NONE last\nEND\n", 0},
+        {"OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 99999999999999999999999\r\n\r\n",
+         "OPTIONS / HTTP/1.1\nHost: a\n-Max-Forwards: 99999999999999999999999\n"
+         "keep NONE forwards 4294967294\nEND\n",
+         0},
+        {"TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 1\r\n\r\n",
+         "TRACE / HTTP/1.1\nHost: a\n-Max-Forwards: 1\nkeep NONE forwards 0\nEND\n", 0},
+        {"TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n", "501", 0},
+        {"TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 1\r\nMax-Forwards: 2\r\n\r\n", "400", 0},
+        {"OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: -1\r\n\r\n",
+         "OPTIONS / HTTP/1.1\nHost: a\nMax-Forwards: -1\nkeep NONE\nEND\n", 0},
+        {"OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards:\r\n\r\n",
+         "OPTIONS / HTTP/1.1\nHost: a\nMax-Forwards: \nkeep NONE\nEND\n", 0},
+        {GET "Max-Forwards: 0\r\n\r\n",
+         "GET / HTTP/1.1\nHost: a\nMax-Forwards: 0\nkeep NONE\nEND\n", 0},
     };
 
     CHECK_HTTP_REQUESTS(cases);
@@ -369,13 +419,15 @@ int main(void)
 
     tcase_add_test(tcase, start_lines_are_read);
     tcase_add_test(tcase, bad_start_lines_are_refused);
-    tcase_add_test(tcase, only_versions_1_0_and_1_1_are_served);
+    tcase_add_test(tcase, only_versions_of_http_1_are_served);
     tcase_add_test(tcase, absolute_targets_are_reduced_and_name_the_host);
     tcase_add_test(tcase, fields_are_split_and_trimmed);
     tcase_add_test(tcase, bad_fields_are_refused);
     tcase_add_test(tcase, exactly_one_valid_host_is_needed);
     tcase_add_test(tcase, content_length_is_digits_once);
     tcase_add_test(tcase, transfer_encoding_is_chunked_alone);
+    tcase_add_test(tcase, empty_elements_of_transfer_encoding_are_ignored);
+    tcase_add_test(tcase, max_forwards_counts_for_options_and_trace_only);
     tcase_add_test(tcase, only_100_continue_may_be_expected);
     tcase_add_test(tcase, connection_decides_whether_the_next_request_comes);
     tcase_add_test(tcase, connection_names_hop_by_hop_fields_but_not_the_protected);

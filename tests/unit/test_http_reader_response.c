@@ -29,7 +29,7 @@ START_TEST(bad_status_lines_are_garbled)
         {"\r\nHTTP/1.1 200 OK\r\n\r\n", "502", 0},
         {" HTTP/1.1 200 OK\r\n\r\n", "502", 0},
         {"HTTP/2.0 200 OK\r\n\r\n", "502", 0},
-        {"HTTP/1.2 200 OK\r\n\r\n", "502", 0},
+        {"HTTP/0.9 200 OK\r\n\r\n", "502", 0},
         {"HTTP/1.1  200 OK\r\n\r\n", "502", 0},
         {"HTTP/1.1\t200 OK\r\n\r\n", "502", 0},
         {"HTTP/1.1 099 OK\r\n\r\n", "502", 0},

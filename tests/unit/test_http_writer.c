@@ -105,7 +105,7 @@ START_TEST(via_date_extra_and_connection_come_last)
     struct http_writer_options options = {.framing = HTTP_FRAMING_LENGTH,
                                           .content_length = 2,
                                           .close = true,
-                                          .via = BYTES_LITERAL("1.1 x"),
+                                          .received_by = BYTES_LITERAL("x"),
                                           .date = BYTES_LITERAL("now"),
                                           .extra = BYTES_LITERAL("X-A: 1\r\nX-B: 2\r\n")};
 
@@ -117,6 +117,36 @@ START_TEST(via_date_extra_and_connection_come_last)
     check_response(false, "HTTP/1.1 200 OK\r\ndate: then\r\nContent-Length: 2\r\n\r\n", options,
                    "HTTP/1.1 200 OK\r\ndate: then\r\nContent-Length: 2\r\nVia: 1.1 x\r\n"
                    "X-A: 1\r\nX-B: 2\r\nConnection: keep-alive\r\n\r\n");
+}
+END_TEST
+
+START_TEST(via_names_the_version_that_was_received)
+{
+    struct http_writer_options options = {.received_by = BYTES_LITERAL("x")};
+
+    check_request("GET / HTTP/1.0\r\nHost: h\r\n\r\n", options,
+                  "GET / HTTP/1.1\r\nHost: h\r\nVia: 1.0 x\r\n\r\n");
+    check_request("GET / HTTP/1.1\r\nHost: h\r\n\r\n", options,
+                  "GET / HTTP/1.1\r\nHost: h\r\nVia: 1.1 x\r\n\r\n");
+    check_response(false, "HTTP/1.0 200 OK\r\n\r\n", options,
+                   "HTTP/1.1 200 OK\r\nVia: 1.0 x\r\n\r\n");
+}
+END_TEST
+
+START_TEST(max_forwards_is_forwarded_as_one_less)
+{
+    struct http_writer_options options = {.framing = HTTP_FRAMING_NONE};
+
+    check_request("OPTIONS / HTTP/1.1\r\nHost: h\r\nmax-forwards: 010\r\nA: b\r\n\r\n", options,
+                  "OPTIONS / HTTP/1.1\r\nHost: h\r\nmax-forwards: 9\r\nA: b\r\n\r\n");
+    check_request("TRACE / HTTP/1.1\r\nHost: h\r\nConnection: max-forwards\r\n"
+                  "Max-Forwards: 1\r\n\r\n",
+                  options, "TRACE / HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\n\r\n");
+    check_request("GET / HTTP/1.1\r\nHost: h\r\nMax-Forwards: 3\r\n\r\n", options,
+                  "GET / HTTP/1.1\r\nHost: h\r\nMax-Forwards: 3\r\n\r\n");
+    check_request("GET / HTTP/1.1\r\nHost: h\r\nConnection: max-forwards\r\n"
+                  "Max-Forwards: 3\r\n\r\n",
+                  options, "GET / HTTP/1.1\r\nHost: h\r\n\r\n");
 }
 END_TEST
 
@@ -217,6 +247,8 @@ int main(void)
     tcase_add_test(tcase, request_to_1_0_gets_a_host_and_says_1_1);
     tcase_add_test(tcase, framing_may_change);
     tcase_add_test(tcase, via_date_extra_and_connection_come_last);
+    tcase_add_test(tcase, via_names_the_version_that_was_received);
+    tcase_add_test(tcase, max_forwards_is_forwarded_as_one_less);
     tcase_add_test(tcase, status_line_is_kept_but_for_the_version);
     tcase_add_test(tcase, answers_without_a_body_have_a_length_only_where_it_may_be_said);
     tcase_add_test(tcase, own_responses_are_complete);
