@@ -3,11 +3,13 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -316,6 +318,13 @@ enum status socket_probe(int fd)
     if (poll_fd.revents & (POLLERR | POLLHUP))
         return STATUS_RESET;
     return poll_fd.revents & POLLRDHUP ? STATUS_CLOSED : STATUS_AGAIN;
+}
+
+size_t socket_unsent(int fd)
+{
+    int bytes = 0;
+
+    return ioctl(fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (size_t)bytes : 0;
 }
 
 void socket_shutdown_send(int fd)

@@ -84,6 +84,10 @@ MUST_CHECK enum status socket_peek(int fd);
  */
 MUST_CHECK enum status socket_probe(int fd);
 
+/* How many bytes of what was sent the peer's system has not taken yet, as far as is known. (On a
+ * unix socket: the memory of what the peer has not received, which is more than its bytes.) */
+size_t socket_unsent(int fd);
+
 /* Send no more (FIN); what was sent still arrives. */
 void socket_shutdown_send(int fd);
 

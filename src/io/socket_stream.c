@@ -10,33 +10,55 @@ struct socket_stream {
     struct memory_budget              *budget;
     const struct socket_stream_events *events;
     void                              *ctx;
-    int                                fd;
-    struct loop_watch                 *watch;
+    struct transport                  *transport;
+    struct transport                   plain;   /* behind `transport`, unless another was given */
+    struct loop_watch                 *watch;   /* NULL when freed */
     struct byte_buffer                 kept;    /* received, not yet consumed by on_data */
     struct byte_buffer                 queue;   /* to be sent */
     size_t                             charged; /* capacity of both, charged to the budget */
     uint64_t                           sent;
-    struct loop_task                   offer_task;
+    struct loop_task                   go_on_task;
     enum status                        end; /* STATUS_OK while more may arrive */
     bool                               paused, end_told, send_broken;
     bool                               shutting_down, fin_sent, was_full, ends_with_reset;
 };
 
 static void        on_ready(unsigned ready, void *ctx);
-static void        receive(struct socket_stream *stream);
+static bool        is_receiving(const struct socket_stream *stream);
+static bool        is_sending(const struct socket_stream *stream);
+static unsigned    wants(const struct socket_stream *stream, enum loop_ready direction);
+static void        receive_some(struct socket_stream *stream);
 static void        keep(struct socket_stream *stream, struct bytes rest);
 static void        lose(struct socket_stream *stream);
-static void        offer_kept(void *ctx);
+static void        go_on(void *ctx);
+static bool        offer_kept(struct socket_stream *stream);
 static void        tell_end(struct socket_stream *stream);
 static size_t      send_now(struct socket_stream *stream, const struct bytes *parts, size_t count);
 static enum status queue_rest(struct socket_stream *stream, const struct bytes *parts, size_t count,
                               size_t sent);
 static void        flush(struct socket_stream *stream);
+static void        shut_down(struct socket_stream *stream);
 static void        update_interest(struct socket_stream *stream);
 static void        update_charge(struct socket_stream *stream);
 
 struct socket_stream *socket_stream_new(struct loop *loop, struct memory_budget *budget, int fd,
                                         const struct socket_stream_events *events, void *ctx)
+{
+    struct transport      plain;
+    struct socket_stream *stream;
+
+    transport_init_plain(&plain, fd);
+    stream = socket_stream_new_over(loop, budget, &plain, events, ctx);
+    if (stream != NULL) {
+        stream->plain = plain;
+        stream->transport = &stream->plain;
+    }
+    return stream;
+}
+
+struct socket_stream *socket_stream_new_over(struct loop *loop, struct memory_budget *budget,
+                                             struct transport                  *transport,
+                                             const struct socket_stream_events *events, void *ctx)
 {
     struct socket_stream *stream = calloc(1, sizeof *stream);
 
@@ -46,10 +68,10 @@ struct socket_stream *socket_stream_new(struct loop *loop, struct memory_budget 
     stream->budget = budget;
     stream->events = events;
     stream->ctx = ctx;
-    stream->fd = fd;
+    stream->transport = transport;
     stream->paused = true;
-    loop_task_init(&stream->offer_task, offer_kept, stream);
-    stream->watch = loop_watch_new(loop, fd, on_ready, stream);
+    loop_task_init(&stream->go_on_task, go_on, stream);
+    stream->watch = loop_watch_new(loop, transport->fd, on_ready, stream);
     if (stream->watch == NULL) {
         free(stream);
         return NULL;
@@ -68,12 +90,8 @@ void socket_stream_free(struct socket_stream *stream)
         return;
     loop_watch_free(stream->watch);
     stream->watch = NULL;
-    loop_task_cancel(&stream->offer_task);
-    if (stream->ends_with_reset)
-        socket_reset(stream->fd);
-    else
-        socket_close(stream->fd);
-    stream->fd = -1;
+    loop_task_cancel(&stream->go_on_task);
+    stream->transport->ops->close(stream->transport, stream->ends_with_reset);
     byte_buffer_done(&stream->kept);
     byte_buffer_done(&stream->queue);
     update_charge(stream);
@@ -89,20 +107,39 @@ static void on_ready(unsigned ready, void *ctx)
 {
     struct socket_stream *stream = ctx;
 
-    if (ready & LOOP_WRITE)
+    if (is_sending(stream) && (ready & wants(stream, LOOP_WRITE)))
         flush(stream);
-    else
-        receive(stream);
+    else if (is_receiving(stream))
+        receive_some(stream);
 }
 
-static void receive(struct socket_stream *stream)
+static bool is_receiving(const struct socket_stream *stream)
 {
+    return !stream->paused && stream->end == STATUS_OK && byte_buffer_size(&stream->kept) == 0;
+}
+
+static bool is_sending(const struct socket_stream *stream)
+{
+    return !stream->send_broken &&
+           (byte_buffer_size(&stream->queue) > 0 || (stream->shutting_down && !stream->fin_sent));
+}
+
+static unsigned wants(const struct socket_stream *stream, enum loop_ready direction)
+{
+    return stream->transport->ops->wants(stream->transport, direction);
+}
+
+static void receive_some(struct socket_stream *stream)
+{
+    struct transport   *transport = stream->transport;
     struct loop_scratch scratch = loop_scratch(stream->loop);
     size_t              size = 0, consumed;
-    enum status         status = socket_recv(stream->fd, scratch.data, scratch.size, &size);
+    enum status         status = transport->ops->recv(transport, scratch.data, scratch.size, &size);
 
-    if (status == STATUS_AGAIN)
+    if (status == STATUS_AGAIN) {
+        update_interest(stream);
         return;
+    }
     if (status != STATUS_OK) {
         stream->end = status;
         update_interest(stream);
@@ -111,8 +148,12 @@ static void receive(struct socket_stream *stream)
     }
     consumed =
         stream->events->on_data((struct bytes){.data = scratch.data, .size = size}, stream->ctx);
-    if (stream->fd >= 0 && consumed < size)
+    if (stream->watch == NULL)
+        return;
+    if (consumed < size)
         keep(stream, (struct bytes){.data = scratch.data + consumed, .size = size - consumed});
+    else if (is_receiving(stream) && wants(stream, LOOP_READ) == 0)
+        loop_later(stream->loop, &stream->go_on_task);
 }
 
 static void keep(struct socket_stream *stream, struct bytes rest)
@@ -136,34 +177,40 @@ static void lose(struct socket_stream *stream)
     stream->paused = false;
     update_charge(stream);
     update_interest(stream);
-    loop_later(stream->loop, &stream->offer_task);
+    loop_later(stream->loop, &stream->go_on_task);
 }
 
-/* Offer what on_data left, then the end if it was seen. */
-static void offer_kept(void *ctx)
+/* Offer what on_data left, then the end if it was seen, or what the transport holds. */
+static void go_on(void *ctx)
 {
     struct socket_stream *stream = ctx;
 
-    if (stream->paused)
+    if (stream->paused || (byte_buffer_size(&stream->kept) > 0 && !offer_kept(stream)))
         return;
-    if (byte_buffer_size(&stream->kept) > 0) {
-        struct byte_buffer offered = stream->kept;
-        size_t             size = byte_buffer_size(&offered), consumed;
-
-        stream->kept = (struct byte_buffer){0};
-        consumed = stream->events->on_data(byte_buffer_bytes(&offered), stream->ctx);
-        if (stream->fd >= 0 && consumed < size)
-            keep(stream, bytes_skip(byte_buffer_bytes(&offered), consumed));
-        byte_buffer_done(&offered);
-        if (stream->fd < 0)
-            return;
-        update_charge(stream);
-        if (consumed < size)
-            return;
+    if (is_receiving(stream) && wants(stream, LOOP_READ) == 0) {
+        receive_some(stream);
+        return;
     }
     update_interest(stream);
     if (stream->end != STATUS_OK)
         tell_end(stream);
+}
+
+/* Was all of it consumed, and the stream not freed? */
+static bool offer_kept(struct socket_stream *stream)
+{
+    struct byte_buffer offered = stream->kept;
+    size_t             size = byte_buffer_size(&offered), consumed;
+
+    stream->kept = (struct byte_buffer){0};
+    consumed = stream->events->on_data(byte_buffer_bytes(&offered), stream->ctx);
+    if (stream->watch != NULL && consumed < size)
+        keep(stream, bytes_skip(byte_buffer_bytes(&offered), consumed));
+    byte_buffer_done(&offered);
+    if (stream->watch == NULL)
+        return false;
+    update_charge(stream);
+    return consumed == size;
 }
 
 static void tell_end(struct socket_stream *stream)
@@ -202,7 +249,7 @@ static size_t send_now(struct socket_stream *stream, const struct bytes *parts, 
             total += parts[j].size;
         if (total == 0)
             continue;
-        status = socket_send(stream->fd, &parts[i], piece, &size);
+        status = stream->transport->ops->send(stream->transport, &parts[i], piece, &size);
         if (status == STATUS_RESET) {
             stream->send_broken = true;
             socket_stream_resume(stream); /* the peer's last words, or the end, must be seen */
@@ -240,6 +287,7 @@ static enum status queue_rest(struct socket_stream *stream, const struct bytes *
 static void flush(struct socket_stream *stream)
 {
     struct bytes content = byte_buffer_bytes(&stream->queue);
+    bool         had_queue = content.size > 0;
     size_t       sent = send_now(stream, &content, 1);
 
     if (stream->send_broken)
@@ -248,23 +296,35 @@ static void flush(struct socket_stream *stream)
         byte_buffer_consume(&stream->queue, sent);
     if (byte_buffer_size(&stream->queue) == 0) {
         byte_buffer_done(&stream->queue);
-        if (stream->shutting_down && !stream->fin_sent) {
-            stream->fin_sent = true;
-            socket_shutdown_send(stream->fd);
-        }
+        shut_down(stream);
     }
     update_charge(stream);
     update_interest(stream);
-    if (byte_buffer_size(&stream->queue) == 0 ||
-        (stream->was_full && byte_buffer_size(&stream->queue) <= SOCKET_STREAM_LOW)) {
+    if (had_queue &&
+        (byte_buffer_size(&stream->queue) == 0 ||
+         (stream->was_full && byte_buffer_size(&stream->queue) <= SOCKET_STREAM_LOW))) {
         stream->was_full = false;
         stream->events->on_drained(stream->ctx);
     }
 }
 
+/* If that was asked for. The queue is empty. */
+static void shut_down(struct socket_stream *stream)
+{
+    if (stream->shutting_down && !stream->fin_sent && !stream->send_broken)
+        stream->fin_sent = stream->transport->ops->shutdown(stream->transport) != STATUS_AGAIN;
+}
+
 uint64_t socket_stream_sent(const struct socket_stream *stream)
 {
     return stream->sent;
+}
+
+uint64_t socket_stream_arrived(const struct socket_stream *stream)
+{
+    size_t unsent = stream->transport->ops->unsent(stream->transport);
+
+    return unsent < stream->sent ? stream->sent - unsent : 0;
 }
 
 size_t socket_stream_queued(const struct socket_stream *stream)
@@ -291,7 +351,7 @@ void socket_stream_resume(struct socket_stream *stream)
         return;
     stream->paused = false;
     if (byte_buffer_size(&stream->kept) > 0 || stream->end != STATUS_OK)
-        loop_later(stream->loop, &stream->offer_task);
+        loop_later(stream->loop, &stream->go_on_task);
     else
         update_interest(stream);
 }
@@ -299,29 +359,32 @@ void socket_stream_resume(struct socket_stream *stream)
 void socket_stream_shutdown(struct socket_stream *stream)
 {
     stream->shutting_down = true;
-    if (byte_buffer_size(&stream->queue) == 0 && !stream->fin_sent && !stream->send_broken) {
-        stream->fin_sent = true;
-        socket_shutdown_send(stream->fd);
-    }
+    if (byte_buffer_size(&stream->queue) > 0)
+        return;
+    shut_down(stream);
+    if (is_sending(stream))
+        update_interest(stream);
 }
 
 enum status socket_stream_peek(const struct socket_stream *stream)
 {
-    return stream->end != STATUS_OK ? stream->end : socket_peek(stream->fd);
+    return stream->end != STATUS_OK ? stream->end : stream->transport->ops->peek(stream->transport);
 }
 
 enum status socket_stream_probe(const struct socket_stream *stream)
 {
-    return stream->end != STATUS_OK ? stream->end : socket_probe(stream->fd);
+    return stream->end != STATUS_OK ? stream->end
+                                    : stream->transport->ops->probe(stream->transport);
 }
 
 static void update_interest(struct socket_stream *stream)
 {
-    bool reading =
-        !stream->paused && stream->end == STATUS_OK && byte_buffer_size(&stream->kept) == 0;
-    bool writing = byte_buffer_size(&stream->queue) > 0 && !stream->send_broken;
+    unsigned to_receive = is_receiving(stream) ? wants(stream, LOOP_READ) : 0;
+    unsigned to_send = is_sending(stream) ? wants(stream, LOOP_WRITE) : 0;
 
-    loop_watch_set(stream->watch, (reading ? LOOP_READ : 0u) | (writing ? LOOP_WRITE : 0u));
+    if (is_receiving(stream) && to_receive == 0)
+        loop_later(stream->loop, &stream->go_on_task);
+    loop_watch_set(stream->watch, to_receive | to_send);
 }
 
 static void update_charge(struct socket_stream *stream)

@@ -15,6 +15,7 @@
 #include "base/memory_budget.h"
 #include "base/status.h"
 #include "io/loop.h"
+#include "io/transport.h"
 
 struct socket_stream; /* opaque */
 
@@ -35,10 +36,17 @@ struct socket_stream_events {
  * goes on when it has drained. */
 enum { SOCKET_STREAM_HIGH = 128 * 1024, SOCKET_STREAM_LOW = 32 * 1024 };
 
-/* `fd` (connected, or connecting) is taken on success; `events` and `budget` are borrowed for the
- * stream's life. Reading is paused at first. NULL when out of memory. */
+/* A stream over a plain transport. `fd` (connected, or connecting) is taken on success; `events`
+ * and `budget` are borrowed for the stream's life. Reading is paused at first. NULL when out of
+ * memory.
+ */
 struct socket_stream *socket_stream_new(struct loop *loop, struct memory_budget *budget, int fd,
                                         const struct socket_stream_events *events, void *ctx);
+
+/* Likewise over `transport`, which is taken on success: its close() ends it. */
+struct socket_stream *socket_stream_new_over(struct loop *loop, struct memory_budget *budget,
+                                             struct transport                  *transport,
+                                             const struct socket_stream_events *events, void *ctx);
 
 /* Tell of what arrives here before others that are ready in the same turn; see
  * loop_watch_go_first(). */
@@ -58,8 +66,12 @@ void socket_stream_set_reset(struct socket_stream *stream);
 enum status socket_stream_send(struct socket_stream *stream, const struct bytes *parts,
                                size_t count);
 
-/* Bytes that the socket has taken since the stream was made. */
+/* Bytes that the transport has taken since the stream was made; not those of its own. */
 uint64_t socket_stream_sent(const struct socket_stream *stream);
+
+/* Of them, those that the peer's system has taken, as far as socket_unsent() tells. A system call.
+ * The difference is at most what the system buffers, which may be megabytes. */
+uint64_t socket_stream_arrived(const struct socket_stream *stream);
 
 /* Bytes that wait to be sent. */
 size_t socket_stream_queued(const struct socket_stream *stream);

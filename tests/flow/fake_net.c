@@ -593,6 +593,13 @@ enum status socket_send(int fd, const struct bytes *parts, size_t count, size_t 
     return total > 0 ? STATUS_OK : STATUS_AGAIN;
 }
 
+size_t socket_unsent(int fd)
+{
+    const struct fake_net_end *end = end_of(fd);
+
+    return byte_buffer_size(&end->peer->in) + end->peer->in_flight;
+}
+
 void socket_shutdown_send(int fd)
 {
     fake_net_shutdown(end_of(fd));
