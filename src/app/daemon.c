@@ -129,15 +129,15 @@ static enum status start_core(struct daemon *daemon, struct error *error)
     struct upstream_pool_options   pool = daemon_state_pool_options(settings);
     struct proxy_options           proxy = daemon_state_proxy_options(settings);
     struct proxy_write_options     writes = daemon_state_write_options(settings);
+    struct worker_pool_options     workers = {
+            .threads = {[WORKER_POOL_SCAN] = (unsigned)settings->workers, [WORKER_POOL_NAME] = 1}};
 
     daemon->budget.max = settings->memory_max_bytes;
     daemon->loop = loop_new();
     if (daemon->loop != NULL)
-        daemon->workers = worker_pool_new(daemon->loop, (unsigned)settings->workers);
-    if (daemon->workers != NULL) /* a name server that hangs must not keep bodies from being read */
-        daemon->resolvers = worker_pool_new(daemon->loop, 1);
-    if (daemon->resolvers != NULL)
-        daemon->pool = upstream_pool_new(daemon->loop, daemon->resolvers, &daemon->budget, &pool);
+        daemon->workers = worker_pool_new(daemon->loop, &workers);
+    if (daemon->workers != NULL)
+        daemon->pool = upstream_pool_new(daemon->loop, daemon->workers, &daemon->budget, &pool);
     if (daemon->pool != NULL)
         daemon->proxy = proxy_new(daemon->loop, daemon->workers, &daemon->budget, daemon->pool,
                                   &proxy, &writes);
@@ -363,7 +363,6 @@ static void stop(struct daemon *daemon)
     front_free(daemon->status_front);
     front_free(daemon->front);
     worker_pool_free(daemon->workers);
-    worker_pool_free(daemon->resolvers);
     upstream_health_free(daemon->health);
     upstream_pool_free(daemon->pool);
     proxy_free(daemon->proxy);

@@ -23,7 +23,7 @@ struct daemon {
     struct settings               *settings;
     struct memory_budget           budget;
     struct loop                   *loop;
-    struct worker_pool            *workers, *resolvers;
+    struct worker_pool            *workers;
     struct upstream_pool          *pool;
     struct upstream_health        *health;
     struct proxy                  *proxy;

@@ -1,5 +1,6 @@
 #include "io/worker_pool.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -8,30 +9,46 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+/* All under the mutex but `threads`. */
+struct job_class {
+    unsigned    threads; /* bound of `running` */
+    unsigned    running;
+    struct list waiting;
+};
+
 struct worker_pool {
     struct loop_watch *watch;
     int                event_fd; /* written when the first job of a round is finished */
     pthread_mutex_t    mutex;
     pthread_cond_t     work;
-    struct list        waiting;  /* under mutex */
+    struct job_class   classes[WORKER_POOL_CLASSES];
     struct list        finished; /* under mutex */
     bool               stopping; /* under mutex */
     unsigned           thread_count;
     pthread_t          threads[];
 };
 
-static bool  start_threads(struct worker_pool *pool, unsigned threads);
-static void *run_worker(void *ctx);
-static void  on_finished(unsigned ready, void *ctx);
-static void  collect_finished(struct worker_pool *pool);
+static bool               start_threads(struct worker_pool *pool, unsigned threads);
+static void              *run_worker(void *ctx);
+static struct worker_job *take_job(struct worker_pool *pool);
+static void               on_finished(unsigned ready, void *ctx);
+static void               collect_finished(struct worker_pool *pool);
 
-struct worker_pool *worker_pool_new(struct loop *loop, unsigned threads)
+struct worker_pool *worker_pool_new(struct loop *loop, const struct worker_pool_options *options)
 {
-    struct worker_pool *pool = calloc(1, sizeof *pool + threads * sizeof pool->threads[0]);
+    struct worker_pool *pool;
+    unsigned            threads = 0;
 
+    for (size_t i = 0; i < WORKER_POOL_CLASSES; i++)
+        threads += options->threads[i];
+    assert(threads > 0);
+    pool = calloc(1, sizeof *pool + threads * sizeof pool->threads[0]);
     if (pool == NULL)
         return NULL;
-    list_init(&pool->waiting);
+    for (size_t i = 0; i < WORKER_POOL_CLASSES; i++) {
+        pool->classes[i].threads = options->threads[i];
+        list_init(&pool->classes[i].waiting);
+    }
     list_init(&pool->finished);
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->work, NULL);
@@ -84,8 +101,9 @@ void worker_pool_free(struct worker_pool *pool)
 
 void worker_pool_submit(struct worker_pool *pool, struct worker_job *job)
 {
+    assert(pool->classes[job->kind].threads > 0);
     pthread_mutex_lock(&pool->mutex);
-    list_push_back(&pool->waiting, &job->node);
+    list_push_back(&pool->classes[job->kind].waiting, &job->node);
     pthread_cond_signal(&pool->work);
     pthread_mutex_unlock(&pool->mutex);
 }
@@ -97,26 +115,41 @@ static void *run_worker(void *ctx)
 
     pthread_mutex_lock(&pool->mutex);
     for (;;) {
-        struct list_node  *node = list_first(&pool->waiting);
-        struct worker_job *job;
+        struct worker_job *job = take_job(pool);
 
-        if (node == NULL && pool->stopping)
+        if (job == NULL && pool->stopping)
             break;
-        if (node == NULL) {
+        if (job == NULL) {
             pthread_cond_wait(&pool->work, &pool->mutex);
             continue;
         }
-        list_remove(node);
         pthread_mutex_unlock(&pool->mutex);
-        job = LIST_ITEM(node, struct worker_job, node);
         job->run(job);
         pthread_mutex_lock(&pool->mutex);
+        pool->classes[job->kind].running--;
         if (list_is_empty(&pool->finished) && write(pool->event_fd, &one, sizeof one) < 0) {
             /* Only a counter at its maximum refuses, and then the loop is awake anyway. */
         }
         list_push_back(&pool->finished, &job->node);
     }
     pthread_mutex_unlock(&pool->mutex);
+    return NULL;
+}
+
+/* The first job of a class below its bound, under the mutex; NULL: none may run. Whoever finishes a
+ * job asks again, so one that waits for its class is taken by the thread that makes room. */
+static struct worker_job *take_job(struct worker_pool *pool)
+{
+    for (size_t i = 0; i < WORKER_POOL_CLASSES; i++) {
+        struct job_class *kind = &pool->classes[i];
+        struct list_node *node = list_first(&kind->waiting);
+
+        if (node == NULL || kind->running == kind->threads)
+            continue;
+        list_remove(node);
+        kind->running++;
+        return LIST_ITEM(node, struct worker_job, node);
+    }
     return NULL;
 }
 

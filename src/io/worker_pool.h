@@ -1,7 +1,12 @@
-/* worker_pool - threads for what is long or blocks
+/* worker_pool - threads for what is long or blocks, in classes that do not delay one another
  *
  * A job owns its data while it runs; its result comes back to the loop through an eventfd. Workers
- * share nothing but the queue of jobs.
+ * share nothing but the queues of jobs.
+ *
+ * Each class has a bound: so many of its jobs run at a time, in the order in which they were
+ * submitted. There are as many threads as the bounds together, so a job whose class is below its
+ * bound begins at once, whatever those of other classes do: a name server that hangs or an index
+ * that is built keeps no body from being read. What they share are the CPUs.
  */
 #ifndef IO_WORKER_POOL_H
 #define IO_WORKER_POOL_H
@@ -12,16 +17,30 @@
 
 struct worker_pool; /* opaque */
 
+enum worker_pool_class {
+    WORKER_POOL_SCAN,   /* short work that a request waits for: reading a large body */
+    WORKER_POOL_NAME,   /* look-ups of names, which may hang */
+    WORKER_POOL_SEARCH, /* searches in an index */
+    WORKER_POOL_INDEX,  /* what takes seconds and nobody waits for: building, storing */
+    WORKER_POOL_CLASSES
+};
+
+/* How many jobs of each class run at a time; 0: there are none. */
+struct worker_pool_options {
+    unsigned threads[WORKER_POOL_CLASSES];
+};
+
 /* One piece of work, embedded in its owner and zero-initialised. The owner must not touch what the
  * job uses, nor free it, between worker_pool_submit() and `done`. */
 struct worker_job {
-    struct list_node node;
+    struct list_node       node;
+    enum worker_pool_class kind;          /* of `threads` > 0 */
     void (*run)(struct worker_job *job);  /* on a worker thread */
     void (*done)(struct worker_job *job); /* on the loop, once, after run() has returned */
 };
 
-/* Start `threads` >= 1 threads. NULL when the system refuses. */
-struct worker_pool *worker_pool_new(struct loop *loop, unsigned threads);
+/* Start the threads, at least one. NULL when the system refuses. */
+struct worker_pool *worker_pool_new(struct loop *loop, const struct worker_pool_options *options);
 
 /* Wait for running jobs; the done() of every submitted job has run when this returns. */
 void worker_pool_free(struct worker_pool *pool);

@@ -99,7 +99,8 @@ static void look_up(struct upstream_resolver *resolver)
 {
     resolver->busy = true;
     resolver->asked_us = loop_now_us(resolver->loop);
-    resolver->job = (struct worker_job){.run = run_look_up, .done = on_looked_up};
+    resolver->job =
+        (struct worker_job){.kind = WORKER_POOL_NAME, .run = run_look_up, .done = on_looked_up};
     worker_pool_submit(resolver->workers, &resolver->job);
 }
 

@@ -7,19 +7,20 @@
 #include "io/worker_pool.h"
 
 struct worker_pool {
-    struct loop_timer *timer;
-    struct list        finished;
+    struct worker_pool_options options;
+    struct loop_timer         *timer;
+    struct list                finished;
 };
 
 static void on_time(void *ctx);
 static void set_timer(struct worker_pool *pool);
 
-struct worker_pool *worker_pool_new(struct loop *loop, unsigned threads)
+struct worker_pool *worker_pool_new(struct loop *loop, const struct worker_pool_options *options)
 {
     struct worker_pool *pool = calloc(1, sizeof *pool);
 
-    (void)threads;
     assert(pool != NULL);
+    pool->options = *options;
     list_init(&pool->finished);
     pool->timer = loop_timer_new(loop, on_time, pool);
     return pool;
@@ -27,6 +28,7 @@ struct worker_pool *worker_pool_new(struct loop *loop, unsigned threads)
 
 void worker_pool_submit(struct worker_pool *pool, struct worker_job *job)
 {
+    assert(pool->options.threads[job->kind] > 0);
     job->run(job);
     list_node_init(&job->node);
     list_push_back(&pool->finished, &job->node);

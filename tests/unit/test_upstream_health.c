@@ -37,7 +37,8 @@ static void setup(void)
     tiny_backend_init(&backend);
     options.backend = tiny_backend_address(&backend);
     loop = loop_new();
-    workers = worker_pool_new(loop, 1);
+    workers =
+        worker_pool_new(loop, &(struct worker_pool_options){.threads = {[WORKER_POOL_NAME] = 1}});
     pool = upstream_pool_new(loop, workers, &budget, &options);
     ck_assert_ptr_nonnull(pool);
 }

@@ -102,7 +102,8 @@ static void setup(void)
     tiny_backend_listen(&backend);
     backend.answer = ok;
     loop = loop_new();
-    workers = worker_pool_new(loop, 1);
+    workers =
+        worker_pool_new(loop, &(struct worker_pool_options){.threads = {[WORKER_POOL_NAME] = 1}});
     options.backend = tiny_backend_address(&backend);
     pool = upstream_pool_new(loop, workers, &budget, &options);
     ck_assert_ptr_nonnull(pool);

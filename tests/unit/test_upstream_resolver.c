@@ -19,7 +19,8 @@ static void on_answer(void *ctx)
 static void setup(void)
 {
     loop = loop_new();
-    workers = worker_pool_new(loop, 1);
+    workers =
+        worker_pool_new(loop, &(struct worker_pool_options){.threads = {[WORKER_POOL_NAME] = 1}});
     ck_assert_ptr_nonnull(workers);
 }
 

@@ -1,6 +1,7 @@
 /* What must hold: each job runs once on a worker and is done once on the loop, also when the pool
- * is taken away. */
+ * is taken away; no class runs more jobs than its bound, and none waits for another. */
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 
@@ -16,6 +17,9 @@ struct counted {
     int               dones;
     bool              ran_on_loop, blocks_signals;
 };
+
+static const struct worker_pool_options options = {
+    .threads = {[WORKER_POOL_SCAN] = 3, [WORKER_POOL_NAME] = 1, [WORKER_POOL_INDEX] = 2}};
 
 static struct loop        *loop;
 static struct worker_pool *pool;
@@ -56,7 +60,7 @@ static void setup(void)
 {
     loop_thread = pthread_self();
     loop = loop_new();
-    pool = worker_pool_new(loop, 3);
+    pool = worker_pool_new(loop, &options);
     ck_assert_ptr_nonnull(pool);
 }
 
@@ -69,6 +73,12 @@ static void teardown(void)
 static void submit(size_t i, void (*how)(struct worker_job *job))
 {
     jobs[i].job = (struct worker_job){.run = how, .done = done};
+    worker_pool_submit(pool, &jobs[i].job);
+}
+
+static void submit_to(enum worker_pool_class kind, size_t i, void (*how)(struct worker_job *job))
+{
+    jobs[i].job = (struct worker_job){.kind = kind, .run = how, .done = done};
     worker_pool_submit(pool, &jobs[i].job);
 }
 
@@ -112,6 +122,74 @@ START_TEST(freeing_waits_for_all_jobs_and_their_done)
 }
 END_TEST
 
+static bool two_are_done(void)
+{
+    return done_count == 2;
+}
+
+START_TEST(a_class_that_hangs_delays_no_other)
+{
+    for (size_t i = 0; i < 10; i++)
+        submit_to(i % 2 == 0 ? WORKER_POOL_INDEX : WORKER_POOL_NAME, i, wait_and_run);
+    submit_to(WORKER_POOL_SCAN, 10, run);
+    submit_to(WORKER_POOL_SCAN, 11, run);
+    loop_drive_until(loop, two_are_done);
+    ck_assert_int_eq(jobs[10].dones + jobs[11].dones, 2);
+    atomic_store(&may_run, true);
+    worker_pool_free(pool);
+    pool = NULL;
+    ck_assert_int_eq(done_count, 12);
+}
+END_TEST
+
+static atomic_int together, together_max;
+
+static void run_beside_others(struct worker_job *job)
+{
+    int now = atomic_fetch_add(&together, 1) + 1, before = atomic_load(&together_max);
+
+    while (before < now && !atomic_compare_exchange_weak(&together_max, &before, now))
+        continue;
+    for (int i = 0; i < 1000; i++)
+        sched_yield();
+    atomic_fetch_sub(&together, 1);
+    run(job);
+}
+
+static size_t order[JOBS], order_count;
+
+static void note_order(struct worker_job *job)
+{
+    order[order_count++] = (size_t)(CONTAINER_OF(job, struct counted, job) - jobs);
+    done(job);
+}
+
+static bool thirty_are_done(void)
+{
+    return done_count == 30;
+}
+
+START_TEST(no_class_runs_more_jobs_than_its_bound_though_threads_are_idle)
+{
+    for (size_t i = 0; i < 30; i++)
+        submit_to(WORKER_POOL_INDEX, i, run_beside_others);
+    loop_drive_until(loop, thirty_are_done);
+    ck_assert_int_eq(atomic_load(&together_max), 2);
+}
+END_TEST
+
+START_TEST(a_class_of_one_thread_keeps_its_order)
+{
+    for (size_t i = 0; i < 30; i++) {
+        jobs[i].job = (struct worker_job){.kind = WORKER_POOL_NAME, .run = run, .done = note_order};
+        worker_pool_submit(pool, &jobs[i].job);
+    }
+    loop_drive_until(loop, thirty_are_done);
+    for (size_t i = 0; i < 30; i++)
+        ck_assert_uint_eq(order[i], i);
+}
+END_TEST
+
 static void submit_again(struct worker_job *job)
 {
     struct counted *counted = CONTAINER_OF(job, struct counted, job);
@@ -143,6 +221,9 @@ int main(void)
     tcase_add_test(tcase, every_job_runs_once_on_a_worker_and_is_done_once_on_the_loop);
     tcase_add_test(tcase, done_never_runs_inside_submit);
     tcase_add_test(tcase, freeing_waits_for_all_jobs_and_their_done);
+    tcase_add_test(tcase, a_class_that_hangs_delays_no_other);
+    tcase_add_test(tcase, no_class_runs_more_jobs_than_its_bound_though_threads_are_idle);
+    tcase_add_test(tcase, a_class_of_one_thread_keeps_its_order);
     tcase_add_test(tcase, a_job_may_be_submitted_again_when_it_is_done);
     return check_main("worker_pool", tcase);
 }
