@@ -26,6 +26,7 @@ static void        set_allocator(void);
 static void        raise_descriptor_limit(const struct settings *settings);
 static enum status start_log(const struct settings *settings, struct error *error);
 static enum status start_core(struct daemon *daemon, struct error *error);
+static void        on_room(void *ctx);
 static enum status start_front(struct daemon *daemon, struct error *error);
 static enum status start_status(struct daemon *daemon, struct error *error);
 static enum status listen_on(struct daemon *daemon, struct front *front,
@@ -129,10 +130,13 @@ static enum status start_core(struct daemon *daemon, struct error *error)
     struct upstream_pool_options   pool = daemon_state_pool_options(settings);
     struct proxy_options           proxy = daemon_state_proxy_options(settings);
     struct proxy_write_options     writes = daemon_state_write_options(settings);
+    struct memory_account_options  accounts[MEMORY_ACCOUNT_COUNT];
     struct worker_pool_options     workers = {
             .threads = {[WORKER_POOL_SCAN] = (unsigned)settings->workers, [WORKER_POOL_NAME] = 1}};
 
-    daemon->budget.max = settings->memory_max_bytes;
+    daemon_state_memory_options(settings, accounts);
+    memory_account_budget_init(&daemon->budget, settings->memory_max_bytes, accounts, on_room,
+                               daemon);
     daemon->loop = loop_new();
     if (daemon->loop != NULL)
         daemon->workers = worker_pool_new(daemon->loop, &workers);
@@ -149,6 +153,14 @@ static enum status start_core(struct daemon *daemon, struct error *error)
     if (daemon->drain_timer == NULL)
         return error_set(error, STATUS_NO_MEMORY, "out of memory at start");
     return STATUS_OK;
+}
+
+/* Somebody waits for room, so the proxy is there. */
+static void on_room(void *ctx)
+{
+    struct daemon *daemon = ctx;
+
+    proxy_wake(daemon->proxy);
 }
 
 static enum status start_front(struct daemon *daemon, struct error *error)

@@ -96,6 +96,9 @@ static enum status print_metrics(void *ctx, struct byte_buffer *out)
         status = metric_print(out, upstream_health_metrics, upstream_health_metric_count,
                               upstream_health_stats(daemon->health));
     if (status == STATUS_OK)
+        status =
+            metric_print(out, memory_account_metrics, memory_account_metric_count, &daemon->budget);
+    if (status == STATUS_OK)
         status = metric_print(out, process_metrics, COUNT_OF(process_metrics), &process);
     if (status == STATUS_OK)
         status = print_lag(daemon, out);
@@ -189,5 +192,5 @@ static enum status print_page(void *ctx, struct byte_buffer *out)
         " idle, %" PRIu64 " connecting\nwaiting      %" PRIu64 "\nbuffered     %" PRIu64
         " of %" PRIu64 " bytes\n\n/livez /readyz /startupz /metrics\n",
         front->connections, proxy_unfinished(daemon->proxy), pool->busy, pool->idle,
-        pool->connecting, pool->waiting, daemon->budget.used, daemon->budget.max);
+        pool->connecting, proxy_waiting(daemon->proxy), daemon->budget.used, daemon->budget.max);
 }

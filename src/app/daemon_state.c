@@ -12,7 +12,6 @@ struct upstream_pool_options daemon_state_pool_options(const struct settings *se
     return (struct upstream_pool_options){
         .backend = settings->backend_url,
         .connections_max = settings->backend_connections_max,
-        .requests_max = settings->queue_requests_max,
         .connect_timeout_us = settings->backend_connect_timeout_us,
         .idle_timeout_us = settings->backend_idle_timeout_us,
         .resolve_interval_us = settings->backend_resolve_interval_us,
@@ -20,11 +19,28 @@ struct upstream_pool_options daemon_state_pool_options(const struct settings *se
     };
 }
 
+/* Shares are small: they keep each kind of buffer alive while others fill the rest. */
+void daemon_state_memory_options(const struct settings        *settings,
+                                 struct memory_account_options ret_accounts[MEMORY_ACCOUNT_COUNT])
+{
+    uint64_t bodies_max = settings->queue_bytes_max_bytes;
+
+    for (size_t i = 0; i < MEMORY_ACCOUNT_COUNT; i++)
+        ret_accounts[i] = (struct memory_account_options){.max = UINT64_MAX};
+    ret_accounts[MEMORY_ACCOUNT_READS] =
+        (struct memory_account_options){.share_percent = 5, .max = bodies_max};
+    ret_accounts[MEMORY_ACCOUNT_WRITES] =
+        (struct memory_account_options){.share_percent = 10, .max = bodies_max};
+    ret_accounts[MEMORY_ACCOUNT_ANSWERS].share_percent = 10;
+    ret_accounts[MEMORY_ACCOUNT_OTHER].share_percent = 5;
+}
+
 struct proxy_options daemon_state_proxy_options(const struct settings *settings)
 {
     return (struct proxy_options){
+        .connections_max = settings->backend_connections_max,
         .body_bytes_max = settings->body_max_bytes,
-        .queue_bytes_max = settings->queue_bytes_max_bytes,
+        .requests_max = settings->queue_requests_max,
         .queue_wait_max_us = settings->queue_wait_max_us,
         .deadline_read_us = settings->deadline_read_us,
         .deadline_write_us = settings->deadline_write_us,
@@ -64,12 +80,15 @@ struct front_options daemon_state_front_options(const struct settings *settings)
 
 void daemon_state_apply(struct daemon *daemon)
 {
-    const struct settings       *settings = daemon->settings;
-    struct upstream_pool_options pool = daemon_state_pool_options(settings);
-    struct proxy_options         proxy = daemon_state_proxy_options(settings);
-    struct front_options         front = daemon_state_front_options(settings);
+    const struct settings        *settings = daemon->settings;
+    struct upstream_pool_options  pool = daemon_state_pool_options(settings);
+    struct proxy_options          proxy = daemon_state_proxy_options(settings);
+    struct front_options          front = daemon_state_front_options(settings);
+    struct memory_account_options accounts[MEMORY_ACCOUNT_COUNT];
 
     log_set_level((enum log_level)settings->log_level);
+    daemon_state_memory_options(settings, accounts);
+    memory_account_budget_set(&daemon->budget, settings->memory_max_bytes, accounts);
     upstream_pool_set_options(daemon->pool, &pool);
     upstream_health_set_times(daemon->health, settings->backend_health_interval_us,
                               settings->backend_health_timeout_us);

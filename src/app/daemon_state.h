@@ -8,7 +8,7 @@
 #include "admin/status_server.h"
 #include "app/settings.h"
 #include "app/settings_sources.h"
-#include "base/memory_budget.h"
+#include "base/memory_account.h"
 #include "front/front.h"
 #include "io/clock.h"
 #include "io/loop.h"
@@ -21,7 +21,7 @@ struct daemon {
     const struct settings_sources *sources;
     const struct machine          *machine;
     struct settings               *settings;
-    struct memory_budget           budget;
+    struct memory_account_budget   budget;
     struct loop                   *loop;
     struct worker_pool            *workers;
     struct upstream_pool          *pool;
@@ -40,6 +40,8 @@ struct daemon {
 
 /* What each part needs to know of the settings. */
 struct upstream_pool_options daemon_state_pool_options(const struct settings *settings);
+void                         daemon_state_memory_options(const struct settings        *settings,
+                                                         struct memory_account_options ret_accounts[MEMORY_ACCOUNT_COUNT]);
 struct proxy_options         daemon_state_proxy_options(const struct settings *settings);
 struct proxy_write_options   daemon_state_write_options(const struct settings *settings);
 struct front_options         daemon_state_front_options(const struct settings *settings);

@@ -315,3 +315,11 @@ static struct memory_claim *next_to_serve(const struct memory_account_budget *bu
     }
     return first;
 }
+
+void memory_account_claim_move(struct memory_claim *to, struct memory_claim *from)
+{
+    assert(!memory_account_claim_is_waiting(from) && from->account->grower != from);
+    memory_account_claim_init(to, from->account, NULL);
+    to->size = from->size;
+    from->size = 0;
+}

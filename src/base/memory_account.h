@@ -151,6 +151,10 @@ void memory_account_claim_shrink(struct memory_claim *claim, size_t size);
 /* Give all back and stop waiting: on_room is not called any more. Harmless when nothing is held. */
 void memory_account_claim_release(struct memory_claim *claim);
 
+/* What `from` holds is held by `to`, which is initialised here for the same account; `from` neither
+ * waits nor grows. */
+void memory_account_claim_move(struct memory_claim *to, struct memory_claim *from);
+
 /* Does it wait for on_room? */
 static inline bool memory_account_claim_is_waiting(const struct memory_claim *claim)
 {

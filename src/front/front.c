@@ -42,7 +42,7 @@ static void refuse_at_once(struct front *front, int fd);
 static void set_accepting(struct front *front, bool accepting);
 static void on_accept_timer(void *ctx);
 
-struct front *front_new(struct loop *loop, struct memory_budget *budget,
+struct front *front_new(struct loop *loop, struct memory_account_budget *budget,
                         const struct front_options *options, const struct front_handler *handler,
                         void *handler_ctx)
 {
@@ -72,7 +72,7 @@ static void set_limits(struct front *front)
         .start_line_bytes_max = front->options.start_line_bytes_max,
         .head_bytes_max = front->options.head_bytes_max,
         .body_bytes_max = UINT64_MAX, /* the handler knows what Chroma answers then */
-        .budget = front->budget};
+        .account = &front->budget->accounts[MEMORY_ACCOUNT_OTHER]};
 }
 
 static bool new_timeouts(struct front *front)

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "base/memory_budget.h"
+#include "base/memory_account.h"
 #include "base/metric.h"
 #include "front/front_connection.h"
 #include "io/loop.h"
@@ -50,7 +50,7 @@ extern const struct metric_desc front_metrics[];
 extern const size_t             front_metric_count;
 
 /* `options` is copied; the rest is borrowed. NULL when out of memory. */
-struct front *front_new(struct loop *loop, struct memory_budget *budget,
+struct front *front_new(struct loop *loop, struct memory_account_budget *budget,
                         const struct front_options *options, const struct front_handler *handler,
                         void *handler_ctx);
 

@@ -42,7 +42,8 @@ void front_connection_open(struct front *front, int fd, const struct socket_addr
 
     if (connection != NULL)
         connection->stream =
-            socket_stream_new(front->loop, front->budget, fd, &stream_events, connection);
+            socket_stream_new(front->loop, &front->budget->accounts[MEMORY_ACCOUNT_ANSWERS], fd,
+                              &stream_events, connection);
     if (connection == NULL || connection->stream == NULL) {
         free(connection);
         socket_close(fd);

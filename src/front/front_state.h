@@ -19,22 +19,22 @@ struct front_listener {
 };
 
 struct front {
-    struct loop                *loop;
-    struct memory_budget       *budget;
-    struct front_options        options;
-    struct http_reader_limits   limits;
-    const struct front_handler *handler;
-    void                       *handler_ctx;
-    struct front_listener       listeners[FRONT_LISTENERS_MAX];
-    size_t                      listener_count;
-    struct loop_timer          *accept_timer; /* ends a pause in accepting */
-    int                         reserve_fd;   /* given up to close a connection when out of them */
-    struct list                 connections;
-    size_t                      linger_count; /* connections beyond the limit, being told so */
-    size_t                      active_requests;
-    uint64_t                    last_activity_us;
-    bool                        draining;
-    struct timeout_queue       *idle_timeouts, *head_timeouts, *body_timeouts, *send_timeouts,
+    struct loop                  *loop;
+    struct memory_account_budget *budget;
+    struct front_options          options;
+    struct http_reader_limits     limits;
+    const struct front_handler   *handler;
+    void                         *handler_ctx;
+    struct front_listener         listeners[FRONT_LISTENERS_MAX];
+    size_t                        listener_count;
+    struct loop_timer            *accept_timer; /* ends a pause in accepting */
+    int                           reserve_fd; /* given up to close a connection when out of them */
+    struct list                   connections;
+    size_t                        linger_count; /* connections beyond the limit, being told so */
+    size_t                        active_requests;
+    uint64_t                      last_activity_us;
+    bool                          draining;
+    struct timeout_queue         *idle_timeouts, *head_timeouts, *body_timeouts, *send_timeouts,
         *linger_timeouts, *probe_timeouts;
     struct http_reader *spare_readers[FRONT_SPARE_READERS_MAX];
     size_t              spare_reader_count;

@@ -28,7 +28,7 @@ struct http_reader {
     /* The head's bytes; a line that is not complete yet begins at line_at. */
     char  *data;
     size_t size, capacity, line_at;
-    size_t charged; /* to the budget: 0 or the capacity */
+    size_t charged; /* to the account: 0 or the capacity */
 
     struct bytes        authority; /* of an absolute-form target */
     uint64_t            body_left; /* LENGTH: to come; UNTIL_CLOSE: that may come */
@@ -190,10 +190,10 @@ static bool grow_head(struct http_reader *reader, size_t size)
 
 static void set_charge(struct http_reader *reader, size_t size)
 {
-    if (size == reader->charged || reader->limits->budget == NULL)
+    if (size == reader->charged || reader->limits->account == NULL)
         return;
-    memory_budget_release(reader->limits->budget, reader->charged);
-    memory_budget_charge(reader->limits->budget, size);
+    memory_account_release(reader->limits->account, reader->charged);
+    memory_account_charge(reader->limits->account, size);
     reader->charged = size;
 }
 

@@ -20,7 +20,7 @@
 #include "base/bytes.h"
 #include "base/compiler.h"
 #include "base/error.h"
-#include "base/memory_budget.h"
+#include "base/memory_account.h"
 #include "http/http_head.h"
 
 struct http_reader; /* opaque */
@@ -33,7 +33,7 @@ struct http_reader_limits {
     uint64_t body_bytes_max;       /* declared or decoded; beyond it TOO_LARGE. UINT64_MAX: none */
 
     /* What the bytes of a head take is charged to it until the reset; NULL: to nobody. */
-    struct memory_budget *budget;
+    struct memory_account *account;
 };
 
 enum http_reader_event {
@@ -45,7 +45,7 @@ enum http_reader_event {
 };
 
 /* Create a reader. `limits` is borrowed for its whole life and may change meanwhile; at its end it
- * is looked at only to give back a charge to the budget. NULL when out of memory. */
+ * is looked at only to give back a charge to the account. NULL when out of memory. */
 struct http_reader *http_reader_new(enum http_reader_kind            kind,
                                     const struct http_reader_limits *limits);
 

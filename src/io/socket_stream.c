@@ -7,7 +7,7 @@
 
 struct socket_stream {
     struct loop                       *loop;
-    struct memory_budget              *budget;
+    struct memory_account             *account;
     const struct socket_stream_events *events;
     void                              *ctx;
     struct transport                  *transport;
@@ -15,7 +15,7 @@ struct socket_stream {
     struct loop_watch                 *watch;   /* NULL when freed */
     struct byte_buffer                 kept;    /* received, not yet consumed by on_data */
     struct byte_buffer                 queue;   /* to be sent */
-    size_t                             charged; /* capacity of both, charged to the budget */
+    size_t                             charged; /* capacity of both, charged to the account */
     uint64_t                           sent;
     struct loop_task                   go_on_task;
     enum status                        end; /* STATUS_OK while more may arrive */
@@ -41,14 +41,14 @@ static void        shut_down(struct socket_stream *stream);
 static void        update_interest(struct socket_stream *stream);
 static void        update_charge(struct socket_stream *stream);
 
-struct socket_stream *socket_stream_new(struct loop *loop, struct memory_budget *budget, int fd,
+struct socket_stream *socket_stream_new(struct loop *loop, struct memory_account *account, int fd,
                                         const struct socket_stream_events *events, void *ctx)
 {
     struct transport      plain;
     struct socket_stream *stream;
 
     transport_init_plain(&plain, fd);
-    stream = socket_stream_new_over(loop, budget, &plain, events, ctx);
+    stream = socket_stream_new_over(loop, account, &plain, events, ctx);
     if (stream != NULL) {
         stream->plain = plain;
         stream->transport = &stream->plain;
@@ -56,7 +56,7 @@ struct socket_stream *socket_stream_new(struct loop *loop, struct memory_budget 
     return stream;
 }
 
-struct socket_stream *socket_stream_new_over(struct loop *loop, struct memory_budget *budget,
+struct socket_stream *socket_stream_new_over(struct loop *loop, struct memory_account *account,
                                              struct transport                  *transport,
                                              const struct socket_stream_events *events, void *ctx)
 {
@@ -65,7 +65,7 @@ struct socket_stream *socket_stream_new_over(struct loop *loop, struct memory_bu
     if (stream == NULL)
         return NULL;
     stream->loop = loop;
-    stream->budget = budget;
+    stream->account = account;
     stream->events = events;
     stream->ctx = ctx;
     stream->transport = transport;
@@ -336,7 +336,8 @@ bool socket_stream_is_full(const struct socket_stream *stream)
 {
     size_t queued = byte_buffer_size(&stream->queue);
 
-    return queued > SOCKET_STREAM_HIGH || (queued > 0 && memory_budget_is_exceeded(stream->budget));
+    return queued > SOCKET_STREAM_HIGH ||
+           (queued > 0 && memory_account_is_exceeded(stream->account));
 }
 
 void socket_stream_pause(struct socket_stream *stream)
@@ -392,8 +393,8 @@ static void update_charge(struct socket_stream *stream)
     size_t capacity = stream->kept.capacity + stream->queue.capacity;
 
     if (capacity > stream->charged)
-        memory_budget_charge(stream->budget, capacity - stream->charged);
+        memory_account_charge(stream->account, capacity - stream->charged);
     else
-        memory_budget_release(stream->budget, stream->charged - capacity);
+        memory_account_release(stream->account, stream->charged - capacity);
     stream->charged = capacity;
 }

@@ -12,7 +12,7 @@
 #define IO_SOCKET_STREAM_H
 
 #include "base/bytes.h"
-#include "base/memory_budget.h"
+#include "base/memory_account.h"
 #include "base/status.h"
 #include "io/loop.h"
 #include "io/transport.h"
@@ -37,14 +37,14 @@ struct socket_stream_events {
 enum { SOCKET_STREAM_HIGH = 128 * 1024, SOCKET_STREAM_LOW = 32 * 1024 };
 
 /* A stream over a plain transport. `fd` (connected, or connecting) is taken on success; `events`
- * and `budget` are borrowed for the stream's life. Reading is paused at first. NULL when out of
+ * and `account` are borrowed for the stream's life. Reading is paused at first. NULL when out of
  * memory.
  */
-struct socket_stream *socket_stream_new(struct loop *loop, struct memory_budget *budget, int fd,
+struct socket_stream *socket_stream_new(struct loop *loop, struct memory_account *account, int fd,
                                         const struct socket_stream_events *events, void *ctx);
 
 /* Likewise over `transport`, which is taken on success: its close() ends it. */
-struct socket_stream *socket_stream_new_over(struct loop *loop, struct memory_budget *budget,
+struct socket_stream *socket_stream_new_over(struct loop *loop, struct memory_account *account,
                                              struct transport                  *transport,
                                              const struct socket_stream_events *events, void *ctx);
 
@@ -77,7 +77,7 @@ uint64_t socket_stream_arrived(const struct socket_stream *stream);
 size_t socket_stream_queued(const struct socket_stream *stream);
 
 /* True when the feeder should stop: SOCKET_STREAM_HIGH is passed, or anything is queued while the
- * memory budget is exceeded. */
+ * account has no more room. */
 bool socket_stream_is_full(const struct socket_stream *stream);
 
 /* Stop and go on offering data. Kept bytes are offered from the loop. */

@@ -1,12 +1,14 @@
-/* exchange - one request, from its head to the last byte of its answer
+/* exchange - one request of a client, from its head to the last byte of its answer
  *
- *   on_request -> pass_path or write_path -> answer -> finished: counted and logged
+ * Data and lifetime; what happens to the request is the path's (pass_path.h, write_path.h), what
+ * the client gets the reply's. An exchange ends with its client: a write that goes on without one
+ * is an object of its own (write.h).
  *
- * The path decides when and how the request goes to Chroma; answer.h brings Chroma's answer, or an
- * error of our own, to the client. A write whose client is gone becomes DETACHED: it goes on until
- * Chroma has answered.
+ * Before its body is read, a request takes in this order: admission, its collection's part of the
+ * room for writes, room for the whole body. Who waits for one of these holds nothing that comes
+ * after it; the rest of the request is unread in its socket.
  *
- * Private to proxy/.
+ * Private to proxy/. Thread: event loop only.
  */
 #ifndef PROXY_EXCHANGE_H
 #define PROXY_EXCHANGE_H
@@ -15,12 +17,17 @@
 #include <stdint.h>
 
 #include "base/byte_buffer.h"
+#include "base/memory_account.h"
 #include "chroma/chroma_route.h"
 #include "front/front_connection.h"
-#include "front/front_error.h"
 #include "http/http_head.h"
+#include "proxy/access_log.h"
+#include "proxy/admission.h"
+#include "proxy/call.h"
+#include "proxy/lane_rooms.h"
 #include "proxy/proxy_state.h"
-#include "upstream/upstream_transfer.h"
+#include "proxy/reply.h"
+#include "proxy/write.h"
 
 enum exchange_state {
 #define STATE(name, successors) EXCHANGE_##name,
@@ -30,126 +37,85 @@ enum exchange_state {
 };
 
 struct exchange;
-struct write_member;
-struct write_lanes;
-
-/* Who still needs the exchange; it is freed when nobody does. */
-enum exchange_hold {
-    EXCHANGE_HOLD_CLIENT = 1,   /* waits for its answer */
-    EXCHANGE_HOLD_TRANSFER = 2, /* a write that goes on without its client */
-    EXCHANGE_HOLD_SCAN = 4,     /* a worker reads the body */
-    EXCHANGE_HOLD_LANE = 8      /* the coalescer may yet send it */
-};
 
 /* How a kind of request is brought to Chroma. */
 struct exchange_path {
     void (*begin)(struct exchange *exchange);
+    void (*on_room)(struct exchange *exchange); /* the body may be read now */
     void (*on_body)(struct exchange *exchange, struct bytes data);
     void (*on_body_end)(struct exchange *exchange);
-    void (*on_admitted)(struct exchange *exchange); /* the body may be read now */
-    void (*on_deadline)(struct exchange *exchange); /* for the answer, or the turn */
+    void (*on_deadline)(struct exchange *exchange);
     void (*on_client_gone)(struct exchange *exchange);
-};
-
-/* Why the body of an answer is kept beside, or instead of, being passed on as it comes. */
-enum answer_keep {
-    ANSWER_KEEP_NOT,
-    ANSWER_KEEP_TO_LEARN,  /* a collection's dimension; passed on as it comes */
-    ANSWER_KEEP_TO_RETRY,  /* it may be an error that goes away when asked again */
-    ANSWER_KEEP_TO_REWRITE /* the limit on batches, where larger ones are split */
-};
-
-/* Who ended the exchange, for the log. */
-enum exchange_end {
-    EXCHANGE_END_OK,
-    EXCHANGE_END_CLIENT,  /* it left, or sent what is not HTTP, or was too slow */
-    EXCHANGE_END_BACKEND, /* it failed before or while answering */
-    EXCHANGE_END_PROXY,   /* refused or given up by us */
+    void (*on_finished)(struct exchange *exchange); /* the client has its answer, or is gone */
 };
 
 struct exchange {
     struct proxy                *proxy;
-    struct front_connection     *connection; /* NULL once the client is gone or answered */
-    const struct http_head      *head;       /* valid until exchange_finish() */
-    const struct socket_address *peer;       /* likewise */
-    const struct exchange_path  *path;
-    struct chroma_route          route; /* its spans are valid as long as `head` */
+    struct list_node             node; /* in the proxy's list of these, or of spare ones */
     enum exchange_state          state;
-    unsigned                     holds; /* of enum exchange_hold */
-    struct list_node             node;  /* in the proxy's list of these, or of spare ones */
+    const struct exchange_path  *path;
+    const struct http_head      *head;  /* valid until exchange_finish() */
+    const struct socket_address *peer;  /* likewise */
+    struct chroma_route          route; /* its spans are valid as long as `head` */
+    struct access_record         record;
+    struct timeout               deadline, wait_limit;
 
-    /* The request. */
-    struct body_ticket        ticket;       /* the room reserved for `body` */
-    struct body_gate         *lane_gate;    /* of a write's collection, or NULL, */
-    struct body_ticket        lane_ticket;  /* and the room there */
-    struct byte_buffer        body;         /* as far as it is kept */
-    struct bytes              body_part;    /* `body`, as the transfer borrows it */
-    struct byte_buffer        request_head; /* as sent to Chroma */
-    struct upstream_transfer *transfer;     /* NULL before and after */
-    struct timeout            deadline, wait_limit;
-    bool                      is_streaming; /* the body goes to Chroma as it arrives */
-    struct write_member      *member;       /* of a write that has a place in a lane */
-    bool                      body_ended, was_retried, is_head;
-    bool                      is_given_up; /* told that nothing is executed */
+    /* The request's body, and room for it. */
+    struct admission_ticket admission;
+    struct lane_ticket      lane_room;
+    struct memory_claim     room;
+    size_t                  room_wanted;
+    bool                    takes_lane_room, body_ended;
+    uint64_t                wait_began_us; /* for one of these three; 0: it does not wait */
+    struct byte_buffer      body;          /* as far as it is kept */
 
-    /* The answer. */
-    struct byte_buffer      answer;         /* its head, not sent yet */
-    enum http_framing       answer_framing; /* towards the client */
-    enum answer_keep        keep;           /* why its body is looked at */
-    struct byte_buffer      kept;           /* the body, for that */
-    const struct http_head *kept_head; /* of an answer that is not sent before it is complete */
+    /* What goes to Chroma: of a read, its own call; of a write, the write that somebody sends. */
+    struct exchange_pass {
+        struct call        call;
+        struct byte_buffer head;         /* as sent */
+        struct bytes       body;         /* as sent, what is kept of it */
+        struct answer_sink entry;        /* the chain begins here and ends in `reply` */
+        bool               is_streaming; /* the body goes to Chroma as it arrives */
+    } pass;
+    struct write       *write; /* NULL before its body is complete */
+    struct write_waiter waiter;
 
-    /* For counting and the log. Microseconds, monotonic; 0: did not happen. */
-    uint64_t began_us, body_ended_us, started_us, connected_us, first_byte_us, answered_us;
-    uint64_t overhead_us;                 /* spent in our own code */
-    uint64_t request_bytes, answer_bytes; /* of the bodies */
-    unsigned code;
-    enum request_metrics_source source;
-    enum front_executed         executed; /* to be said with Chroma's answer */
-    enum exchange_end           end;
+    struct reply reply;
 };
 
-/* What a front calls; its context is the proxy. */
-extern const struct front_handler exchange_handler;
+/* NULL when out of memory. The request's head and connection are borrowed until it is finished. */
+struct exchange *exchange_new(struct proxy *proxy, struct front_connection *connection,
+                              const struct http_head *head);
+
+/* Free it now: at the end of the program. */
+void exchange_free(struct exchange *exchange);
 
 /* Move to `state`; the move must be in the table. */
 void exchange_move(struct exchange *exchange, enum exchange_state state);
 
-/* Free it now, whoever holds it: at the end of the program. */
-void exchange_free(struct exchange *exchange);
+/* Wait for admission and for `size` bytes of room in account `id` (0: none is needed), then call
+ * the path's on_room, possibly from within. `takes_lane_room`: as a write to the collection of its
+ * route. The body is not read meanwhile. */
+void exchange_claim_room(struct exchange *exchange, enum memory_account_id id, uint64_t size,
+                         bool takes_lane_room);
 
-/* Write the head for Chroma into request_head, framed as `framing` says. False: out of memory. */
-bool exchange_write_head(struct exchange *exchange, enum http_framing framing,
-                         uint64_t content_length);
+/* A body without a length needs `size` bytes in all. False: it waits, unread, for on_room. */
+bool exchange_grow_room(struct exchange *exchange, size_t size);
 
-/* Reserve room for what may arrive next of a body of which at most `size_max` bytes are kept.
- * False: reading it is paused, and the path's on_admitted is called when there is room. */
-bool exchange_reserve_body(struct exchange *exchange, uint64_t size_max);
+/* The body is complete: what is held beyond it is given back. */
+void exchange_trim_room(struct exchange *exchange);
 
-/* Give up all reserved room. */
-void exchange_free_room(struct exchange *exchange);
+/* What it waits for before its body can be read, for a message; NULL: nothing. */
+const char *exchange_waits_for(const struct exchange *exchange);
 
 /* Keep `data` of the request's body. False: out of memory. */
 bool exchange_keep_body(struct exchange *exchange, struct bytes data);
-
-/* Send the request: head, and `body` as far as it is there. `streams`: more of it follows.
- * Otherwise as upstream_transfer_start(). */
-MUST_CHECK enum status exchange_start_transfer(struct exchange *exchange, bool streams);
-
-/* Has Chroma got it, as far as can be told? */
-bool exchange_is_sent(const struct exchange *exchange);
 
 /* (Re)start the deadline for Chroma's next sign of life; stop both clocks. */
 void exchange_start_deadline(struct exchange *exchange);
 void exchange_stop_clocks(struct exchange *exchange);
 
-/* The client has its answer, or is gone: count, log, let go of the connection. Once. */
+/* The client is gone: count, log, let go. Once, and not after the reply has finished. */
 void exchange_finish(struct exchange *exchange);
-
-/* The transfer goes on without the client. */
-void exchange_detach(struct exchange *exchange);
-
-/* `hold` does not need it any more. */
-void exchange_let_go(struct exchange *exchange, enum exchange_hold hold);
 
 #endif

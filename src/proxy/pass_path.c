@@ -1,92 +1,174 @@
 #include "proxy/pass_path.h"
 
+#include <stdio.h>
+
 #include "http/http_writer.h"
-#include "proxy/answer.h"
+#include "io/clock.h"
+#include "proxy/ask_again_sink.h"
+#include "proxy/batch_limit_sink.h"
+#include "proxy/learn_sink.h"
+#include "proxy/request_head.h"
+#include "proxy/write_lanes.h"
 
-enum { pass_kept_max = 256 * 1024 };
+/* Chroma's descriptions of collections are learned from up to this size. */
+enum { learned_bytes_max = 256 * 1024 };
 
-static void begin(struct exchange *exchange);
-static void on_admitted(struct exchange *exchange);
-static void on_body(struct exchange *exchange, struct bytes data);
-static void begin_streaming(struct exchange *exchange);
-static void stream_body(struct exchange *exchange, struct bytes data, bool last);
-static void on_body_end(struct exchange *exchange);
-static void start(struct exchange *exchange, bool streams);
-static void on_deadline(struct exchange *exchange);
-static void on_client_gone(struct exchange *exchange);
+static void                pass_begin(struct exchange *exchange);
+static void                pass_on_room(struct exchange *exchange);
+static void                pass_on_body(struct exchange *exchange, struct bytes data);
+static void                pass_begin_streaming(struct exchange *exchange);
+static void                pass_on_body_end(struct exchange *exchange);
+static void                pass_send(struct exchange *exchange);
+static void                pass_on_writable(struct call *call);
+static void                pass_stream(struct exchange *exchange, struct bytes data, bool last);
+static void                pass_on_head(struct answer_sink *sink, const struct http_head *head);
+static struct answer_sink *pass_choose_sink(struct exchange        *exchange,
+                                            const struct http_head *head);
+static void                pass_ask_again(void *ctx);
+static void                pass_learn(void *ctx, unsigned status, struct bytes body);
+static void                pass_on_answer_body(struct answer_sink *sink, struct bytes data);
+static void                pass_on_failure(struct answer_sink *sink, enum status why, bool sent);
+static void                pass_note_times(struct exchange *exchange);
+static void                pass_on_deadline(struct exchange *exchange);
+static void                pass_on_client_gone(struct exchange *exchange);
+static void                pass_on_finished(struct exchange *exchange);
 
-const struct exchange_path pass_path = {.begin = begin,
-                                        .on_body = on_body,
-                                        .on_body_end = on_body_end,
-                                        .on_admitted = on_admitted,
-                                        .on_deadline = on_deadline,
-                                        .on_client_gone = on_client_gone};
+const struct exchange_path pass_path = {.begin = pass_begin,
+                                        .on_room = pass_on_room,
+                                        .on_body = pass_on_body,
+                                        .on_body_end = pass_on_body_end,
+                                        .on_deadline = pass_on_deadline,
+                                        .on_client_gone = pass_on_client_gone,
+                                        .on_finished = pass_on_finished};
 
-static void begin(struct exchange *exchange)
+/* The head of every chain: notes times and chooses who comes next. */
+static const struct answer_sink_ops pass_entry_ops = {
+    .on_head = pass_on_head, .on_body = pass_on_answer_body, .on_failure = pass_on_failure};
+
+static void pass_begin(struct exchange *exchange)
 {
-    if (exchange_reserve_body(exchange, pass_kept_max))
-        on_admitted(exchange);
+    const struct http_head *head = exchange->head;
+    uint64_t                size = 0;
+
+    if (head->framing == HTTP_FRAMING_LENGTH)
+        size =
+            head->content_length < PASS_PATH_KEPT_MAX ? head->content_length : PASS_PATH_KEPT_MAX;
+    else if (head->framing == HTTP_FRAMING_CHUNKED)
+        size = PASS_PATH_KEPT_MAX;
+    exchange->pass.entry =
+        (struct answer_sink){.ops = &pass_entry_ops, .next = &exchange->reply.sink};
+    exchange_claim_room(exchange, MEMORY_ACCOUNT_READS, size, false);
 }
 
-static void on_admitted(struct exchange *exchange)
+/* A request without a body may be complete already. */
+static void pass_on_room(struct exchange *exchange)
 {
-    if (exchange->state != EXCHANGE_RECEIVING || exchange->is_streaming)
-        return; /* more than was waited for came with the last bytes */
-    exchange_stop_clocks(exchange);
-    if (exchange->head->expects_continue && byte_buffer_size(&exchange->body) == 0)
-        front_connection_continue(exchange->connection);
-    front_connection_resume_body(exchange->connection);
-}
-
-static void on_body(struct exchange *exchange, struct bytes data)
-{
-    /* While it is streamed, `body` holds what came after Chroma's side was full. */
-    if (exchange->is_streaming && byte_buffer_size(&exchange->body) == 0 &&
-        upstream_transfer_is_writable(exchange->transfer)) {
-        stream_body(exchange, data, false);
+    if (exchange->body_ended) {
+        pass_send(exchange);
         return;
     }
-    if (!exchange_keep_body(exchange, data)) {
-        pass_path_drop_transfer(exchange);
-        answer_error(exchange, STATUS_NO_MEMORY, FRONT_EXECUTED_NO, NULL);
-    } else if (exchange->is_streaming) {
-        front_connection_pause_body(exchange->connection);
-    } else if (byte_buffer_size(&exchange->body) > pass_kept_max) {
-        begin_streaming(exchange);
-    } else {
-        (void)exchange_reserve_body(exchange, pass_kept_max);
+    if (exchange->head->expects_continue)
+        front_connection_continue(exchange->reply.connection);
+    front_connection_resume_body(exchange->reply.connection);
+}
+
+static void pass_on_body(struct exchange *exchange, struct bytes data)
+{
+    /* While it is streamed, `body` holds what came after Chroma's side was full. */
+    if (exchange->pass.is_streaming && byte_buffer_size(&exchange->body) == 0 &&
+        call_is_writable(&exchange->pass.call)) {
+        pass_stream(exchange, data, false);
+        return;
     }
+    if (!exchange_keep_body(exchange, data))
+        reply_error(&exchange->reply, STATUS_NO_MEMORY, FRONT_EXECUTED_NO, NULL);
+    else if (exchange->pass.is_streaming)
+        front_connection_pause_body(exchange->reply.connection);
+    else if (byte_buffer_size(&exchange->body) > PASS_PATH_KEPT_MAX)
+        pass_begin_streaming(exchange);
 }
 
-/* The body is too large to be kept: take a connection now, and read on when it takes bytes. */
-static void begin_streaming(struct exchange *exchange)
+/* The body is too large to be kept: take a turn now, and read on when Chroma takes bytes. */
+static void pass_begin_streaming(struct exchange *exchange)
 {
-    exchange->is_streaming = true;
-    front_connection_pause_body(exchange->connection);
-    start(exchange, true);
+    exchange->pass.is_streaming = true;
+    front_connection_pause_body(exchange->reply.connection);
+    pass_send(exchange);
 }
 
-/* on_writable: the request's head is out. First what is kept, then the client may go on. */
-void pass_path_on_writable(struct exchange *exchange)
+static void pass_on_body_end(struct exchange *exchange)
 {
+    if (exchange->state == EXCHANGE_RECEIVING) /* else Chroma answers early */
+        exchange_move(exchange, EXCHANGE_WAITING);
+    if (exchange->wait_began_us != 0)
+        return; /* a request without a body, not admitted yet: on_room sends it */
+    if (!exchange->pass.is_streaming) {
+        pass_send(exchange);
+        return;
+    }
+    exchange_start_deadline(exchange);
+    if (byte_buffer_size(&exchange->body) == 0 && call_is_active(&exchange->pass.call))
+        pass_stream(exchange, (struct bytes){0}, true);
+}
+
+static void pass_send(struct exchange *exchange)
+{
+    struct exchange_pass   *pass = &exchange->pass;
+    struct proxy           *proxy = exchange->proxy;
+    enum http_framing       framing = exchange->head->framing;
+    uint64_t                length = exchange->head->content_length;
+    struct upstream_request request = {.body = &pass->body,
+                                       .streams_body = pass->is_streaming,
+                                       .is_head = exchange->head->is_head,
+                                       .body_is_odd = request_head_is_bodiless(exchange->head)};
+    enum status             status = STATUS_NO_MEMORY;
+    uint64_t                now_us = loop_now_us(proxy->loop);
+
+    if (!pass->is_streaming && framing != HTTP_FRAMING_NONE) {
+        framing = HTTP_FRAMING_LENGTH;
+        length = byte_buffer_size(&exchange->body);
+    }
+    if (!exchange->record.was_retried)
+        exchange_start_deadline(exchange);
+    if (!timeout_queue_is_running(&exchange->wait_limit))
+        timeout_queue_start(proxy->wait_limits, &exchange->wait_limit);
+    pass->body = byte_buffer_bytes(&exchange->body);
+    if (request_head_write(exchange->head, framing, length, &pass->head)) {
+        request.head = byte_buffer_bytes(&pass->head);
+        request.body_parts = pass->body.size > 0 && !pass->is_streaming;
+        status = call_start(&pass->call, proxy, exchange->route.info, &request, &pass->entry,
+                            pass_on_writable);
+    }
+    exchange->reply.source = &pass->call;
+    if (status != STATUS_OK)
+        reply_error(&exchange->reply, status, FRONT_EXECUTED_NO, NULL);
+    else
+        exchange->record.overhead_us += clock_now_us() - now_us;
+}
+
+/* The request's head is out. First what is kept, then the client may go on. */
+static void pass_on_writable(struct call *call)
+{
+    struct exchange   *exchange = CONTAINER_OF(call, struct exchange, pass.call);
     struct byte_buffer kept = exchange->body;
 
     exchange->body = (struct byte_buffer){0};
     if (byte_buffer_size(&kept) > 0)
-        stream_body(exchange, byte_buffer_bytes(&kept), exchange->body_ended);
+        pass_stream(exchange, byte_buffer_bytes(&kept), exchange->body_ended);
     byte_buffer_done(&kept);
-    if (exchange->body_ended || exchange->transfer == NULL)
+    if (exchange->body_ended || !call_is_active(call))
         return;
-    if (upstream_transfer_is_writable(exchange->transfer)) {
+    if (call_is_writable(call)) {
         exchange_stop_clocks(exchange);
-        front_connection_resume_body(exchange->connection);
+        front_connection_resume_body(exchange->reply.connection);
     }
 }
 
 /* Hand `data` to Chroma's side in the framing of its head. */
-static void stream_body(struct exchange *exchange, struct bytes data, bool last)
+static void pass_stream(struct exchange *exchange, struct bytes data, bool last)
 {
     bool         is_chunked = exchange->head->framing == HTTP_FRAMING_CHUNKED;
+    struct call *call = &exchange->pass.call;
     char         line[HTTP_WRITER_CHUNK_LINE_MAX];
     struct bytes parts[4];
     size_t       count = 0;
@@ -100,86 +182,124 @@ static void stream_body(struct exchange *exchange, struct bytes data, bool last)
         parts[count++] = BYTES_LITERAL("\r\n");
     if (is_chunked && last)
         parts[count++] = http_writer_last_chunk;
-    upstream_transfer_send_body(exchange->transfer, parts, count, last);
-    if (last || upstream_transfer_is_writable(exchange->transfer))
+    call_send_body(call, parts, count, last);
+    if (last || call_is_writable(call))
         return;
-    front_connection_pause_body(exchange->connection);
+    front_connection_pause_body(exchange->reply.connection);
     exchange_start_deadline(exchange); /* Chroma must go on reading */
 }
 
-static void on_body_end(struct exchange *exchange)
+static void pass_on_head(struct answer_sink *sink, const struct http_head *head)
 {
-    if (exchange->state == EXCHANGE_RECEIVING) /* else Chroma answers early */
-        exchange_move(exchange, EXCHANGE_WAITING);
-    if (!exchange->is_streaming) {
-        start(exchange, false);
-        return;
-    }
+    struct exchange    *exchange = CONTAINER_OF(sink, struct exchange, pass.entry);
+    struct answer_sink *chosen;
+
+    exchange_stop_clocks(exchange);
     exchange_start_deadline(exchange);
-    if (byte_buffer_size(&exchange->body) == 0 && exchange->transfer != NULL)
-        stream_body(exchange, (struct bytes){0}, true);
+    exchange_move(exchange, EXCHANGE_ANSWERING);
+    pass_note_times(exchange);
+    answer_sink_free_behind(sink); /* of the first attempt */
+    chosen = pass_choose_sink(exchange, head);
+    if (chosen != NULL)
+        answer_sink_insert(sink, chosen);
+    answer_sink_head(sink->next, head);
 }
 
-static void start(struct exchange *exchange, bool streams)
+/* NULL: the answer just passes. */
+static struct answer_sink *pass_choose_sink(struct exchange *exchange, const struct http_head *head)
 {
-    enum http_framing framing = exchange->head->framing;
-    uint64_t          length = exchange->head->content_length;
-    enum status       status = STATUS_NO_MEMORY;
+    const struct chroma_route *route = &exchange->route;
 
-    if (!streams && framing != HTTP_FRAMING_NONE) {
-        framing = HTTP_FRAMING_LENGTH;
-        length = byte_buffer_size(&exchange->body);
+    if (exchange->pass.is_streaming || !exchange->body_ended)
+        return NULL;
+    if (route->info->is_retry_safe && !exchange->record.was_retried && ask_again_sink_wants(head))
+        return ask_again_sink_new(pass_ask_again, exchange);
+    switch (route->operation) {
+    case CHROMA_OPERATION_COLLECTION_GET:
+    case CHROMA_OPERATION_COLLECTION_GET_ID:
+        return head->status == 200 ? learn_sink_new(learned_bytes_max, pass_learn, exchange) : NULL;
+    case CHROMA_OPERATION_PRE_FLIGHT:
+        return write_lanes_splits(exchange->proxy->lanes) && batch_limit_sink_wants(head)
+                   ? batch_limit_sink_new()
+                   : NULL;
+    default:
+        return NULL;
     }
-    exchange_start_deadline(exchange);
-    if (exchange_write_head(exchange, framing, length))
-        status = exchange_start_transfer(exchange, streams);
-    if (status != STATUS_OK)
-        answer_error(exchange, status, FRONT_EXECUTED_NO,
-                     status == STATUS_OVERLOADED
-                         ? "queue.requests_max requests wait for Chroma already; retry later"
-                         : NULL);
 }
 
-void pass_path_ask_again(struct exchange *exchange)
+/* Within the deadline that the first attempt began. */
+static void pass_ask_again(void *ctx)
 {
-    exchange->was_retried = true;
-    exchange->answer_bytes = 0;
+    struct exchange *exchange = ctx;
+
+    exchange->record.was_retried = true;
     exchange_move(exchange, EXCHANGE_WAITING);
-    start(exchange, false);
+    pass_send(exchange);
 }
 
-static void on_deadline(struct exchange *exchange)
+static void pass_learn(void *ctx, unsigned status, struct bytes body)
 {
-    bool sent = exchange->transfer != NULL && upstream_transfer_is_sent(exchange->transfer);
+    struct exchange *exchange = ctx;
 
-    if (exchange->state == EXCHANGE_ANSWERING && upstream_transfer_is_paused(exchange->transfer)) {
+    (void)status;
+    write_lanes_learn(exchange->proxy->lanes, body);
+}
+
+static void pass_on_answer_body(struct answer_sink *sink, struct bytes data)
+{
+    exchange_start_deadline(CONTAINER_OF(sink, struct exchange, pass.entry)); /* Chroma lives */
+    answer_sink_body(sink->next, data);
+}
+
+static void pass_on_failure(struct answer_sink *sink, enum status why, bool sent)
+{
+    struct exchange *exchange = CONTAINER_OF(sink, struct exchange, pass.entry);
+
+    if (exchange->state != EXCHANGE_ANSWERING)
+        pass_note_times(exchange);
+    answer_sink_failure(sink->next, why, sent);
+}
+
+/* Waiting for a turn counts for every attempt, the time at Chroma from the first one on. */
+static void pass_note_times(struct exchange *exchange)
+{
+    const struct call    *call = &exchange->pass.call;
+    struct access_record *record = &exchange->record;
+
+    if (call->connected_us == 0)
+        return;
+    record->queue_us += call->connected_us - call->asked_us;
+    record->first_byte_us = call->first_byte_us;
+    if (record->connected_us == 0)
+        record->connected_us = call->connected_us;
+}
+
+static void pass_on_deadline(struct exchange *exchange)
+{
+    const char *waits_for = exchange_waits_for(exchange);
+    bool        sent = call_is_sent(&exchange->pass.call);
+    char        message[200];
+
+    if (exchange->state == EXCHANGE_ANSWERING && call_is_paused(&exchange->pass.call)) {
         exchange_start_deadline(exchange); /* the client is slow, not Chroma */
         return;
     }
-    pass_path_drop_transfer(exchange);
-    answer_error(exchange, STATUS_TIMED_OUT, sent ? FRONT_EXECUTED_MAYBE : FRONT_EXECUTED_NO,
-                 sent ? "Chroma did not answer within deadline.read"
-                      : "no connection to Chroma became free in time; see "
-                        "backend.connections_max, queue.wait_max and deadline.read");
+    snprintf(message, sizeof message, "%s%s",
+             waits_for != NULL ? "it waited for queue.wait_max, as "
+             : sent            ? "Chroma did not answer within deadline.read"
+                               : "no connection to Chroma became free in time; see "
+                                 "backend.connections_max, queue.wait_max and deadline.read",
+             waits_for != NULL ? waits_for : "");
+    reply_error(&exchange->reply, STATUS_TIMED_OUT, sent ? FRONT_EXECUTED_MAYBE : FRONT_EXECUTED_NO,
+                message);
 }
 
-static void on_client_gone(struct exchange *exchange)
+static void pass_on_client_gone(struct exchange *exchange)
 {
-    pass_path_drop_transfer(exchange);
     exchange_finish(exchange);
 }
 
-void pass_path_drop_transfer(struct exchange *exchange)
+static void pass_on_finished(struct exchange *exchange)
 {
-    struct upstream_transfer *transfer = exchange->transfer;
-
-    exchange_stop_clocks(exchange);
-    if (transfer == NULL)
-        return;
-    if (exchange->route.info->is_write && upstream_transfer_is_sent(transfer)) {
-        exchange_detach(exchange);
-        return;
-    }
-    exchange->transfer = NULL;
-    upstream_transfer_cancel(transfer);
+    call_cancel(&exchange->pass.call);
 }

@@ -12,40 +12,18 @@
 #include <stdint.h>
 
 #include "base/byte_buffer.h"
-#include "base/memory_budget.h"
+#include "base/memory_account.h"
 #include "front/front_connection.h"
 #include "io/loop.h"
 #include "io/worker_pool.h"
+#include "proxy/proxy_options.h"
 #include "upstream/upstream_pool.h"
 
 struct proxy; /* opaque; proxy_state.h for the folder itself */
 
-enum proxy_access_log { PROXY_LOG_ALL, PROXY_LOG_ERRORS, PROXY_LOG_OFF };
-
-struct proxy_options {
-    uint64_t              body_bytes_max;    /* larger requests get Chroma's 413 */
-    uint64_t              queue_bytes_max;   /* of request bodies held; more waits unread */
-    uint64_t              queue_wait_max_us; /* of a read, for its turn */
-    uint64_t              deadline_read_us;  /* last byte of the request to first of the answer */
-    uint64_t              deadline_write_us;
-    bool                  adds_headers;
-    enum proxy_access_log access_log;
-};
-
-/* How writes are merged; see coalescer.h. */
-struct proxy_write_options {
-    bool     is_coalescing;     /* false: each write goes by itself, as it came */
-    bool     is_gateway;        /* every write to this Chroma comes through here */
-    uint32_t in_flight_max;     /* calls at once; 0: by what the backend is */
-    uint32_t batch_records_max; /* 0: by measured cost */
-    size_t   batch_bytes_max;
-    uint64_t patience_us;
-    bool     split_oversize;
-};
-
 /* `options` and `writes` are copied; the rest is borrowed. NULL when out of memory. */
 struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
-                        struct memory_budget *budget, struct upstream_pool *pool,
+                        struct memory_account_budget *budget, struct upstream_pool *pool,
                         const struct proxy_options       *options,
                         const struct proxy_write_options *writes);
 
@@ -69,5 +47,11 @@ MUST_CHECK enum status proxy_print_metrics(struct proxy *proxy, struct byte_buff
 
 /* Requests whose client still waits, and writes that go on without one. */
 size_t proxy_unfinished(const struct proxy *proxy);
+
+/* Calls that wait for their turn. */
+uint64_t proxy_waiting(const struct proxy *proxy);
+
+/* Room was freed while somebody waits for it: for the budget's on_wake. */
+void proxy_wake(void *proxy);
 
 #endif

@@ -1,30 +1,48 @@
-/* proxy_state - the struct behind proxy.h; private to proxy/ */
+/* proxy_state - what all requests share: the struct behind proxy.h; private to proxy/
+ *
+ * Nothing is done here: each part has a module of its own.
+ */
 #ifndef PROXY_PROXY_STATE_H
 #define PROXY_PROXY_STATE_H
 
 #include "base/list.h"
+#include "base/memory_account.h"
+#include "io/loop.h"
 #include "io/timeout_queue.h"
-#include "proxy/body_gate.h"
-#include "proxy/lane_gates.h"
-#include "proxy/proxy.h"
+#include "io/worker_pool.h"
+#include "limits/turn_queue.h"
+#include "proxy/admission.h"
+#include "proxy/lane_rooms.h"
+#include "proxy/proxy_options.h"
 #include "proxy/request_metrics.h"
+#include "upstream/upstream_pool.h"
+
+struct write_lanes;
 
 struct proxy {
-    struct loop           *loop;
-    struct memory_budget  *budget;
-    struct upstream_pool  *pool;
-    struct proxy_options   options;
-    struct write_lanes    *lanes;        /* NULL: writes are not coalesced */
-    unsigned char          secret[16];   /* random; keys the hashes of what clients choose */
-    uint64_t               trace_prefix; /* random; of the trace contexts of merged calls */
-    struct body_gate       bodies;       /* bounds the request bodies that are held */
-    struct lane_gates     *lane_gates;   /* ... and of them, those of one collection's writes */
-    struct timeout_queue  *read_deadlines, *write_deadlines, *wait_limits;
+    struct loop                  *loop;
+    struct worker_pool           *workers;
+    struct memory_account_budget *budget;
+    struct upstream_pool         *pool;
+    struct proxy_options          options;
+    unsigned char                 secret[16];   /* random; keys hashes of what clients choose */
+    uint64_t                      trace_prefix; /* random; of the trace contexts of merged calls */
+
+    /* Who waits for what, in the order in which it is taken. */
+    struct admission    admission;  /* of requests */
+    struct lane_rooms  *lane_rooms; /* a collection's part of the room for writes */
+    struct write_lanes *lanes;
+    struct turn_queue  *turns;
+
+    struct turn           control_turn; /* of the proxy's own calls */
+    struct loop_task      room_task;    /* serves those who wait for room */
+    struct loop_timer    *hung_timer;
+    struct list           calls; /* sent and without an answer, the oldest first */
+    struct timeout_queue *read_deadlines, *write_deadlines, *wait_limits;
+    struct list           exchanges, spare_exchanges; /* requests with a client, and for the next */
+    size_t                exchange_count, spare_count;
+    struct list           writes; /* with a client or without */
     struct request_metrics metrics;
-    size_t                 exchange_count;
-    struct list            exchanges; /* all that are not spare */
-    struct list            spare_exchanges;
-    size_t                 spare_count;
 };
 
 #endif

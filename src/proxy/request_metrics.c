@@ -19,7 +19,7 @@ static_assert(code_count + 4 <= REQUEST_METRICS_CODES, "codes and classes 2xx..5
 static const char *const class_names[] = {
     [CHROMA_CLASS_OTHER] = "other", [CHROMA_CLASS_READ] = "read", [CHROMA_CLASS_WRITE] = "write"};
 
-static size_t      op_index(const struct chroma_route *route);
+static size_t      op_index(const struct chroma_operation_info *info);
 static size_t      code_index(unsigned code);
 static void        code_label(size_t index, char *label, size_t size);
 static enum status print_requests(const struct request_metrics *metrics, struct byte_buffer *out);
@@ -51,30 +51,31 @@ const char *request_metrics_source_name(enum request_metrics_source source)
     return names[source];
 }
 
-void request_metrics_count(struct request_metrics *metrics, const struct chroma_route *route,
-                           unsigned code, enum request_metrics_source source, uint64_t duration_us)
+void request_metrics_count(struct request_metrics             *metrics,
+                           const struct chroma_operation_info *info, unsigned code,
+                           enum request_metrics_source source, uint64_t duration_us)
 {
-    size_t op = op_index(route);
+    size_t op = op_index(info);
 
     metrics->requests[op][code_index(code)][source]++;
     metric_histogram_add(&metrics->duration[op][source], duration_us);
 }
 
-void request_metrics_count_backend(struct request_metrics    *metrics,
-                                   const struct chroma_route *route, unsigned code,
+void request_metrics_count_backend(struct request_metrics             *metrics,
+                                   const struct chroma_operation_info *info, unsigned code,
                                    uint64_t duration_us)
 {
-    size_t op = op_index(route);
+    size_t op = op_index(info);
 
     metrics->backend_requests[op][code_index(code)]++;
     metric_histogram_add(&metrics->backend_duration[op], duration_us);
 }
 
 /* The names are few and static, so the table's own pointers usually decide at the first byte. */
-static size_t op_index(const struct chroma_route *route)
+static size_t op_index(const struct chroma_operation_info *info)
 {
     for (size_t i = 0; i < REQUEST_METRICS_OPS; i++)
-        if (strcmp(op_names[i], route->info->metric_op) == 0)
+        if (strcmp(op_names[i], info->metric_op) == 0)
             return i;
     return REQUEST_METRICS_OPS - 1;
 }
@@ -104,6 +105,9 @@ enum status request_metrics_print(const struct request_metrics *metrics, struct 
     TRY(metric_print_header(out, "chromabouncer_overhead_seconds", "histogram",
                             "Time that requests spent in this process, waiting not counted."));
     TRY(metric_print_histogram(out, "chromabouncer_overhead_seconds", "", &metrics->overhead));
+    TRY(metric_print_header(out, "chromabouncer_backend_hung_calls", "gauge",
+                            "Calls of every kind that the backend has not answered for 10 s."));
+    APPEND(out, "chromabouncer_backend_hung_calls %" PRIu64 "\n", metrics->hung);
     TRY(metric_print_header(out, "chromabouncer_requests_aborted_total", "counter",
                             "Requests whose client left before its answer was complete."));
     APPEND(out, "chromabouncer_requests_aborted_total %" PRIu64 "\n", metrics->aborted);

@@ -34,17 +34,19 @@ struct request_metrics {
     struct metric_histogram queue_wait[3];      /* by enum chroma_class */
     uint64_t                inflight[3];        /* now, by enum chroma_class */
     uint64_t                queued[3];          /* now */
+    uint64_t                hung;               /* calls without an answer for long, now */
     uint64_t                aborted;            /* the client left before its answer was complete */
     uint64_t                shed[STATUS_COUNT]; /* errors of our own by status */
 };
 
 /* A request is over. `code` 0: the client left before there was one. */
-void request_metrics_count(struct request_metrics *metrics, const struct chroma_route *route,
-                           unsigned code, enum request_metrics_source source, uint64_t duration_us);
+void request_metrics_count(struct request_metrics             *metrics,
+                           const struct chroma_operation_info *info, unsigned code,
+                           enum request_metrics_source source, uint64_t duration_us);
 
 /* The backend answered, or did not: `code` 0. */
-void request_metrics_count_backend(struct request_metrics    *metrics,
-                                   const struct chroma_route *route, unsigned code,
+void request_metrics_count_backend(struct request_metrics             *metrics,
+                                   const struct chroma_operation_info *info, unsigned code,
                                    uint64_t duration_us);
 
 /* Append all of it in the Prometheus text format.

@@ -1,90 +1,115 @@
 #include "proxy/write_call.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "chroma/chroma_batch.h"
 
-/* Answers to writes are some bytes, errors some hundred. */
-enum { answer_bytes_max = 64 << 20 };
+/* Answers to merged writes are some bytes, errors some hundred. */
+enum { merged_answer_max = 1 << 20 };
+
+/* A lone write's longer answer is no error that the call could be repeated for: it passes. */
+enum { held_answer_max = 64 << 10 };
 
 struct write_call {
-    struct list_node               node; /* the owner's */
-    struct proxy                  *proxy;
-    struct coalescer_batch        *batch;
-    write_call_fn                  on_over;
-    void                          *ctx;
-    struct upstream_transfer      *transfer;
-    struct byte_buffer             head;
-    struct chroma_batch           *splice; /* NULL: a lone write as it came */
-    struct bytes                   body;   /* of a lone write */
-    struct http_head               answer_head;
-    struct byte_buffer             answer_head_bytes, answer_body;
-    struct upstream_transfer_times times;
-    struct coalescer_outcome       outcome;
+    struct proxy           *proxy;
+    struct coalescer_batch *batch; /* NULL: `lone` goes by itself */
+    struct write           *lone;  /* the only member, not in parts; NULL: there are several */
+    write_call_fn           on_over;
+    void                   *ctx;
+    struct call             call;
+    struct answer_sink      sink;
+
+    /* What is sent, if it is merged. */
+    struct byte_buffer   head;
+    struct chroma_batch *splice;
+
+    /* What comes back. */
+    struct http_head         answer_head;
+    struct byte_buffer       answer_head_bytes, answer_body;
+    size_t                   charged; /* to the account of answers */
+    struct coalescer_outcome outcome;
+    enum status              failure;
+    bool                     is_streaming; /* the answer passes as it comes, */
+    bool                     is_told;      /* to who was told */
+    bool                     is_ended;     /* the owner let go */
+    struct write            *adopted;      /* freed with it */
 };
 
-static bool is_sent_as_it_came(const struct coalescer_batch *batch);
-static bool splice_body(struct write_call *call);
-static bool write_merged_head(struct write_call *call);
-static bool start(struct write_call *call);
-static void on_interim(const struct http_head *head, void *ctx);
-static void on_head(const struct http_head *head, void *ctx);
-static void on_body(struct bytes data, void *ctx);
-static void on_flush(void *ctx);
-static void on_end(void *ctx);
-static bool is_admission_refusal(const struct write_call *call);
-static bool says(struct bytes text, const char *part);
-static void on_failure(enum status why, bool sent, void *ctx);
-static void on_writable(void *ctx);
-static void finish(struct write_call *call);
+static struct write_call *write_call_new(struct proxy *proxy, struct write *lone,
+                                         write_call_fn on_over, void *ctx);
+static bool               write_call_splice(struct write_call *call);
+static bool               write_call_write_head(struct write_call *call);
+static bool               write_call_start(struct write_call *call);
+static void write_call_on_interim(struct answer_sink *sink, const struct http_head *head);
+static void write_call_on_head(struct answer_sink *sink, const struct http_head *head);
+static void write_call_on_body(struct answer_sink *sink, struct bytes data);
+static void write_call_begin_streaming(struct write_call *call);
+static void write_call_on_flush(struct answer_sink *sink);
+static void write_call_on_end(struct answer_sink *sink);
+static bool write_call_is_admission_refusal(const struct write_call *call);
+static bool write_call_says(struct bytes text, const char *part);
+static void write_call_on_failure(struct answer_sink *sink, enum status why, bool sent);
+static void write_call_charge(struct write_call *call);
+static void write_call_free_later(void *object);
 
-static const struct upstream_transfer_events call_events = {.on_interim = on_interim,
-                                                            .on_head = on_head,
-                                                            .on_body = on_body,
-                                                            .on_flush = on_flush,
-                                                            .on_end = on_end,
-                                                            .on_failure = on_failure,
-                                                            .on_writable = on_writable};
+static const struct answer_sink_ops write_call_ops = {.on_interim = write_call_on_interim,
+                                                      .on_head = write_call_on_head,
+                                                      .on_body = write_call_on_body,
+                                                      .on_flush = write_call_on_flush,
+                                                      .on_end = write_call_on_end,
+                                                      .on_failure = write_call_on_failure};
 
-static struct exchange *member_exchange(const struct coalescer_batch *batch, size_t index)
+struct write_call *write_call_start_batch(struct proxy *proxy, struct coalescer_batch *batch,
+                                          write_call_fn on_over, void *ctx)
 {
-    return coalescer_batch_member(batch, index);
-}
-
-struct write_call *write_call_start(struct proxy *proxy, struct coalescer_batch *batch,
-                                    write_call_fn on_over, void *ctx)
-{
-    struct write_call *call = calloc(1, sizeof *call);
-    struct exchange   *first = member_exchange(batch, 0);
+    uint32_t part_first, part_count;
+    bool     is_lone = coalescer_batch_count(batch) == 1 &&
+                   !coalescer_batch_is_part(batch, &part_first, &part_count);
+    struct write_call *call =
+        write_call_new(proxy, is_lone ? coalescer_batch_member(batch, 0) : NULL, on_over, ctx);
 
     if (call == NULL)
         return NULL;
-    list_node_init(&call->node);
-    call->proxy = proxy;
     call->batch = batch;
-    call->on_over = on_over;
-    call->ctx = ctx;
-    if (is_sent_as_it_came(batch)) {
-        call->body = byte_buffer_bytes(&first->body);
-        if (start(call))
-            return call;
-    } else if (splice_body(call) && write_merged_head(call) && start(call)) {
+    if ((is_lone || (write_call_splice(call) && write_call_write_head(call))) &&
+        write_call_start(call))
         return call;
-    }
     write_call_free(call);
     return NULL;
 }
 
-static bool is_sent_as_it_came(const struct coalescer_batch *batch)
+struct write_call *write_call_start_one(struct write *write, write_call_fn on_over, void *ctx)
 {
-    uint32_t first, count;
+    struct write_call *call = write_call_new(write->proxy, write, on_over, ctx);
 
-    return coalescer_batch_count(batch) == 1 && !coalescer_batch_is_part(batch, &first, &count);
+    if (call == NULL)
+        return NULL;
+    if (write_call_start(call))
+        return call;
+    write_call_free(call);
+    return NULL;
 }
 
-static bool splice_body(struct write_call *call)
+static struct write_call *write_call_new(struct proxy *proxy, struct write *lone,
+                                         write_call_fn on_over, void *ctx)
+{
+    struct write_call *call = calloc(1, sizeof *call);
+
+    if (call == NULL)
+        return NULL;
+    call->proxy = proxy;
+    call->lone = lone;
+    call->on_over = on_over;
+    call->ctx = ctx;
+    call->sink.ops = &write_call_ops;
+    list_node_init(&call->call.node);
+    return call;
+}
+
+static bool write_call_splice(struct write_call *call)
 {
     size_t                      count = coalescer_batch_count(call->batch);
     struct chroma_batch_member *members = calloc(count, sizeof *members);
@@ -93,7 +118,8 @@ static bool splice_body(struct write_call *call)
     if (members == NULL)
         return false;
     for (size_t i = 0; i < count; i++) {
-        const struct chroma_records *records = &member_exchange(call->batch, i)->member->records;
+        const struct write          *write = coalescer_batch_member(call->batch, i);
+        const struct chroma_records *records = &write->records;
 
         members[i] = (struct chroma_batch_member){.records = records, .count = records->count};
     }
@@ -107,10 +133,10 @@ static bool splice_body(struct write_call *call)
 }
 
 /* A trace context of its own: the members' differ, and the call belongs to none of them. */
-static bool write_merged_head(struct write_call *call)
+static bool write_call_write_head(struct write_call *call)
 {
-    const struct write_member *first = member_exchange(call->batch, 0)->member;
-    uint64_t                   id = coalescer_batch_id(call->batch);
+    const struct write *first = coalescer_batch_member(call->batch, 0);
+    uint64_t            id = coalescer_batch_id(call->batch);
 
     return byte_buffer_append(&call->head, byte_buffer_bytes(&first->shared_head), SIZE_MAX) ==
                STATUS_OK &&
@@ -121,67 +147,108 @@ static bool write_merged_head(struct write_call *call)
                               call->proxy->trace_prefix, id, id, call->splice->size) == STATUS_OK;
 }
 
-static bool start(struct write_call *call)
+static bool write_call_start(struct write_call *call)
 {
-    const struct exchange  *first = member_exchange(call->batch, 0);
-    struct upstream_request request = {.is_write = true, .is_head = first->is_head};
+    struct write           *lone = call->lone;
+    const struct write     *first = lone != NULL ? lone : coalescer_batch_member(call->batch, 0);
+    struct upstream_request request = {.is_write = true};
 
-    if (call->splice != NULL) {
+    if (lone != NULL) {
+        lone->body_part = byte_buffer_bytes(&lone->body);
+        request.head = byte_buffer_bytes(&lone->head);
+        request.body = &lone->body_part;
+        request.body_parts = lone->body_part.size > 0;
+        lone->call = call;
+    } else {
         request.head = byte_buffer_bytes(&call->head);
         request.body = call->splice->parts;
         request.body_parts = call->splice->part_count;
-    } else {
-        request.head = byte_buffer_bytes(&first->request_head);
-        request.body = &call->body;
-        request.body_parts = call->body.size > 0;
     }
-    return upstream_transfer_start(call->proxy->pool, &request, &call_events, call,
-                                   &call->transfer) == STATUS_OK;
+    return call_start(&call->call, call->proxy, first->route.info, &request, &call->sink, NULL) ==
+           STATUS_OK;
 }
 
-static void on_interim(const struct http_head *head, void *ctx)
+/* Of several writes, whose would it be? */
+static void write_call_on_interim(struct answer_sink *sink, const struct http_head *head)
 {
-    (void)head; /* whose would it be? */
-    (void)ctx;
+    struct write_call *call = CONTAINER_OF(sink, struct write_call, sink);
+
+    if (call->lone != NULL && call->lone->waiter != NULL)
+        call->lone->waiter->ops->on_interim(call->lone->waiter, head);
 }
 
-static void on_head(const struct http_head *head, void *ctx)
+static void write_call_on_head(struct answer_sink *sink, const struct http_head *head)
 {
-    struct write_call *call = ctx;
+    struct write_call *call = CONTAINER_OF(sink, struct write_call, sink);
 
     call->outcome.kind = http_head_copy(&call->answer_head, head, &call->answer_head_bytes)
                              ? COALESCER_ANSWERED
                              : COALESCER_RESET;
+    call->outcome.http_status = (int)head->status;
+    write_call_charge(call);
 }
 
-static void on_body(struct bytes data, void *ctx)
+static void write_call_on_body(struct answer_sink *sink, struct bytes data)
 {
-    struct write_call *call = ctx;
+    struct write_call *call = CONTAINER_OF(sink, struct write_call, sink);
 
+    if (call->is_told) {
+        if (call->lone->stream_to != NULL)
+            answer_sink_body(call->lone->stream_to, data);
+        return;
+    }
     /* What cannot be kept cannot be given to the client: the outcome is then unknown to it. */
-    if (byte_buffer_append(&call->answer_body, data, answer_bytes_max) != STATUS_OK)
+    if (call->outcome.kind != COALESCER_ANSWERED ||
+        byte_buffer_append(&call->answer_body, data,
+                           call->lone != NULL ? SIZE_MAX : (size_t)merged_answer_max) != STATUS_OK)
         call->outcome.kind = COALESCER_RESET;
+    write_call_charge(call);
+    if (call->lone != NULL && !call->is_streaming && call->outcome.kind == COALESCER_ANSWERED &&
+        byte_buffer_size(&call->answer_body) > held_answer_max)
+        write_call_begin_streaming(call);
 }
 
-static void on_flush(void *ctx)
+/* Chroma has done its work: what comes now only passes. */
+static void write_call_begin_streaming(struct write_call *call)
 {
-    (void)ctx;
+    call->is_streaming = true;
+    call_pause(&call->call); /* until somebody takes it */
+    call->on_over(call, call->ctx);
 }
 
-static void on_end(void *ctx)
+static void write_call_on_flush(struct answer_sink *sink)
 {
-    struct write_call *call = ctx;
+    struct write_call *call = CONTAINER_OF(sink, struct write_call, sink);
+
+    if (call->is_told && call->lone->stream_to != NULL)
+        answer_sink_flush(call->lone->stream_to);
+}
+
+static void write_call_on_end(struct answer_sink *sink)
+{
+    struct write_call *call = CONTAINER_OF(sink, struct write_call, sink);
     struct bytes       body = byte_buffer_bytes(&call->answer_body);
 
-    call->outcome.http_status = (int)call->answer_head.status;
-    call->outcome.admission_refusal = is_admission_refusal(call);
-    call->outcome.quota_refusal = call->answer_head.status == 422 && says(body, "uota exceeded");
-    finish(call);
+    if (call->is_told) {
+        if (call->lone->stream_to != NULL)
+            answer_sink_end(call->lone->stream_to);
+        if (call->is_ended)
+            write_call_end(call);
+        return;
+    }
+    if (call->is_streaming) { /* it is complete before anybody was told */
+        call->is_streaming = false;
+        return;
+    }
+    call->outcome.admission_refusal = write_call_is_admission_refusal(call);
+    call->outcome.quota_refusal =
+        call->answer_head.status == 422 && write_call_says(body, "uota exceeded");
+    call->on_over(call, call->ctx);
 }
 
 /* Refusals that are known to be given before anything is applied: Chroma's circuit breaker and
  * its limit of concurrent requests, and a proxy of our kind that says so. */
-static bool is_admission_refusal(const struct write_call *call)
+static bool write_call_is_admission_refusal(const struct write_call *call)
 {
     struct bytes             body = byte_buffer_bytes(&call->answer_body);
     const struct http_field *executed =
@@ -191,56 +258,71 @@ static bool is_admission_refusal(const struct write_call *call)
         return false;
     if (executed != NULL)
         return bytes_equal(executed->value, BYTES_LITERAL("no"));
-    return says(body, "You have been rate limited.") ||
-           says(body, "Too many requests; backoff and try again");
+    return write_call_says(body, "You have been rate limited.") ||
+           write_call_says(body, "Too many requests; backoff and try again");
 }
 
-static bool says(struct bytes text, const char *part)
+static bool write_call_says(struct bytes text, const char *part)
 {
     return text.size > 0 && memmem(text.data, text.size, part, strlen(part)) != NULL;
 }
 
-static void on_failure(enum status why, bool sent, void *ctx)
+static void write_call_on_failure(struct answer_sink *sink, enum status why, bool sent)
 {
-    struct write_call *call = ctx;
+    struct write_call *call = CONTAINER_OF(sink, struct write_call, sink);
 
-    (void)why;
+    call->failure = why;
+    if (call->is_streaming) {
+        if (call->is_told && call->lone->stream_to != NULL)
+            answer_sink_failure(call->lone->stream_to, why, sent);
+        if (call->is_ended)
+            write_call_end(call);
+        return;
+    }
     call->outcome.kind = sent ? COALESCER_RESET : COALESCER_NOT_SENT;
-    finish(call);
-}
-
-static void on_writable(void *ctx)
-{
-    (void)ctx;
-}
-
-static void finish(struct write_call *call)
-{
-    call->times = *upstream_transfer_times(call->transfer);
-    call->transfer = NULL;
     call->on_over(call, call->ctx);
 }
 
-void write_call_free(struct write_call *call)
+void write_call_tell(struct write_call *call, struct write *write, enum front_executed executed)
 {
-    if (call == NULL)
+    struct access_record *record = write->waiter == NULL ? NULL : write->waiter->record;
+
+    if (record != NULL) {
+        record->connected_us = call->call.connected_us;
+        record->first_byte_us = call->call.first_byte_us;
+        record->queue_us = call->call.connected_us > write->arrived_us
+                               ? call->call.connected_us - write->arrived_us
+                               : 0;
+    }
+    if (!call->is_streaming) {
+        write_tell_answer(write, &call->answer_head, byte_buffer_bytes(&call->answer_body),
+                          executed);
         return;
-    list_remove(&call->node);
-    byte_buffer_done(&call->head);
-    byte_buffer_done(&call->answer_head_bytes);
+    }
+    call->is_told = true;
+    call_resume(&call->call); /* the sink may pause it again */
+    write_tell_stream(write, &call->call, executed);
+    if (write->stream_to != NULL)
+        answer_sink_head(write->stream_to, &call->answer_head);
+    if (write->stream_to != NULL)
+        answer_sink_body(write->stream_to, byte_buffer_bytes(&call->answer_body));
+    if (write->stream_to != NULL && call->failure != STATUS_OK)
+        answer_sink_failure(write->stream_to, call->failure, true);
     byte_buffer_done(&call->answer_body);
-    chroma_batch_free(call->splice);
-    free(call);
+    write_call_charge(call);
 }
 
-struct list_node *write_call_node(struct write_call *call)
+/* What is kept of the answer is charged, what is given back is released. */
+static void write_call_charge(struct write_call *call)
 {
-    return &call->node;
-}
+    struct memory_account *account = &call->proxy->budget->accounts[MEMORY_ACCOUNT_ANSWERS];
+    size_t                 size = call->answer_head_bytes.capacity + call->answer_body.capacity;
 
-struct write_call *write_call_of_node(struct list_node *node)
-{
-    return LIST_ITEM(node, struct write_call, node);
+    if (size > call->charged)
+        memory_account_charge(account, size - call->charged);
+    else if (size < call->charged)
+        memory_account_release(account, call->charged - size);
+    call->charged = size;
 }
 
 struct coalescer_outcome write_call_outcome(const struct write_call *call)
@@ -248,14 +330,19 @@ struct coalescer_outcome write_call_outcome(const struct write_call *call)
     return call->outcome;
 }
 
-const struct http_head *write_call_answer_head(const struct write_call *call)
-{
-    return &call->answer_head;
-}
-
-struct bytes write_call_answer_body(const struct write_call *call)
+struct bytes write_call_answer(const struct write_call *call)
 {
     return byte_buffer_bytes(&call->answer_body);
+}
+
+enum status write_call_failure(const struct write_call *call)
+{
+    return call->failure;
+}
+
+struct write *write_call_write(const struct write_call *call)
+{
+    return call->lone;
 }
 
 struct coalescer_batch *write_call_batch(const struct write_call *call)
@@ -263,7 +350,54 @@ struct coalescer_batch *write_call_batch(const struct write_call *call)
     return call->batch;
 }
 
-const struct upstream_transfer_times *write_call_times(const struct write_call *call)
+bool write_call_is_sent(const struct write_call *call)
 {
-    return &call->times;
+    return call_is_sent(&call->call) || call->call.status != 0;
+}
+
+void write_call_cancel(struct write_call *call)
+{
+    call_cancel(&call->call);
+}
+
+void write_call_adopt(struct write_call *call, struct write *write)
+{
+    call->adopted = write;
+}
+
+void write_call_end(struct write_call *call)
+{
+    call->is_ended = true;
+    if (call->is_streaming && !call->is_told) { /* nobody waits: the rest is thrown away */
+        call->is_told = true;
+        call_resume(&call->call);
+    }
+    if (call_is_active(&call->call))
+        return;
+    if (call->lone != NULL && call->adopted == NULL) {
+        if (call->lone->call == call)
+            call->lone->call = NULL;
+        call->lone = NULL;
+    }
+    loop_free_later(call->proxy->loop, call, write_call_free_later);
+}
+
+static void write_call_free_later(void *object)
+{
+    write_call_free(object);
+}
+
+void write_call_free(struct write_call *call)
+{
+    if (call == NULL)
+        return;
+    if (call->lone != NULL && call->lone->call == call)
+        call->lone->call = NULL;
+    write_free(call->adopted);
+    byte_buffer_done(&call->head);
+    byte_buffer_done(&call->answer_head_bytes);
+    byte_buffer_done(&call->answer_body);
+    write_call_charge(call);
+    chroma_batch_free(call->splice);
+    free(call);
 }

@@ -4,10 +4,8 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "io/worker_pool.h"
-#include "proxy/answer.h"
+#include "chroma/chroma_answer.h"
 #include "proxy/write_call.h"
-#include "proxy/write_member.h"
 #include "proxy/write_metrics.h"
 
 /* A body above this is scanned on a worker. Vectors take 0.25 ms for a MiB, but bodies made to be
@@ -21,47 +19,43 @@ enum { record_bytes = 48 };
  * single-node server takes 5461 and has one writer. */
 enum { distributed_batch_records_max = 1000, distributed_in_flight = 8 };
 
-/* A call without an answer for so long is said in the log, looked for this often. */
-static const uint64_t slow_us = 750000, slow_check_us = 250000;
+/* How long a write that goes by itself waits before it is tried again. */
+static const uint64_t again_us = 250000;
 
 struct write_lanes {
     struct proxy              *proxy;
-    struct worker_pool        *workers;
     struct proxy_write_options options;
     bool                       may_merge; /* on this backend */
     struct coalescer          *coalescer;
-    struct list                calls; /* started and not freed */
     struct loop_task           pump_task;
     struct loop_timer         *wake_timer;
-    uint64_t                   wake_us;    /* for which the timer is set */
-    struct loop_timer         *slow_timer; /* while calls are under way */
-    bool                       slow_timer_is_set;
-    uint64_t                   slow_told_id; /* the call that was said to have no answer */
+    uint64_t                   wake_us; /* for which the timer is set */
+    struct timeout_queue      *again;
 };
 
-static void        scan_on_worker(struct worker_job *job);
-static void        on_scanned(struct worker_job *job);
-static enum status offer(struct write_lanes *lanes, struct write_member *member);
-static void        pump(void *ctx);
-static void        set_wake_timer(struct write_lanes *lanes);
-static void        act(struct write_lanes *lanes, const struct coalescer_action *action);
-static void        send_batch(struct write_lanes *lanes, struct coalescer_batch *batch);
-static void        on_call_over(struct write_call *call, void *ctx);
-static void        count_call(const struct write_lanes *lanes, const struct write_call *call);
-static void        give_answer(struct exchange *exchange, const struct write_call *call,
+static bool write_lanes_takes(const struct write_lanes *lanes, const struct chroma_route *route);
+static void write_lanes_scan(struct worker_job *job);
+static void write_lanes_on_scanned(struct worker_job *job);
+static enum status write_lanes_offer(struct write_lanes *lanes, struct write *write);
+static void        write_lanes_pump(void *ctx);
+static void        write_lanes_set_timer(struct write_lanes *lanes);
+static void write_lanes_act(struct write_lanes *lanes, const struct coalescer_action *action);
+static void write_lanes_send(struct write_lanes *lanes, struct coalescer_batch *batch);
+static void write_lanes_on_batch_over(struct write_call *call, void *ctx);
+static void write_lanes_refuse(struct write *write, enum status status,
                                enum coalescer_executed executed);
-static void refuse(struct exchange *exchange, enum status status, enum coalescer_executed executed);
-static void watch_calls(struct write_lanes *lanes);
-static void on_slow_timer(void *ctx);
-static void log_held(const struct coalescer_batch *batch);
+static void write_lanes_release(struct write *write);
+static enum status write_lanes_send_alone(struct write_lanes *lanes, struct write *write);
+static void        write_lanes_on_alone_over(struct write_call *call, void *ctx);
+static void        write_lanes_on_again(struct timeout *timeout);
+static void        write_lanes_log_hang(const struct coalescer_batch *batch);
 
 static const enum front_executed executed_words[] = {
     [COALESCER_EXECUTED_UNSAID] = FRONT_EXECUTED_UNSAID,
     [COALESCER_EXECUTED_NO] = FRONT_EXECUTED_NO,
     [COALESCER_EXECUTED_MAYBE] = FRONT_EXECUTED_MAYBE};
 
-struct write_lanes *write_lanes_new(struct proxy *proxy, struct worker_pool *workers,
-                                    const struct proxy_write_options *options)
+struct write_lanes *write_lanes_new(struct proxy *proxy, const struct proxy_write_options *options)
 {
     struct write_lanes      *lanes = calloc(1, sizeof *lanes);
     struct coalescer_options coalescer = {
@@ -71,22 +65,20 @@ struct write_lanes *write_lanes_new(struct proxy *proxy, struct worker_pool *wor
         .batch_bytes_max = options->batch_bytes_max,
         .split_oversize = options->split_oversize,
         .patience_us = options->patience_us,
-        .members_max = 1 << 16,
+        .members_max = UINT32_MAX, /* bounded by room for bodies and by admission */
         .lanes_max = 1 << 16};
 
     if (lanes == NULL)
         return NULL;
     memcpy(coalescer.secret, proxy->secret, sizeof coalescer.secret);
     lanes->proxy = proxy;
-    lanes->workers = workers;
     lanes->options = *options;
-    list_init(&lanes->calls);
-    loop_task_init(&lanes->pump_task, pump, lanes);
+    loop_task_init(&lanes->pump_task, write_lanes_pump, lanes);
     lanes->wake_us = UINT64_MAX;
     lanes->coalescer = coalescer_new(&coalescer);
-    lanes->wake_timer = loop_timer_new(proxy->loop, pump, lanes);
-    lanes->slow_timer = loop_timer_new(proxy->loop, on_slow_timer, lanes);
-    if (lanes->coalescer == NULL || lanes->wake_timer == NULL || lanes->slow_timer == NULL) {
+    lanes->wake_timer = loop_timer_new(proxy->loop, write_lanes_pump, lanes);
+    lanes->again = timeout_queue_new(proxy->loop, again_us, write_lanes_on_again);
+    if (lanes->coalescer == NULL || lanes->wake_timer == NULL || lanes->again == NULL) {
         write_lanes_free(lanes);
         return NULL;
     }
@@ -101,99 +93,90 @@ void write_lanes_free(struct write_lanes *lanes)
         return;
     loop_task_cancel(&lanes->pump_task);
     loop_timer_free(lanes->wake_timer);
-    loop_timer_free(lanes->slow_timer);
-    while ((node = list_first(&lanes->calls)) != NULL)
-        write_call_free(write_call_of_node(node));
     coalescer_free(lanes->coalescer);
+    while ((node = list_first(&lanes->proxy->writes)) != NULL) {
+        struct write *write = LIST_ITEM(node, struct write, node);
+
+        write_leave(write);
+        write_free(write);
+    }
+    timeout_queue_free(lanes->again);
     free(lanes);
+}
+
+enum status write_lanes_submit(struct write_lanes *lanes, struct write *write)
+{
+    if (!write_lanes_takes(lanes, &write->route))
+        return write_lanes_send_alone(lanes, write);
+    if (byte_buffer_size(&write->body) <= scan_inline_max) {
+        write_scan(write);
+        return write_lanes_offer(lanes, write);
+    }
+    write->scan_job = (struct worker_job){.run = write_lanes_scan, .done = write_lanes_on_scanned};
+    worker_pool_submit(lanes->proxy->workers, &write->scan_job);
+    return STATUS_OK;
 }
 
 /* Writes to records, and what must keep its place among them. What is created has no lane yet (and
  * get_or_create leaves the records of what exists alone), and of an unknown route without a
  * collection nothing can be said: these go by themselves. */
-bool write_lanes_takes(const struct chroma_route *route)
+static bool write_lanes_takes(const struct write_lanes *lanes, const struct chroma_route *route)
 {
+    if (!lanes->options.is_coalescing)
+        return false;
     switch (route->operation) {
     case CHROMA_OPERATION_RESET:
     case CHROMA_OPERATION_DATABASE_DELETE:
     case CHROMA_OPERATION_COLLECTION_DELETE:
         return true;
     default:
-        return route->info->is_write && route->has_uuid;
+        return route->has_uuid;
     }
 }
 
-enum status write_lanes_add(struct write_lanes *lanes, struct exchange *exchange)
+static void write_lanes_scan(struct worker_job *job)
 {
-    struct write_member *member = write_member_new(exchange);
+    write_scan(CONTAINER_OF(job, struct write, scan_job));
+}
 
-    if (member == NULL)
-        return STATUS_NO_MEMORY;
-    exchange->member = member;
-    if (byte_buffer_size(&exchange->body) <= scan_inline_max) {
-        write_member_scan(member);
-        return offer(lanes, member);
+static void write_lanes_on_scanned(struct worker_job *job)
+{
+    struct write *write = CONTAINER_OF(job, struct write, scan_job);
+    enum status   status;
+
+    if (write->is_given_up) { /* its client was told that nothing is executed */
+        write_free(write);
+        return;
     }
-    exchange->holds |= EXCHANGE_HOLD_SCAN;
-    member->scan_job = (struct worker_job){.run = scan_on_worker, .done = on_scanned};
-    worker_pool_submit(lanes->workers, &member->scan_job);
-    return STATUS_OK;
+    status = write_lanes_offer(write->proxy->lanes, write);
+    if (status == STATUS_OK)
+        return;
+    write_tell_refused(write, status, FRONT_EXECUTED_NO, NULL);
+    write_free(write);
 }
 
-static void scan_on_worker(struct worker_job *job)
+/* What its records take is held beside its body, and charged with it. */
+static enum status write_lanes_offer(struct write_lanes *lanes, struct write *write)
 {
-    write_member_scan(CONTAINER_OF(job, struct write_member, scan_job));
-}
-
-static void on_scanned(struct worker_job *job)
-{
-    struct write_member *member = CONTAINER_OF(job, struct write_member, scan_job);
-    struct exchange     *exchange = member->exchange;
-    enum status          status = STATUS_OK;
-
-    /* A client that got its 504 meanwhile was told that nothing is executed. */
-    if (!exchange->is_given_up)
-        status = offer(exchange->proxy->lanes, member);
-    if (status != STATUS_OK && exchange->connection != NULL)
-        answer_error(exchange, status, FRONT_EXECUTED_NO, NULL);
-    exchange_let_go(exchange, EXCHANGE_HOLD_SCAN);
-}
-
-/* What its records take is held beside its body; the body gate and its collection's room bound
- * both. */
-static enum status offer(struct write_lanes *lanes, struct write_member *member)
-{
-    struct exchange       *exchange = member->exchange;
-    size_t                 size = member->records.count * record_bytes;
-    struct coalescer_write write;
+    size_t                 size = write->records.count * record_bytes;
+    struct coalescer_write offered;
     enum status            status;
 
-    body_gate_add(&lanes->proxy->bodies, &exchange->ticket, size);
-    if (exchange->lane_gate != NULL)
-        body_gate_add(exchange->lane_gate, &exchange->lane_ticket, size);
-    write_member_describe(member, exchange->body_ended_us + lanes->proxy->options.deadline_write_us,
-                          &write);
-    if (!lanes->may_merge && write.kind == COALESCER_MERGEABLE)
-        write.kind = COALESCER_BARRIER;
-    status = coalescer_add(lanes->coalescer, &write, loop_now_us(lanes->proxy->loop));
+    memory_account_claim_add(&write->room, size);
+    lane_rooms_add(&write->lane_room, size);
+    write_describe(write, &offered);
+    if (!lanes->may_merge && offered.kind == COALESCER_MERGEABLE)
+        offered.kind = COALESCER_BARRIER;
+    status = coalescer_add(lanes->coalescer, &offered, loop_now_us(lanes->proxy->loop));
     if (status == STATUS_OK) {
-        exchange_stop_clocks(exchange); /* the coalescer minds the deadline now */
-        exchange->holds |= EXCHANGE_HOLD_LANE;
+        write->is_in_lane = true;
         loop_later(lanes->proxy->loop, &lanes->pump_task);
     }
     return status;
 }
 
-bool write_lanes_give_up(struct exchange *exchange)
-{
-    if (!(exchange->holds & EXCHANGE_HOLD_SCAN))
-        return false;
-    exchange->is_given_up = true;
-    return true;
-}
-
 /* Take all actions that are due. */
-static void pump(void *ctx)
+static void write_lanes_pump(void *ctx)
 {
     struct write_lanes     *lanes = ctx;
     struct coalescer_action action;
@@ -203,12 +186,12 @@ static void pump(void *ctx)
         coalescer_next(lanes->coalescer, loop_now_us(lanes->proxy->loop), &action);
         if (action.kind == COALESCER_NONE)
             break;
-        act(lanes, &action);
+        write_lanes_act(lanes, &action);
     }
-    set_wake_timer(lanes);
+    write_lanes_set_timer(lanes);
 }
 
-static void set_wake_timer(struct write_lanes *lanes)
+static void write_lanes_set_timer(struct write_lanes *lanes)
 {
     uint64_t wake_us = coalescer_wake_us(lanes->coalescer);
 
@@ -218,148 +201,157 @@ static void set_wake_timer(struct write_lanes *lanes)
     loop_timer_set(lanes->wake_timer, wake_us);
 }
 
-static void act(struct write_lanes *lanes, const struct coalescer_action *action)
+static void write_lanes_act(struct write_lanes *lanes, const struct coalescer_action *action)
 {
-    struct exchange *exchange = action->member;
-
     switch (action->kind) {
     case COALESCER_SEND:
-        send_batch(lanes, action->batch);
+        write_lanes_send(lanes, action->batch);
         break;
     case COALESCER_ANSWER:
-        give_answer(exchange, coalescer_batch_ctx(action->batch), action->executed);
+        write_call_tell(coalescer_batch_ctx(action->batch), action->member,
+                        executed_words[action->executed]);
         break;
     case COALESCER_REFUSE:
-        refuse(exchange, action->status, action->executed);
+        write_lanes_refuse(action->member, action->status, action->executed);
         break;
     case COALESCER_RELEASE:
-        exchange_let_go(exchange, EXCHANGE_HOLD_LANE);
+        write_lanes_release(action->member);
         break;
     case COALESCER_END:
-        write_call_free(coalescer_batch_ctx(action->batch));
+        if (coalescer_batch_ctx(action->batch) != NULL)
+            write_call_end(coalescer_batch_ctx(action->batch));
         break;
     case COALESCER_HELD:
-        log_held(action->batch);
+        write_lanes_log_hang(action->batch);
         break;
     case COALESCER_NONE:
         break;
     }
 }
 
-static void send_batch(struct write_lanes *lanes, struct coalescer_batch *batch)
+static void write_lanes_send(struct write_lanes *lanes, struct coalescer_batch *batch)
 {
     static const struct coalescer_outcome not_sent = {.kind = COALESCER_NOT_SENT};
     uint64_t                              now_us = loop_now_us(lanes->proxy->loop);
     size_t                                count = coalescer_batch_count(batch);
-    struct write_call *call = write_call_start(lanes->proxy, batch, on_call_over, lanes);
+    struct write_call                    *call =
+        write_call_start_batch(lanes->proxy, batch, write_lanes_on_batch_over, lanes);
 
     coalescer_batch_set_ctx(batch, call);
     for (size_t i = 0; i < count; i++) {
-        struct write_member *member = ((struct exchange *)coalescer_batch_member(batch, i))->member;
+        struct write *write = coalescer_batch_member(batch, i);
 
-        member->exchange->started_us = now_us;
-        member->batch_id = coalescer_batch_id(batch);
-        member->batch_members = (uint32_t)count;
-        member->batch_index = (uint32_t)i;
-        member->batch_attempts = coalescer_batch_attempt(batch) + 1;
-        member->batch_sent_us = now_us;
+        write->batch = (struct access_batch){.id = coalescer_batch_id(batch),
+                                             .members = (uint32_t)count,
+                                             .index = (uint32_t)i,
+                                             .attempts = coalescer_batch_attempt(batch) + 1,
+                                             .sent_us = now_us};
     }
-    if (call != NULL) {
-        list_push_back(&lanes->calls, write_call_node(call));
-        watch_calls(lanes);
-    } else {
+    if (call == NULL)
         coalescer_report(lanes->coalescer, batch, &not_sent, now_us);
-    }
 }
 
-static void on_call_over(struct write_call *call, void *ctx)
+static void write_lanes_on_batch_over(struct write_call *call, void *ctx)
 {
     struct write_lanes      *lanes = ctx;
     struct coalescer_outcome outcome = write_call_outcome(call);
 
-    count_call(lanes, call);
     coalescer_report(lanes->coalescer, write_call_batch(call), &outcome,
                      loop_now_us(lanes->proxy->loop));
     loop_later(lanes->proxy->loop, &lanes->pump_task);
 }
 
-static void count_call(const struct write_lanes *lanes, const struct write_call *call)
-{
-    const struct upstream_transfer_times *times = write_call_times(call);
-    struct coalescer_outcome              outcome = write_call_outcome(call);
-    const struct exchange                *first = coalescer_batch_member(write_call_batch(call), 0);
-    uint64_t                              now_us = loop_now_us(lanes->proxy->loop);
-
-    if (times->connected_us != 0)
-        request_metrics_count_backend(
-            &lanes->proxy->metrics, &first->route,
-            outcome.kind == COALESCER_ANSWERED ? (unsigned)outcome.http_status : 0,
-            now_us - times->connected_us);
-}
-
-/* A client that left gets nothing; its write was done all the same. */
-static void give_answer(struct exchange *exchange, const struct write_call *call,
-                        enum coalescer_executed executed)
-{
-    const struct upstream_transfer_times *times = write_call_times(call);
-
-    if (exchange->connection == NULL)
-        return;
-    exchange->connected_us = times->connected_us;
-    exchange->first_byte_us = times->first_byte_us;
-    answer_whole(exchange, write_call_answer_head(call), write_call_answer_body(call),
-                 executed_words[executed]);
-}
-
-static void refuse(struct exchange *exchange, enum status status, enum coalescer_executed executed)
+static void write_lanes_refuse(struct write *write, enum status status,
+                               enum coalescer_executed executed)
 {
     const char *message = NULL;
 
-    if (exchange->connection == NULL)
-        return;
     if (status == STATUS_TIMED_OUT)
         message = executed == COALESCER_EXECUTED_NO
                       ? "the write was not sent within deadline.write: Chroma is down or too slow"
                       : "Chroma did not answer within deadline.write; the write may yet be applied";
-    else if (status == STATUS_BACKEND_RESET)
-        exchange->end = EXCHANGE_END_BACKEND;
-    answer_error(exchange, status, executed_words[executed], message);
+    write_tell_refused(write, status, executed_words[executed], message);
 }
 
-static void watch_calls(struct write_lanes *lanes)
+/* Its answer may still pass. */
+static void write_lanes_release(struct write *write)
 {
-    if (lanes->slow_timer_is_set)
-        return;
-    lanes->slow_timer_is_set = true;
-    loop_timer_set(lanes->slow_timer, loop_now_us(lanes->proxy->loop) + slow_check_us);
+    if (write->call != NULL)
+        write_call_adopt(write->call, write);
+    else
+        write_free(write);
 }
 
-/* The oldest call is the one that others wait for; it is said once. */
-static void on_slow_timer(void *ctx)
+static enum status write_lanes_send_alone(struct write_lanes *lanes, struct write *write)
 {
-    struct write_lanes           *lanes = ctx;
-    const struct coalescer_stats *stats = coalescer_stats(lanes->coalescer);
-    struct list_node             *node = list_first(&lanes->calls);
-    uint64_t                      now_us = loop_now_us(lanes->proxy->loop), id;
-    struct log_line               line;
+    struct write_call *call = write_call_start_one(write, write_lanes_on_alone_over, lanes);
 
-    lanes->slow_timer_is_set = false;
-    if (node == NULL)
-        return;
-    watch_calls(lanes);
-    id = coalescer_batch_id(write_call_batch(write_call_of_node(node)));
-    if (stats->oldest_sent_us == 0 || now_us - stats->oldest_sent_us < slow_us ||
-        id == lanes->slow_told_id)
-        return;
-    lanes->slow_told_id = id;
-    log_begin(&line, LOG_WARNING, "write_without_answer");
-    log_number(&line, "batch", id);
-    log_ms(&line, "age_ms", now_us - stats->oldest_sent_us);
-    log_number(&line, "waiting_writes", stats->waiting_members);
-    log_end(&line);
+    return call == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 }
 
-static void log_held(const struct coalescer_batch *batch)
+static void write_lanes_on_alone_over(struct write_call *call, void *ctx)
+{
+    struct write_lanes      *lanes = ctx;
+    struct write            *write = write_call_write(call);
+    struct coalescer_outcome outcome = write_call_outcome(call);
+    enum status              failure = write_call_failure(call);
+
+    if (outcome.kind == COALESCER_ANSWERED) {
+        if (write->route.operation == CHROMA_OPERATION_COLLECTION_CREATE &&
+            outcome.http_status == 200)
+            write_lanes_learn(lanes, write_call_answer(call));
+        write_call_tell(call, write, FRONT_EXECUTED_UNSAID);
+    } else if (outcome.kind == COALESCER_NOT_SENT && failure != STATUS_SHUTTING_DOWN &&
+               loop_now_us(lanes->proxy->loop) + again_us < write->deadline_us) {
+        write_call_end(call);
+        timeout_queue_start(lanes->again, &write->again);
+        return;
+    } else {
+        write_tell_refused(
+            write, failure,
+            outcome.kind == COALESCER_NOT_SENT ? FRONT_EXECUTED_NO : FRONT_EXECUTED_MAYBE, NULL);
+    }
+    write_call_adopt(call, write);
+    write_call_end(call);
+}
+
+static void write_lanes_on_again(struct timeout *timeout)
+{
+    struct write *write = CONTAINER_OF(timeout, struct write, again);
+
+    if (write_lanes_send_alone(write->proxy->lanes, write) == STATUS_OK)
+        return;
+    write_tell_refused(write, STATUS_NO_MEMORY, FRONT_EXECUTED_NO, NULL);
+    write_free(write);
+}
+
+bool write_lanes_give_up(struct write_lanes *lanes, struct write *write,
+                         enum front_executed *ret_executed)
+{
+    (void)lanes;
+    if (write->is_in_lane)
+        return false;
+    write_leave(write);
+    if (write->call != NULL && write_call_is_sent(write->call)) {
+        *ret_executed = FRONT_EXECUTED_MAYBE;
+        return true;
+    }
+    *ret_executed = FRONT_EXECUTED_NO;
+    if (write->call != NULL) {
+        struct write_call *call = write->call;
+
+        write_call_cancel(call);
+        write_call_adopt(call, write);
+        write_call_end(call);
+    } else if (timeout_queue_is_running(&write->again)) {
+        write_free(write);
+    } else {
+        write->is_given_up = true; /* a worker reads its body */
+    }
+    return true;
+}
+
+static void write_lanes_log_hang(const struct coalescer_batch *batch)
 {
     struct log_line line;
 
@@ -373,12 +365,11 @@ void write_lanes_set_backend(struct write_lanes *lanes, bool may_merge, uint64_t
 {
     uint32_t in_flight_max = lanes->options.in_flight_max;
 
-    if (may_merge != lanes->may_merge)
+    if (may_merge != lanes->may_merge && lanes->options.is_coalescing)
         log_event(LOG_INFO, may_merge ? "merging_on" : "merging_off", "reason",
                   may_merge ? "the backend is Chroma 1.0 or later"
                             : "the backend is not known to be Chroma 1.0 or later");
     lanes->may_merge = may_merge;
-
     if (in_flight_max == 0)
         in_flight_max =
             batch_records_max == distributed_batch_records_max ? distributed_in_flight : 1;
@@ -386,15 +377,18 @@ void write_lanes_set_backend(struct write_lanes *lanes, bool may_merge, uint64_t
     loop_later(lanes->proxy->loop, &lanes->pump_task);
 }
 
-void write_lanes_learn_dimension(struct write_lanes *lanes, const uint8_t uuid[16],
-                                 uint32_t dimension)
+void write_lanes_learn(struct write_lanes *lanes, struct bytes body)
 {
-    coalescer_learn_dimension(lanes->coalescer, uuid, dimension);
+    uint8_t  uuid[16];
+    uint32_t dimension;
+
+    if (chroma_answer_collection(body, uuid, &dimension))
+        coalescer_learn_dimension(lanes->coalescer, uuid, dimension);
 }
 
 bool write_lanes_splits(const struct write_lanes *lanes)
 {
-    return lanes->options.split_oversize;
+    return lanes->options.is_coalescing && lanes->options.split_oversize;
 }
 
 enum status write_lanes_print_metrics(struct write_lanes *lanes, struct byte_buffer *out)

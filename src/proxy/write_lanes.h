@@ -1,48 +1,48 @@
-/* write_lanes - brings writes to the coalescer and does what it says
+/* write_lanes - the one way of every write to Chroma
  *
- * The coalescer decides which waiting writes go to Chroma next and together; here are the bytes:
- * calls are made, answers and errors handed to the exchanges.
+ * A write to records, and what must keep its place among such writes, goes through the coalescer:
  *
- * Thread: event loop only. Private to proxy/.
+ *   write_lanes_submit -> scan (large bodies on a worker) -> coalescer -> write_call -> its waiter
+ *
+ * Others that change something (what is created, unknown routes without a collection) go by
+ * themselves at once, and so does every write if nothing is coalesced. While Chroma is down they
+ * are tried again until their deadline, as those in lanes are.
+ *
+ * Private to proxy/. Thread: event loop only.
  */
 #ifndef PROXY_WRITE_LANES_H
 #define PROXY_WRITE_LANES_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/byte_buffer.h"
 #include "base/compiler.h"
-#include "proxy/exchange.h"
-#include "proxy/proxy.h"
+#include "proxy/write.h"
 
-struct write_lanes; /* opaque */
+struct write_lanes; /* opaque; one for each proxy */
 
-/* NULL when out of memory. */
-struct write_lanes *write_lanes_new(struct proxy *proxy, struct worker_pool *workers,
-                                    const struct proxy_write_options *options);
+/* NULL when out of memory. `options` is copied. */
+struct write_lanes *write_lanes_new(struct proxy *proxy, const struct proxy_write_options *options);
 
-/* The pool must be gone: no call is under way. NULL is a no-op. */
+/* Forget all writes at once: at the end of the program. NULL is a no-op. */
 void write_lanes_free(struct write_lanes *lanes);
 
-/* Does this request take a place in a lane? Others that change something go by themselves. */
-bool write_lanes_takes(const struct chroma_route *route);
-
-/* A request that write_lanes_takes() is complete: scan it, queue it. It is answered or refused
- * later; until then, and until Chroma's call for it is over, the exchange is held.
+/* `write` (taken) is complete. Its waiter is told later, from the loop.
  * STATUS_OVERLOADED  too many writes or collections at once; nothing was taken.
  * STATUS_NO_MEMORY   nothing was taken. */
-MUST_CHECK enum status write_lanes_add(struct write_lanes *lanes, struct exchange *exchange);
+MUST_CHECK enum status write_lanes_submit(struct write_lanes *lanes, struct write *write);
 
-/* The deadline of an exchange ended that the coalescer has not taken yet. False: it has. */
-bool write_lanes_give_up(struct exchange *exchange);
+/* The deadline of a write has passed. False: the coalescer minds it, and tells. True: nobody waits
+ * for it any more; *ret_executed says what its client is to be told. It is not sent after NO. */
+bool write_lanes_give_up(struct write_lanes *lanes, struct write *write,
+                         enum front_executed *ret_executed);
 
-/* What is known of the backend; as proxy_set_backend(). What waits already is not looked at again.
- */
+/* What is known of the backend; as proxy_set_backend(). What waits is not looked at again. */
 void write_lanes_set_backend(struct write_lanes *lanes, bool may_merge, uint64_t batch_records_max);
 
-/* A collection's dimension, from Chroma's description of it. */
-void write_lanes_learn_dimension(struct write_lanes *lanes, const uint8_t uuid[16],
-                                 uint32_t dimension);
+/* Chroma described a collection: `body` of its answer. */
+void write_lanes_learn(struct write_lanes *lanes, struct bytes body);
 
 /* Are requests with more records than Chroma takes at once sent in parts? */
 bool write_lanes_splits(const struct write_lanes *lanes);

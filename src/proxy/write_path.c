@@ -1,110 +1,222 @@
 #include "proxy/write_path.h"
 
-#include "proxy/answer.h"
-#include "proxy/pass_path.h"
+#include <stdio.h>
+
 #include "proxy/write_lanes.h"
 
-static void begin(struct exchange *exchange);
-static void on_admitted(struct exchange *exchange);
-static void on_body(struct exchange *exchange, struct bytes data);
-static void on_body_end(struct exchange *exchange);
-static void on_deadline(struct exchange *exchange);
-static void give_up_transfer(struct exchange *exchange);
-static void on_client_gone(struct exchange *exchange);
+/* How far ahead of what has arrived a body without a length claims room. */
+enum { write_grow_step = 1 << 20 };
 
-const struct exchange_path write_path = {.begin = begin,
-                                         .on_body = on_body,
-                                         .on_body_end = on_body_end,
-                                         .on_admitted = on_admitted,
-                                         .on_deadline = on_deadline,
-                                         .on_client_gone = on_client_gone};
+static void write_path_begin(struct exchange *exchange);
+static void write_path_on_room(struct exchange *exchange);
+static void write_path_on_body(struct exchange *exchange, struct bytes data);
+static bool write_path_is_too_large(const struct exchange *exchange, uint64_t size);
+static void write_path_on_body_end(struct exchange *exchange);
+static void write_path_submit(struct exchange *exchange);
+static void write_path_on_interim(struct write_waiter *waiter, const struct http_head *head);
+static void write_path_on_stream_body(struct answer_sink *sink, struct bytes data);
+static void write_path_on_answer(struct write_waiter *waiter, const struct http_head *head,
+                                 struct bytes body, enum front_executed executed);
+static struct answer_sink *write_path_on_stream(struct write_waiter *waiter, struct call *source,
+                                                enum front_executed executed);
+static void                write_path_on_refused(struct write_waiter *waiter, enum status status,
+                                                 enum front_executed executed, const char *message);
+static void                write_path_on_deadline(struct exchange *exchange);
+static void                write_path_on_client_gone(struct exchange *exchange);
+static void                write_path_on_finished(struct exchange *exchange);
 
-static void begin(struct exchange *exchange)
+const struct exchange_path write_path = {.begin = write_path_begin,
+                                         .on_room = write_path_on_room,
+                                         .on_body = write_path_on_body,
+                                         .on_body_end = write_path_on_body_end,
+                                         .on_deadline = write_path_on_deadline,
+                                         .on_client_gone = write_path_on_client_gone,
+                                         .on_finished = write_path_on_finished};
+
+static const struct write_waiter_ops write_path_waiter_ops = {.on_interim = write_path_on_interim,
+                                                              .on_answer = write_path_on_answer,
+                                                              .on_stream = write_path_on_stream,
+                                                              .on_refused = write_path_on_refused};
+
+/* The head of the chain of a long answer. */
+static const struct answer_sink_ops write_path_stream_ops = {.on_body = write_path_on_stream_body};
+
+static void write_path_begin(struct exchange *exchange)
 {
-    struct proxy *proxy = exchange->proxy;
+    const struct http_head *head = exchange->head;
+    uint64_t                size = 0;
 
-    if (proxy->lanes != NULL && exchange->route.has_uuid &&
-        exchange->head->framing != HTTP_FRAMING_NONE)
-        exchange->lane_gate = lane_gates_take(proxy->lane_gates, exchange->route.uuid);
-    if (exchange_reserve_body(exchange, UINT64_MAX))
-        on_admitted(exchange);
+    if (head->framing == HTTP_FRAMING_LENGTH)
+        size = head->content_length;
+    else if (head->framing == HTTP_FRAMING_CHUNKED)
+        size = MEMORY_ACCOUNT_STEP;
+    if (head->has_content_length && write_path_is_too_large(exchange, head->content_length))
+        reply_too_large(&exchange->reply, exchange->route.info->has_plain_413);
+    else
+        exchange_claim_room(exchange, MEMORY_ACCOUNT_WRITES, size, exchange->route.has_uuid);
 }
 
-static void on_admitted(struct exchange *exchange)
+/* A request without a body may be complete already. */
+static void write_path_on_room(struct exchange *exchange)
 {
-    if (exchange->state != EXCHANGE_RECEIVING)
-        return; /* the end of the body came with its last bytes */
-    exchange_stop_clocks(exchange);
+    if (exchange->body_ended) {
+        write_path_submit(exchange);
+        return;
+    }
     if (exchange->head->expects_continue && byte_buffer_size(&exchange->body) == 0)
-        front_connection_continue(exchange->connection);
-    front_connection_resume_body(exchange->connection);
+        front_connection_continue(exchange->reply.connection);
+    front_connection_resume_body(exchange->reply.connection);
 }
 
-static void on_body(struct exchange *exchange, struct bytes data)
+static void write_path_on_body(struct exchange *exchange, struct bytes data)
 {
     size_t size = byte_buffer_size(&exchange->body) + data.size;
 
-    if (size > exchange->proxy->options.body_bytes_max)
-        answer_too_large(exchange);
+    if (write_path_is_too_large(exchange, size))
+        reply_too_large(&exchange->reply, exchange->route.info->has_plain_413);
     else if (!exchange_keep_body(exchange, data))
-        answer_error(exchange, STATUS_NO_MEMORY, FRONT_EXECUTED_NO, NULL);
-    else
-        (void)exchange_reserve_body(exchange, UINT64_MAX);
+        reply_error(&exchange->reply, STATUS_NO_MEMORY, FRONT_EXECUTED_NO, NULL);
+    else if (exchange->head->framing == HTTP_FRAMING_CHUNKED && size > exchange->room.size)
+        (void)exchange_grow_room(exchange, size + write_grow_step);
 }
 
-static void on_body_end(struct exchange *exchange)
+static bool write_path_is_too_large(const struct exchange *exchange, uint64_t size)
 {
-    enum http_framing framing =
-        exchange->head->framing == HTTP_FRAMING_NONE ? HTTP_FRAMING_NONE : HTTP_FRAMING_LENGTH;
-    struct write_lanes *lanes = exchange->proxy->lanes;
-    enum status         status;
+    uint64_t max = exchange->proxy->options.body_bytes_max;
 
+    return max != 0 && size > max;
+}
+
+static void write_path_on_body_end(struct exchange *exchange)
+{
     exchange_move(exchange, EXCHANGE_WAITING);
+    if (exchange->wait_began_us == 0) /* else on_room goes on */
+        write_path_submit(exchange);
+}
+
+static void write_path_submit(struct exchange *exchange)
+{
+    struct proxy        *proxy = exchange->proxy;
+    struct write_request request = {.head = exchange->head,
+                                    .route = &exchange->route,
+                                    .peer = exchange->peer,
+                                    .body = &exchange->body,
+                                    .room = &exchange->room,
+                                    .lane_room = &exchange->lane_room,
+                                    .arrived_us = exchange->record.body_ended_us,
+                                    .deadline_us = exchange->record.body_ended_us +
+                                                   proxy->options.deadline_write_us};
+    struct write        *write;
+    enum status          status = STATUS_NO_MEMORY;
+
     exchange_start_deadline(exchange);
-    if (!exchange_write_head(exchange, framing, byte_buffer_size(&exchange->body)))
-        status = STATUS_NO_MEMORY;
-    else if (lanes != NULL && write_lanes_takes(&exchange->route))
-        status = write_lanes_add(lanes, exchange);
-    else
-        status = exchange_start_transfer(exchange, false);
-    if (status != STATUS_OK)
-        answer_error(exchange, status, FRONT_EXECUTED_NO,
-                     status == STATUS_OVERLOADED
-                         ? "queue.requests_max requests wait for Chroma already; retry later"
-                         : NULL);
+    if (exchange->head->framing == HTTP_FRAMING_CHUNKED)
+        exchange_trim_room(exchange);
+    exchange->waiter =
+        (struct write_waiter){.ops = &write_path_waiter_ops, .record = &exchange->record};
+    write = write_new(proxy, &request, &exchange->waiter);
+    if (write != NULL)
+        status = write_lanes_submit(proxy->lanes, write);
+    if (status == STATUS_OK) {
+        exchange->write = write;
+        if (write->is_in_lane)
+            exchange_stop_clocks(exchange);
+        return;
+    }
+    if (write != NULL)
+        write_leave(write);
+    write_free(write);
+    reply_error(&exchange->reply, status, FRONT_EXECUTED_NO, NULL);
+}
+
+static void write_path_on_interim(struct write_waiter *waiter, const struct http_head *head)
+{
+    answer_sink_interim(&CONTAINER_OF(waiter, struct exchange, waiter)->reply.sink, head);
+}
+
+static void write_path_on_answer(struct write_waiter *waiter, const struct http_head *head,
+                                 struct bytes body, enum front_executed executed)
+{
+    struct exchange *exchange = CONTAINER_OF(waiter, struct exchange, waiter);
+
+    exchange->write = NULL;
+    exchange->reply.executed = executed;
+    exchange_move(exchange, EXCHANGE_ANSWERING);
+    reply_whole(&exchange->reply, head, body);
+}
+
+static struct answer_sink *write_path_on_stream(struct write_waiter *waiter, struct call *source,
+                                                enum front_executed executed)
+{
+    struct exchange *exchange = CONTAINER_OF(waiter, struct exchange, waiter);
+
+    exchange->reply.executed = executed;
+    exchange->reply.source = source;
+    exchange_move(exchange, EXCHANGE_ANSWERING);
+    exchange_start_deadline(exchange);
+    exchange->pass.entry =
+        (struct answer_sink){.ops = &write_path_stream_ops, .next = &exchange->reply.sink};
+    return &exchange->pass.entry;
+}
+
+static void write_path_on_stream_body(struct answer_sink *sink, struct bytes data)
+{
+    exchange_start_deadline(CONTAINER_OF(sink, struct exchange, pass.entry)); /* Chroma lives */
+    answer_sink_body(sink->next, data);
+}
+
+static void write_path_on_refused(struct write_waiter *waiter, enum status status,
+                                  enum front_executed executed, const char *message)
+{
+    struct exchange *exchange = CONTAINER_OF(waiter, struct exchange, waiter);
+
+    exchange->write = NULL;
+    if (status == STATUS_BACKEND_RESET || status == STATUS_BACKEND_DOWN)
+        exchange->record.end = ACCESS_END_BACKEND;
+    reply_error(&exchange->reply, status, executed, message);
 }
 
 /* The coalescer minds the deadline of what it has taken. */
-static void on_deadline(struct exchange *exchange)
+static void write_path_on_deadline(struct exchange *exchange)
 {
-    if (exchange->transfer != NULL)
-        give_up_transfer(exchange);
-    else if (!exchange->body_ended || write_lanes_give_up(exchange))
-        answer_error(exchange, STATUS_TIMED_OUT, FRONT_EXECUTED_NO,
-                     "there was no room for the write within deadline.write");
-}
+    const char         *waits_for = exchange_waits_for(exchange);
+    enum front_executed executed = FRONT_EXECUTED_NO;
+    char                message[200];
 
-static void give_up_transfer(struct exchange *exchange)
-{
-    bool sent = upstream_transfer_is_sent(exchange->transfer);
-
-    if (exchange->state == EXCHANGE_ANSWERING && upstream_transfer_is_paused(exchange->transfer)) {
+    if (exchange->reply.source != NULL && call_is_paused(exchange->reply.source)) {
         exchange_start_deadline(exchange); /* the client is slow, not Chroma */
         return;
     }
-    pass_path_drop_transfer(exchange);
-    answer_error(exchange, STATUS_TIMED_OUT, sent ? FRONT_EXECUTED_MAYBE : FRONT_EXECUTED_NO,
-                 sent ? "Chroma did not answer within deadline.write; the write may yet be applied"
-                      : "the write was not sent within deadline.write: Chroma is too slow or "
-                        "backend.connections_max too low");
+    if (exchange->write != NULL && exchange->reply.source == NULL &&
+        !write_lanes_give_up(exchange->proxy->lanes, exchange->write, &executed))
+        return;
+    if (exchange->reply.source == NULL)
+        exchange->write = NULL;
+    snprintf(message, sizeof message, "%s%s",
+             waits_for != NULL ? "the write waited for deadline.write, as "
+             : executed == FRONT_EXECUTED_NO
+                 ? "the write was not sent within deadline.write: Chroma is down or too slow, or "
+                   "backend.connections_max too low"
+                 : "Chroma did not answer within deadline.write; the write may yet be applied",
+             waits_for != NULL ? waits_for : "");
+    reply_error(&exchange->reply, STATUS_TIMED_OUT, executed, message);
 }
 
 /* The client cannot know whether its complete write was sent: it is, in any case. */
-static void on_client_gone(struct exchange *exchange)
+static void write_path_on_client_gone(struct exchange *exchange)
 {
-    if (exchange->transfer != NULL)
-        exchange_detach(exchange);
-    else if (exchange->member != NULL)
-        exchange_move(exchange, EXCHANGE_DETACHED);
+    if (exchange->write != NULL && exchange->state == EXCHANGE_WAITING) {
+        exchange->record.write_goes_on = true;
+        exchange->record.batch = exchange->write->batch;
+    }
     exchange_finish(exchange);
+}
+
+static void write_path_on_finished(struct exchange *exchange)
+{
+    if (exchange->write != NULL)
+        write_leave(exchange->write);
+    exchange->write = NULL;
+    if (exchange->reply.source != NULL)
+        call_resume(exchange->reply.source);
 }

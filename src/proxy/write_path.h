@@ -1,7 +1,7 @@
 /* write_path - requests that may change something
  *
  * The body is complete here before its first byte goes to Chroma, so a client that dies never
- * leaves half a write; and once sent, a write is waited for whatever its client does.
+ * leaves half a write. Then a write is made of it (write.h), for which the exchange only waits.
  *
  * Private to proxy/.
  */

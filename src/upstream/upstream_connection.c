@@ -147,8 +147,9 @@ static void on_connected(struct upstream_connection *connection)
 {
     struct upstream_pool *pool = connection->pool;
 
-    connection->stream = socket_stream_new(pool->loop, pool->budget, connection->connect_fd,
-                                           &stream_events, connection);
+    connection->stream =
+        socket_stream_new(pool->loop, &pool->budget->accounts[MEMORY_ACCOUNT_OTHER],
+                          connection->connect_fd, &stream_events, connection);
     connection->reader = http_reader_new(HTTP_READER_RESPONSE, &pool->limits);
     if (connection->stream != NULL)
         connection->connect_fd = -1;

@@ -12,9 +12,6 @@ const struct metric_desc upstream_pool_metrics[] = {
                    "state=\"busy\"", ""),
     METRIC_LABELED(GAUGE, upstream_pool_stats, connecting, "chromabouncer_backend_connections",
                    "state=\"connecting\"", ""),
-    METRIC(GAUGE, upstream_pool_stats, waiting, "chromabouncer_backend_waiting_requests",
-           "Requests that wait for a connection: above 0 all the time, backend.connections_max or "
-           "the backend is the bottleneck."),
     METRIC(COUNTER, upstream_pool_stats, opened, "chromabouncer_backend_connections_opened_total",
            "Connections opened: rising with the requests, connections are not reused."),
     METRIC(COUNTER, upstream_pool_stats, reused, "chromabouncer_backend_connections_reused_total",
@@ -29,19 +26,16 @@ const struct metric_desc upstream_pool_metrics[] = {
            "Requests sent again because an idle connection turned out to be closed."),
     METRIC(COUNTER, upstream_pool_stats, garbled, "chromabouncer_backend_garbled_answers_total",
            "Answers of the backend that are not valid HTTP."),
-    METRIC(
-        GAUGE, upstream_pool_stats, writes_detached, "chromabouncer_backend_detached_writes",
-        "Writes still in flight whose client left or was answered: above 0 for long, the backend "
-        "hangs."),
 };
 const size_t upstream_pool_metric_count = COUNT_OF(upstream_pool_metrics);
 
 static void on_resolved(void *ctx);
 static void on_failed_task(void *ctx);
 static void close_all(struct list *connections);
+static bool upstream_pool_is_full(const struct upstream_pool *pool);
 
 struct upstream_pool *upstream_pool_new(struct loop *loop, struct worker_pool *workers,
-                                        struct memory_budget               *budget,
+                                        struct memory_account_budget       *budget,
                                         const struct upstream_pool_options *options)
 {
     struct upstream_pool *pool = calloc(1, sizeof *pool);
@@ -51,13 +45,14 @@ struct upstream_pool *upstream_pool_new(struct loop *loop, struct worker_pool *w
     pool->loop = loop;
     pool->budget = budget;
     pool->options = *options;
-    pool->limits = (struct http_reader_limits){.start_line_bytes_max = options->head_bytes_max,
-                                               .head_bytes_max = options->head_bytes_max,
-                                               .body_bytes_max = UINT64_MAX};
+    pool->limits =
+        (struct http_reader_limits){.start_line_bytes_max = options->head_bytes_max,
+                                    .head_bytes_max = options->head_bytes_max,
+                                    .body_bytes_max = UINT64_MAX,
+                                    .account = &budget->accounts[MEMORY_ACCOUNT_ANSWERS]};
     list_init(&pool->idle);
     list_init(&pool->busy);
     list_init(&pool->connecting);
-    list_init(&pool->waiting);
     list_init(&pool->failed);
     loop_task_init(&pool->failed_task, on_failed_task, pool);
     pool->idle_timeouts =
@@ -80,7 +75,6 @@ void upstream_pool_set_options(struct upstream_pool               *pool,
     timeout_queue_set_duration(pool->idle_timeouts, options->idle_timeout_us);
     timeout_queue_set_duration(pool->connect_timeouts, options->connect_timeout_us);
     upstream_resolver_set_interval(pool->resolver, options->resolve_interval_us);
-    upstream_pool_serve_waiting(pool);
 }
 
 void upstream_pool_free(struct upstream_pool *pool)
@@ -96,12 +90,6 @@ void upstream_pool_free(struct upstream_pool *pool)
     while ((node = list_first(&pool->connecting)) != NULL)
         upstream_transfer_on_broken(LIST_ITEM(node, struct upstream_connection, node)->transfer,
                                     STATUS_SHUTTING_DOWN);
-    while ((node = list_first(&pool->waiting)) != NULL) {
-        list_remove(node);
-        pool->waiting_count--;
-        upstream_transfer_on_broken(LIST_ITEM(node, struct upstream_transfer, node),
-                                    STATUS_SHUTTING_DOWN);
-    }
     loop_task_cancel(&pool->failed_task);
     on_failed_task(pool);
     timeout_queue_free(pool->idle_timeouts);
@@ -123,8 +111,6 @@ const struct upstream_pool_stats *upstream_pool_stats(struct upstream_pool *pool
     pool->stats.idle = pool->idle_count;
     pool->stats.busy = pool->busy_count;
     pool->stats.connecting = pool->connecting_count;
-    pool->stats.waiting = pool->waiting_count;
-    pool->stats.writes_detached = pool->detached_count;
     return &pool->stats;
 }
 
@@ -206,9 +192,8 @@ static void on_resolved(void *ctx)
 
 bool upstream_pool_has_room(const struct upstream_pool *pool)
 {
-    return !list_is_empty(&pool->idle) ||
-           pool->busy_count + pool->connecting_count + pool->places_taken <
-               pool->options.connections_max;
+    return pool->busy_count + pool->connecting_count + pool->places_taken <
+           pool->options.connections_max;
 }
 
 bool upstream_pool_is_over(const struct upstream_pool *pool)
@@ -217,17 +202,23 @@ bool upstream_pool_is_over(const struct upstream_pool *pool)
            pool->options.connections_max;
 }
 
+void upstream_pool_set_control(struct upstream_pool *pool, bool (*take)(void *ctx),
+                               void (*give)(void *ctx), void *ctx)
+{
+    pool->take_turn = take;
+    pool->give_turn = give;
+    pool->turn_ctx = ctx;
+}
+
 bool upstream_pool_take_place(struct upstream_pool *pool)
 {
-    size_t count = pool->idle_count + pool->busy_count + pool->connecting_count;
+    struct list_node *idle = list_last(&pool->idle);
 
-    if (count + pool->places_taken >= pool->options.connections_max) {
-        struct list_node *node = list_last(&pool->idle);
-
-        if (node == NULL)
-            return false;
-        upstream_connection_close(LIST_ITEM(node, struct upstream_connection, node));
-    }
+    if ((pool->take_turn != NULL && !pool->take_turn(pool->turn_ctx)) ||
+        !upstream_pool_has_room(pool))
+        return false;
+    if (idle != NULL && upstream_pool_is_full(pool))
+        upstream_connection_close(LIST_ITEM(idle, struct upstream_connection, node));
     pool->places_taken++;
     return true;
 }
@@ -235,7 +226,14 @@ bool upstream_pool_take_place(struct upstream_pool *pool)
 void upstream_pool_give_place(struct upstream_pool *pool)
 {
     pool->places_taken--;
-    upstream_pool_serve_waiting(pool);
+    if (pool->give_turn != NULL)
+        pool->give_turn(pool->turn_ctx);
+}
+
+static bool upstream_pool_is_full(const struct upstream_pool *pool)
+{
+    return pool->idle_count + pool->busy_count + pool->connecting_count + pool->places_taken >=
+           pool->options.connections_max;
 }
 
 void upstream_pool_place(struct upstream_pool *pool, struct upstream_transfer *transfer)
@@ -250,17 +248,6 @@ void upstream_pool_place(struct upstream_pool *pool, struct upstream_transfer *t
         upstream_transfer_on_broken(transfer, STATUS_NO_MEMORY);
 }
 
-void upstream_pool_serve_waiting(struct upstream_pool *pool)
-{
-    while (pool->waiting_count > 0 && upstream_pool_has_room(pool)) {
-        struct list_node *node = list_first(&pool->waiting);
-
-        list_remove(node);
-        pool->waiting_count--;
-        upstream_pool_place(pool, LIST_ITEM(node, struct upstream_transfer, node));
-    }
-}
-
 static void on_failed_task(void *ctx)
 {
     struct upstream_pool *pool = ctx;
@@ -268,14 +255,9 @@ static void on_failed_task(void *ctx)
 
     while ((node = list_first(&pool->failed)) != NULL) {
         struct upstream_transfer *transfer = LIST_ITEM(node, struct upstream_transfer, node);
-        const struct upstream_transfer_events *events = transfer->events;
 
         list_remove(node);
-        if (events != NULL)
-            events->on_failure(transfer->failure, transfer->failure_sent, transfer->ctx);
-        else if (transfer->on_release != NULL)
-            transfer->on_release(transfer->ctx);
+        transfer->events->on_failure(transfer->failure, transfer->failure_sent, transfer->ctx);
         free(transfer);
     }
-    upstream_pool_serve_waiting(pool);
 }

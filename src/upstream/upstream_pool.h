@@ -1,14 +1,15 @@
 /* upstream_pool - keep-alive connections to Chroma under a hard cap
  *
- * Requests take a connection (the one used last, so that spare ones grow old and are closed), or
- * open one while fewer than connections_max exist, or wait in order. upstream_transfer.h says how
- * a request is sent.
+ * A request takes a connection (the one used last, so that spare ones grow old and are closed), or
+ * opens one while fewer than connections_max exist. Nobody waits here: who goes next is decided
+ * elsewhere, and the pool only says whether it has room. upstream_transfer.h says how a request is
+ * sent.
  *
  * A connection is used again only if that is safe: closed are those on which bytes came unasked,
  * those idle for too long, and those whose request Chroma refused without reading it all (it may
  * close them without saying so).
  *
- * Thread: event loop only. Memory: a connection's stream and reader, the waiting requests.
+ * Thread: event loop only. Memory: a connection's stream and reader.
  */
 #ifndef UPSTREAM_UPSTREAM_POOL_H
 #define UPSTREAM_UPSTREAM_POOL_H
@@ -18,7 +19,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
-#include "base/memory_budget.h"
+#include "base/memory_account.h"
 #include "base/metric.h"
 #include "io/loop.h"
 #include "io/worker_pool.h"
@@ -28,7 +29,6 @@ struct upstream_pool; /* opaque */
 struct upstream_pool_options {
     struct address backend;
     size_t         connections_max;     /* >= 1; never exceeded */
-    size_t         requests_max;        /* waiting requests; beyond it OVERLOADED */
     uint64_t       connect_timeout_us;  /* per address */
     uint64_t       idle_timeout_us;     /* below the backend's own */
     uint64_t       resolve_interval_us; /* how old the addresses of a name may be */
@@ -37,13 +37,11 @@ struct upstream_pool_options {
 
 struct upstream_pool_stats {
     uint64_t idle, busy, connecting; /* connections now */
-    uint64_t waiting;                /* requests now */
     uint64_t opened, reused;         /* connections opened, requests sent on a used one */
     uint64_t connect_failures;       /* addresses that refused or did not answer */
     uint64_t unsolicited;            /* idle connections on which bytes arrived */
     uint64_t retries;                /* reads sent again on a fresh connection */
     uint64_t garbled;                /* answers that are not HTTP */
-    uint64_t writes_detached;        /* writes now in flight whose client was answered or left */
 };
 
 extern const struct metric_desc upstream_pool_metrics[];
@@ -51,7 +49,7 @@ extern const size_t             upstream_pool_metric_count;
 
 /* `options` is copied; the rest is borrowed for the pool's life. NULL when out of memory. */
 struct upstream_pool *upstream_pool_new(struct loop *loop, struct worker_pool *workers,
-                                        struct memory_budget               *budget,
+                                        struct memory_account_budget       *budget,
                                         const struct upstream_pool_options *options);
 
 /* Change the options while running, but for the backend and head_bytes_max. Connections
@@ -59,9 +57,16 @@ struct upstream_pool *upstream_pool_new(struct loop *loop, struct worker_pool *w
 void upstream_pool_set_options(struct upstream_pool               *pool,
                                const struct upstream_pool_options *options);
 
-/* Close all connections. Transfers must be over, but for detached ones, which are cut. The worker
- * pool must have been freed before. NULL is a no-op. */
+/* Close all connections; transfers that are not over fail. The worker pool must have been freed
+ * before. NULL is a no-op. */
 void upstream_pool_free(struct upstream_pool *pool);
+
+/* May a transfer be started? */
+bool upstream_pool_has_room(const struct upstream_pool *pool);
+
+/* Who decides about turns is asked first when a place is taken, and told when it is given back. */
+void upstream_pool_set_control(struct upstream_pool *pool, bool (*take)(void *ctx),
+                               void (*give)(void *ctx), void *ctx);
 
 /* Take a place under the cap for a connection of the caller's own (a health check), closing an idle
  * one if need be. False: all are busy. */

@@ -1,6 +1,6 @@
 /* upstream_state - the structs that pool, connection and transfer share; private to upstream/
  *
- *   pool       lists of connections by state, queue of waiting transfers
+ *   pool       lists of connections by state
  *   connection socket, reader, the transfer that uses it
  *   transfer   the request, whom to tell
  */
@@ -16,24 +16,25 @@
 #include "upstream/upstream_transfer.h"
 
 struct upstream_pool {
-    struct loop                 *loop;
-    struct memory_budget        *budget;
-    struct upstream_pool_options options;
-    struct http_reader_limits    limits;
-    struct upstream_resolver    *resolver;
-    struct timeout_queue        *idle_timeouts, *connect_timeouts;
-    struct list                  idle;       /* connections, the last used first */
-    struct list                  busy;       /* connections with a transfer */
-    struct list                  connecting; /* connections, also those that wait for an address */
-    struct list                  waiting;    /* transfers, the oldest first */
-    struct list                  failed;     /* transfers whose on_failure is yet to run */
-    size_t                       idle_count, busy_count, connecting_count, waiting_count;
-    size_t                       detached_count;
-    size_t                       places_taken; /* by connections that are not the pool's */
-    size_t                       good_address; /* index of the address that worked last */
-    struct loop_task             failed_task;
-    struct upstream_pool_stats   stats;
-    char                         problem[224];
+    struct loop                  *loop;
+    struct memory_account_budget *budget;
+    struct upstream_pool_options  options;
+    struct http_reader_limits     limits;
+    struct upstream_resolver     *resolver;
+    struct timeout_queue         *idle_timeouts, *connect_timeouts;
+    struct list                   idle;       /* connections, the last used first */
+    struct list                   busy;       /* connections with a transfer */
+    struct list                   connecting; /* connections, also those that wait for an address */
+    struct list                   failed;     /* transfers whose on_failure is yet to run */
+    size_t                        idle_count, busy_count, connecting_count;
+    size_t                        places_taken; /* by connections that are not the pool's */
+    size_t                        good_address; /* index of the address that worked last */
+    bool (*take_turn)(void *ctx);               /* NULL: nobody is asked */
+    void (*give_turn)(void *ctx);
+    void                      *turn_ctx;
+    struct loop_task           failed_task;
+    struct upstream_pool_stats stats;
+    char                       problem[224];
 };
 
 enum upstream_connection_state {
@@ -62,14 +63,13 @@ struct upstream_connection {
 
 struct upstream_transfer {
     struct upstream_pool                  *pool;
-    struct list_node                       node; /* in pool->waiting or pool->failed */
+    struct list_node                       node; /* in pool->failed */
     struct upstream_connection            *connection;
     struct upstream_request                request;
-    const struct upstream_transfer_events *events; /* NULL when detached */
+    const struct upstream_transfer_events *events;
     void                                  *ctx;
-    void (*on_release)(void *ctx);              /* of a detached one */
-    size_t                         next_part;   /* 0: the head; then the body's parts */
-    size_t                         part_offset; /* bytes of it already given */
+    size_t                                 next_part;   /* 0: the head; then the body's parts */
+    size_t                                 part_offset; /* bytes of it already given */
     uint64_t                       sent_before; /* bytes of earlier requests on the connection */
     bool                           was_sent;    /* on an earlier connection */
     bool                           body_given;  /* all of the body was handed to the stream */
@@ -105,17 +105,11 @@ void upstream_connection_close(struct upstream_connection *connection);
 void upstream_pool_move(struct upstream_connection    *connection,
                         enum upstream_connection_state state);
 
-/* Is there an idle connection, or may one be opened? */
-bool upstream_pool_has_room(const struct upstream_pool *pool);
-
 /* Are there more connections than allowed? (The cap was lowered.) */
 bool upstream_pool_is_over(const struct upstream_pool *pool);
 
 /* Give `transfer` a connection; there must be room. */
 void upstream_pool_place(struct upstream_pool *pool, struct upstream_transfer *transfer);
-
-/* A connection became idle or was closed: serve who waits. */
-void upstream_pool_serve_waiting(struct upstream_pool *pool);
 
 /* Remember why connecting failed, for people. */
 void upstream_pool_set_problem(struct upstream_pool *pool, const struct socket_address *address,

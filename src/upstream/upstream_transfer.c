@@ -22,9 +22,8 @@ enum status upstream_transfer_start(struct upstream_pool                  *pool,
                                     struct upstream_transfer **ret_transfer)
 {
     struct upstream_transfer *transfer;
-    bool                      must_wait = pool->waiting_count > 0 || !upstream_pool_has_room(pool);
 
-    if (must_wait && pool->waiting_count >= pool->options.requests_max)
+    if (!upstream_pool_has_room(pool))
         return STATUS_OVERLOADED;
     transfer = calloc(1, sizeof *transfer);
     if (transfer == NULL)
@@ -37,12 +36,7 @@ enum status upstream_transfer_start(struct upstream_pool                  *pool,
     list_node_init(&transfer->node);
     loop_task_init(&transfer->writable_task, tell_writable, transfer);
     *ret_transfer = transfer;
-    if (must_wait) {
-        list_push_back(&pool->waiting, &transfer->node);
-        pool->waiting_count++;
-    } else {
-        upstream_pool_place(pool, transfer);
-    }
+    upstream_pool_place(pool, transfer);
     return STATUS_OK;
 }
 
@@ -66,8 +60,7 @@ static void tell_writable(void *ctx)
 
 void upstream_transfer_feed(struct upstream_transfer *transfer)
 {
-    if (give_parts(transfer) && transfer->request.streams_body && !transfer->body_given &&
-        transfer->events != NULL)
+    if (give_parts(transfer) && transfer->request.streams_body && !transfer->body_given)
         transfer->events->on_writable(transfer->ctx);
 }
 
@@ -175,8 +168,7 @@ bool upstream_transfer_is_sent(const struct upstream_transfer *transfer)
 void upstream_transfer_on_answer_interim(struct upstream_transfer *transfer,
                                          const struct http_head   *head)
 {
-    if (transfer->events != NULL)
-        transfer->events->on_interim(head, transfer->ctx);
+    transfer->events->on_interim(head, transfer->ctx);
 }
 
 void upstream_transfer_on_answer_head(struct upstream_transfer *transfer,
@@ -185,20 +177,17 @@ void upstream_transfer_on_answer_head(struct upstream_transfer *transfer,
     bool has_body = transfer->request.body_parts > 0 || transfer->request.streams_body;
 
     transfer->is_refused = has_body && (transfer->request.body_is_odd || head->status >= 400);
-    if (transfer->events != NULL)
-        transfer->events->on_head(head, transfer->ctx);
+    transfer->events->on_head(head, transfer->ctx);
 }
 
 void upstream_transfer_on_answer_body(struct upstream_transfer *transfer, struct bytes data)
 {
-    if (transfer->events != NULL)
-        transfer->events->on_body(data, transfer->ctx);
+    transfer->events->on_body(data, transfer->ctx);
 }
 
 void upstream_transfer_on_answer_flush(struct upstream_transfer *transfer)
 {
-    if (transfer->events != NULL)
-        transfer->events->on_flush(transfer->ctx);
+    transfer->events->on_flush(transfer->ctx);
 }
 
 void upstream_transfer_on_answer_end(struct upstream_transfer *transfer, bool reusable)
@@ -208,12 +197,10 @@ void upstream_transfer_on_answer_end(struct upstream_transfer *transfer, bool re
     bool is_early = !transfer->body_given || socket_stream_queued(connection->stream) > 0;
 
     leave_connection(transfer, reusable && !is_early && !transfer->is_refused);
-    if (transfer->events != NULL)
-        transfer->events->on_end(transfer->ctx);
-    else
-        transfer->on_release(transfer->ctx);
+    transfer->events->on_end(transfer->ctx);
+    if (connection->state == UPSTREAM_IDLE) /* until now its head could be asked for */
+        http_reader_reset(connection->reader, false);
     loop_free_later(pool->loop, transfer, free);
-    upstream_pool_serve_waiting(pool);
 }
 
 /* Part from the connection, which becomes idle or is closed. */
@@ -223,8 +210,6 @@ static void leave_connection(struct upstream_transfer *transfer, bool reusable)
 
     transfer->connection = NULL;
     loop_task_cancel(&transfer->writable_task);
-    if (transfer->events == NULL)
-        transfer->pool->detached_count--;
     if (connection == NULL)
         return;
     connection->transfer = NULL;
@@ -288,26 +273,10 @@ void upstream_transfer_cancel(struct upstream_transfer *transfer)
 {
     struct upstream_pool *pool = transfer->pool;
 
-    assert(transfer->events != NULL);
     assert(!transfer->request.is_write || !upstream_transfer_is_sent(transfer));
-    if (list_node_is_linked(&transfer->node) && transfer->failure == STATUS_OK)
-        pool->waiting_count--;
     list_remove(&transfer->node);
     leave_connection(transfer, false);
     loop_free_later(pool->loop, transfer, free);
-    upstream_pool_serve_waiting(pool);
-}
-
-void upstream_transfer_detach(struct upstream_transfer *transfer, void (*on_release)(void *ctx),
-                              void                     *ctx)
-{
-    assert(transfer->events != NULL && !transfer->request.streams_body);
-    transfer->events = NULL;
-    transfer->on_release = on_release;
-    transfer->ctx = ctx;
-    if (transfer->failure == STATUS_OK)
-        transfer->pool->detached_count++;
-    upstream_transfer_resume(transfer);
 }
 
 const struct upstream_transfer_times *

@@ -1,11 +1,11 @@
 /* upstream_transfer - one request to Chroma and its answer
  *
- *   upstream_transfer_start() -> waits -> sent -> on_head, on_body..., on_end
- *                                  `---- on_failure, at any point before on_end
+ *   upstream_transfer_start() -> connected -> sent -> on_head, on_body..., on_end
+ *                                     `---- on_failure, at any point before on_end
  *
  * What is never done: a write is not sent twice and, once its first byte was sent, not cancelled:
  * Chroma drops a request whose connection closes even between its commit and making the records
- * visible. Who no longer waits for a write calls upstream_transfer_detach().
+ * visible.
  *
  * A read that dies on a reused connection before the first byte of its answer is sent once more on
  * a fresh one: the connection had been closed while it was idle. So is a write of which the socket
@@ -29,8 +29,7 @@
 
 struct upstream_transfer; /* opaque */
 
-/* Everything is borrowed until the last callback, or upstream_transfer_cancel(). After
- * upstream_transfer_detach() it is borrowed until `on_release`. */
+/* Everything is borrowed until the last callback, or upstream_transfer_cancel(). */
 struct upstream_request {
     struct bytes        head; /* complete */
     const struct bytes *body; /* parts of the complete body, or of its beginning */
@@ -76,9 +75,9 @@ struct upstream_transfer_times {
     uint64_t first_byte_us; /* of the answer */
 };
 
-/* Send `request` (copied; what it points to is borrowed) as soon as there is a connection.
+/* Send `request` (copied; what it points to is borrowed).
  * STATUS_OK          *ret_transfer is valid until the last callback.
- * STATUS_OVERLOADED  requests_max already wait.
+ * STATUS_OVERLOADED  upstream_pool_has_room() is false.
  * STATUS_NO_MEMORY */
 MUST_CHECK enum status upstream_transfer_start(struct upstream_pool                  *pool,
                                                const struct upstream_request         *request,
@@ -101,13 +100,8 @@ bool upstream_transfer_is_paused(const struct upstream_transfer *transfer);
 /* Has any byte of the request gone to a socket? */
 bool upstream_transfer_is_sent(const struct upstream_transfer *transfer);
 
-/* Take it out of the queue, or cut its connection. Not for a write that is sent. */
+/* Cut its connection; no callback follows. Not for a write that is sent. */
 void upstream_transfer_cancel(struct upstream_transfer *transfer);
-
-/* Nobody waits for the answer any more, but the request goes on (a write, sent or not). No further
- * callback but `on_release`, when the request's bytes are no longer needed. */
-void upstream_transfer_detach(struct upstream_transfer *transfer, void (*on_release)(void *ctx),
-                              void                     *ctx);
 
 const struct upstream_transfer_times *
 upstream_transfer_times(const struct upstream_transfer *transfer);

@@ -37,23 +37,49 @@ void flow_world_begin(struct flow_world *world, uint64_t seed)
                                      .host = "127.0.0.1",
                                      .port = FLOW_WORLD_BACKEND_PORT},
                          .connections_max = 64,
-                         .requests_max = 4096,
                          .connect_timeout_us = 5 * second_us,
                          .idle_timeout_us = 30 * second_us,
                          .resolve_interval_us = 30 * second_us,
                          .head_bytes_max = 64 * kib},
-        .proxy_options = {.body_bytes_max = 40 * mib,
-                          .queue_bytes_max = 64 * mib,
+        .proxy_options = {.connections_max = 64,
+                          .body_bytes_max = 40 * mib,
+                          .requests_max = 4096,
                           .queue_wait_max_us = 60 * second_us,
                           .deadline_read_us = 60 * second_us,
                           .deadline_write_us = 120 * second_us,
                           .adds_headers = true,
                           .access_log = PROXY_LOG_OFF},
-        .write_options = {.batch_bytes_max = 8 * mib, .patience_us = 60 * second_us},
-        .budget = {.max = 256 * mib},
+        .write_options = {.is_coalescing = true,
+                          .batch_bytes_max = 8 * mib,
+                          .patience_us = 60 * second_us},
+        .memory_max = 256 * mib,
+        .queue_bytes_max = 64 * mib,
     };
     fake_loop_begin(seed);
     world->backend.reads = true;
+}
+
+static void on_room(void *ctx)
+{
+    struct flow_world *world = ctx;
+
+    proxy_wake(world->proxy);
+}
+
+/* As the daemon does. */
+static void flow_world_set_memory(struct flow_world *world)
+{
+    struct memory_account_options accounts[MEMORY_ACCOUNT_COUNT];
+
+    for (size_t i = 0; i < MEMORY_ACCOUNT_COUNT; i++)
+        accounts[i] = (struct memory_account_options){.max = UINT64_MAX};
+    accounts[MEMORY_ACCOUNT_READS] =
+        (struct memory_account_options){.share_percent = 5, .max = world->queue_bytes_max};
+    accounts[MEMORY_ACCOUNT_WRITES] =
+        (struct memory_account_options){.share_percent = 10, .max = world->queue_bytes_max};
+    accounts[MEMORY_ACCOUNT_ANSWERS].share_percent = 10;
+    accounts[MEMORY_ACCOUNT_OTHER].share_percent = 5;
+    memory_account_budget_init(&world->budget, world->memory_max, accounts, on_room, world);
 }
 
 void flow_world_start(struct flow_world *world)
@@ -61,6 +87,8 @@ void flow_world_start(struct flow_world *world)
     struct socket_address address, bound;
     struct error          error;
 
+    flow_world_set_memory(world);
+    world->proxy_options.connections_max = world->pool_options.connections_max;
     fake_net_begin(&world->net_options);
     flow_backend_serve(&world->backend, FLOW_WORLD_BACKEND_PORT);
     world->loop = loop_new();
@@ -85,8 +113,6 @@ void flow_world_end(struct flow_world *world)
     front_free(world->front);
     worker_pool_free(world->workers);
     upstream_pool_free(world->pool);
-    if (!world->write_options.is_coalescing) /* else proxy_free() ends those that were cut off */
-        expect_none(world, "unfinished requests", proxy_unfinished(world->proxy));
     proxy_free(world->proxy);
     expect_none(world, "watches and timers", fake_loop_objects(world->loop));
     loop_free(world->loop);

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/memory_budget.h"
+#include "base/memory_account.h"
 #include "flow/fake_loop.h"
 #include "flow/fake_net.h"
 #include "flow/flow_backend.h"
@@ -32,7 +32,8 @@ struct flow_world {
     bool                         backend_is_unknown; /* writes must not be merged for it */
     struct loop                 *loop;
     struct worker_pool          *workers;
-    struct memory_budget         budget;
+    struct memory_account_budget budget;
+    uint64_t                     memory_max, queue_bytes_max;
     struct upstream_pool        *pool;
     struct proxy                *proxy;
     struct front                *front;

@@ -44,7 +44,7 @@ static void expect_quiet(void)
     ck_assert_uint_eq(proxy_unfinished(world.proxy), 0);
     ck_assert_uint_eq(front_active_requests(world.front), 0);
     ck_assert_uint_eq(front_stats(world.front)->connections, 0);
-    ck_assert_uint_eq(upstream_pool_stats(world.pool)->waiting, 0);
+    ck_assert_uint_eq(proxy_waiting(world.proxy), 0);
     ck_assert_uint_eq(upstream_pool_stats(world.pool)->busy, 0);
     ck_assert_uint_eq(world.budget.used, 0);
 }
@@ -398,7 +398,7 @@ START_TEST(a_client_that_leaves_while_its_body_waits_for_room_is_noticed)
     struct flow_client      *first, *client;
 
     world.pool_options.connections_max = 1;
-    world.proxy_options.queue_bytes_max = 256 * kib;
+    world.queue_bytes_max = 256 * kib;
     world.backend.plan.delay_us = 20000000;
     flow_world_start(&world);
     first = send_request("add", 1, 250 * kib, 10);

@@ -117,10 +117,10 @@ static void draw_world(void)
     world.net_options.full_percent = PICK(0, 0, 10, 40);
     world.net_options.connects_at_once = fake_loop_chance(30);
     world.pool_options.connections_max = PICK(1, 1, 2, 3, 8);
-    world.pool_options.requests_max = PICK(1, 4, 4096, 4096);
+    world.proxy_options.requests_max = PICK(1, 4, 4096, 4096);
     world.pool_options.idle_timeout_us = PICK(10000, 1000000, 30000000);
     world.pool_options.connect_timeout_us = PICK(100000, 5000000);
-    world.proxy_options.queue_bytes_max = PICK(64, 1024, 65536) * kib;
+    world.queue_bytes_max = PICK(64, 1024, 65536) * kib;
     world.proxy_options.deadline_read_us = PICK(1, 5, 60) * second_us;
     world.proxy_options.deadline_write_us = PICK(1, 5, 120) * second_us;
     world.proxy_options.queue_wait_max_us = PICK(1, 60) * second_us;
@@ -129,7 +129,7 @@ static void draw_world(void)
     world.front_options.idle_timeout_us = PICK(1, 75) * second_us;
     world.front_options.body_timeout_us = PICK(2, 30) * second_us;
     world.front_options.send_timeout_us = PICK(2, 30) * second_us;
-    world.budget.max = PICK(30, 300, 262144) * kib;
+    world.memory_max = PICK(30, 300, 262144) * kib;
     world.write_options = (struct proxy_write_options){.is_coalescing = fake_loop_chance(50),
                                                        .is_gateway = fake_loop_chance(40),
                                                        .in_flight_max = PICK(0, 1, 4),
@@ -391,7 +391,7 @@ static void run_seed(uint64_t seed)
     flow_world_run_ms(&world, settle_ms);
     /* Sooner, requests of who has left may yet be under way. */
     if (settle_ms == 400000 &&
-        upstream_pool_stats(world.pool)->waiting + upstream_pool_stats(world.pool)->busy > 0)
+        proxy_waiting(world.proxy) + upstream_pool_stats(world.pool)->busy > 0)
         violated("the pool still waits for something", 0);
     flow_world_end(&world);
 }

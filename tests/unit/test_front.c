@@ -10,6 +10,7 @@
 #include "front/front.h"
 #include "support/check_main.h"
 #include "support/loop_drive.h"
+#include "support/plain_budget.h"
 
 /* One request as the handler saw it. */
 struct seen {
@@ -19,26 +20,26 @@ struct seen {
     enum status              why;
 };
 
-static char                  directory[] = "/tmp/test_front.XXXXXX";
-static char                  path[64];
-static struct loop          *loop;
-static struct memory_budget  budget = {.max = 1 << 30};
-static struct front         *front;
-static struct socket_address bound;
-static struct front_options  options = {.connections_max = 3,
-                                        .idle_timeout_us = 60000000,
-                                        .head_timeout_us = 60000000,
-                                        .body_timeout_us = 60000000,
-                                        .send_timeout_us = 60000000,
-                                        .start_line_bytes_max = 4096,
-                                        .head_bytes_max = 8192};
-static struct seen           requests[16];
-static size_t                request_count, refused_count;
-static bool                  answers_at_end = true, has_memory = true;
-static int                   client = -1;
-static char                  received[8192];
-static size_t                received_size;
-static bool                  received_end;
+static char                         directory[] = "/tmp/test_front.XXXXXX";
+static char                         path[64];
+static struct loop                 *loop;
+static struct memory_account_budget budget;
+static struct front                *front;
+static struct socket_address        bound;
+static struct front_options         options = {.connections_max = 3,
+                                               .idle_timeout_us = 60000000,
+                                               .head_timeout_us = 60000000,
+                                               .body_timeout_us = 60000000,
+                                               .send_timeout_us = 60000000,
+                                               .start_line_bytes_max = 4096,
+                                               .head_bytes_max = 8192};
+static struct seen                  requests[16];
+static size_t                       request_count, refused_count;
+static bool                         answers_at_end = true, has_memory = true;
+static int                          client = -1;
+static char                         received[8192];
+static size_t                       received_size;
+static bool                         received_end;
 
 static void answer(struct seen *seen)
 {
@@ -123,6 +124,7 @@ static void setup(void)
 
     ck_assert_ptr_nonnull(mkdtemp(directory));
     snprintf(path, sizeof path, "%s/s", directory);
+    plain_budget_init(&budget, 1 << 30);
     loop = loop_new();
     front = front_new(loop, &budget, &options, &handler, &requests);
     ck_assert_ptr_nonnull(front);

@@ -5,6 +5,7 @@
 #include "http/http_field.h"
 #include "support/check_http_reader.h"
 #include "support/check_main.h"
+#include "support/plain_budget.h"
 
 START_TEST(start_line_limit_is_exact)
 {
@@ -142,13 +143,15 @@ END_TEST
 
 START_TEST(what_a_head_takes_is_charged_until_the_reset)
 {
-    struct memory_budget      budget = {.max = 1 << 20};
-    struct http_reader_limits limits = {
-        .start_line_bytes_max = 8000, .head_bytes_max = 65536, .budget = &budget};
-    struct http_reader *reader = http_reader_new(HTTP_READER_REQUEST, &limits);
-    static char         field[5000] = "GET / HTTP/1.1\r\nX: ";
-    struct bytes        input, body;
+    struct memory_account_budget budget;
+    struct http_reader_limits    limits = {.start_line_bytes_max = 8000,
+                                           .head_bytes_max = 65536,
+                                           .account = &budget.accounts[MEMORY_ACCOUNT_OTHER]};
+    struct http_reader          *reader = http_reader_new(HTTP_READER_REQUEST, &limits);
+    static char                  field[5000] = "GET / HTTP/1.1\r\nX: ";
+    struct bytes                 input, body;
 
+    plain_budget_init(&budget, 1 << 20);
     memset(field + strlen(field), 'x', sizeof field - strlen(field));
     for (int i = 0; i < 2; i++) {
         input = (struct bytes){.data = field, .size = sizeof field};

@@ -40,9 +40,9 @@ START_TEST(a_request_is_counted_by_operation_code_and_source)
 {
     struct chroma_route upsert = route_of("POST", COLLECTION "/upsert");
 
-    request_metrics_count(metrics, &upsert, 200, REQUEST_METRICS_SOURCE_BACKEND, 1500);
-    request_metrics_count(metrics, &upsert, 200, REQUEST_METRICS_SOURCE_BACKEND, 1500);
-    request_metrics_count(metrics, &upsert, 504, REQUEST_METRICS_SOURCE_PROXY, 70000000);
+    request_metrics_count(metrics, upsert.info, 200, REQUEST_METRICS_SOURCE_BACKEND, 1500);
+    request_metrics_count(metrics, upsert.info, 200, REQUEST_METRICS_SOURCE_BACKEND, 1500);
+    request_metrics_count(metrics, upsert.info, 504, REQUEST_METRICS_SOURCE_PROXY, 70000000);
     ck_assert(prints(
         "\nchromabouncer_requests_total{op=\"upsert\",code=\"200\",source=\"backend\"} 2\n"));
     ck_assert(
@@ -68,7 +68,7 @@ START_TEST(every_operation_has_a_label_of_the_fixed_set)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct chroma_route route = route_of(cases[i].method, cases[i].path);
 
-        request_metrics_count_backend(metrics, &route, 200, 1);
+        request_metrics_count_backend(metrics, route.info, 200, 1);
         snprintf(line, sizeof line,
                  "\nchromabouncer_backend_requests_total{op=\"%s\",code=\"200\"} 1\n", cases[i].op);
         ck_assert_msg(prints(line), "%s", line);
@@ -87,7 +87,7 @@ START_TEST(an_unusual_code_is_counted_as_its_class)
     struct chroma_route route = route_of("GET", "/api/v2/heartbeat");
     char                line[100];
 
-    request_metrics_count(metrics, &route, codes[_i].code, REQUEST_METRICS_SOURCE_BACKEND, 1);
+    request_metrics_count(metrics, route.info, codes[_i].code, REQUEST_METRICS_SOURCE_BACKEND, 1);
     snprintf(line, sizeof line, "requests_total{op=\"admin\",code=\"%s\",source=\"backend\"} 1\n",
              codes[_i].label);
     ck_assert_msg(prints(line), "%s", line);

@@ -10,18 +10,19 @@
 #include "io/socket_stream.h"
 #include "support/check_main.h"
 #include "support/loop_drive.h"
+#include "support/plain_budget.h"
 
 #define LARGE (3u << 20)
 
-static struct loop          *loop;
-static struct memory_budget  budget;
-static struct socket_stream *stream;
-static int                   peer; /* blocking */
-static struct byte_buffer    got;
-static size_t                take; /* consumed of each piece at most */
-static int                   ends, drains;
-static enum status           end;
-static bool                  frees_in_data;
+static struct loop                 *loop;
+static struct memory_account_budget budget;
+static struct socket_stream        *stream;
+static int                          peer; /* blocking */
+static struct byte_buffer           got;
+static size_t                       take; /* consumed of each piece at most */
+static int                          ends, drains;
+static enum status                  end;
+static bool                         frees_in_data;
 
 static size_t on_data(struct bytes data, void *ctx)
 {
@@ -64,10 +65,11 @@ static void setup(void)
     ck_assert_int_eq(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &(int){65536}, sizeof(int)), 0);
     ck_assert_int_eq(fcntl(pair[0], F_SETFL, O_NONBLOCK), 0);
     loop = loop_new();
-    budget = (struct memory_budget){.max = SIZE_MAX};
+    plain_budget_init(&budget, UINT64_MAX);
     take = SIZE_MAX;
     peer = pair[1];
-    stream = socket_stream_new(loop, &budget, pair[0], &events, &got);
+    stream =
+        socket_stream_new(loop, &budget.accounts[MEMORY_ACCOUNT_ANSWERS], pair[0], &events, &got);
     ck_assert_ptr_nonnull(stream);
 }
 
@@ -232,7 +234,7 @@ START_TEST(anything_queued_is_too_much_while_the_budget_is_exceeded)
     }
     if (socket_stream_queued(stream) > 0) {
         ck_assert(!socket_stream_is_full(stream));
-        budget.max = 0;
+        budget.shared_max = 0;
         ck_assert(socket_stream_is_full(stream));
     }
     free(data);

@@ -10,16 +10,17 @@
 #include "front/front.h"
 #include "support/check_main.h"
 #include "support/loop_drive.h"
+#include "support/plain_budget.h"
 
-static char                 directory[] = "/tmp/test_status_server.XXXXXX";
-static char                 path[64];
-static struct loop         *loop;
-static struct memory_budget budget = {.max = 1 << 30};
-static struct front        *front;
-static bool                 ready, backend_up, metrics_fail;
-static int                  client = -1;
-static char                 received[4096];
-static size_t               received_size;
+static char                         directory[] = "/tmp/test_status_server.XXXXXX";
+static char                         path[64];
+static struct loop                 *loop;
+static struct memory_account_budget budget;
+static struct front                *front;
+static bool                         ready, backend_up, metrics_fail;
+static int                          client = -1;
+static char                         received[4096];
+static size_t                       received_size;
 
 static bool is_ready(void *ctx, bool strict, struct byte_buffer *why)
 {
@@ -58,6 +59,7 @@ static void setup(void)
     ready = backend_up = true;
     ck_assert_ptr_nonnull(mkdtemp(directory));
     snprintf(path, sizeof path, "%s/s", directory);
+    plain_budget_init(&budget, 1 << 30);
     loop = loop_new();
     front = front_new(loop, &budget, &options, &status_server_handler, &source);
     ck_assert_ptr_nonnull(front);

@@ -10,6 +10,7 @@
 #include "io/transport.h"
 #include "support/check_main.h"
 #include "support/loop_drive.h"
+#include "support/plain_budget.h"
 
 /* Nothing travels before the peer's '!', which is answered with '?'. Bytes are masked, taken from
  * the socket many at a time and given three at a time. The last word is '.', said at the second
@@ -136,13 +137,13 @@ static const struct transport_ops masked_ops = {.recv = masked_recv,
                                                 .unsent = masked_unsent,
                                                 .close = masked_close};
 
-static struct loop          *loop;
-static struct memory_budget  budget = {.max = SIZE_MAX};
-static struct masked         masked;
-static struct socket_stream *stream;
-static int                   peer;
-static struct byte_buffer    got;
-static int                   ends, drains;
+static struct loop                 *loop;
+static struct memory_account_budget budget;
+static struct masked                masked;
+static struct socket_stream        *stream;
+static int                          peer;
+static struct byte_buffer           got;
+static int                          ends, drains;
 
 static size_t on_data(struct bytes data, void *ctx)
 {
@@ -172,10 +173,12 @@ static void setup(void)
     int pair[2];
 
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    plain_budget_init(&budget, 1 << 30);
     loop = loop_new();
     peer = pair[1];
     masked = (struct masked){.transport = {.ops = &masked_ops, .fd = pair[0]}};
-    stream = socket_stream_new_over(loop, &budget, &masked.transport, &events, NULL);
+    stream = socket_stream_new_over(loop, &budget.accounts[MEMORY_ACCOUNT_ANSWERS],
+                                    &masked.transport, &events, NULL);
     ck_assert_ptr_nonnull(stream);
 }
 

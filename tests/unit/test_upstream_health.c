@@ -2,6 +2,7 @@
  * limits are asked for each time it comes up. */
 #include "support/check_main.h"
 #include "support/loop_drive.h"
+#include "support/plain_budget.h"
 #include "support/tiny_backend.h"
 #include "upstream/upstream_health.h"
 
@@ -11,13 +12,13 @@ static const char limits[] =
 static const char failing[] = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n";
 static const char unknown[] = "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n";
 
-static struct tiny_backend     backend;
-static struct loop            *loop;
-static struct worker_pool     *workers;
-static struct memory_budget    budget = {.max = 1 << 30};
-static struct upstream_pool   *pool;
-static struct upstream_health *health;
-static int                     changes;
+static struct tiny_backend          backend;
+static struct loop                 *loop;
+static struct worker_pool          *workers;
+static struct memory_account_budget budget;
+static struct upstream_pool        *pool;
+static struct upstream_health      *health;
+static int                          changes;
 
 static void on_change(void *ctx)
 {
@@ -28,7 +29,6 @@ static void on_change(void *ctx)
 static void setup(void)
 {
     struct upstream_pool_options options = {.connections_max = 1,
-                                            .requests_max = 1,
                                             .connect_timeout_us = 1000000,
                                             .idle_timeout_us = 60000000,
                                             .resolve_interval_us = 60000000,
@@ -36,6 +36,7 @@ static void setup(void)
 
     tiny_backend_init(&backend);
     options.backend = tiny_backend_address(&backend);
+    plain_budget_init(&budget, 1 << 30);
     loop = loop_new();
     workers =
         worker_pool_new(loop, &(struct worker_pool_options){.threads = {[WORKER_POOL_NAME] = 1}});

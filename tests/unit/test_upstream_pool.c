@@ -2,6 +2,7 @@
  * what a transfer promises: one last callback, a write never sent twice. */
 #include "support/check_main.h"
 #include "support/loop_drive.h"
+#include "support/plain_budget.h"
 #include "support/tiny_backend.h"
 #include "upstream/upstream_pool.h"
 #include "upstream/upstream_transfer.h"
@@ -13,7 +14,7 @@ struct asked {
     struct upstream_transfer *transfer;
     char                      body[64];
     unsigned                  status;
-    bool                      is_over, failed, sent, released;
+    bool                      is_over, failed, sent;
     enum status               why;
     int                       order; /* in which it ended */
 };
@@ -21,10 +22,9 @@ struct asked {
 static struct tiny_backend          backend;
 static struct loop                 *loop;
 static struct worker_pool          *workers;
-static struct memory_budget         budget = {.max = 1 << 30};
+static struct memory_account_budget budget;
 static struct upstream_pool        *pool;
 static struct upstream_pool_options options = {.connections_max = 2,
-                                               .requests_max = 3,
                                                .connect_timeout_us = 1000000,
                                                .idle_timeout_us = 60000000,
                                                .resolve_interval_us = 60000000,
@@ -80,14 +80,6 @@ static void on_writable(void *ctx)
     (void)ctx;
 }
 
-static void on_release(void *ctx)
-{
-    struct asked *one = ctx;
-
-    end(one);
-    one->released = true;
-}
-
 static const struct upstream_transfer_events events = {.on_interim = on_interim,
                                                        .on_head = on_head,
                                                        .on_body = on_body,
@@ -101,6 +93,7 @@ static void setup(void)
     tiny_backend_init(&backend);
     tiny_backend_listen(&backend);
     backend.answer = ok;
+    plain_budget_init(&budget, 1 << 30);
     loop = loop_new();
     workers =
         worker_pool_new(loop, &(struct worker_pool_options){.threads = {[WORKER_POOL_NAME] = 1}});
@@ -192,17 +185,18 @@ START_TEST(an_answer_is_told_in_full_and_the_connection_is_used_again)
 }
 END_TEST
 
-START_TEST(the_cap_is_never_exceeded_and_who_waits_is_served_in_order)
+START_TEST(the_cap_is_never_exceeded)
 {
-    for (size_t i = 0; i < 5; i++)
-        must_start(i, false);
-    ck_assert_uint_eq(upstream_pool_stats(pool)->waiting, 3);
-    ck_assert_int_eq(start(5, false), STATUS_OVERLOADED);
-    finish(5);
+    must_start(0, false);
+    ck_assert(upstream_pool_has_room(pool));
+    must_start(1, false);
+    ck_assert(!upstream_pool_has_room(pool));
+    ck_assert_int_eq(start(2, false), STATUS_OVERLOADED);
+    finish(2);
+    ck_assert(upstream_pool_has_room(pool));
+    must_start(2, false);
+    finish(3);
     ck_assert_uint_eq(backend.count, 2);
-    for (int i = 2; i < 4; i++)
-        ck_assert_int_lt(asked[i].order, asked[i + 1].order);
-    ck_assert_uint_eq(upstream_pool_stats(pool)->waiting, 0);
 }
 END_TEST
 
@@ -339,35 +333,19 @@ START_TEST(a_cancelled_read_cuts_its_connection_and_is_not_told)
 }
 END_TEST
 
-START_TEST(a_cancelled_waiter_makes_room)
+START_TEST(a_place_for_the_owner_s_own_connection_counts_and_closes_an_idle_one)
 {
-    backend.answer = NULL;
-    for (size_t i = 0; i < 5; i++)
-        must_start(i, false);
-    upstream_transfer_cancel(asked[3].transfer);
-    ck_assert_uint_eq(upstream_pool_stats(pool)->waiting, 2);
-    must_start(3, false);
-    for (size_t i = 0; i < 5; i++)
-        upstream_transfer_cancel(asked[i].transfer);
-    ck_assert_uint_eq(upstream_pool_stats(pool)->waiting, 0);
-}
-END_TEST
-
-START_TEST(a_detached_write_goes_on_and_releases_its_bytes_once)
-{
-    backend.answer = NULL;
-    must_start(0, true);
-    loop_drive_until(loop, is_heard);
-    ck_assert_uint_eq(upstream_pool_unanswered_writes(pool), 1);
-    upstream_transfer_detach(asked[0].transfer, on_release, &asked[0]);
-    ck_assert_uint_eq(upstream_pool_stats(pool)->writes_detached, 1);
-    tiny_backend_say(&backend, 0, ok);
-    finish(1);
-    ck_assert(asked[0].released);
-    ck_assert_uint_eq(asked[0].status, 0); /* nothing else was told */
-    ck_assert_uint_eq(upstream_pool_stats(pool)->writes_detached, 0);
+    must_start(0, false);
+    must_start(1, false);
+    ck_assert(!upstream_pool_take_place(pool));
+    finish(2);
+    ck_assert(upstream_pool_take_place(pool));
     ck_assert_uint_eq(upstream_pool_stats(pool)->idle, 1);
-    ck_assert_uint_eq(upstream_pool_unanswered_writes(pool), 0);
+    must_start(0, false);
+    ck_assert_int_eq(start(1, false), STATUS_OVERLOADED);
+    finish(1);
+    upstream_pool_give_place(pool);
+    ck_assert(upstream_pool_has_room(pool));
 }
 END_TEST
 
@@ -444,30 +422,13 @@ START_TEST(times_follow_the_walk_of_a_request)
 }
 END_TEST
 
-START_TEST(freeing_the_pool_cuts_detached_writes_also_those_that_wait)
-{
-    backend.answer = NULL;
-    for (size_t i = 0; i < 4; i++)
-        must_start(i, true);
-    loop_drive_until(loop, is_heard);
-    for (size_t i = 0; i < 4; i++)
-        upstream_transfer_detach(asked[i].transfer, on_release, &asked[i]);
-    worker_pool_free(workers);
-    upstream_pool_free(pool);
-    workers = NULL;
-    pool = NULL;
-    for (size_t i = 0; i < 4; i++)
-        ck_assert(asked[i].released);
-}
-END_TEST
-
 int main(void)
 {
     TCase *tcase = tcase_create("upstream_pool");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, an_answer_is_told_in_full_and_the_connection_is_used_again);
-    tcase_add_test(tcase, the_cap_is_never_exceeded_and_who_waits_is_served_in_order);
+    tcase_add_test(tcase, the_cap_is_never_exceeded);
     tcase_add_test(tcase, a_lowered_cap_closes_connections_as_they_become_idle);
     tcase_add_test(tcase, nobody_there_is_told_with_a_reason_and_nothing_was_sent);
     tcase_add_test(tcase, unsolicited_bytes_retire_an_idle_connection);
@@ -478,11 +439,9 @@ int main(void)
     tcase_add_test(tcase, a_write_that_was_sent_and_not_answered_is_not_sent_again);
     tcase_add_test(tcase, an_answer_that_is_not_http_is_told);
     tcase_add_test(tcase, a_cancelled_read_cuts_its_connection_and_is_not_told);
-    tcase_add_test(tcase, a_cancelled_waiter_makes_room);
-    tcase_add_test(tcase, a_detached_write_goes_on_and_releases_its_bytes_once);
+    tcase_add_test(tcase, a_place_for_the_owner_s_own_connection_counts_and_closes_an_idle_one);
     tcase_add_test(tcase, a_paused_answer_waits);
     tcase_add_test(tcase, an_answer_without_an_end_lets_others_have_their_turn);
     tcase_add_test(tcase, times_follow_the_walk_of_a_request);
-    tcase_add_test(tcase, freeing_the_pool_cuts_detached_writes_also_those_that_wait);
     return check_main("upstream_pool", tcase);
 }

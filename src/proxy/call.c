@@ -1,0 +1,249 @@
+#include "proxy/call.h"
+
+#include <assert.h>
+
+#include "base/log.h"
+
+static enum status call_send(struct call *call);
+static void        call_on_interim(const struct http_head *head, void *ctx);
+static void        call_on_head(const struct http_head *head, void *ctx);
+static void        call_on_body(struct bytes data, void *ctx);
+static void        call_on_flush(void *ctx);
+static void        call_on_end(void *ctx);
+static void        call_on_failure(enum status why, bool sent, void *ctx);
+static void        call_on_writable(void *ctx);
+static void        call_close(struct call *call);
+static void        call_log_hung(const struct call *call, uint64_t age_us);
+
+static const struct upstream_transfer_events call_events = {.on_interim = call_on_interim,
+                                                            .on_head = call_on_head,
+                                                            .on_body = call_on_body,
+                                                            .on_flush = call_on_flush,
+                                                            .on_end = call_on_end,
+                                                            .on_failure = call_on_failure,
+                                                            .on_writable = call_on_writable};
+
+enum status call_start(struct call *call, struct proxy *proxy,
+                       const struct chroma_operation_info *info,
+                       const struct upstream_request *request, struct answer_sink *sink,
+                       void (*on_writable)(struct call *call))
+{
+    enum status status;
+
+    assert(!call->is_active);
+    *call = (struct call){.proxy = proxy,
+                          .info = info,
+                          .request = *request,
+                          .sink = sink,
+                          .on_writable = on_writable,
+                          .turn.class = request->is_write ? TURN_WRITE : TURN_READ,
+                          .asked_us = loop_now_us(proxy->loop)};
+    list_node_init(&call->node);
+    status = turn_queue_ask(proxy->turns, &call->turn, call->asked_us);
+    if (status == STATUS_OK)
+        status = call_send(call);
+    if (status == STATUS_OK || status == STATUS_AGAIN) {
+        call->is_active = true;
+        return STATUS_OK;
+    }
+    return status;
+}
+
+/* It has its turn, and with it room for a connection. */
+static enum status call_send(struct call *call)
+{
+    struct proxy *proxy = call->proxy;
+    enum status   status =
+        upstream_transfer_start(proxy->pool, &call->request, &call_events, call, &call->transfer);
+
+    if (status == STATUS_OK)
+        list_push_back(&proxy->calls, &call->node);
+    else
+        turn_queue_done(proxy->turns, &call->turn, loop_now_us(proxy->loop), 0);
+    return status;
+}
+
+void call_run_turns(struct proxy *proxy)
+{
+    struct turn *turn;
+
+    while ((turn = turn_queue_next(proxy->turns, loop_now_us(proxy->loop))) != NULL) {
+        struct call *call = CONTAINER_OF(turn, struct call, turn);
+        enum status  status;
+
+        if (turn->class == TURN_CONTROL)
+            continue; /* who waits for it looks at it */
+        status = call_send(call);
+        if (status == STATUS_OK)
+            continue;
+        call->is_active = false;
+        answer_sink_failure(call->sink, status, false);
+    }
+}
+
+static void call_on_interim(const struct http_head *head, void *ctx)
+{
+    struct call *call = ctx;
+
+    answer_sink_interim(call->sink, head);
+}
+
+static void call_on_head(const struct http_head *head, void *ctx)
+{
+    struct call                          *call = ctx;
+    struct proxy                         *proxy = call->proxy;
+    const struct upstream_transfer_times *times = upstream_transfer_times(call->transfer);
+
+    call->status = head->status;
+    call->connected_us = times->connected_us;
+    call->first_byte_us = times->first_byte_us;
+    list_remove(&call->node);
+    turn_queue_answered(proxy->turns, &call->turn, loop_now_us(proxy->loop));
+    answer_sink_head(call->sink, head);
+    call_run_turns(proxy);
+}
+
+static void call_on_body(struct bytes data, void *ctx)
+{
+    struct call *call = ctx;
+
+    answer_sink_body(call->sink, data);
+}
+
+static void call_on_flush(void *ctx)
+{
+    struct call *call = ctx;
+
+    if (call->status != 0)
+        answer_sink_flush(call->sink);
+}
+
+static void call_on_end(void *ctx)
+{
+    struct call  *call = ctx;
+    struct proxy *proxy = call->proxy;
+
+    call_close(call);
+    answer_sink_end(call->sink);
+    call_run_turns(proxy);
+}
+
+static void call_on_failure(enum status why, bool sent, void *ctx)
+{
+    struct call  *call = ctx;
+    struct proxy *proxy = call->proxy;
+
+    call->connected_us = upstream_transfer_times(call->transfer)->connected_us;
+    call->status = 0;
+    call_close(call);
+    answer_sink_failure(call->sink, why, sent);
+    call_run_turns(proxy);
+}
+
+static void call_on_writable(void *ctx)
+{
+    struct call *call = ctx;
+
+    call->on_writable(call);
+}
+
+/* Give back what it holds, and count it. */
+static void call_close(struct call *call)
+{
+    struct proxy *proxy = call->proxy;
+    uint64_t      now_us = loop_now_us(proxy->loop);
+    uint64_t      cost_us = 0;
+
+    call->transfer = NULL;
+    call->is_active = false;
+    list_remove(&call->node);
+    if (call->connected_us != 0) {
+        cost_us = (call->first_byte_us != 0 ? call->first_byte_us : now_us) - call->connected_us;
+        request_metrics_count_backend(&proxy->metrics, call->info, call->status,
+                                      now_us - call->connected_us);
+        metric_histogram_add(&proxy->metrics.queue_wait[call->info->class],
+                             call->connected_us - call->asked_us);
+    }
+    turn_queue_done(proxy->turns, &call->turn, now_us, cost_us);
+}
+
+void call_cancel(struct call *call)
+{
+    struct proxy             *proxy = call->proxy;
+    struct upstream_transfer *transfer = call->transfer;
+
+    if (!call->is_active)
+        return;
+    if (transfer == NULL) {
+        call->is_active = false;
+        turn_queue_leave(proxy->turns, &call->turn);
+        return;
+    }
+    call->connected_us = upstream_transfer_times(transfer)->connected_us;
+    call_close(call);
+    upstream_transfer_cancel(transfer);
+    call_run_turns(proxy);
+}
+
+bool call_is_sent(const struct call *call)
+{
+    return call->transfer != NULL && upstream_transfer_is_sent(call->transfer);
+}
+
+void call_pause(struct call *call)
+{
+    if (call->transfer != NULL)
+        upstream_transfer_pause(call->transfer);
+}
+
+void call_resume(struct call *call)
+{
+    if (call->transfer != NULL)
+        upstream_transfer_resume(call->transfer);
+}
+
+bool call_is_paused(const struct call *call)
+{
+    return call->transfer != NULL && upstream_transfer_is_paused(call->transfer);
+}
+
+void call_send_body(struct call *call, const struct bytes *parts, size_t count, bool last)
+{
+    upstream_transfer_send_body(call->transfer, parts, count, last);
+}
+
+bool call_is_writable(const struct call *call)
+{
+    return call->transfer != NULL && upstream_transfer_is_writable(call->transfer);
+}
+
+size_t call_count_hung(struct proxy *proxy)
+{
+    uint64_t now_us = loop_now_us(proxy->loop);
+    size_t   count = 0;
+
+    LIST_FOR_EACH(node, &proxy->calls)
+    {
+        struct call *call = LIST_ITEM(node, struct call, node);
+        uint64_t     age_us = now_us - call->turn.granted_us;
+
+        if (age_us < CALL_HUNG_US)
+            break;
+        count++;
+        if (!call->is_hung)
+            call_log_hung(call, age_us);
+        call->is_hung = true;
+    }
+    return count;
+}
+
+static void call_log_hung(const struct call *call, uint64_t age_us)
+{
+    struct log_line line;
+
+    log_begin(&line, LOG_WARNING, "backend_hangs");
+    log_text(&line, "op", call->info->metric_op);
+    log_ms(&line, "age_ms", age_us);
+    log_flag(&line, "sent", call_is_sent(call));
+    log_end(&line);
+}

@@ -1,0 +1,21 @@
+/* learn_sink - keeps a copy of an answer's body for who wants to learn from it
+ *
+ * The answer passes as it comes; what is learned is learned before its last byte goes on. A body
+ * beyond the bound, or one for which there is no memory, passes and teaches nothing.
+ *
+ * Private to proxy/.
+ */
+#ifndef PROXY_LEARN_SINK_H
+#define PROXY_LEARN_SINK_H
+
+#include <stddef.h>
+
+#include "proxy/answer_sink.h"
+
+/* `body` is borrowed for the call. */
+typedef void (*learn_sink_fn)(void *ctx, unsigned status, struct bytes body);
+
+/* NULL when out of memory. */
+struct answer_sink *learn_sink_new(size_t bytes_max, learn_sink_fn on_complete, void *ctx);
+
+#endif

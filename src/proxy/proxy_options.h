@@ -1,0 +1,36 @@
+/* proxy_options - what an operator can choose about the path of requests
+ *
+ * The settings behind these values are explained in conf/chromabouncer.yaml.
+ */
+#ifndef PROXY_PROXY_OPTIONS_H
+#define PROXY_PROXY_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum proxy_access_log { PROXY_LOG_ALL, PROXY_LOG_ERRORS, PROXY_LOG_OFF };
+
+struct proxy_options {
+    size_t                connections_max;   /* to Chroma; never exceeded */
+    uint64_t              body_bytes_max;    /* larger requests get Chroma's 413; 0: no limit */
+    size_t                requests_max;      /* held at once; more wait unread */
+    uint64_t              queue_wait_max_us; /* of a read, for its turn */
+    uint64_t              deadline_read_us;  /* last byte of the request to first of the answer */
+    uint64_t              deadline_write_us;
+    bool                  adds_headers;
+    enum proxy_access_log access_log;
+};
+
+/* How writes are merged; see coalescer.h. */
+struct proxy_write_options {
+    bool     is_coalescing;     /* false: each write goes by itself, as it came */
+    bool     is_gateway;        /* every write to this Chroma comes through here */
+    uint32_t in_flight_max;     /* calls at once; 0: by what the backend is */
+    uint32_t batch_records_max; /* 0: by measured cost */
+    size_t   batch_bytes_max;
+    uint64_t patience_us;
+    bool     split_oversize;
+};
+
+#endif

@@ -1,0 +1,25 @@
+/* request_head - the head of a request as it leaves for Chroma
+ *
+ * Private to proxy/.
+ */
+#ifndef PROXY_REQUEST_HEAD_H
+#define PROXY_REQUEST_HEAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/byte_buffer.h"
+#include "http/http_head.h"
+
+/* Write the head of `request` to `out` (cleared before), framed as `framing` says. False: out of
+ * memory. */
+bool request_head_write(const struct http_head *request, enum http_framing framing,
+                        uint64_t content_length, struct byte_buffer *out);
+
+/* Has the request a method whose body Chroma does not read? */
+bool request_head_is_bodiless(const struct http_head *request);
+
+/* Has it passed so many proxies of our name that it must go in a circle? */
+bool request_head_is_loop(const struct http_head *request);
+
+#endif

@@ -1,0 +1,247 @@
+#include "proxy/write.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/request_head.h"
+
+/* More records than this in one request are sent as they are. */
+enum { records_max = 1 << 16 };
+
+static bool write_copy_path(struct write *write, const struct write_request *request);
+static bool write_write_shared_head(struct write *write, const struct http_head *head);
+static bool write_is_ignored(const struct http_field *field);
+static bool write_write_identity(struct write *write, const struct http_head *head,
+                                 const struct socket_address *peer);
+static void write_take_room(struct write *write, const struct write_request *request);
+
+struct write *write_new(struct proxy *proxy, const struct write_request *request,
+                        struct write_waiter *waiter)
+{
+    struct write     *write = calloc(1, sizeof *write);
+    enum http_framing framing =
+        request->head->framing == HTTP_FRAMING_NONE ? HTTP_FRAMING_NONE : HTTP_FRAMING_LENGTH;
+    bool is_record = request->route->info->class == CHROMA_CLASS_WRITE;
+
+    if (write == NULL)
+        return NULL;
+    write->proxy = proxy;
+    list_push_back(&proxy->writes, &write->node);
+    timeout_queue_init_node(&write->again);
+    lane_rooms_init_ticket(&write->lane_room, NULL);
+    if (!write_copy_path(write, request) ||
+        !request_head_write(request->head, framing, byte_buffer_size(request->body),
+                            &write->head) ||
+        (is_record && (!write_write_shared_head(write, request->head) ||
+                       !write_write_identity(write, request->head, request->peer)))) {
+        write_free(write);
+        return NULL;
+    }
+    write_take_room(write, request);
+    write->arrived_us = request->arrived_us;
+    write->deadline_us = request->deadline_us;
+    write->waiter = waiter;
+    return write;
+}
+
+/* The route's spans point into the head of the request, which goes with its client. */
+static bool write_copy_path(struct write *write, const struct write_request *request)
+{
+    struct bytes  path = request->head->path;
+    struct bytes *spans[] = {&write->route.tenant, &write->route.database,
+                             &write->route.collection};
+    const char   *copy;
+
+    if (byte_buffer_append(&write->path, path, SIZE_MAX) != STATUS_OK)
+        return false;
+    write->route = *request->route;
+    copy = byte_buffer_bytes(&write->path).data;
+    for (size_t i = 0; i < COUNT_OF(spans); i++) {
+        if (spans[i]->size > 0)
+            spans[i]->data = copy + (spans[i]->data - path.data);
+    }
+    return true;
+}
+
+/* Request line and fields in their order, without those that differ between clients that may
+ * share a call. */
+static bool write_write_shared_head(struct write *write, const struct http_head *head)
+{
+    struct byte_buffer *out = &write->shared_head;
+    struct bytes        line[] = {head->method, BYTES_INIT(" "), head->target,
+                                  BYTES_INIT(" HTTP/1.1\r\n")};
+    enum status         status = STATUS_OK;
+
+    for (size_t i = 0; i < COUNT_OF(line) && status == STATUS_OK; i++)
+        status = byte_buffer_append(out, line[i], SIZE_MAX);
+    if (status == STATUS_OK && http_head_find(head, HTTP_FIELD_HOST) == NULL) /* HTTP/1.0 */
+        status = byte_buffer_append(out, BYTES_LITERAL("Host: localhost\r\n"), SIZE_MAX);
+    for (size_t i = 0; i < head->field_count && status == STATUS_OK; i++) {
+        const struct http_field *field = &head->fields[i];
+        struct bytes parts[] = {field->name, BYTES_INIT(": "), field->value, BYTES_INIT("\r\n")};
+
+        if (write_is_ignored(field))
+            continue;
+        for (size_t j = 0; j < COUNT_OF(parts) && status == STATUS_OK; j++)
+            status = byte_buffer_append(out, parts[j], SIZE_MAX);
+    }
+    return status == STATUS_OK;
+}
+
+/* What says nothing about the write itself: the connection, the client's make, what it takes for
+ * an answer, how the call is traced. */
+static bool write_is_ignored(const struct http_field *field)
+{
+    if (field->hop_by_hop)
+        return true;
+    switch (field->id) {
+    case HTTP_FIELD_ACCEPT:
+    case HTTP_FIELD_ACCEPT_ENCODING:
+    case HTTP_FIELD_ACCEPT_LANGUAGE:
+    case HTTP_FIELD_CHROMA_TRACE_ID:
+    case HTTP_FIELD_CONTENT_LENGTH:
+    case HTTP_FIELD_TRACEPARENT:
+    case HTTP_FIELD_TRACESTATE:
+    case HTTP_FIELD_USER_AGENT:
+    case HTTP_FIELD_VIA:
+    case HTTP_FIELD_X_REQUEST_ID:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool write_write_identity(struct write *write, const struct http_head *head,
+                                 const struct socket_address *peer)
+{
+    enum status status = STATUS_OK;
+
+    for (size_t i = 0; i < head->field_count && status == STATUS_OK; i++) {
+        const struct http_field *field = &head->fields[i];
+
+        if (field->id == HTTP_FIELD_AUTHORIZATION || field->id == HTTP_FIELD_X_CHROMA_TOKEN ||
+            field->id == HTTP_FIELD_COOKIE)
+            status = byte_buffer_append(&write->identity, field->value, SIZE_MAX);
+    }
+    if (status == STATUS_OK && byte_buffer_size(&write->identity) == 0) {
+        char text[SOCKET_ADDRESS_TEXT_MAX];
+
+        socket_address_format_host(peer, text);
+        status = byte_buffer_append(&write->identity, bytes_of(text), SIZE_MAX);
+    }
+    return status == STATUS_OK;
+}
+
+static void write_take_room(struct write *write, const struct write_request *request)
+{
+    write->body = *request->body;
+    *request->body = (struct byte_buffer){0};
+    memory_account_claim_move(&write->room, request->room);
+    lane_rooms_move(&write->lane_room, request->lane_room);
+}
+
+void write_free(struct write *write)
+{
+    if (write == NULL)
+        return;
+    assert(write->waiter == NULL);
+    timeout_queue_stop(&write->again);
+    list_remove(&write->node);
+    chroma_records_done(&write->records);
+    byte_buffer_done(&write->path);
+    byte_buffer_done(&write->head);
+    byte_buffer_done(&write->shared_head);
+    byte_buffer_done(&write->identity);
+    byte_buffer_done(&write->body);
+    if (write->room.account != NULL)
+        memory_account_claim_release(&write->room);
+    lane_rooms_leave(write->proxy->lane_rooms, &write->lane_room);
+    free(write);
+}
+
+bool write_is_sent(const struct write *write)
+{
+    return write->batch.attempts > 0 || write->call != NULL;
+}
+
+void write_leave(struct write *write)
+{
+    write->waiter = NULL;
+    write->stream_to = NULL;
+}
+
+void write_scan(struct write *write)
+{
+    const char *reason;
+
+    write->is_eligible =
+        chroma_records_scan(write->route.operation, byte_buffer_bytes(&write->body), records_max,
+                            &write->records, &reason) == STATUS_OK;
+}
+
+void write_describe(const struct write *write, struct coalescer_write *ret_write)
+{
+    static const enum coalescer_encoding encodings[] = {
+        [CHROMA_ENCODING_NONE] = COALESCER_NO_VECTORS,
+        [CHROMA_ENCODING_ARRAYS] = COALESCER_ARRAYS,
+        [CHROMA_ENCODING_BASE64] = COALESCER_BASE64};
+    const struct chroma_route *route = &write->route;
+    enum coalescer_op          op = route->operation == CHROMA_OPERATION_ADD      ? COALESCER_ADD
+                                    : route->operation == CHROMA_OPERATION_UPSERT ? COALESCER_UPSERT
+                                    : route->operation == CHROMA_OPERATION_UPDATE ? COALESCER_UPDATE
+                                                                                  : COALESCER_OTHER;
+
+    *ret_write = (struct coalescer_write){.kind = route->has_uuid ? COALESCER_BARRIER
+                                                                  : COALESCER_BARRIER_ALL,
+                                          .op = op,
+                                          .repeatable = op != COALESCER_OTHER,
+                                          .identity = byte_buffer_bytes(&write->identity),
+                                          .size = byte_buffer_size(&write->body),
+                                          .deadline_us = write->deadline_us,
+                                          .ctx = (void *)write};
+    memcpy(ret_write->lane, route->uuid, sizeof ret_write->lane);
+    if (!write->is_eligible)
+        return;
+    ret_write->kind = COALESCER_MERGEABLE;
+    ret_write->encoding = encodings[write->records.encoding];
+    ret_write->dimension = (uint32_t)write->records.dimension;
+    ret_write->batch_key = byte_buffer_bytes(&write->shared_head);
+    ret_write->ids = write->records.ids;
+    ret_write->record_count = (uint32_t)write->records.count;
+}
+
+void write_tell_answer(struct write *write, const struct http_head *head, struct bytes body,
+                       enum front_executed executed)
+{
+    struct write_waiter *waiter = write->waiter;
+
+    if (waiter == NULL)
+        return;
+    waiter->record->batch = write->batch;
+    write->waiter = NULL;
+    waiter->ops->on_answer(waiter, head, body, executed);
+}
+
+void write_tell_stream(struct write *write, struct call *source, enum front_executed executed)
+{
+    struct write_waiter *waiter = write->waiter;
+
+    if (waiter == NULL)
+        return;
+    waiter->record->batch = write->batch;
+    write->waiter = NULL;
+    write->stream_to = waiter->ops->on_stream(waiter, source, executed);
+}
+
+void write_tell_refused(struct write *write, enum status status, enum front_executed executed,
+                        const char *message)
+{
+    struct write_waiter *waiter = write->waiter;
+
+    if (waiter == NULL)
+        return;
+    waiter->record->batch = write->batch;
+    write->waiter = NULL;
+    waiter->ops->on_refused(waiter, status, executed, message);
+}
