@@ -10,7 +10,7 @@
 #include "app/daemon.h"
 #include "app/settings_docs.h"
 #include "base/text.h"
-#include "cli/bench.h"
+#include "bench/bench.h"
 #include "cli/check_command.h"
 #include "cli/config_command.h"
 #include "cli/health_command.h"

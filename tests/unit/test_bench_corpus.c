@@ -1,4 +1,4 @@
-#include "cli/bench_corpus.h"
+#include "bench/bench_corpus.h"
 
 #include <jansson.h>
 #include <stdlib.h>

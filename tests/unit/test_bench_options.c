@@ -1,4 +1,4 @@
-#include "cli/bench_options.h"
+#include "bench/bench_options.h"
 
 #include "support/check_main.h"
 

@@ -1,4 +1,4 @@
-#include "cli/bench_request.h"
+#include "bench/bench_request.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
-#include "cli/bench_compare.h"
+#include "bench/bench_compare.h"
 
 #include <stdlib.h>
 
-#include "cli/bench_load.h"
+#include "bench/bench_load.h"
 
 /* Concurrent writes and queries; the same query again and again; one client alone. */
 enum part { PART_WRITES, PART_REPEATED, PART_SINGLE, PARTS };

@@ -1,4 +1,4 @@
-#include "cli/bench_result.h"
+#include "bench/bench_result.h"
 
 static const char *const failure_names[] = {"connect", "reset", "deadline", "garbled"};
 static const char *const executed_names[] = {"", "no", "maybe"};

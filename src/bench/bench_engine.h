@@ -8,11 +8,11 @@
  *
  * A client program, not part of the proxy: its own epoll loop, because nothing else is waited for.
  */
-#ifndef CLI_BENCH_ENGINE_H
-#define CLI_BENCH_ENGINE_H
+#ifndef BENCH_BENCH_ENGINE_H
+#define BENCH_BENCH_ENGINE_H
 
-#include "cli/bench_result.h"
-#include "cli/bench_target.h"
+#include "bench/bench_result.h"
+#include "bench/bench_target.h"
 
 /* Clients of one kind. */
 struct bench_engine_group {

@@ -6,12 +6,12 @@
  * start and end are microseconds since the run began; status is 0 and failure says why where there
  * was no answer; sums are bench_corpus_sum() of what was written, absent where nothing was.
  */
-#ifndef CLI_BENCH_HISTORY_H
-#define CLI_BENCH_HISTORY_H
+#ifndef BENCH_BENCH_HISTORY_H
+#define BENCH_BENCH_HISTORY_H
 
 #include <stdio.h>
 
-#include "cli/bench_result.h"
+#include "bench/bench_result.h"
 
 struct bench_history_entry {
     const struct bench_request *request;

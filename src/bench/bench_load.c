@@ -1,9 +1,9 @@
-#include "cli/bench_load.h"
+#include "bench/bench_load.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#include "cli/bench_scratch.h"
+#include "bench/bench_scratch.h"
 
 struct bench_load {
     const struct bench_options *options;

@@ -1,12 +1,12 @@
 /* bench_result - what a run measured: latencies, statuses, errors, and whether it can be trusted */
-#ifndef CLI_BENCH_RESULT_H
-#define CLI_BENCH_RESULT_H
+#ifndef BENCH_BENCH_RESULT_H
+#define BENCH_BENCH_RESULT_H
 
 #include <jansson.h>
 #include <stdio.h>
 
 #include "base/histogram.h"
-#include "cli/bench_request.h"
+#include "bench/bench_request.h"
 
 /* Why a request has no status. */
 enum bench_result_failure {

@@ -4,13 +4,13 @@
  * and ids of its own, and pieces of the corpus that all requests share. Building one prints numbers
  * only, so it costs about a microsecond.
  */
-#ifndef CLI_BENCH_REQUEST_H
-#define CLI_BENCH_REQUEST_H
+#ifndef BENCH_BENCH_REQUEST_H
+#define BENCH_BENCH_REQUEST_H
 
 #include <sys/uio.h>
 
 #include "base/byte_buffer.h"
-#include "cli/bench_corpus.h"
+#include "bench/bench_corpus.h"
 
 enum bench_request_op {
     BENCH_REQUEST_ADD,

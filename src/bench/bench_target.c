@@ -1,4 +1,4 @@
-#include "cli/bench_target.h"
+#include "bench/bench_target.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* bench_random - seeded random numbers for made-up load */
-#ifndef CLI_BENCH_RANDOM_H
-#define CLI_BENCH_RANDOM_H
+#ifndef BENCH_BENCH_RANDOM_H
+#define BENCH_BENCH_RANDOM_H
 
 #include <math.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
 /* bench_compare - the same work on a Chroma server directly and through the proxy, side by side */
-#ifndef CLI_BENCH_COMPARE_H
-#define CLI_BENCH_COMPARE_H
+#ifndef BENCH_BENCH_COMPARE_H
+#define BENCH_BENCH_COMPARE_H
 
-#include "cli/bench_options.h"
+#include "bench/bench_options.h"
 
 /* Run all parts on both sides and print the table, or JSON, on standard output. Blocks for a minute
  * or so.

@@ -1,11 +1,11 @@
-#include "cli/bench_corpus.h"
+#include "bench/bench_corpus.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/byte_buffer.h"
-#include "cli/bench_random.h"
+#include "bench/bench_random.h"
 
 /* So many different documents and metadata objects; embeddings differ in every variant. */
 enum { TEXTS = 256 };

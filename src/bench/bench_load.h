@@ -1,8 +1,8 @@
 /* bench_load - one measured load on one server, from options to result */
-#ifndef CLI_BENCH_LOAD_H
-#define CLI_BENCH_LOAD_H
+#ifndef BENCH_BENCH_LOAD_H
+#define BENCH_BENCH_LOAD_H
 
-#include "cli/bench_options.h"
+#include "bench/bench_options.h"
 
 struct bench_load; /* opaque: target, collections, corpus */
 

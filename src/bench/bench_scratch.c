@@ -1,4 +1,4 @@
-#include "cli/bench_scratch.h"
+#include "bench/bench_scratch.h"
 
 #include <curl/curl.h>
 #include <jansson.h>

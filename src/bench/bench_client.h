@@ -4,11 +4,11 @@
  * one recv(). Connections are kept alive and opened anew when the server closed them. Nothing is
  * ever sent twice: a connection that breaks is a failure of its request.
  */
-#ifndef CLI_BENCH_CLIENT_H
-#define CLI_BENCH_CLIENT_H
+#ifndef BENCH_BENCH_CLIENT_H
+#define BENCH_BENCH_CLIENT_H
 
-#include "cli/bench_result.h"
-#include "cli/bench_target.h"
+#include "bench/bench_result.h"
+#include "bench/bench_target.h"
 #include "http/http_reader.h"
 
 enum bench_client_outcome {

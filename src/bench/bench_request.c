@@ -1,8 +1,8 @@
-#include "cli/bench_request.h"
+#include "bench/bench_request.h"
 
 #include <stdlib.h>
 
-#include "cli/bench_random.h"
+#include "bench/bench_random.h"
 
 static const char *const op_names[BENCH_REQUEST_OPS] = {"add", "upsert", "update", "delete",
                                                         "get", "query",  "count",  "raw"};

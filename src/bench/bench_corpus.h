@@ -4,8 +4,8 @@
  * with a comma before it, so that any choice of variants becomes the arrays of a request by listing
  * pieces: nothing is printed while load runs. The same options give the same texts.
  */
-#ifndef CLI_BENCH_CORPUS_H
-#define CLI_BENCH_CORPUS_H
+#ifndef BENCH_BENCH_CORPUS_H
+#define BENCH_BENCH_CORPUS_H
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-#include "cli/bench_client.h"
+#include "bench/bench_client.h"
 
 #include <errno.h>
 #include <sys/epoll.h>

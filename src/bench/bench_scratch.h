@@ -2,10 +2,10 @@
  *
  * Blocking calls through libcurl, before and after the load.
  */
-#ifndef CLI_BENCH_SCRATCH_H
-#define CLI_BENCH_SCRATCH_H
+#ifndef BENCH_BENCH_SCRATCH_H
+#define BENCH_BENCH_SCRATCH_H
 
-#include "cli/bench_target.h"
+#include "bench/bench_target.h"
 
 struct bench_scratch; /* opaque */
 

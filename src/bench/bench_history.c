@@ -1,4 +1,4 @@
-#include "cli/bench_history.h"
+#include "bench/bench_history.h"
 
 void bench_history_write(FILE *file, const struct bench_request_source *source,
                          const struct bench_history_entry *entry)

@@ -1,6 +1,6 @@
 /* bench_target - the server under load: where it is and how to connect to it */
-#ifndef CLI_BENCH_TARGET_H
-#define CLI_BENCH_TARGET_H
+#ifndef BENCH_BENCH_TARGET_H
+#define BENCH_BENCH_TARGET_H
 
 #include <sys/socket.h>
 

@@ -1,8 +1,8 @@
 /* bench_options - the command line of `chromabouncer bench` */
-#ifndef CLI_BENCH_OPTIONS_H
-#define CLI_BENCH_OPTIONS_H
+#ifndef BENCH_BENCH_OPTIONS_H
+#define BENCH_BENCH_OPTIONS_H
 
-#include "cli/bench_engine.h"
+#include "bench/bench_engine.h"
 
 enum { BENCH_OPTIONS_OTHERS_MAX = 127 };
 

@@ -1,4 +1,4 @@
-#include "cli/bench_engine.h"
+#include "bench/bench_engine.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -8,9 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/bench_client.h"
-#include "cli/bench_history.h"
-#include "cli/bench_random.h"
+#include "bench/bench_client.h"
+#include "bench/bench_history.h"
+#include "bench/bench_random.h"
 
 enum { EVENTS_AT_ONCE = 256, CLIENTS_AT_ONCE = 256, BACKLOG_MAX = 1 << 20 };
 

@@ -1,4 +1,4 @@
-#include "cli/bench.h"
+#include "bench/bench.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -6,8 +6,8 @@
 #include <sys/resource.h>
 #include <sysexits.h>
 
-#include "cli/bench_compare.h"
-#include "cli/bench_load.h"
+#include "bench/bench_compare.h"
+#include "bench/bench_load.h"
 
 static void        raise_descriptor_limit(void);
 static enum status run_load(const struct bench_options *options, bool *ret_is_void,
