@@ -1,7 +1,7 @@
 /* main - hand the command line over to cli/ */
-#include "cli/cli.h"
+#include "cli/commands.h"
 
 int main(int argc, char **argv)
 {
-    return cli_main(argc, argv);
+    return commands_main(argc, argv);
 }

@@ -1,4 +1,4 @@
-/* cli - what people type: a table of commands
+/* cli - what the commands have in common: complaints, exit statuses, the settings
  *
  * Output that was asked for goes to standard output, everything else to standard error. Exit
  * statuses are those of sysexits.h: 0 ok, 64 usage, 69 backend unreachable, 70 bug, 71 system,
@@ -8,9 +8,6 @@
 #define CLI_CLI_H
 
 #include "cli/options.h"
-
-/* Run the command line; returns the exit status. */
-int cli_main(int argc, char **argv);
 
 /* Complain on standard error: "chromabouncer: " and the text. Returns `exit_status`. */
 int cli_fail(int exit_status, const char *format, ...) PRINTF_LIKE(2, 3);
