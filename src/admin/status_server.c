@@ -17,31 +17,31 @@ struct page {
     bool        says_allow; /* the methods there are */
 };
 
-static void       *on_request(struct front_connection *connection, const struct http_head *head,
-                              void *ctx);
-static void        on_body(void *request, struct bytes data);
-static void        on_body_end(void *ctx);
+static void       *status_server_on_request(struct front_connection *connection,
+                                            const struct http_head *head, void *ctx);
+static void        status_server_on_body(void *request, struct bytes data);
+static void        status_server_on_body_end(void *ctx);
 static struct page make_page(const struct status_request *request, struct byte_buffer *body);
 static struct page make_ready(const struct status_request *request, struct byte_buffer *body);
 static void        send_page(const struct status_request *request, const struct page *page,
                              struct bytes body);
-static void        on_abort(void *request, enum status why);
-static void        on_drained(void *request);
-static void        on_refused(const struct front_connection *connection, const struct error *error,
-                              void *ctx);
+static void        status_server_on_abort(void *request, enum status why);
+static void        status_server_on_drained(void *request);
+static void        status_server_on_refused(const struct front_connection *connection,
+                                            const struct error *error, void *ctx);
 
-const struct front_handler status_server_handler = {.on_request = on_request,
-                                                    .on_body = on_body,
-                                                    .on_body_end = on_body_end,
-                                                    .on_abort = on_abort,
-                                                    .on_drained = on_drained,
-                                                    .on_refused = on_refused};
+const struct front_handler status_server_handler = {.on_request = status_server_on_request,
+                                                    .on_body = status_server_on_body,
+                                                    .on_body_end = status_server_on_body_end,
+                                                    .on_abort = status_server_on_abort,
+                                                    .on_drained = status_server_on_drained,
+                                                    .on_refused = status_server_on_refused};
 
 static const char text_type[] = "text/plain; charset=utf-8";
 static const char metrics_type[] = "text/plain; version=0.0.4; charset=utf-8";
 
-static void *on_request(struct front_connection *connection, const struct http_head *head,
-                        void *ctx)
+static void *status_server_on_request(struct front_connection *connection,
+                                      const struct http_head *head, void *ctx)
 {
     struct status_request *request = calloc(1, sizeof *request);
 
@@ -50,13 +50,13 @@ static void *on_request(struct front_connection *connection, const struct http_h
     return request;
 }
 
-static void on_body(void *request, struct bytes data)
+static void status_server_on_body(void *request, struct bytes data)
 {
     (void)request;
     (void)data; /* no request here has a use for one */
 }
 
-static void on_body_end(void *ctx)
+static void status_server_on_body_end(void *ctx)
 {
     struct status_request *request = ctx;
     struct byte_buffer     body = {0};
@@ -130,19 +130,19 @@ static void send_page(const struct status_request *request, const struct page *p
     byte_buffer_done(&head);
 }
 
-static void on_abort(void *request, enum status why)
+static void status_server_on_abort(void *request, enum status why)
 {
     (void)why;
     free(request);
 }
 
-static void on_drained(void *request)
+static void status_server_on_drained(void *request)
 {
     (void)request;
 }
 
-static void on_refused(const struct front_connection *connection, const struct error *error,
-                       void *ctx)
+static void status_server_on_refused(const struct front_connection *connection,
+                                     const struct error *error, void *ctx)
 {
     (void)connection;
     (void)error;

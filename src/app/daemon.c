@@ -21,7 +21,7 @@
 static const uint64_t quiet_us = 500000;
 static const uint64_t drain_check_us = 50000;
 
-static enum status start(struct daemon *daemon, struct error *error);
+static enum status daemon_start(struct daemon *daemon, struct error *error);
 static void        set_allocator(void);
 static void        raise_descriptor_limit(const struct settings *settings);
 static enum status start_log(const struct settings *settings, struct error *error);
@@ -50,7 +50,7 @@ int daemon_run(const struct settings_sources *sources, const struct machine *mac
 {
     struct daemon daemon = {.sources = sources, .machine = machine, .settings = settings};
     struct error  error;
-    enum status   status = start(&daemon, &error);
+    enum status   status = daemon_start(&daemon, &error);
 
     if (status == STATUS_OK) {
         printf("listening on %s\n", daemon.listening_text);
@@ -71,7 +71,7 @@ int daemon_run(const struct settings_sources *sources, const struct machine *mac
     return exit_status(status);
 }
 
-static enum status start(struct daemon *daemon, struct error *error)
+static enum status daemon_start(struct daemon *daemon, struct error *error)
 {
     enum status status;
 

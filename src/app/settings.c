@@ -48,12 +48,13 @@ _Static_assert(sizeof(enum settings_role) == sizeof(unsigned), "enums are unsign
 /* Descriptors besides connections: listeners, status clients, logs, epoll, timers, libcurl. */
 static const uint64_t chroma_body_max_bytes = 40 << 20;
 
-static void suggest(const char *text, const char *key, size_t size, unsigned *least, char *nearest);
+static void        settings_suggest(const char *text, const char *key, size_t size, unsigned *least,
+                                    char *nearest);
 static const char *after_dot(const char *key);
 static enum status check_addresses(const struct settings *settings, struct error *error);
-static enum status check_memory(const struct settings *settings, struct error *error);
-static enum status check_descriptors(const struct settings *settings, const struct machine *machine,
-                                     struct error *error);
+static enum status settings_check_memory(const struct settings *settings, struct error *error);
+static enum status settings_check_descriptors(const struct settings *settings,
+                                              const struct machine *machine, struct error *error);
 static bool        is_given(const struct settings *settings, enum settings_id id);
 static bool        same_place(const struct address *left, const struct address *right);
 static uint64_t    lesser(uint64_t left, uint64_t right);
@@ -91,8 +92,8 @@ enum status settings_unknown(struct bytes key, struct error *error)
     for (enum settings_id id = 0; id < SETTINGS_COUNT; id++) {
         size_t whole = strlen(rows[id].key), section = strcspn(rows[id].key, ".");
 
-        suggest(text, rows[id].key, whole, &least, nearest);
-        suggest(text, rows[id].key, section, &least, nearest);
+        settings_suggest(text, rows[id].key, whole, &least, nearest);
+        settings_suggest(text, rows[id].key, section, &least, nearest);
         if (section < whole && least > 1 && strcmp(after_dot(text), after_dot(rows[id].key)) == 0) {
             least = 1; /* the right name in no section, or in another one */
             snprintf(nearest, sizeof nearest, "%s", rows[id].key);
@@ -108,7 +109,8 @@ enum status settings_unknown(struct bytes key, struct error *error)
 
 /* Take the first `size` letters of `key` as `nearest` when `text` is closer to them than `least`.
  */
-static void suggest(const char *text, const char *key, size_t size, unsigned *least, char *nearest)
+static void settings_suggest(const char *text, const char *key, size_t size, unsigned *least,
+                             char *nearest)
 {
     char     name[SETTINGS_KEY_SIZE];
     unsigned slips;
@@ -205,9 +207,9 @@ enum status settings_check(const struct settings *settings, const struct machine
     enum status status = check_addresses(settings, error);
 
     if (status == STATUS_OK)
-        status = check_memory(settings, error);
+        status = settings_check_memory(settings, error);
     if (status == STATUS_OK)
-        status = check_descriptors(settings, machine, error);
+        status = settings_check_descriptors(settings, machine, error);
     return status;
 }
 
@@ -234,7 +236,7 @@ static enum status check_addresses(const struct settings *settings, struct error
     return STATUS_OK;
 }
 
-static enum status check_memory(const struct settings *settings, struct error *error)
+static enum status settings_check_memory(const struct settings *settings, struct error *error)
 {
     uint64_t body_max_bytes =
         settings->body_max_bytes == 0 ? chroma_body_max_bytes : settings->body_max_bytes;
@@ -257,8 +259,8 @@ static enum status check_memory(const struct settings *settings, struct error *e
     return STATUS_OK;
 }
 
-static enum status check_descriptors(const struct settings *settings, const struct machine *machine,
-                                     struct error *error)
+static enum status settings_check_descriptors(const struct settings *settings,
+                                              const struct machine *machine, struct error *error)
 {
     uint64_t needed = settings->listen_connections_max + settings->backend_connections_max +
                       settings_other_descriptors;

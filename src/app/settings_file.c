@@ -27,17 +27,18 @@ static enum status  read_stream(struct reader *reader);
 static enum status  read_document(struct reader *reader);
 static enum status  read_mapping(struct reader *reader, const char *section);
 static enum status  read_entry(struct reader *reader, const char *section, const yaml_event_t *key);
-static enum status  read_section(struct reader *reader, const char *name, yaml_mark_t at);
+static enum status  settings_file_read_section(struct reader *reader, const char *name,
+                                               yaml_mark_t at);
 static enum status  read_setting(struct reader *reader, enum settings_id id, yaml_mark_t at);
 static enum status  read_list(struct reader *reader, enum settings_id id, char *out, size_t size);
 static enum status  set(struct reader *reader, enum settings_id id, struct bytes text,
                         yaml_mark_t at);
-static enum status  next(struct reader *reader, yaml_event_t *ret_event);
+static enum status  settings_file_next(struct reader *reader, yaml_event_t *ret_event);
 static enum status  refuse_extras(struct reader *reader, const yaml_event_t *event);
 static bool         is_null(const yaml_event_t *event);
 static struct bytes scalar(const yaml_event_t *event);
-static enum status  complain(const struct reader *reader, yaml_mark_t at, const char *format, ...)
-    PRINTF_LIKE(3, 4);
+static enum status  settings_file_complain(const struct reader *reader, yaml_mark_t at,
+                                           const char *format, ...) PRINTF_LIKE(3, 4);
 
 enum status settings_file_load(struct settings *settings, const char *path, struct error *error)
 {
@@ -105,27 +106,28 @@ static enum status read_stream(struct reader *reader)
     yaml_event_t event;
     yaml_mark_t  at;
     bool         more;
-    enum status  status = next(reader, &event);
+    enum status  status = settings_file_next(reader, &event);
 
     if (status != STATUS_OK)
         return status;
     yaml_event_delete(&event); /* the start of the stream */
     status = read_document(reader);
     if (status == STATUS_OK)
-        status = next(reader, &event);
+        status = settings_file_next(reader, &event);
     if (status != STATUS_OK)
         return status == STATUS_CLOSED ? STATUS_OK : status;
     more = event.type != YAML_STREAM_END_EVENT;
     at = event.start_mark;
     yaml_event_delete(&event);
-    return more ? complain(reader, at, "a second document; put all settings into one") : STATUS_OK;
+    return more ? settings_file_complain(reader, at, "a second document; put all settings into one")
+                : STATUS_OK;
 }
 
 /* STATUS_CLOSED: there is none, which is as good as an empty one. */
 static enum status read_document(struct reader *reader)
 {
     yaml_event_t event;
-    enum status  status = next(reader, &event);
+    enum status  status = settings_file_next(reader, &event);
 
     if (status != STATUS_OK)
         return status;
@@ -134,16 +136,17 @@ static enum status read_document(struct reader *reader)
         return STATUS_CLOSED;
     }
     yaml_event_delete(&event); /* the start of the document */
-    status = next(reader, &event);
+    status = settings_file_next(reader, &event);
     if (status != STATUS_OK)
         return status;
     if (event.type == YAML_MAPPING_START_EVENT)
         status = read_mapping(reader, "");
     else if (!is_null(&event))
-        status = complain(reader, event.start_mark, "settings must be written as `key: value`");
+        status = settings_file_complain(reader, event.start_mark,
+                                        "settings must be written as `key: value`");
     yaml_event_delete(&event);
     if (status == STATUS_OK)
-        status = next(reader, &event);
+        status = settings_file_next(reader, &event);
     if (status == STATUS_OK)
         yaml_event_delete(&event); /* the end of the document */
     return status;
@@ -158,7 +161,7 @@ static enum status read_mapping(struct reader *reader, const char *section)
     while (status == STATUS_OK && more) {
         yaml_event_t event;
 
-        status = next(reader, &event);
+        status = settings_file_next(reader, &event);
         if (status != STATUS_OK)
             break;
         more = event.type != YAML_MAPPING_END_EVENT;
@@ -177,22 +180,23 @@ static enum status read_entry(struct reader *reader, const char *section, const 
     int              size;
 
     if (key->type != YAML_SCALAR_EVENT)
-        return complain(reader, key->start_mark, "a key must be a plain word");
+        return settings_file_complain(reader, key->start_mark, "a key must be a plain word");
     size = snprintf(name, sizeof name, "%s%.*s", section, (int)scalar(key).size, scalar(key).data);
     if ((size_t)size >= sizeof name || strlen(section) + scalar(key).size != (size_t)size) {
         settings_unknown(scalar(key), &why);
-        return complain(reader, key->start_mark, "%s", why.text);
+        return settings_file_complain(reader, key->start_mark, "%s", why.text);
     }
     id = settings_find(bytes_of(name));
     if (id != SETTINGS_COUNT)
         return read_setting(reader, id, key->start_mark);
     if (settings_is_section(bytes_of(name)))
-        return read_section(reader, name, key->start_mark);
+        return settings_file_read_section(reader, name, key->start_mark);
     settings_unknown(bytes_of(name), &why);
-    return complain(reader, key->start_mark, "%s", why.text);
+    return settings_file_complain(reader, key->start_mark, "%s", why.text);
 }
 
-static enum status read_section(struct reader *reader, const char *name, yaml_mark_t at)
+static enum status settings_file_read_section(struct reader *reader, const char *name,
+                                              yaml_mark_t at)
 {
     char             prefix[2 * SETTINGS_KEY_SIZE + 1];
     enum settings_id first = 0;
@@ -203,18 +207,18 @@ static enum status read_section(struct reader *reader, const char *name, yaml_ma
     while (strncmp(settings_row(first)->key, prefix, strlen(prefix)) != 0)
         first++;
     if (reader->section_seen[first])
-        return complain(reader, at, "section %s is here a second time", name);
+        return settings_file_complain(reader, at, "section %s is here a second time", name);
     reader->section_seen[first] = true;
-    status = next(reader, &event);
+    status = settings_file_next(reader, &event);
     if (status != STATUS_OK)
         return status;
     if (event.type == YAML_MAPPING_START_EVENT)
         status = read_mapping(reader, prefix);
     else if (!is_null(&event)) /* a section whose settings are all comments */
-        status = complain(reader, event.start_mark,
-                          "%s is a section: write its settings below it, "
-                          "each with more indentation",
-                          name);
+        status = settings_file_complain(reader, event.start_mark,
+                                        "%s is a section: write its settings below it, "
+                                        "each with more indentation",
+                                        name);
     yaml_event_delete(&event);
     return status;
 }
@@ -228,16 +232,16 @@ static enum status read_setting(struct reader *reader, enum settings_id id, yaml
     enum status  status;
 
     if (reader->seen[id])
-        return complain(reader, at, "%s is set a second time", key);
+        return settings_file_complain(reader, at, "%s is set a second time", key);
     reader->seen[id] = true;
-    status = next(reader, &event);
+    status = settings_file_next(reader, &event);
     if (status != STATUS_OK)
         return status;
     if (is_null(&event)) {
-        status = complain(reader, event.start_mark,
-                          "%s has no value; put a # before the line to "
-                          "leave it at its default",
-                          key);
+        status = settings_file_complain(reader, event.start_mark,
+                                        "%s has no value; put a # before the line to "
+                                        "leave it at its default",
+                                        key);
     } else if (event.type == YAML_SCALAR_EVENT) {
         status = set(reader, id, scalar(&event), event.start_mark);
     } else if (event.type == YAML_SEQUENCE_START_EVENT && is_list) {
@@ -245,8 +249,9 @@ static enum status read_setting(struct reader *reader, enum settings_id id, yaml
         if (status == STATUS_OK)
             status = set(reader, id, bytes_of(joined), event.start_mark);
     } else {
-        status = complain(reader, event.start_mark, "%s takes one value, not a %s", key,
-                          event.type == YAML_SEQUENCE_START_EVENT ? "list" : "section");
+        status =
+            settings_file_complain(reader, event.start_mark, "%s takes one value, not a %s", key,
+                                   event.type == YAML_SEQUENCE_START_EVENT ? "list" : "section");
     }
     yaml_event_delete(&event);
     return status;
@@ -264,17 +269,18 @@ static enum status read_list(struct reader *reader, enum settings_id id, char *o
         yaml_event_t event;
         struct bytes item;
 
-        status = next(reader, &event);
+        status = settings_file_next(reader, &event);
         if (status != STATUS_OK)
             break;
         item = scalar(&event);
         more = event.type != YAML_SEQUENCE_END_EVENT;
         if (more && (event.type != YAML_SCALAR_EVENT || item.size == 0 ||
                      memchr(item.data, ',', item.size) != NULL))
-            status = complain(reader, event.start_mark, "%s takes a list of single addresses",
-                              settings_row(id)->key);
+            status = settings_file_complain(reader, event.start_mark,
+                                            "%s takes a list of single addresses",
+                                            settings_row(id)->key);
         else if (more && (item.size + 2 > size - used || memchr(item.data, '\0', item.size)))
-            status = complain(reader, event.start_mark, "the list is too long");
+            status = settings_file_complain(reader, event.start_mark, "the list is too long");
         else if (more)
             used += (size_t)snprintf(out + used, size - used, "%s%.*s", used == 0 ? "" : ",",
                                      (int)item.size, item.data);
@@ -290,12 +296,12 @@ static enum status set(struct reader *reader, enum settings_id id, struct bytes 
     struct error           why;
 
     if (settings_set(reader->settings, id, text, origin, &why) != STATUS_OK)
-        return complain(reader, at, "%s", why.text);
+        return settings_file_complain(reader, at, "%s", why.text);
     return STATUS_OK;
 }
 
 /* The next event, given: yaml_event_delete() it. */
-static enum status next(struct reader *reader, yaml_event_t *ret_event)
+static enum status settings_file_next(struct reader *reader, yaml_event_t *ret_event)
 {
     enum status status;
 
@@ -303,8 +309,9 @@ static enum status next(struct reader *reader, yaml_event_t *ret_event)
         bool has_mark =
             reader->parser.error == YAML_SCANNER_ERROR || reader->parser.error == YAML_PARSER_ERROR;
 
-        return complain(reader, has_mark ? reader->parser.problem_mark : reader->parser.mark, "%s",
-                        reader->parser.problem == NULL ? "out of memory" : reader->parser.problem);
+        return settings_file_complain(
+            reader, has_mark ? reader->parser.problem_mark : reader->parser.mark, "%s",
+            reader->parser.problem == NULL ? "out of memory" : reader->parser.problem);
     }
     status = refuse_extras(reader, ret_event);
     if (status != STATUS_OK)
@@ -327,11 +334,13 @@ static enum status refuse_extras(struct reader *reader, const yaml_event_t *even
         tag = event->data.mapping_start.tag;
     }
     if (anchor != NULL || event->type == YAML_ALIAS_EVENT)
-        return complain(reader, event->start_mark,
-                        "anchors and aliases (& and *) are not supported; write the value");
+        return settings_file_complain(
+            reader, event->start_mark,
+            "anchors and aliases (& and *) are not supported; write the value");
     if (tag != NULL)
-        return complain(reader, event->start_mark,
-                        "tags (!) are not supported; the setting decides what the value means");
+        return settings_file_complain(
+            reader, event->start_mark,
+            "tags (!) are not supported; the setting decides what the value means");
     return STATUS_OK;
 }
 
@@ -354,7 +363,8 @@ static struct bytes scalar(const yaml_event_t *event)
                           .size = event->data.scalar.length};
 }
 
-static enum status complain(const struct reader *reader, yaml_mark_t at, const char *format, ...)
+static enum status settings_file_complain(const struct reader *reader, yaml_mark_t at,
+                                          const char *format, ...)
 {
     size_t  length = strlen(reader->path);
     size_t  skip = length > 100 ? length - 97 : 0; /* leave room for what is wrong */

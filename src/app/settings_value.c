@@ -17,7 +17,7 @@ static bool        number_of(enum settings_kind kind, struct bytes text, uint64_
 static bool        may_be_auto(enum settings_kind kind);
 static enum status not_allowed(const struct settings_rule *rule, struct bytes text,
                                struct error *error);
-static struct bytes next_item(struct bytes *rest, char separator);
+static struct bytes settings_value_next_item(struct bytes *rest, char separator);
 static void         print_choice(const struct settings_rule *rule, unsigned index, char *out);
 static void         print_number(const struct settings_rule *rule, uint64_t value, char *out);
 static void         print_addresses(const struct settings_addresses *addresses, char *out);
@@ -79,7 +79,7 @@ static enum status read_choice(const struct settings_rule *rule, struct bytes te
     struct bytes words = bytes_of(rule->min);
 
     for (unsigned i = 0; words.size > 0; i++) {
-        if (bytes_equal(text, next_item(&words, '|'))) {
+        if (bytes_equal(text, settings_value_next_item(&words, '|'))) {
             *field = i;
             return STATUS_OK;
         }
@@ -114,7 +114,7 @@ static enum status read_addresses(const struct settings_rule *rule, struct bytes
 
     assert(row_is_good && most <= SETTINGS_ADDRESSES_MAX);
     do {
-        struct bytes item = next_item(&text, ',');
+        struct bytes item = settings_value_next_item(&text, ',');
         enum status  status;
 
         while (item.size > 0 && item.data[0] == ' ')
@@ -157,7 +157,7 @@ static enum status not_allowed(const struct settings_rule *rule, struct bytes te
 }
 
 /* Cut the text before the first `separator` off the front of `rest`. */
-static struct bytes next_item(struct bytes *rest, char separator)
+static struct bytes settings_value_next_item(struct bytes *rest, char separator)
 {
     const char  *end = rest->size == 0 ? NULL : memchr(rest->data, separator, rest->size);
     struct bytes item = *rest;
@@ -206,7 +206,7 @@ static void print_choice(const struct settings_rule *rule, unsigned index, char 
     struct bytes words = bytes_of(rule->min), word;
 
     do
-        word = next_item(&words, '|');
+        word = settings_value_next_item(&words, '|');
     while (index-- > 0);
     snprintf(out, SETTINGS_VALUE_SIZE, "%.*s", (int)word.size, word.data);
 }

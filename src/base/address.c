@@ -8,7 +8,7 @@
 static const struct bytes unix_prefix = {"unix:", 5};
 static const struct bytes http_prefix = {"http://", 7};
 
-static enum status  complain(struct error *error, struct bytes text, const char *what);
+static enum status  address_complain(struct error *error, struct bytes text, const char *what);
 static const char  *read_unix(struct bytes path, struct address *ret);
 static const char  *read_tcp(struct bytes text, struct address *ret);
 static const char  *read_host(struct bytes host, bool bracketed, struct address *ret);
@@ -27,7 +27,7 @@ enum status address_parse(struct bytes text, struct address *ret, struct error *
     else
         wrong = read_tcp(text, &address);
     if (wrong != NULL)
-        return complain(error, text, wrong);
+        return address_complain(error, text, wrong);
     *ret = address;
     return STATUS_OK;
 }
@@ -62,7 +62,7 @@ enum status address_parse_url(struct bytes text, struct address *ret, struct err
         wrong = "the port must be 1..65535";
 out:
     if (wrong != NULL)
-        return complain(error, text, wrong);
+        return address_complain(error, text, wrong);
     *ret = address;
     return STATUS_OK;
 }
@@ -94,7 +94,7 @@ const char *address_format_url(const struct address *address, char *out, size_t 
     return out;
 }
 
-static enum status complain(struct error *error, struct bytes text, const char *what)
+static enum status address_complain(struct error *error, struct bytes text, const char *what)
 {
     char quoted[100];
 

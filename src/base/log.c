@@ -59,12 +59,12 @@ static void            rest(void);
 static void            reopen(void);
 static void            drain(size_t size);
 static bool            mend(void);
-static bool            write_all(const char *data, size_t size, size_t *ret_written);
+static bool            log_write_all(const char *data, size_t size, size_t *ret_written);
 static void            report_dropped(void);
 static bool            hand_over(const char *text, size_t size);
-static void            finish(struct log_line *line);
+static void            log_finish(struct log_line *line);
 static void            put_time(struct log_line *line);
-static void            put(struct log_line *line, const char *data, size_t size);
+static void            log_put(struct log_line *line, const char *data, size_t size);
 static void            put_key(struct log_line *line, const char *key);
 static void            put_value(struct log_line *line, struct bytes value);
 static void            put_escaped(struct log_line *line, struct bytes value);
@@ -216,7 +216,7 @@ static void drain(size_t size)
 
     if (size == 0)
         return;
-    out.failing = !mend() || !write_all(shared.drain, size, &written);
+    out.failing = !mend() || !log_write_all(shared.drain, size, &written);
     if (!out.failing)
         return;
     out.torn = out.torn || (written > 0 && shared.drain[written - 1] != '\n');
@@ -230,12 +230,12 @@ static bool mend(void)
 {
     size_t written;
 
-    if (out.torn && write_all("\n", 1, &written))
+    if (out.torn && log_write_all("\n", 1, &written))
         out.torn = false;
     return !out.torn;
 }
 
-static bool write_all(const char *data, size_t size, size_t *ret_written)
+static bool log_write_all(const char *data, size_t size, size_t *ret_written)
 {
     size_t done = 0;
 
@@ -273,8 +273,8 @@ static void report_dropped(void)
         return;
     }
     log_number(&line, "count", total - out.dropped_reported);
-    finish(&line);
-    out.failing = !write_all(line.text, (size_t)(line.end - line.text), &written);
+    log_finish(&line);
+    out.failing = !log_write_all(line.text, (size_t)(line.end - line.text), &written);
     if (!out.failing)
         out.dropped_reported = total;
     else
@@ -344,13 +344,13 @@ void log_begin(struct log_line *line, enum log_level level, const char *event)
     line->end = line->text;
     line->json = format == LOG_JSON;
     line->cut = false;
-    put(line, "{\"time\":\"", line->json ? 9 : 0);
+    log_put(line, "{\"time\":\"", line->json ? 9 : 0);
     put_time(line);
-    put(line, line->json ? "\",\"level\":\"" : " ", line->json ? 11 : 1);
-    put(line, level_names[level], strlen(level_names[level]));
-    put(line, line->json ? "\",\"event\":\"" : " ", line->json ? 11 : 1);
-    put(line, event, strlen(event));
-    put(line, "\"", line->json);
+    log_put(line, line->json ? "\",\"level\":\"" : " ", line->json ? 11 : 1);
+    log_put(line, level_names[level], strlen(level_names[level]));
+    log_put(line, line->json ? "\",\"event\":\"" : " ", line->json ? 11 : 1);
+    log_put(line, event, strlen(event));
+    log_put(line, "\"", line->json);
 }
 
 /* RFC 3339 in UTC with milliseconds; all but those is made once per second and thread. */
@@ -367,9 +367,9 @@ static void put_time(struct log_line *line)
         gmtime_r(&second, &parts);
         strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S.", &parts);
     }
-    put(line, text, strlen(text));
+    log_put(line, text, strlen(text));
     put_number(line, (uint64_t)now.tv_nsec / 1000000, 3);
-    put(line, "Z", 1);
+    log_put(line, "Z", 1);
 }
 
 void log_bytes(struct log_line *line, const char *key, struct bytes value)
@@ -403,7 +403,7 @@ void log_flag(struct log_line *line, const char *key, bool value)
 
     if (!field_begin(line, key, &start))
         return;
-    put(line, value ? "true" : "false", value ? 4 : 5);
+    log_put(line, value ? "true" : "false", value ? 4 : 5);
     field_end(line, start);
 }
 
@@ -414,7 +414,7 @@ void log_ms(struct log_line *line, const char *key, uint64_t value_us)
     if (!field_begin(line, key, &start))
         return;
     put_number(line, value_us / 1000, 1);
-    put(line, ".", 1);
+    log_put(line, ".", 1);
     put_number(line, value_us % 1000, 3);
     field_end(line, start);
 }
@@ -423,7 +423,7 @@ void log_end(struct log_line *line)
 {
     if (line->end == NULL)
         return;
-    finish(line);
+    log_finish(line);
     if (!hand_over(line->text, (size_t)(line->end - line->text)))
         atomic_fetch_add(&dropped, 1);
     line->end = NULL;
@@ -458,8 +458,8 @@ static bool hand_over(const char *text, size_t size)
     return fits;
 }
 
-/* The room for this was kept free by put(). */
-static void finish(struct log_line *line)
+/* The room for this was kept free by log_put(). */
+static void log_finish(struct log_line *line)
 {
     const char *cut = line->json ? ",\"cut\":true" : " cut=true";
     const char *end = line->json ? "}\n" : "\n";
@@ -511,14 +511,14 @@ static void put_value(struct log_line *line, struct bytes value)
     bool too_long = value.size > LOG_VALUE_MAX;
 
     if (!line->json && !too_long && is_bare(value)) {
-        put(line, value.data, value.size);
+        log_put(line, value.data, value.size);
         return;
     }
     if (too_long)
         value.size = LOG_VALUE_MAX;
-    put(line, "\"", 1);
+    log_put(line, "\"", 1);
     put_escaped(line, value);
-    put(line, too_long ? "...\"" : "\"", too_long ? 4 : 1);
+    log_put(line, too_long ? "...\"" : "\"", too_long ? 4 : 1);
 }
 
 /* Can a reader tell where the value ends without quotes? */
@@ -545,7 +545,7 @@ static void put_escaped(struct log_line *line, struct bytes value)
             plain++;
         if (plain == 0 && (unsigned char)value.data[0] >= 128)
             plain = text_character(value);
-        put(line, value.data, plain);
+        log_put(line, value.data, plain);
         if (plain == 0)
             put_escape(line, (unsigned char)value.data[0]);
         value = bytes_skip(value, plain == 0 ? 1 : plain);
@@ -564,7 +564,7 @@ static void put_escape(struct log_line *line, unsigned char c)
         size = snprintf(text, sizeof text, "\\x%02x", c);
     else
         size = snprintf(text, sizeof text, "\\u%04x", c >= 128 ? 0xfffd : c);
-    put(line, text, (size_t)size);
+    log_put(line, text, (size_t)size);
 }
 
 static void put_number(struct log_line *line, uint64_t value, unsigned digits_min)
@@ -576,10 +576,10 @@ static void put_number(struct log_line *line, uint64_t value, unsigned digits_mi
         *--start = (char)('0' + value % 10);
         value /= 10;
     } while (value > 0 || text + sizeof text - start < (ptrdiff_t)digits_min);
-    put(line, start, (size_t)(text + sizeof text - start));
+    log_put(line, start, (size_t)(text + sizeof text - start));
 }
 
-static void put(struct log_line *line, const char *data, size_t size)
+static void log_put(struct log_line *line, const char *data, size_t size)
 {
     if (line->cut || size > room(line)) {
         line->cut = true;

@@ -9,10 +9,10 @@
 #include "bench/bench_compare.h"
 #include "bench/bench_load.h"
 
-static void        raise_descriptor_limit(void);
+static void        bench_raise_descriptor_limit(void);
 static enum status run_load(const struct bench_options *options, bool *ret_is_void,
                             struct error *error);
-static int         exit_status(enum status status, bool is_void);
+static int         bench_exit_status(enum status status, bool is_void);
 
 int bench_main(int argc, char **argv)
 {
@@ -26,7 +26,7 @@ int bench_main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     sigaction(SIGINT, &stop, NULL); /* the second one ends it as it is */
     sigaction(SIGTERM, &stop, NULL);
-    raise_descriptor_limit();
+    bench_raise_descriptor_limit();
     if (status == STATUS_CANCELLED)
         return EX_OK;
     if (status == STATUS_OK && options.is_load)
@@ -35,10 +35,10 @@ int bench_main(int argc, char **argv)
         status = bench_compare_run(&options, &error);
     if (status != STATUS_OK)
         fprintf(stderr, "chromabouncer bench: %s\n", error.text);
-    return exit_status(status, is_void);
+    return bench_exit_status(status, is_void);
 }
 
-static void raise_descriptor_limit(void)
+static void bench_raise_descriptor_limit(void)
 {
     struct rlimit limit;
 
@@ -78,7 +78,7 @@ static enum status run_load(const struct bench_options *options, bool *ret_is_vo
     return status;
 }
 
-static int exit_status(enum status status, bool is_void)
+static int bench_exit_status(enum status status, bool is_void)
 {
     switch (status) {
     case STATUS_OK:

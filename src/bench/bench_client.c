@@ -13,14 +13,16 @@ static char scratch[RECEIVE_BYTES];
 static const struct http_reader_limits limits = {
     .start_line_bytes_max = 8192, .head_bytes_max = 65536, .body_bytes_max = UINT64_MAX};
 
-static enum bench_client_outcome fail(struct bench_client *client, enum bench_result_failure why);
+static enum bench_client_outcome bench_client_fail(struct bench_client      *client,
+                                                   enum bench_result_failure why);
 static bool                      open_connection(struct bench_client *client);
 static enum bench_client_outcome send_parts(struct bench_client *client);
 static void                      advance(struct bench_client *client, size_t size);
-static enum bench_client_outcome receive(struct bench_client *client, bool has_ended);
-static enum bench_client_outcome read_answer(struct bench_client *client, struct bytes input);
-static enum bench_client_outcome finish(struct bench_client *client, bool is_clean);
-static void                      read_head(struct bench_client *client);
+static enum bench_client_outcome bench_client_receive(struct bench_client *client, bool has_ended);
+static enum bench_client_outcome bench_client_read_answer(struct bench_client *client,
+                                                          struct bytes         input);
+static enum bench_client_outcome bench_client_finish(struct bench_client *client, bool is_clean);
+static void                      bench_client_read_head(struct bench_client *client);
 static void                      keep_text(struct bench_client *client, struct bytes body);
 
 bool bench_client_init(struct bench_client *client, const struct bench_target *target, int epoll)
@@ -55,7 +57,7 @@ enum bench_client_outcome bench_client_start(struct bench_client *client, bool *
     http_reader_reset(client->reader, false);
     if (client->fd < 0) {
         if (!open_connection(client))
-            return fail(client, BENCH_RESULT_CONNECT);
+            return bench_client_fail(client, BENCH_RESULT_CONNECT);
         *ret_opened = true;
         return BENCH_CLIENT_PENDING; /* sent when epoll says that it is connected */
     }
@@ -76,7 +78,8 @@ static bool open_connection(struct bench_client *client)
     return false;
 }
 
-static enum bench_client_outcome fail(struct bench_client *client, enum bench_result_failure why)
+static enum bench_client_outcome bench_client_fail(struct bench_client      *client,
+                                                   enum bench_result_failure why)
 {
     bench_client_close(client);
     client->failure = why;
@@ -97,7 +100,7 @@ enum bench_client_outcome bench_client_on_event(struct bench_client *client, uin
     }
     if ((events & EPOLLERR) != 0 && client->part == 0 && client->offset == 0 &&
         getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &code, &size) == 0 && code != 0)
-        return fail(client, BENCH_RESULT_CONNECT);
+        return bench_client_fail(client, BENCH_RESULT_CONNECT);
     if ((events & EPOLLOUT) != 0 && client->part < client->request.part_count) {
         enum bench_client_outcome outcome = send_parts(client);
 
@@ -105,7 +108,7 @@ enum bench_client_outcome bench_client_on_event(struct bench_client *client, uin
             return outcome;
     }
     if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
-        return receive(client, (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
+        return bench_client_receive(client, (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
     return BENCH_CLIENT_PENDING;
 }
 
@@ -130,10 +133,10 @@ static enum bench_client_outcome send_parts(struct bench_client *client)
         else if (errno == EAGAIN || errno == ENOTCONN)
             return BENCH_CLIENT_PENDING;
         else if (errno == EPIPE || errno == ECONNRESET)
-            return receive(client,
-                           true); /* there may be an answer, given before the whole request */
+            return bench_client_receive(
+                client, true); /* there may be an answer, given before the whole request */
         else if (errno != EINTR)
-            return fail(client, BENCH_RESULT_RESET);
+            return bench_client_fail(client, BENCH_RESULT_RESET);
     }
     return BENCH_CLIENT_PENDING;
 }
@@ -148,7 +151,7 @@ static void advance(struct bench_client *client, size_t size)
     client->offset = size;
 }
 
-static enum bench_client_outcome receive(struct bench_client *client, bool has_ended)
+static enum bench_client_outcome bench_client_receive(struct bench_client *client, bool has_ended)
 {
     for (;;) {
         ssize_t                   size = recv(client->fd, scratch, sizeof(scratch), 0);
@@ -159,12 +162,13 @@ static enum bench_client_outcome receive(struct bench_client *client, bool has_e
         if (size < 0 && errno == EAGAIN)
             return BENCH_CLIENT_PENDING;
         if (size < 0)
-            return fail(client, BENCH_RESULT_RESET);
+            return bench_client_fail(client, BENCH_RESULT_RESET);
         if (size == 0)
             return http_reader_end_of_input(client->reader) == HTTP_READER_END
-                       ? finish(client, false)
-                       : fail(client, BENCH_RESULT_RESET);
-        outcome = read_answer(client, (struct bytes){.data = scratch, .size = (size_t)size});
+                       ? bench_client_finish(client, false)
+                       : bench_client_fail(client, BENCH_RESULT_RESET);
+        outcome =
+            bench_client_read_answer(client, (struct bytes){.data = scratch, .size = (size_t)size});
         if (outcome != BENCH_CLIENT_PENDING)
             return outcome;
         if ((size_t)size < sizeof(scratch) && !has_ended)
@@ -172,7 +176,8 @@ static enum bench_client_outcome receive(struct bench_client *client, bool has_e
     }
 }
 
-static enum bench_client_outcome read_answer(struct bench_client *client, struct bytes input)
+static enum bench_client_outcome bench_client_read_answer(struct bench_client *client,
+                                                          struct bytes         input)
 {
     struct bytes body;
 
@@ -181,7 +186,7 @@ static enum bench_client_outcome read_answer(struct bench_client *client, struct
         case HTTP_READER_MORE:
             return BENCH_CLIENT_PENDING;
         case HTTP_READER_HEAD:
-            read_head(client);
+            bench_client_read_head(client);
             break;
         case HTTP_READER_BODY:
             if (client->status > 299)
@@ -189,17 +194,17 @@ static enum bench_client_outcome read_answer(struct bench_client *client, struct
             break;
         case HTTP_READER_END:
             if (client->status >= 200)
-                return finish(client, input.size == 0);
+                return bench_client_finish(client, input.size == 0);
             http_reader_reset(client->reader, false); /* 1xx: the answer follows */
             break;
         case HTTP_READER_ERROR:
-            return fail(client, BENCH_RESULT_GARBLED);
+            return bench_client_fail(client, BENCH_RESULT_GARBLED);
         }
     }
 }
 
 /* The answer is complete; `is_clean`: nothing came behind it. */
-static enum bench_client_outcome finish(struct bench_client *client, bool is_clean)
+static enum bench_client_outcome bench_client_finish(struct bench_client *client, bool is_clean)
 {
     if (!is_clean || !client->keeps_alive || client->part < client->request.part_count)
         bench_client_close(client);
@@ -207,7 +212,7 @@ static enum bench_client_outcome finish(struct bench_client *client, bool is_cle
     return BENCH_CLIENT_ANSWERED;
 }
 
-static void read_head(struct bench_client *client)
+static void bench_client_read_head(struct bench_client *client)
 {
     const struct http_head *head = http_reader_head(client->reader);
 

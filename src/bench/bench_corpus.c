@@ -25,13 +25,13 @@ struct bench_corpus {
 };
 
 static bool         write_vectors(struct bench_corpus *corpus, uint64_t *rng);
-static bool         write_arrays(struct bench_corpus *corpus);
+static bool         bench_corpus_write_arrays(struct bench_corpus *corpus);
 static bool         write_base64(struct bench_corpus *corpus);
 static void         encode_base64(const unsigned char *bytes, size_t size, char *out);
 static bool         write_texts(struct bench_corpus *corpus, uint64_t *rng);
 static bool         write_document(struct bench_corpus *corpus, uint64_t *rng);
 static bool         write_metadata(struct bench_corpus *corpus, uint64_t *rng);
-static bool         append(struct bench_corpus *corpus, struct bytes bytes);
+static bool         bench_corpus_append(struct bench_corpus *corpus, struct bytes bytes);
 static void         end_piece(struct bench_corpus *corpus);
 static struct bytes piece(const struct bench_corpus *corpus, size_t i);
 static uint64_t     hash_bytes(uint64_t hash, const void *data, size_t size);
@@ -90,7 +90,7 @@ static bool write_vectors(struct bench_corpus *corpus, uint64_t *rng)
     }
     if (corpus->options.has[BENCH_CORPUS_BASE64] && !write_base64(corpus))
         return false;
-    return !corpus->options.has[BENCH_CORPUS_ARRAYS] || write_arrays(corpus);
+    return !corpus->options.has[BENCH_CORPUS_ARRAYS] || bench_corpus_write_arrays(corpus);
 }
 
 static bool write_base64(struct bench_corpus *corpus)
@@ -105,7 +105,7 @@ static bool write_base64(struct bench_corpus *corpus)
         encode_base64((const unsigned char *)(corpus->vectors + v * corpus->options.dimension),
                       size, text + 2);
         text[encoded + 2] = '"';
-        is_ok = append(corpus, (struct bytes){.data = text, .size = encoded + 3});
+        is_ok = bench_corpus_append(corpus, (struct bytes){.data = text, .size = encoded + 3});
         end_piece(corpus);
     }
     free(text);
@@ -130,7 +130,7 @@ static void encode_base64(const unsigned char *bytes, size_t size, char *out)
 }
 
 /* Numbers as JSON libraries print a float that was widened to a double: 17 digits. */
-static bool write_arrays(struct bench_corpus *corpus)
+static bool bench_corpus_write_arrays(struct bench_corpus *corpus)
 {
     size_t dimension = corpus->options.dimension;
 
@@ -141,7 +141,7 @@ static bool write_arrays(struct bench_corpus *corpus)
                                    (double)corpus->vectors[v * dimension + i]) != STATUS_OK)
                 return false;
         }
-        if (!append(corpus, BYTES_LITERAL("]")))
+        if (!bench_corpus_append(corpus, BYTES_LITERAL("]")))
             return false;
         end_piece(corpus);
     }
@@ -173,7 +173,7 @@ static bool write_document(struct bench_corpus *corpus, uint64_t *rng)
         "support", "data",  "to",      "a",        "client",  "fast",    "contains"};
     size_t left = corpus->options.document_bytes;
 
-    if (!append(corpus, BYTES_LITERAL(",\"")))
+    if (!bench_corpus_append(corpus, BYTES_LITERAL(",\"")))
         return false;
     while (left > 0) {
         struct bytes word = bytes_of(words[bench_random_next(rng) % COUNT_OF(words)]);
@@ -181,12 +181,12 @@ static bool write_document(struct bench_corpus *corpus, uint64_t *rng)
         if (word.size >= left)
             word.size = left;
         left -= word.size;
-        if (!append(corpus, word))
+        if (!bench_corpus_append(corpus, word))
             return false;
-        if (left > 0 && left-- > 0 && !append(corpus, BYTES_LITERAL(" ")))
+        if (left > 0 && left-- > 0 && !bench_corpus_append(corpus, BYTES_LITERAL(" ")))
             return false;
     }
-    return append(corpus, BYTES_LITERAL("\""));
+    return bench_corpus_append(corpus, BYTES_LITERAL("\""));
 }
 
 /* Texts and numbers by turns; keys in sorted order. */
@@ -202,10 +202,10 @@ static bool write_metadata(struct bench_corpus *corpus, uint64_t *rng)
                                key % 2 == 0 ? "%s\"key%02u\":\"value %u\"" : "%s\"key%02u\":%u",
                                key == 0 ? "" : ",", key, value);
     }
-    return status == STATUS_OK && append(corpus, BYTES_LITERAL("}"));
+    return status == STATUS_OK && bench_corpus_append(corpus, BYTES_LITERAL("}"));
 }
 
-static bool append(struct bench_corpus *corpus, struct bytes bytes)
+static bool bench_corpus_append(struct bench_corpus *corpus, struct bytes bytes)
 {
     return byte_buffer_append(&corpus->text, bytes, SIZE_MAX) == STATUS_OK;
 }

@@ -48,7 +48,7 @@ static void        done(struct engine *engine);
 static void        run(struct engine *engine);
 static void        start_clients(struct engine *engine);
 static void        arrive(struct engine *engine, struct group *group);
-static void        next(struct engine *engine, struct bench_client *client);
+static void        bench_engine_next(struct engine *engine, struct bench_client *client);
 static void send_request(struct engine *engine, struct bench_client *client, uint64_t intended_us);
 static void wait_for_events(struct engine *engine);
 static uint64_t wake_up_us(const struct engine *engine);
@@ -207,7 +207,7 @@ static void start_clients(struct engine *engine)
         struct bench_client *client = &engine->clients[engine->started_count++];
 
         if (engine->groups[client->group].options->rate == 0)
-            next(engine, client);
+            bench_engine_next(engine, client);
     }
 }
 
@@ -229,14 +229,14 @@ static void arrive(struct engine *engine, struct group *group)
         group->backlog[slot] = intended_us;
         group->backlog_count++;
         if (group->idle_count > 0)
-            next(engine, group->idle[--group->idle_count]);
+            bench_engine_next(engine, group->idle[--group->idle_count]);
         else
             result->waited++;
     }
 }
 
 /* `client` is free: give it the next request of its group, if there is one. */
-static void next(struct engine *engine, struct bench_client *client)
+static void bench_engine_next(struct engine *engine, struct bench_client *client)
 {
     struct group *group = &engine->groups[client->group];
 
@@ -323,7 +323,7 @@ static void complete(struct engine *engine, struct bench_client *client,
     if (outcome == BENCH_CLIENT_FAILED && client->failure == BENCH_RESULT_CONNECT)
         client->retry_us = engine->now_us + retry_after_us;
     else
-        next(engine, client);
+        bench_engine_next(engine, client);
 }
 
 static void record(struct engine *engine, const struct bench_client *client,
@@ -398,7 +398,7 @@ static void sweep(struct engine *engine)
             complete(engine, client, BENCH_CLIENT_FAILED);
         } else if (client->retry_us != 0 && client->retry_us <= engine->now_us) {
             client->retry_us = 0;
-            next(engine, client);
+            bench_engine_next(engine, client);
         }
     }
     for (size_t i = 0; i < engine->options->group_count; i++) {

@@ -19,7 +19,7 @@ struct bench_load {
 static const size_t preload_batch = 250;
 
 static enum status add_target(struct bench_load *load, const char *url, struct error *error);
-static enum status prepare(struct bench_load *load, struct error *error);
+static enum status bench_load_prepare(struct bench_load *load, struct error *error);
 
 enum status bench_load_new(const struct bench_options *options, const char *url,
                            struct bench_load **ret_load, struct error *error)
@@ -34,7 +34,7 @@ enum status bench_load_new(const struct bench_options *options, const char *url,
     for (size_t i = 0; i < options->other_count && status == STATUS_OK; i++)
         status = add_target(load, options->others[i], error);
     if (status == STATUS_OK)
-        status = prepare(load, error);
+        status = bench_load_prepare(load, error);
     if (status == STATUS_OK)
         *ret_load = load;
     else
@@ -53,7 +53,7 @@ static enum status add_target(struct bench_load *load, const char *url, struct e
     return status;
 }
 
-static enum status prepare(struct bench_load *load, struct error *error)
+static enum status bench_load_prepare(struct bench_load *load, struct error *error)
 {
     const struct bench_options  *options = load->options;
     struct bench_request_source *source = &load->source;

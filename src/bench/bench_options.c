@@ -141,7 +141,7 @@ static bool        set_encoding(struct bench_options *options, const char *value
 static bool        add_header(struct bench_options *options, const char *value);
 static bool        add_group(struct bench_options *options, const char *text);
 static bool        set_group(struct bench_engine_group *group, const char *key, const char *value);
-static enum status finish(struct bench_options *options, struct error *error);
+static enum status bench_options_finish(struct bench_options *options, struct error *error);
 
 enum status bench_options_parse(struct bench_options *options, int argc, char **argv,
                                 struct error *error)
@@ -165,7 +165,7 @@ enum status bench_options_parse(struct bench_options *options, int argc, char **
     }
     if (optind < argc)
         return error_set(error, STATUS_INVALID, "unexpected '%s'", argv[optind]);
-    return finish(options, error);
+    return bench_options_finish(options, error);
 }
 
 static void set_defaults(struct bench_options *options)
@@ -346,7 +346,7 @@ static bool set_group(struct bench_engine_group *group, const char *key, const c
 }
 
 /* Fill in what depends on several options, and refuse what does not fit together. */
-static enum status finish(struct bench_options *options, struct error *error)
+static enum status bench_options_finish(struct bench_options *options, struct error *error)
 {
     struct bench_engine_group *first = &options->groups[0];
 

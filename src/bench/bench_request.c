@@ -10,7 +10,7 @@ static const char *const op_names[BENCH_REQUEST_OPS] = {"add", "upsert", "update
 enum { HEAD_BYTES_MAX = 8192, PARTS_PER_RECORD = 3, PARTS_FIXED = 8 };
 
 static enum bench_request_op choose_op(const struct bench_request_mix *mix, uint64_t *rng);
-static bool                  reserve(struct bench_request *request, size_t records);
+static bool                  bench_request_reserve(struct bench_request *request, size_t records);
 static void   choose_records(struct bench_request *request, struct bench_request_source *source);
 static void   list_body(struct bench_request *request, struct bench_request_source *source);
 static void   list_column(struct bench_request *request, const struct bench_request_source *source,
@@ -20,8 +20,8 @@ static void   list_vectors(struct bench_request *request, const struct bench_req
                            struct bytes open, enum bench_corpus_encoding encoding);
 static void   list_query(struct bench_request *request, struct bench_request_source *source);
 static void   add_part(struct bench_request *request, struct bytes bytes);
-static bool   write_head(struct bench_request *request, const struct bench_request_source *source,
-                         size_t collection);
+static bool   bench_request_write_head(struct bench_request              *request,
+                                       const struct bench_request_source *source, size_t collection);
 static bool   write_ids(struct bench_request *request, const struct bench_request_source *source);
 static size_t ids_size(const struct bench_request *request);
 static bool   is_write(enum bench_request_op op);
@@ -95,12 +95,12 @@ bool bench_request_build(struct bench_request *request, struct bench_request_sou
     request->op = choose_op(mix, &source->rng);
     request->records = request->op <= BENCH_REQUEST_GET ? mix->batch : 0;
     byte_buffer_clear(&request->text);
-    if (!reserve(request, request->records))
+    if (!bench_request_reserve(request, request->records))
         return false;
     choose_records(request, source);
     request->part_count = 1; /* the first is the text, known at the end */
     list_body(request, source);
-    if (!write_head(request, source, collection) || !write_ids(request, source))
+    if (!bench_request_write_head(request, source, collection) || !write_ids(request, source))
         return false;
     request->parts[0] = (struct iovec){.iov_base = request->text.data + request->text.start,
                                        .iov_len = byte_buffer_size(&request->text)};
@@ -117,7 +117,7 @@ static enum bench_request_op choose_op(const struct bench_request_mix *mix, uint
     return op;
 }
 
-static bool reserve(struct bench_request *request, size_t records)
+static bool bench_request_reserve(struct bench_request *request, size_t records)
 {
     size_t        parts = PARTS_FIXED + records * PARTS_PER_RECORD;
     struct iovec *new_parts;
@@ -231,8 +231,8 @@ static void add_part(struct bench_request *request, struct bytes bytes)
         (struct iovec){.iov_base = (void *)(uintptr_t)bytes.data, .iov_len = bytes.size};
 }
 
-static bool write_head(struct bench_request *request, const struct bench_request_source *source,
-                       size_t collection)
+static bool bench_request_write_head(struct bench_request              *request,
+                                     const struct bench_request_source *source, size_t collection)
 {
     bool   is_raw = request->op == BENCH_REQUEST_RAW;
     bool   is_get = request->op == BENCH_REQUEST_COUNT || (is_raw && source->raw_body_bytes == 0);

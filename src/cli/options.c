@@ -14,7 +14,8 @@ static bool        find_setting(struct bytes name, enum settings_id *ret_id);
 static enum status set_config(struct options *options, const char *value, struct error *error);
 static enum status set_pair(struct options *options, const char *pair, struct error *error);
 static enum status unknown_flag(struct bytes name, struct error *error);
-static void suggest(const char *name, const char *flag, const char **nearest, unsigned *least);
+static void        options_suggest(const char *name, const char *flag, const char **nearest,
+                                   unsigned *least);
 
 enum status options_parse(struct options *options, int argc, char **argv, struct error *error)
 {
@@ -116,9 +117,9 @@ static enum status unknown_flag(struct bytes name, struct error *error)
     if (name.size < sizeof text)
         memcpy(text, name.data, name.size);
     for (size_t i = 0; i < COUNT_OF(own_flags); i++)
-        suggest(text, own_flags[i], &nearest, &least);
+        options_suggest(text, own_flags[i], &nearest, &least);
     for (enum settings_id id = 0; id < SETTINGS_COUNT; id++)
-        suggest(text, settings_row(id)->flag, &nearest, &least);
+        options_suggest(text, settings_row(id)->flag, &nearest, &least);
     text_quote(name, quoted, sizeof quoted);
     if (nearest != NULL)
         return error_set(error, STATUS_INVALID, "unknown flag %s; did you mean %s?", quoted,
@@ -127,7 +128,8 @@ static enum status unknown_flag(struct bytes name, struct error *error)
                      quoted);
 }
 
-static void suggest(const char *name, const char *flag, const char **nearest, unsigned *least)
+static void options_suggest(const char *name, const char *flag, const char **nearest,
+                            unsigned *least)
 {
     unsigned slips = text_distance(name, flag, *least);
 

@@ -10,15 +10,15 @@
 static const struct distance_kernels *chosen;
 static pthread_once_t                 chosen_once = PTHREAD_ONCE_INIT;
 
-static void choose(void);
+static void distance_choose(void);
 
 const struct distance_kernels *distance_kernels(void)
 {
-    pthread_once(&chosen_once, choose);
+    pthread_once(&chosen_once, distance_choose);
     return chosen;
 }
 
-static void choose(void)
+static void distance_choose(void)
 {
     static const char *const best_first[] = {"vnni", "avx2", "scalar"};
     const char              *forced = getenv("CHROMABOUNCER_KERNEL");

@@ -7,7 +7,7 @@
 
 DISTANCE_LEVEL(avx2);
 
-AVX2 static inline int32_t sum_lanes(__m256i sum)
+AVX2 static inline int32_t distance_avx2_sum_lanes(__m256i sum)
 {
     __m128i half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
 
@@ -42,11 +42,11 @@ AVX2 static int32_t offset_of(const int8_t *query, size_t stride)
 
         sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
     }
-    return 128 * sum_lanes(sum);
+    return 128 * distance_avx2_sum_lanes(sum);
 }
 
-AVX2 static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride,
-                        const uint32_t *slots, uint32_t count, int32_t *raw)
+AVX2 static void distance_avx2_dot_u8(const int8_t *query, const uint8_t *codes, size_t stride,
+                                      const uint32_t *slots, uint32_t count, int32_t *raw)
 {
     int32_t  offset = offset_of(query, stride);
     uint32_t i = 0;
@@ -68,8 +68,8 @@ AVX2 static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride
             s2 = add_u8(s2, load(c0 + k + 32), high, high_size);
             s3 = add_u8(s3, load(c1 + k + 32), high, high_size);
         }
-        raw[i] = offset + sum_lanes(_mm256_add_epi32(s0, s2));
-        raw[i + 1] = offset + sum_lanes(_mm256_add_epi32(s1, s3));
+        raw[i] = offset + distance_avx2_sum_lanes(_mm256_add_epi32(s0, s2));
+        raw[i + 1] = offset + distance_avx2_sum_lanes(_mm256_add_epi32(s1, s3));
     }
     if (i < count) {
         const uint8_t *code = codes + slots[i] * stride;
@@ -80,12 +80,13 @@ AVX2 static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride
 
             sum = add_u8(sum, load(code + k), part, _mm256_abs_epi8(part));
         }
-        raw[i] = offset + sum_lanes(sum);
+        raw[i] = offset + distance_avx2_sum_lanes(sum);
     }
 }
 
 /* 15 * 127 * 2 fits 16 bits eight times over, so four products are added before widening. */
-AVX2 static inline __m256i add_u4(__m256i sum, const uint8_t *code, const int8_t *query)
+AVX2 static inline __m256i distance_avx2_add_u4(__m256i sum, const uint8_t *code,
+                                                const int8_t *query)
 {
     const __m256i mask = _mm256_set1_epi8(15);
     __m256i       b0 = load(code), b1 = load(code + 32);
@@ -100,8 +101,8 @@ AVX2 static inline __m256i add_u4(__m256i sum, const uint8_t *code, const int8_t
     return _mm256_add_epi32(sum, _mm256_madd_epi16(all, _mm256_set1_epi16(1)));
 }
 
-AVX2 static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride,
-                        const uint32_t *slots, uint32_t count, int32_t *raw)
+AVX2 static void distance_avx2_dot_u4(const int8_t *query, const uint8_t *codes, size_t stride,
+                                      const uint32_t *slots, uint32_t count, int32_t *raw)
 {
     uint32_t i = 0;
 
@@ -114,12 +115,12 @@ AVX2 static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride
         if (i + distance_ahead < count)
             distance_ask_for(codes + slots[i + distance_ahead] * stride, stride);
         for (size_t k = 0; k < stride; k += 64)
-            sum = add_u4(sum, code + k, query + 2 * k);
-        raw[i] = sum_lanes(sum);
+            sum = distance_avx2_add_u4(sum, code + k, query + 2 * k);
+        raw[i] = distance_avx2_sum_lanes(sum);
     }
 }
 
-AVX2 static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out)
+AVX2 static int32_t distance_avx2_centre_u8(const uint8_t *code, size_t size, int8_t *out)
 {
     __m256i sum = _mm256_setzero_si256();
 
@@ -131,11 +132,11 @@ AVX2 static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out)
         sum = _mm256_add_epi64(sum, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
     }
     /* The sums of eight bytes stand in every second lane; the others are zero. */
-    return sum_lanes(sum) - 128 * (int32_t)size;
+    return distance_avx2_sum_lanes(sum) - 128 * (int32_t)size;
 }
 
 /* Store 2 * half - 15 for each half byte; returns the sums of eight bytes of halves. */
-AVX2 static inline __m256i centre_halves(__m256i halves, int8_t *out)
+AVX2 static inline __m256i distance_avx2_centre_halves(__m256i halves, int8_t *out)
 {
     __m256i centred = _mm256_sub_epi8(_mm256_add_epi8(halves, halves), _mm256_set1_epi8(15));
 
@@ -143,7 +144,7 @@ AVX2 static inline __m256i centre_halves(__m256i halves, int8_t *out)
     return _mm256_sad_epu8(halves, _mm256_setzero_si256());
 }
 
-AVX2 static int32_t centre_u4(const uint8_t *code, size_t size, int8_t *out)
+AVX2 static int32_t distance_avx2_centre_u4(const uint8_t *code, size_t size, int8_t *out)
 {
     const __m256i mask = _mm256_set1_epi8(15);
     __m256i       sum = _mm256_setzero_si256();
@@ -152,11 +153,12 @@ AVX2 static int32_t centre_u4(const uint8_t *code, size_t size, int8_t *out)
         __m256i bytes = load(code + i);
         int8_t *low = out + 2 * (i / 64 * 64) + i % 64;
 
-        sum = _mm256_add_epi64(sum, centre_halves(_mm256_and_si256(bytes, mask), low));
+        sum =
+            _mm256_add_epi64(sum, distance_avx2_centre_halves(_mm256_and_si256(bytes, mask), low));
         bytes = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), mask);
-        sum = _mm256_add_epi64(sum, centre_halves(bytes, low + 64));
+        sum = _mm256_add_epi64(sum, distance_avx2_centre_halves(bytes, low + 64));
     }
-    return 2 * sum_lanes(sum) - 30 * (int32_t)size;
+    return 2 * distance_avx2_sum_lanes(sum) - 30 * (int32_t)size;
 }
 
 AVX2 static inline float sum_floats(__m256 sum)
@@ -168,7 +170,7 @@ AVX2 static inline float sum_floats(__m256 sum)
     return _mm_cvtss_f32(half);
 }
 
-AVX2 static float dot_f32(const float *left, const float *right, size_t dim)
+AVX2 static float distance_avx2_dot_f32(const float *left, const float *right, size_t dim)
 {
     __m256 s0 = _mm256_setzero_ps(), s1 = s0;
     float  rest = 0;
@@ -183,7 +185,7 @@ AVX2 static float dot_f32(const float *left, const float *right, size_t dim)
     return sum_floats(_mm256_add_ps(s0, s1)) + rest;
 }
 
-AVX2 static float l2_f32(const float *left, const float *right, size_t dim)
+AVX2 static float distance_avx2_l2_f32(const float *left, const float *right, size_t dim)
 {
     __m256 s0 = _mm256_setzero_ps(), s1 = s0;
     float  rest = 0;

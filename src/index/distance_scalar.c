@@ -2,8 +2,8 @@
 
 DISTANCE_LEVEL(scalar);
 
-static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
-                   uint32_t count, int32_t *raw)
+static void distance_scalar_dot_u8(const int8_t *query, const uint8_t *codes, size_t stride,
+                                   const uint32_t *slots, uint32_t count, int32_t *raw)
 {
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *code = codes + slots[i] * stride;
@@ -15,8 +15,8 @@ static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride, con
     }
 }
 
-static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride, const uint32_t *slots,
-                   uint32_t count, int32_t *raw)
+static void distance_scalar_dot_u4(const int8_t *query, const uint8_t *codes, size_t stride,
+                                   const uint32_t *slots, uint32_t count, int32_t *raw)
 {
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *code = codes + slots[i] * stride;
@@ -32,7 +32,7 @@ static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride, con
     }
 }
 
-static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out)
+static int32_t distance_scalar_centre_u8(const uint8_t *code, size_t size, int8_t *out)
 {
     int32_t sum = 0;
 
@@ -43,7 +43,7 @@ static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out)
     return sum;
 }
 
-static int32_t centre_u4(const uint8_t *code, size_t size, int8_t *out)
+static int32_t distance_scalar_centre_u4(const uint8_t *code, size_t size, int8_t *out)
 {
     int32_t sum = 0;
 
@@ -57,7 +57,7 @@ static int32_t centre_u4(const uint8_t *code, size_t size, int8_t *out)
 }
 
 /* Four sums, so that the error grows like that of the vector levels. */
-static float dot_f32(const float *left, const float *right, size_t dim)
+static float distance_scalar_dot_f32(const float *left, const float *right, size_t dim)
 {
     float  sum[4] = {0};
     size_t i = 0;
@@ -70,7 +70,7 @@ static float dot_f32(const float *left, const float *right, size_t dim)
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-static float l2_f32(const float *left, const float *right, size_t dim)
+static float distance_scalar_l2_f32(const float *left, const float *right, size_t dim)
 {
     float  sum[4] = {0};
     size_t i = 0;

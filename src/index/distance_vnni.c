@@ -8,7 +8,7 @@
 DISTANCE_LEVEL(vnni);
 
 /* The four lane sums of a, b, c, d in one register: a third of the work of four reductions. */
-VNNI static inline __m128i sum_lanes(__m512i a, __m512i b, __m512i c, __m512i d)
+VNNI static inline __m128i distance_vnni_sum_lanes(__m512i a, __m512i b, __m512i c, __m512i d)
 {
     __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
     __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
@@ -18,8 +18,8 @@ VNNI static inline __m128i sum_lanes(__m512i a, __m512i b, __m512i c, __m512i d)
     return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
 }
 
-VNNI static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride,
-                        const uint32_t *slots, uint32_t count, int32_t *raw)
+VNNI static void distance_vnni_dot_u8(const int8_t *query, const uint8_t *codes, size_t stride,
+                                      const uint32_t *slots, uint32_t count, int32_t *raw)
 {
     uint32_t i = 0;
 
@@ -40,7 +40,7 @@ VNNI static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride
             s2 = _mm512_dpbusd_epi32(s2, _mm512_loadu_si512(c2 + k), q);
             s3 = _mm512_dpbusd_epi32(s3, _mm512_loadu_si512(c3 + k), q);
         }
-        _mm_storeu_si128((__m128i *)(void *)(raw + i), sum_lanes(s0, s1, s2, s3));
+        _mm_storeu_si128((__m128i *)(void *)(raw + i), distance_vnni_sum_lanes(s0, s1, s2, s3));
     }
     for (; i < count; i++) {
         const uint8_t *code = codes + slots[i] * stride;
@@ -53,7 +53,8 @@ VNNI static void dot_u8(const int8_t *query, const uint8_t *codes, size_t stride
     }
 }
 
-VNNI static inline __m512i add_u4(__m512i sum, const uint8_t *code, __m512i low, __m512i high)
+VNNI static inline __m512i distance_vnni_add_u4(__m512i sum, const uint8_t *code, __m512i low,
+                                                __m512i high)
 {
     const __m512i mask = _mm512_set1_epi8(15);
     __m512i       bytes = _mm512_loadu_si512(code);
@@ -62,8 +63,8 @@ VNNI static inline __m512i add_u4(__m512i sum, const uint8_t *code, __m512i low,
     return _mm512_dpbusd_epi32(sum, _mm512_and_si512(_mm512_srli_epi16(bytes, 4), mask), high);
 }
 
-VNNI static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride,
-                        const uint32_t *slots, uint32_t count, int32_t *raw)
+VNNI static void distance_vnni_dot_u4(const int8_t *query, const uint8_t *codes, size_t stride,
+                                      const uint32_t *slots, uint32_t count, int32_t *raw)
 {
     uint32_t i = 0;
 
@@ -80,25 +81,25 @@ VNNI static void dot_u4(const int8_t *query, const uint8_t *codes, size_t stride
             __m512i low = _mm512_loadu_si512(query + 2 * k);
             __m512i high = _mm512_loadu_si512(query + 2 * k + 64);
 
-            s0 = add_u4(s0, c0 + k, low, high);
-            s1 = add_u4(s1, c1 + k, low, high);
-            s2 = add_u4(s2, c2 + k, low, high);
-            s3 = add_u4(s3, c3 + k, low, high);
+            s0 = distance_vnni_add_u4(s0, c0 + k, low, high);
+            s1 = distance_vnni_add_u4(s1, c1 + k, low, high);
+            s2 = distance_vnni_add_u4(s2, c2 + k, low, high);
+            s3 = distance_vnni_add_u4(s3, c3 + k, low, high);
         }
-        _mm_storeu_si128((__m128i *)(void *)(raw + i), sum_lanes(s0, s1, s2, s3));
+        _mm_storeu_si128((__m128i *)(void *)(raw + i), distance_vnni_sum_lanes(s0, s1, s2, s3));
     }
     for (; i < count; i++) {
         const uint8_t *code = codes + slots[i] * stride;
         __m512i        sum = _mm512_setzero_si512();
 
         for (size_t k = 0; k < stride; k += 64)
-            sum = add_u4(sum, code + k, _mm512_loadu_si512(query + 2 * k),
-                         _mm512_loadu_si512(query + 2 * k + 64));
+            sum = distance_vnni_add_u4(sum, code + k, _mm512_loadu_si512(query + 2 * k),
+                                       _mm512_loadu_si512(query + 2 * k + 64));
         raw[i] = _mm512_reduce_add_epi32(sum);
     }
 }
 
-VNNI static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out)
+VNNI static int32_t distance_vnni_centre_u8(const uint8_t *code, size_t size, int8_t *out)
 {
     const __m512i one = _mm512_set1_epi8(1);
     __m512i       sum = _mm512_setzero_si512();
@@ -113,14 +114,14 @@ VNNI static int32_t centre_u8(const uint8_t *code, size_t size, int8_t *out)
 }
 
 /* Store 2 * half - 15 for each half byte; returns `sum` and the halves. */
-VNNI static inline __m512i centre_halves(__m512i sum, __m512i halves, int8_t *out)
+VNNI static inline __m512i distance_vnni_centre_halves(__m512i sum, __m512i halves, int8_t *out)
 {
     _mm512_storeu_si512(out,
                         _mm512_sub_epi8(_mm512_add_epi8(halves, halves), _mm512_set1_epi8(15)));
     return _mm512_dpbusd_epi32(sum, halves, _mm512_set1_epi8(1));
 }
 
-VNNI static int32_t centre_u4(const uint8_t *code, size_t size, int8_t *out)
+VNNI static int32_t distance_vnni_centre_u4(const uint8_t *code, size_t size, int8_t *out)
 {
     const __m512i mask = _mm512_set1_epi8(15);
     __m512i       sum = _mm512_setzero_si512();
@@ -128,14 +129,14 @@ VNNI static int32_t centre_u4(const uint8_t *code, size_t size, int8_t *out)
     for (size_t i = 0; i < size; i += 64) {
         __m512i bytes = _mm512_loadu_si512(code + i);
 
-        sum = centre_halves(sum, _mm512_and_si512(bytes, mask), out + 2 * i);
+        sum = distance_vnni_centre_halves(sum, _mm512_and_si512(bytes, mask), out + 2 * i);
         bytes = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), mask);
-        sum = centre_halves(sum, bytes, out + 2 * i + 64);
+        sum = distance_vnni_centre_halves(sum, bytes, out + 2 * i + 64);
     }
     return 2 * _mm512_reduce_add_epi32(sum) - 30 * (int32_t)size;
 }
 
-VNNI static float dot_f32(const float *left, const float *right, size_t dim)
+VNNI static float distance_vnni_dot_f32(const float *left, const float *right, size_t dim)
 {
     __m512 s0 = _mm512_setzero_ps(), s1 = s0;
     size_t i = 0;
@@ -153,7 +154,7 @@ VNNI static float dot_f32(const float *left, const float *right, size_t dim)
     return _mm512_reduce_add_ps(_mm512_add_ps(s0, s1));
 }
 
-VNNI static float l2_f32(const float *left, const float *right, size_t dim)
+VNNI static float distance_vnni_l2_f32(const float *left, const float *right, size_t dim)
 {
     __m512 s0 = _mm512_setzero_ps(), s1 = s0;
     size_t i = 0;

@@ -18,8 +18,8 @@ static enum status fit_query(struct hnsw_scratch *scratch, struct index_memory *
                              uint32_t dim);
 static uint32_t    unseen_links(const _Atomic uint32_t *links, uint32_t width,
                                 struct hnsw_scratch *scratch, uint32_t *slots);
-static uint32_t    offer(struct hnsw_scratch *scratch, const struct hnsw *graph, uint32_t ef,
-                         const uint32_t *slots, const float *scores, uint32_t count);
+static uint32_t    hnsw_offer(struct hnsw_scratch *scratch, const struct hnsw *graph, uint32_t ef,
+                              const uint32_t *slots, const float *scores, uint32_t count);
 
 enum status hnsw_init(struct hnsw *graph, struct index_memory *memory, uint32_t m,
                       uint32_t ef_construction, uint32_t slots_max)
@@ -260,7 +260,7 @@ bool hnsw_search_level(const struct hnsw_view *view, struct hnsw_scratch *scratc
     scratch->visited[start / 64] |= UINT64_C(1) << (start % 64);
     scratch->seen[scratch->seen_count++] = start;
     code_table_score(view->codes, &scratch->query, slots, 1, scores);
-    offer(scratch, view->graph, ef, slots, scores, 1);
+    hnsw_offer(scratch, view->graph, ef, slots, scores, 1);
     while (next < scratch->pool_size) {
         uint32_t          width, count, best;
         _Atomic uint32_t *links = hnsw_links(view->graph, hnsw_key_slot(pool[next]), level, &width);
@@ -269,7 +269,7 @@ bool hnsw_search_level(const struct hnsw_view *view, struct hnsw_scratch *scratc
         count = unseen_links(links, width, scratch, slots);
         code_table_score(view->codes, &scratch->query, slots, count, scores);
         scratch->scored += count;
-        best = offer(scratch, view->graph, ef, slots, scores, count);
+        best = hnsw_offer(scratch, view->graph, ef, slots, scores, count);
         next = best < next ? best : next;
         while (next < scratch->pool_size && (pool[next] & 1) != 0)
             next++;
@@ -310,8 +310,8 @@ static uint32_t unseen_links(const _Atomic uint32_t *links, uint32_t width,
 }
 
 /* Put what is close enough into the pool; returns the first changed position. */
-static uint32_t offer(struct hnsw_scratch *scratch, const struct hnsw *graph, uint32_t ef,
-                      const uint32_t *slots, const float *scores, uint32_t count)
+static uint32_t hnsw_offer(struct hnsw_scratch *scratch, const struct hnsw *graph, uint32_t ef,
+                           const uint32_t *slots, const float *scores, uint32_t count)
 {
     uint64_t *pool = scratch->pool;
     uint32_t  size = scratch->pool_size, best = UINT32_MAX;

@@ -20,9 +20,9 @@ struct list_repair {
 };
 
 static void move_entry(const struct hnsw_view *view);
-static bool step(struct hnsw_repair *repair, const struct hnsw_view *view,
-                 struct hnsw_scratch *scratch, struct index_readers *readers,
-                 hnsw_repair_free_fn *on_free, void *ctx);
+static bool hnsw_repair_step(struct hnsw_repair *repair, const struct hnsw_view *view,
+                             struct hnsw_scratch *scratch, struct index_readers *readers,
+                             hnsw_repair_free_fn *on_free, void *ctx);
 static void repair_some(struct hnsw_repair *repair, const struct hnsw_view *view,
                         struct hnsw_scratch *scratch);
 static void free_next(struct hnsw_repair *repair, const struct hnsw_view *view,
@@ -70,7 +70,7 @@ uint32_t hnsw_repair_run(struct hnsw_repair *repair, const struct hnsw_view *vie
                          uint32_t steps, hnsw_repair_free_fn *on_free, void *ctx)
 {
     while (steps > 0 && repair->phase != REPAIR_IDLE) {
-        if (!step(repair, view, scratch, readers, on_free, ctx))
+        if (!hnsw_repair_step(repair, view, scratch, readers, on_free, ctx))
             break;
         steps--;
     }
@@ -78,9 +78,9 @@ uint32_t hnsw_repair_run(struct hnsw_repair *repair, const struct hnsw_view *vie
 }
 
 /* False when nothing could be done now. */
-static bool step(struct hnsw_repair *repair, const struct hnsw_view *view,
-                 struct hnsw_scratch *scratch, struct index_readers *readers,
-                 hnsw_repair_free_fn *on_free, void *ctx)
+static bool hnsw_repair_step(struct hnsw_repair *repair, const struct hnsw_view *view,
+                             struct hnsw_scratch *scratch, struct index_readers *readers,
+                             hnsw_repair_free_fn *on_free, void *ctx)
 {
     switch (repair->phase) {
     case REPAIR_LISTS:

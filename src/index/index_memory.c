@@ -13,7 +13,7 @@ static const size_t huge_bytes = (size_t)2 << 20;
 
 static bool        take_turn(struct index_memory *memory);
 static enum status charge(struct index_memory *memory, size_t size);
-static size_t      round_up(size_t size, size_t unit);
+static size_t      index_memory_round_up(size_t size, size_t unit);
 static size_t      next_commit(const struct index_region *region, size_t size);
 
 void index_memory_init(struct index_memory *memory, uint64_t limit)
@@ -34,7 +34,7 @@ enum status index_memory_alloc(struct index_memory *memory, size_t size, void *r
     status = charge(memory, size);
     if (status != STATUS_OK)
         return status;
-    data = aligned_alloc(block_align, round_up(size, block_align));
+    data = aligned_alloc(block_align, index_memory_round_up(size, block_align));
     if (data == NULL) {
         atomic_fetch_sub(&memory->used, size);
         return STATUS_NO_MEMORY;
@@ -61,7 +61,7 @@ static enum status charge(struct index_memory *memory, size_t size)
     return STATUS_LIMIT_REACHED;
 }
 
-static size_t round_up(size_t size, size_t unit)
+static size_t index_memory_round_up(size_t size, size_t unit)
 {
     return (size + unit - 1) / unit * unit;
 }
@@ -81,7 +81,7 @@ enum status index_memory_reserve(struct index_memory *memory, struct index_regio
 
     if (!take_turn(memory))
         return STATUS_NO_MEMORY;
-    size = round_up(size, huge_bytes);
+    size = index_memory_round_up(size, huge_bytes);
     base = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)
         return STATUS_NO_MEMORY;
@@ -106,7 +106,7 @@ enum status index_memory_commit(struct index_memory *memory, struct index_region
     wanted = next_commit(region, size);
     status = charge(memory, wanted - region->committed);
     if (status != STATUS_OK) {
-        wanted = round_up(size, page_bytes); /* no headroom, then */
+        wanted = index_memory_round_up(size, page_bytes); /* no headroom, then */
         status = charge(memory, wanted - region->committed);
     }
     if (status != STATUS_OK)
@@ -124,10 +124,10 @@ enum status index_memory_commit(struct index_memory *memory, struct index_region
  * slack. */
 static size_t next_commit(const struct index_region *region, size_t size)
 {
-    size_t wanted = round_up(size + size / 32, page_bytes);
+    size_t wanted = index_memory_round_up(size + size / 32, page_bytes);
 
     if (wanted > 2 * huge_bytes)
-        wanted = round_up(size, huge_bytes);
+        wanted = index_memory_round_up(size, huge_bytes);
     return wanted < region->reserved ? wanted : region->reserved;
 }
 

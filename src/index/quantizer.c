@@ -23,7 +23,7 @@ static float    largest(const float *vector, uint32_t dim);
 static int      half_q4(float value, float inverse_step);
 static void     set_factors(const struct quantizer *quantizer, float step, int32_t sum,
                             struct quantizer_query *query);
-static uint32_t round_up(uint32_t value, uint32_t unit);
+static uint32_t quantizer_round_up(uint32_t value, uint32_t unit);
 static float    tiny_cosine(const float *left, const float *right, uint32_t dim);
 
 void quantizer_init(struct quantizer *quantizer, enum quantizer_kind kind,
@@ -31,12 +31,12 @@ void quantizer_init(struct quantizer *quantizer, enum quantizer_kind kind,
 {
     assert(dim >= 1 && dim <= quantizer_dim_max);
     *quantizer = (struct quantizer){.kind = kind, .metric = metric, .dim = dim, .seed = seed};
-    quantizer->query_bytes = round_up(dim, kind == QUANTIZER_Q8 ? 64 : 128);
+    quantizer->query_bytes = quantizer_round_up(dim, kind == QUANTIZER_Q8 ? 64 : 128);
     quantizer->code_bytes =
         kind == QUANTIZER_Q8 ? quantizer->query_bytes : quantizer->query_bytes / 2;
 }
 
-static uint32_t round_up(uint32_t value, uint32_t unit)
+static uint32_t quantizer_round_up(uint32_t value, uint32_t unit)
 {
     return (value + unit - 1) / unit * unit;
 }

@@ -26,9 +26,9 @@ struct vector_segment {
 
 static const char magic[8] = {'C', 'B', 'V', 'E', 'C', 'T', 'O', 'R'};
 
-static enum status start(struct vector_file *file, struct index_memory *memory,
-                         const struct file_ops *ops, uint32_t dim, uint64_t identity,
-                         uint32_t rows_max);
+static enum status vector_file_start(struct vector_file *file, struct index_memory *memory,
+                                     const struct file_ops *ops, uint32_t dim, uint64_t identity,
+                                     uint32_t rows_max);
 static void        fill_header(const struct vector_file *file, unsigned char *header);
 static enum status map_segment(struct vector_file *file, uint32_t number);
 static enum status next_segment(struct vector_file *file);
@@ -41,7 +41,7 @@ enum status vector_file_create(struct vector_file *file, struct index_memory *me
                                uint64_t identity, uint32_t rows_max)
 {
     unsigned char header[header_bytes] = {0};
-    enum status   status = start(file, memory, ops, dim, identity, rows_max);
+    enum status   status = vector_file_start(file, memory, ops, dim, identity, rows_max);
 
     if (status != STATUS_OK)
         return status;
@@ -54,9 +54,9 @@ enum status vector_file_create(struct vector_file *file, struct index_memory *me
     return status;
 }
 
-static enum status start(struct vector_file *file, struct index_memory *memory,
-                         const struct file_ops *ops, uint32_t dim, uint64_t identity,
-                         uint32_t rows_max)
+static enum status vector_file_start(struct vector_file *file, struct index_memory *memory,
+                                     const struct file_ops *ops, uint32_t dim, uint64_t identity,
+                                     uint32_t rows_max)
 {
     *file = (struct vector_file){.ops = ops,
                                  .memory = memory,
@@ -89,7 +89,7 @@ enum status vector_file_open(struct vector_file *file, struct index_memory *memo
 {
     unsigned char header[header_used], wanted[header_used];
     uint64_t      size;
-    enum status   status = start(file, memory, ops, dim, identity, rows_max);
+    enum status   status = vector_file_start(file, memory, ops, dim, identity, rows_max);
 
     if (status != STATUS_OK)
         return error_set(error, status, "%s: %s", path, status_text(status));

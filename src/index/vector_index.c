@@ -15,7 +15,7 @@ static enum status draw_identity(const struct vector_index_options *options,
                                  uint64_t                          *ret_identity);
 static enum status store(struct vector_index *index, uint32_t record, const float *vector,
                          uint32_t *ret_slot);
-static enum status make_room(struct vector_index *index, uint32_t record);
+static enum status vector_index_make_room(struct vector_index *index, uint32_t record);
 static enum status store_many(struct vector_index *index, const uint32_t *records,
                               const float *vectors, uint32_t count, uint32_t *old_slots,
                               uint32_t *ret_added);
@@ -107,7 +107,7 @@ static enum status store(struct vector_index *index, uint32_t record, const floa
 
     if (!quantizer_accepts(vector, index->options.dim))
         return STATUS_INVALID;
-    status = make_room(index, record);
+    status = vector_index_make_room(index, record);
     if (status == STATUS_OK)
         status = vector_file_append(&index->file, vector, &row);
     if (status != STATUS_OK)
@@ -120,7 +120,7 @@ static enum status store(struct vector_index *index, uint32_t record, const floa
     return STATUS_OK;
 }
 
-static enum status make_room(struct vector_index *index, uint32_t record)
+static enum status vector_index_make_room(struct vector_index *index, uint32_t record)
 {
     uint32_t slots = slot_table_next(&index->slots) + 1;
 

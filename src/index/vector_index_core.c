@@ -12,7 +12,7 @@ enum { vectors_default = 4 << 20 };
 static enum status check_options(const struct vector_index_options *options, struct error *error);
 static void        fill_defaults(struct vector_index_options *options);
 static char       *path_with(const char *path, const char *suffix);
-static enum status start(struct vector_index *index);
+static enum status vector_index_core_start(struct vector_index *index);
 static bool        wants_q4(const struct vector_index *index);
 
 enum status vector_index_core_new(const struct vector_index_options *options,
@@ -35,7 +35,8 @@ enum status vector_index_core_new(const struct vector_index_options *options,
     index->path = path_with(options->path, "");
     index->vectors_path = path_with(options->path, ".vectors");
     index->options.path = index->path;
-    status = index->path != NULL && index->vectors_path != NULL ? start(index) : STATUS_NO_MEMORY;
+    status = index->path != NULL && index->vectors_path != NULL ? vector_index_core_start(index)
+                                                                : STATUS_NO_MEMORY;
     if (status != STATUS_OK) {
         vector_index_free(index);
         return error_set(error, status, "an index of dimension %u: %s", options->dim,
@@ -90,7 +91,7 @@ static char *path_with(const char *path, const char *suffix)
     return text;
 }
 
-static enum status start(struct vector_index *index)
+static enum status vector_index_core_start(struct vector_index *index)
 {
     const struct vector_index_options *options = &index->options;
     struct code_table                 *codes;
