@@ -42,6 +42,7 @@ static void        begin_drain(struct daemon *daemon);
 static void        on_drain_timer(void *ctx);
 static void        on_health_change(void *ctx);
 static void        log_start(const struct daemon *daemon);
+static void        log_unknown_variable(void *ctx, struct bytes name);
 static void        stop(struct daemon *daemon);
 static int         exit_status(enum status status);
 
@@ -367,6 +368,17 @@ static void log_start(const struct daemon *daemon)
         log_text(&line, "origin", settings_print_origin(settings, id, origin, sizeof origin));
         log_end(&line);
     }
+    settings_sources_each_unknown(daemon->sources, log_unknown_variable, NULL);
+}
+
+static void log_unknown_variable(void *ctx, struct bytes name)
+{
+    struct log_line line;
+
+    (void)ctx;
+    log_begin(&line, LOG_WARNING, "unknown_variable");
+    log_bytes(&line, "name", name);
+    log_end(&line);
 }
 
 /* The workers first: none may call back into what is freed. */

@@ -17,8 +17,10 @@ static enum status load_environment(const struct settings_sources *sources,
 static enum status load_variable(struct settings *settings, struct bytes name, const char *value,
                                  struct error *error);
 static bool        is_from_kubernetes(struct bytes name, const char *value);
+static bool        is_ours(const char *entry, struct bytes *ret_name, const char **ret_value);
+static bool        is_no_setting(struct bytes name, const char *value);
 static enum settings_id find_variable(struct bytes name);
-static enum status      unknown_variable(struct bytes name, struct error *error);
+static enum settings_id nearest_variable(struct bytes name);
 
 enum status settings_sources_assign(struct settings_sources *sources, struct bytes key,
                                     const char *value, struct error *error)
@@ -89,13 +91,24 @@ static enum status load_environment(const struct settings_sources *sources,
 
     for (const char *const *entry = sources->environment;
          entry != NULL && *entry != NULL && status == STATUS_OK; entry++) {
-        const char *equals = strchr(*entry, '=');
+        struct bytes name;
+        const char  *value;
 
-        if (equals != NULL && strncmp(*entry, our_prefix, strlen(our_prefix)) == 0)
-            status = load_variable(settings, (struct bytes){*entry, (size_t)(equals - *entry)},
-                                   equals + 1, error);
+        if (is_ours(*entry, &name, &value))
+            status = load_variable(settings, name, value, error);
     }
     return status;
+}
+
+static bool is_ours(const char *entry, struct bytes *ret_name, const char **ret_value)
+{
+    const char *equals = strchr(entry, '=');
+
+    if (equals == NULL || strncmp(entry, our_prefix, strlen(our_prefix)) != 0)
+        return false;
+    *ret_name = (struct bytes){entry, (size_t)(equals - entry)};
+    *ret_value = equals + 1;
+    return true;
 }
 
 static enum status load_variable(struct settings *settings, struct bytes name, const char *value,
@@ -105,16 +118,29 @@ static enum status load_variable(struct settings *settings, struct bytes name, c
     enum settings_id             id = find_variable(name);
     struct error                 why;
 
+    if (id == SETTINGS_COUNT && is_no_setting(name, value))
+        return STATUS_OK;
     if (id == SETTINGS_COUNT) {
-        if (bytes_equal(name, bytes_of(SETTINGS_SOURCES_FILE_VARIABLE)) ||
-            is_from_kubernetes(name, value))
+        char quoted[SETTINGS_VARIABLE_SIZE], variable[SETTINGS_VARIABLE_SIZE];
+
+        id = nearest_variable(name);
+        if (id == SETTINGS_COUNT) /* somebody else's: settings_sources_each_unknown() tells */
             return STATUS_OK;
-        return unknown_variable(name, error);
+        text_quote(name, quoted, sizeof quoted);
+        return error_set(error, STATUS_INVALID, "environment: unknown %s; did you mean %s?", quoted,
+                         settings_variable(id, variable));
     }
     if (settings_set(settings, id, bytes_of(value), origin, &why) != STATUS_OK)
         return error_set(error, STATUS_INVALID, "environment %.*s: %s", (int)name.size, name.data,
                          why.text);
     return STATUS_OK;
+}
+
+/* Known, though no setting? */
+static bool is_no_setting(struct bytes name, const char *value)
+{
+    return bytes_equal(name, bytes_of(SETTINGS_SOURCES_FILE_VARIABLE)) ||
+           is_from_kubernetes(name, value);
 }
 
 /* Kubernetes puts CHROMABOUNCER_SERVICE_HOST, CHROMABOUNCER_PORT_8001_TCP_ADDR and the like into
@@ -149,10 +175,11 @@ static enum settings_id find_variable(struct bytes name)
     return id;
 }
 
-static enum status unknown_variable(struct bytes name, struct error *error)
+/* The variable that somebody who writes `name` has meant; SETTINGS_COUNT: none. The shorter it is,
+ * the fewer slips make another word of it. */
+static enum settings_id nearest_variable(struct bytes name)
 {
     char             text[SETTINGS_VARIABLE_SIZE], variable[SETTINGS_VARIABLE_SIZE];
-    char             quoted[SETTINGS_VARIABLE_SIZE];
     unsigned         least = 4;
     enum settings_id nearest = SETTINGS_COUNT;
 
@@ -160,19 +187,26 @@ static enum status unknown_variable(struct bytes name, struct error *error)
     for (enum settings_id id = 0; id < SETTINGS_COUNT; id++) {
         unsigned slips = text_distance(text, settings_variable(id, variable), least);
 
-        if (slips < least) {
+        if (slips < least && slips < strlen(settings_row(id)->key) / 2) {
             least = slips;
             nearest = id;
         }
     }
-    text_quote(name, quoted, sizeof quoted);
-    if (nearest == SETTINGS_COUNT)
-        return error_set(error, STATUS_INVALID,
-                         "environment: there is no setting for %s; a dot in "
-                         "a key is written __ there",
-                         quoted);
-    return error_set(error, STATUS_INVALID, "environment: unknown %s; did you mean %s?", quoted,
-                     settings_variable(nearest, variable));
+    return nearest;
+}
+
+void settings_sources_each_unknown(const struct settings_sources *sources,
+                                   settings_sources_unknown_fn *fn, void *ctx)
+{
+    for (const char *const *entry = sources->environment; entry != NULL && *entry != NULL;
+         entry++) {
+        struct bytes name;
+        const char  *value;
+
+        if (is_ours(*entry, &name, &value) && find_variable(name) == SETTINGS_COUNT &&
+            !is_no_setting(name, value) && nearest_variable(name) == SETTINGS_COUNT)
+            fn(ctx, name);
+    }
 }
 
 enum status settings_sources_reload(const struct settings_sources *sources,

@@ -31,6 +31,15 @@ MUST_CHECK enum status settings_sources_assign(struct settings_sources *sources,
  * configuration directory if there is one. NULL: none. Borrowed. */
 const char *settings_sources_file(const struct settings_sources *sources);
 
+/* A variable that begins as ours do, but is neither a setting nor close to one. `name` is borrowed
+ * for the call. */
+typedef void settings_sources_unknown_fn(void *ctx, struct bytes name);
+
+/* Call `fn` for each such variable: images and platforms set some, so they are worth a warning and
+ * do not keep anything from starting. What is a slip in a setting's name, a load refuses. */
+void settings_sources_each_unknown(const struct settings_sources *sources,
+                                   settings_sources_unknown_fn *fn, void *ctx);
+
 /* Fill `ret` from all sources.
  * STATUS_INVALID, STATUS_NOT_FOUND, STATUS_NOT_PERMITTED, STATUS_IO_FAILED: `error` says what is
  * wrong and where; *ret is not to be used. */

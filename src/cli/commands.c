@@ -64,6 +64,7 @@ static const struct command *find_command(const char *name);
 static int                   unknown_command(const char *name);
 static int                   print_help(const struct command *command);
 static void                  print_flags(void);
+static void                  warn_of_variable(void *ctx, struct bytes name);
 
 int commands_main(int argc, char **argv)
 {
@@ -93,7 +94,18 @@ int commands_main(int argc, char **argv)
                         options.words[command->words_max + 1]);
     if (options.first_setting != NULL && !command->settings)
         return cli_fail(EX_USAGE, "%s takes no %s", command->name, options.first_setting);
+    if (command->settings && command->run != run_command) /* which logs them */
+        settings_sources_each_unknown(&options.sources, warn_of_variable, NULL);
     return command->run(&options);
+}
+
+static void warn_of_variable(void *ctx, struct bytes name)
+{
+    char quoted[80];
+
+    (void)ctx;
+    fprintf(stderr, "chromabouncer: there is no setting for %s in the environment\n",
+            text_quote(name, quoted, sizeof quoted));
 }
 
 /* Nothing else may get the number of a standard stream that was closed: the log would go there. */

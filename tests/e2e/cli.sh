@@ -87,6 +87,10 @@ printf 'listen: {address: 127.0.0.1:8000}\n' >loop.yaml
 run 78 config check loop.yaml;       says err 'the proxy would call itself'
 CHROMABOUNCER_BACKEND_URL=http://x run 78 run
 says err 'did you mean CHROMABOUNCER_BACKEND__URL?'
+CHROMABOUNCER_IMAGE=x CHROMABOUNCER_HEADERS=off "$program" config show >out 2>err ||
+    fail "a variable of somebody else stops it"
+says err "there is no setting for 'CHROMABOUNCER_IMAGE'"
+says out 'headers: off'
 CHROMABOUNCER_ROLE=boss run 78 config show
 says err 'environment CHROMABOUNCER_ROLE: role:'
 
