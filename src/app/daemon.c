@@ -185,11 +185,10 @@ static enum status start_front(struct daemon *daemon, struct error *error)
 
 static enum status start_status(struct daemon *daemon, struct error *error)
 {
-    struct front_options options = daemon_state_front_options(daemon->settings);
+    struct front_options options = daemon_state_status_options(daemon->settings);
 
     if (daemon->settings->status_address.kind == ADDRESS_NONE)
         return STATUS_OK;
-    options.connections_max = 64;
     daemon->source = daemon_metrics_source(daemon);
     daemon->status_front =
         front_new(daemon->loop, &daemon->budget, &options, &status_server_handler, &daemon->source);

@@ -78,12 +78,22 @@ struct front_options daemon_state_front_options(const struct settings *settings)
     };
 }
 
+/* Few clients, whatever many the others may be: who looks is not who uses. */
+struct front_options daemon_state_status_options(const struct settings *settings)
+{
+    struct front_options options = daemon_state_front_options(settings);
+
+    options.connections_max = 64;
+    return options;
+}
+
 void daemon_state_apply(struct daemon *daemon)
 {
     const struct settings        *settings = daemon->settings;
     struct upstream_pool_options  pool = daemon_state_pool_options(settings);
     struct proxy_options          proxy = daemon_state_proxy_options(settings);
     struct front_options          front = daemon_state_front_options(settings);
+    struct front_options          status = daemon_state_status_options(settings);
     struct memory_account_options accounts[MEMORY_ACCOUNT_COUNT];
 
     log_set_level((enum log_level)settings->log_level);
@@ -94,6 +104,8 @@ void daemon_state_apply(struct daemon *daemon)
                               settings->backend_health_timeout_us);
     proxy_set_options(daemon->proxy, &proxy);
     front_set_options(daemon->front, &front);
+    if (daemon->status_front != NULL)
+        front_set_options(daemon->status_front, &status);
 }
 
 enum status daemon_state_resolve(const struct address *address, struct socket_address *ret,

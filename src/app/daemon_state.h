@@ -45,6 +45,7 @@ void                         daemon_state_memory_options(const struct settings  
 struct proxy_options         daemon_state_proxy_options(const struct settings *settings);
 struct proxy_write_options   daemon_state_write_options(const struct settings *settings);
 struct front_options         daemon_state_front_options(const struct settings *settings);
+struct front_options         daemon_state_status_options(const struct settings *settings);
 
 /* Hand changed settings to the running parts. */
 void daemon_state_apply(struct daemon *daemon);

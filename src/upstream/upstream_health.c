@@ -125,6 +125,7 @@ void upstream_health_set_times(struct upstream_health *health, uint64_t interval
     health->options.interval_us = interval_us;
     health->options.timeout_us = timeout_us;
     curl_easy_setopt(health->easy, CURLOPT_TIMEOUT_MS, (long)(timeout_us / 1000));
+    loop_timer_set(health->check_timer, 0); /* it may be set as far off as the interval was long */
 }
 
 void upstream_health_free(struct upstream_health *health)

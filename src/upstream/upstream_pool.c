@@ -75,6 +75,9 @@ void upstream_pool_set_options(struct upstream_pool               *pool,
     timeout_queue_set_duration(pool->idle_timeouts, options->idle_timeout_us);
     timeout_queue_set_duration(pool->connect_timeouts, options->connect_timeout_us);
     upstream_resolver_set_interval(pool->resolver, options->resolve_interval_us);
+    while (upstream_pool_is_over(pool) && !list_is_empty(&pool->idle))
+        upstream_connection_close(
+            LIST_ITEM(list_last(&pool->idle), struct upstream_connection, node));
 }
 
 void upstream_pool_free(struct upstream_pool *pool)

@@ -1,0 +1,459 @@
+"""live_settings - every setting that "HUP changes" really takes effect on HUP.
+
+One row per such setting: a value before, a value after, and an effect that somebody outside can
+see. The same observer must not see it before the reload and must see it after, on the same
+process. The list of live settings is the program's own; one without a row here fails.
+
+    tests/faults/live_settings.py BUILD_DIR [KEY]...
+"""
+
+import concurrent.futures
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+os.environ["FAULTS_BUILD"] = sys.argv[1] if len(sys.argv) > 1 else "."
+
+from fault_bed import DATABASE, PROXY, Client, Cut, Proxy, Stub, record, wait_for  # noqa: E402
+
+NOT_SECONDS = 0.7  # in which an effect that must not be there does not show
+SHOWS_SECONDS = 20  # in which one that must be there shows, on a busy machine
+HEARTBEAT = "/api/v2/heartbeat"
+QUIET = ["backend.health_interval=1h"]  # what a check does is not what is looked at
+
+
+class Skipped(Exception):
+    """This machine cannot show it."""
+
+
+class Bed:
+    """A stub and a proxy whose configuration file holds `settings`."""
+
+    def __init__(self, settings, stub_arguments=(), backend=None, prefix=()):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="live-"))
+        self.settings = dict(setting.split("=") for setting in settings)
+        self.stub = Stub(self.directory, arguments=stub_arguments)
+        self.proxy = Proxy(self.directory, backend or self.stub.url)
+        self.file = self.directory / "settings.yaml"
+        self.proxy.arguments = ["--status", "127.0.0.1:0", "--config", str(self.file)]
+        self.prefix = list(prefix)
+        self.collection = self.stub.new_collection("live")
+        self.threads = []
+
+    def __enter__(self):
+        self._write()
+        spawn = self.proxy.spawn
+
+        def spawn_with_prefix():
+            self.proxy.command = self.prefix + self.proxy.command
+            spawn()
+
+        self.proxy.spawn = spawn_with_prefix
+        self.proxy.start()
+        return self
+
+    def __exit__(self, *_):
+        self.proxy.kill()
+        self.stub.kill()
+        for thread in self.threads:
+            thread.join()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _write(self):
+        self.file.write_text("".join(f"{key}: {value}\n" for key, value in self.settings.items()))
+
+    def reload(self, key, value):
+        self.settings[key] = value
+        self._write()
+        before = self.loaded_at()
+        time.sleep(max(0, before + 1 - time.time()))
+        self.proxy.signal(signal.SIGHUP)
+        wait_for(lambda: self.loaded_at() > before, "reloaded", SHOWS_SECONDS)
+
+    def loaded_at(self):
+        """Seconds; asked without the log, whose level is one of the settings."""
+        name = "chromabouncer_config_last_reload_success_timestamp_seconds"
+        metrics = self.proxy.metrics()
+        assert metrics["chromabouncer_config_last_reload_successful"] == 1, self.proxy.errors()
+        return metrics[name]
+
+    def ask(self, seconds, method, path, body=None, fields=(), address=None):
+        """The answer's status; None when there is none in time, 0 when the connection is cut."""
+        try:
+            with Client(address or self.proxy.listen, timeout=seconds) as client:
+                return client.ask(method, path, body, fields).status
+        except TimeoutError:
+            return None
+        except (Cut, ConnectionError):
+            return 0
+
+    def ask_beside(self, *arguments):
+        """The same in a thread, whose answer nobody waits for."""
+        thread = threading.Thread(target=self.ask, args=(SHOWS_SECONDS, *arguments))
+        thread.start()
+        self.threads.append(thread)
+
+    def stall(self, rule):
+        self.stub.command_lines("clear", rule)
+
+    def both_listeners(self):
+        return (self.proxy.listen, self.proxy.status)
+
+
+def within(seconds, condition):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def sees_body_max(bed, seconds):
+    return bed.ask(SHOWS_SECONDS, "POST", f"{bed.collection}/upsert", b"x" * 4096) == 413
+
+
+def sees_headers(bed, seconds):
+    """Fields of our own: on answers, and on errors of both listeners."""
+    seen = []
+    for address in bed.both_listeners():
+        with Client(address, timeout=SHOWS_SECONDS) as client:
+            client.send(b"GET bad HTTP/1.1\r\nhost: x\r\n\r\n")
+            seen.append(any(name.startswith("x-chroma") for name in client.receive().fields))
+    with Client(bed.proxy.listen, timeout=SHOWS_SECONDS) as client:
+        seen.append("via" in client.ask("GET", HEARTBEAT).fields)
+    assert len(set(seen)) == 1, f"data, status, answers: {seen}"
+    return not seen[0]
+
+
+def sees_one_connection(bed, seconds):
+    """Three reads of 0.3 s each go one after the other."""
+    bed.stall("op=count,stall=300ms")
+    began = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        asks = [
+            pool.submit(bed.ask, SHOWS_SECONDS, "GET", f"{bed.collection}/count") for _ in range(3)
+        ]
+        assert [ask.result() for ask in asks] == [200] * 3
+    return time.monotonic() - began > 0.88
+
+
+def sees_connect_timeout(bed, seconds):
+    return bed.ask(seconds, "GET", HEARTBEAT) == 503
+
+
+def sees_backend_idle_closed(bed, seconds):
+    name = 'chromabouncer_backend_connections{state="idle"}'
+    assert bed.ask(SHOWS_SECONDS, "GET", HEARTBEAT) == 200
+    return within(seconds, lambda: bed.proxy.metrics()[name] == 0)
+
+
+def sees_new_name(bed, seconds):
+    """The name leads to another server now; the answer comes from there."""
+    bed.hosts.write_text("127.0.0.2 chroma.test\n")
+    bed.stub.command_lines("close-idle")
+
+    def asks_the_other():
+        before = bed.other.stats()["requests"]["admin"]
+        bed.stub.command_lines("close-idle")
+        bed.ask(SHOWS_SECONDS, "GET", HEARTBEAT)
+        return bed.other.stats()["requests"]["admin"] > before
+
+    return within(max(seconds, 1.5), asks_the_other)
+
+
+def sees_checks(bed, seconds):
+    before = bed.stub.stats()["requests"]["admin"]
+    return within(seconds, lambda: bed.stub.stats()["requests"]["admin"] >= before + 3)
+
+
+def sees_check_fail(bed, seconds):
+    bed.stall("op=admin,stall=5s")
+    return within(seconds, lambda: bed.proxy.metrics()["chromabouncer_backend_up"] == 0)
+
+
+def sees_idle_client_closed(bed, seconds):
+    """By both listeners."""
+    closed = []
+    for address, path in zip(bed.both_listeners(), (HEARTBEAT, "/livez")):
+        with Client(address, timeout=SHOWS_SECONDS) as client:
+            assert client.ask("GET", path).status == 200
+            closed.append(client.is_closed_by_peer(seconds))
+    assert len(set(closed)) == 1, f"data, status: {closed}"
+    return closed[0]
+
+
+def sees_slow_head_cut(bed, seconds):
+    closed = []
+    for address in bed.both_listeners():
+        with Client(address, timeout=SHOWS_SECONDS) as client:
+            client.send(b"GET / HTTP/1.1\r\nhost:")
+            closed.append(client.is_closed_by_peer(seconds))
+    assert len(set(closed)) == 1, f"data, status: {closed}"
+    return closed[0]
+
+
+def sees_slow_body_cut(bed, seconds):
+    with Client(bed.proxy.listen, timeout=seconds) as client:
+        client.send_request("POST", f"{bed.collection}/query", size=1000)
+        client.send(b"{")
+        with contextlib.suppress(TimeoutError):
+            return client.receive().status == 408
+    return False
+
+
+def sees_slow_reader_cut(bed, seconds):
+    """Somebody who takes nothing of a large answer."""
+    name = "chromabouncer_client_timeouts_total"
+    before = bed.proxy.metrics()[name]
+    with Client(bed.proxy.listen, timeout=SHOWS_SECONDS, receive_buffer=4096) as client:
+        client.send_request("GET", f"/bench/bytes/{30 << 20}")
+        return within(seconds, lambda: bed.proxy.metrics()[name] > before)
+
+
+def sees_long_line_refused(bed, seconds):
+    paths = (HEARTBEAT, "/livez")
+    answers = [
+        bed.ask(SHOWS_SECONDS, "GET", f"{path}?{'x' * 2000}", address=address)
+        for address, path in zip(bed.both_listeners(), paths)
+    ]
+    assert answers in ([200, 200], [414, 414]), f"data, status: {answers}"
+    return answers[0] == 414
+
+
+def sees_long_head_refused(bed, seconds):
+    paths = (HEARTBEAT, "/livez")
+    answers = [
+        bed.ask(SHOWS_SECONDS, "GET", path, fields=["x-long: " + "x" * 8000], address=address)
+        for address, path in zip(bed.both_listeners(), paths)
+    ]
+    assert answers in ([200, 200], [431, 431]), f"data, status: {answers}"
+    return answers[0] == 431
+
+
+def sees_wait_end(bed, seconds):
+    """A read that has to wait for the only connection."""
+    occupy(bed)
+    return bed.ask(seconds, "GET", f"{bed.collection}/count") == 504
+
+
+def occupy(bed):
+    """A read holds the only connection for as long as the row is looked at."""
+    busy = 'chromabouncer_backend_connections{state="busy"}'
+    if bed.proxy.metrics()[busy] == 0:
+        bed.stall("op=count,stall=60s")
+        bed.ask_beside("GET", f"{bed.collection}/count")
+    wait_for(lambda: bed.proxy.metrics()[busy] == 1, "the connection is busy", SHOWS_SECONDS)
+
+
+def sees_queue_refuse_or_hold(bed, seconds):
+    """Of two reads one may wait; the other is refused, or stays unread."""
+    occupy(bed)
+    name = "chromabouncer_backend_waiting_requests"
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(bed.proxy.listen, timeout=0.1)) for _ in range(2)]
+        for client in clients:
+            client.send_request("GET", f"{bed.collection}/count")
+        return not within(NOT_SECONDS, lambda: bed.proxy.metrics()[name] >= 2)
+
+
+def sees_bytes_bounded(bed, seconds):
+    """Ten bodies of 200 KB: do more than 1.5 MiB of them wait at once?"""
+    occupy(bed)
+    body = record("x") | {"query_embeddings": [[1.0] * 3], "pad": "x" * 200000}
+    with contextlib.ExitStack() as stack:
+        for _ in range(10):
+            client = stack.enter_context(Client(bed.proxy.listen, timeout=SHOWS_SECONDS))
+            client.socket.setblocking(False)
+            with contextlib.suppress(BlockingIOError):  # what is held back stays in the socket
+                client.send_request("POST", f"{bed.collection}/query", body)
+        name = "chromabouncer_buffered_bytes"
+        return not within(NOT_SECONDS, lambda: bed.proxy.metrics()[name] > 3 << 19)
+
+
+def sees_read_deadline(bed, seconds):
+    bed.stall("op=count,stall=60s")
+    return bed.ask(seconds, "GET", f"{bed.collection}/count") == 504
+
+
+def sees_write_deadline(bed, seconds):
+    bed.stall("op=upsert,stall=60s")
+    return bed.ask(seconds, "POST", f"{bed.collection}/upsert", record("x")) == 504
+
+
+def sees_drain_end(bed, seconds):
+    """TERM under a request that hangs: is the process gone?"""
+    bed.stall("op=count,stall=60s")
+    bed.ask_beside("GET", f"{bed.collection}/count")
+    busy = 'chromabouncer_backend_connections{state="busy"}'
+    wait_for(lambda: bed.proxy.metrics()[busy] == 1, "the request is under way", SHOWS_SECONDS)
+    bed.proxy.signal(signal.SIGTERM)
+    try:
+        bed.proxy.wait(max(seconds, 1.5))
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def sees_access_line(bed, seconds):
+    before = len(bed.proxy.events("request"))
+    assert bed.ask(SHOWS_SECONDS, "GET", HEARTBEAT) == 200
+    return within(seconds, lambda: len(bed.proxy.events("request")) > before)
+
+
+def full_listener(bed):
+    """A backend to which no connection can be made: nobody takes those that fill its queue."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    fillers = []
+    for _ in range(8):
+        filler = socket.socket()
+        filler.setblocking(False)
+        filler.connect_ex(listener.getsockname())
+        fillers.append(filler)
+    bed_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    return bed_url, [listener, *fillers]
+
+
+def plain(before, observe, *others, **bed):
+    return {"before": before, "observe": observe, "others": [*QUIET, *others], "bed": bed}
+
+
+# key: (value after, the rest)
+ROWS = {
+    "body_max": ("2KiB", plain("1MiB", sees_body_max)),
+    "headers": ("off", plain("on", sees_headers)),
+    "backend.connections_max": ("1", plain("8", sees_one_connection)),
+    "backend.connect_timeout": ("100ms", plain("5m", sees_connect_timeout)),
+    "backend.idle_timeout": ("100ms", plain("1h", sees_backend_idle_closed)),
+    "backend.resolve_interval": ("1s", plain("1h", sees_new_name)),
+    "backend.health_interval": ("100ms", plain("1h", sees_checks) | {"others": []}),
+    "backend.health_timeout": (
+        "100ms",
+        plain("5m", sees_check_fail) | {"others": ["backend.health_interval=100ms"]},
+    ),
+    "listen.idle_timeout": ("100ms", plain("1h", sees_idle_client_closed)),
+    "listen.head_timeout": ("100ms", plain("10m", sees_slow_head_cut)),
+    "listen.body_timeout": ("100ms", plain("1h", sees_slow_body_cut)),
+    "listen.send_timeout": ("100ms", plain("1h", sees_slow_reader_cut)),
+    "listen.start_line_max": ("1KiB", plain("16KiB", sees_long_line_refused)),
+    "listen.head_max": ("4KiB", plain("64KiB", sees_long_head_refused)),
+    "queue.wait_max": ("100ms", plain("1h", sees_wait_end, "backend.connections_max=1")),
+    "queue.requests_max": (
+        "1",
+        plain("64", sees_queue_refuse_or_hold, "backend.connections_max=1"),
+    ),
+    "queue.bytes_max": ("1MiB", plain("64MiB", sees_bytes_bounded, "backend.connections_max=1")),
+    "deadline.read": ("100ms", plain("1h", sees_read_deadline)),
+    "deadline.write": ("100ms", plain("1h", sees_write_deadline)),
+    "drain.timeout": ("100ms", plain("1h", sees_drain_end) | {"ends": True}),
+    "log.level": ("info", plain("error", sees_access_line)),
+    "log.access": ("all", plain("off", sees_access_line)),
+}
+
+
+def live_keys():
+    """Those of which the program itself says that HUP changes them."""
+    sample = subprocess.run([PROXY, "config", "init"], check=True, capture_output=True, text=True)
+    section, is_live, keys = "", False, []
+    for line in sample.stdout.splitlines():
+        if match := re.fullmatch(r"([a-z_]+):", line):
+            section = match.group(1) + "."
+        elif match := re.fullmatch(r"( *)#([a-z_]+): .*", line):
+            if is_live:
+                keys.append((section if match.group(1) else "") + match.group(2))
+            is_live = False
+        elif line.lstrip().startswith("# "):
+            is_live = line.endswith("; HUP changes it")
+    return keys
+
+
+@contextlib.contextmanager
+def bed_of(key, row):
+    settings = [f"{key}={row['before']}", *row["others"]]
+    if key == "backend.connect_timeout":
+        url, sockets = full_listener(None)
+        with Bed(settings, backend=url) as bed:
+            yield bed
+        for each in sockets:
+            each.close()
+    elif key == "backend.resolve_interval":
+        yield from bed_with_names(settings)
+    else:
+        with Bed(settings, **row["bed"]) as bed:
+            yield bed
+
+
+def bed_with_names(settings):
+    """The backend is a name in an /etc/hosts that only the proxy sees; two stubs answer to it."""
+    with tempfile.TemporaryDirectory() as directory:
+        hosts = pathlib.Path(directory) / "hosts"
+        hosts.write_text("127.0.0.1 chroma.test\n")
+        mount = ["unshare", "-r", "-m", "sh", "-c", f'mount --bind {hosts} /etc/hosts && exec "$@"']
+        if subprocess.run([*mount, "sh", "true"], capture_output=True, check=False).returncode != 0:
+            raise Skipped("no namespaces for a file of host names")
+        probe = Bed(settings)
+        port = probe.stub.listen.rpartition(":")[2]
+        other = Stub(probe.directory, listen=f"127.0.0.2:{port}")
+        probe.proxy.backend = f"http://chroma.test:{port}"
+        probe.prefix = [*mount, "sh"]
+        probe.hosts, probe.other = hosts, other
+        try:
+            with probe:
+                yield probe
+        finally:
+            other.kill()
+
+
+def check(key):
+    after, row = ROWS[key]
+    with bed_of(key, row) as bed:
+        assert not row["observe"](bed, NOT_SECONDS), f"{row['before']} has the effect of {after}"
+        if not row.get("ends"):
+            bed.reload(key, after)
+            assert row["observe"](bed, SHOWS_SECONDS), f"{after} has no effect"
+    if row.get("ends"):  # the process that was looked at is on its way out
+        with bed_of(key, row) as bed:
+            bed.reload(key, after)
+            assert row["observe"](bed, SHOWS_SECONDS), f"{after} has no effect"
+
+
+def outcome(key):
+    try:
+        check(key)
+        return "ok"
+    except Skipped as reason:
+        return f"skipped: {reason}"
+    except Exception:  # noqa: BLE001 - whatever it is, it is this row's
+        return f"FAILED\n{traceback.format_exc()}"
+
+
+def main():
+    live = live_keys()
+    wanted = sys.argv[2:] or live
+    bad = 0
+    for key in sorted(set(live) ^ set(ROWS)):
+        print(f"{key}: {'no row in ' + __file__ if key in live else 'HUP does not change it'}")
+        bad = 1
+    keys = [key for key in wanted if key in ROWS]
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        for key, result in zip(keys, pool.map(outcome, keys)):
+            print(f"{key}: {result}")
+            bad |= result.startswith("FAILED")
+    return bad
+
+
+if __name__ == "__main__":
+    sys.exit(main())
