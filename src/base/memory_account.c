@@ -26,7 +26,7 @@ static bool can_hold(const struct memory_account *account, size_t more, uint64_t
 static bool is_within_max(const struct memory_account *account, size_t more);
 static bool is_within_shared(const struct memory_account *account, size_t more);
 static bool is_shared_due_to_others(const struct memory_account_budget *budget, uint64_t number);
-static void hold(struct memory_claim *claim, size_t size);
+static void memory_account_hold(struct memory_claim *claim, size_t size);
 static bool may_go_beyond(const struct memory_claim *claim);
 static void wait_for_room(struct memory_claim *claim, struct list *list, size_t size);
 static void wait_to_grow(struct memory_claim *claim, size_t size);
@@ -143,7 +143,7 @@ enum status memory_account_claim(struct memory_claim *claim, size_t size)
         return STATUS_TOO_LARGE;
     }
     if (size == 0 || memory_account_has_room(account, size)) {
-        hold(claim, size);
+        memory_account_hold(claim, size);
         return STATUS_OK;
     }
     claim->number = account->budget->next_number++;
@@ -151,7 +151,7 @@ enum status memory_account_claim(struct memory_claim *claim, size_t size)
     return STATUS_AGAIN;
 }
 
-static void hold(struct memory_claim *claim, size_t size)
+static void memory_account_hold(struct memory_claim *claim, size_t size)
 {
     memory_account_charge(claim->account, size - claim->size);
     claim->size = size;
@@ -173,7 +173,7 @@ enum status memory_account_claim_grow(struct memory_claim *claim, size_t size)
     account->grower = claim;
     claim->number = 0;
     if (can_hold(account, size - claim->size, claim->number) || may_go_beyond(claim)) {
-        hold(claim, size);
+        memory_account_hold(claim, size);
         return STATUS_OK;
     }
     wait_for_room(claim, &account->claims, size);
@@ -222,7 +222,7 @@ void memory_account_claim_add(struct memory_claim *claim, size_t more)
         claim->account->stalled += more;
     if (memory_account_claim_is_waiting(claim) && claim->wanted < claim->size + more)
         claim->wanted = claim->size + more;
-    hold(claim, claim->size + more);
+    memory_account_hold(claim, claim->size + more);
 }
 
 void memory_account_claim_shrink(struct memory_claim *claim, size_t size)
@@ -289,7 +289,7 @@ void memory_account_run_waiters(struct memory_account_budget *budget)
     budget->is_woken = false;
     while ((claim = next_to_serve(budget, run)) != NULL) {
         stop_waiting(claim);
-        hold(claim, claim->wanted);
+        memory_account_hold(claim, claim->wanted);
         claim->on_room(claim);
     }
     if (next_to_serve(budget, UINT64_MAX) != NULL)
