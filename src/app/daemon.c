@@ -42,6 +42,7 @@ static void        begin_drain(struct daemon *daemon);
 static void        on_drain_timer(void *ctx);
 static void        on_health_change(void *ctx);
 static void        log_start(const struct daemon *daemon);
+static void        log_table(const struct settings *settings, enum settings_table_id id);
 static void        log_unknown_variable(void *ctx, struct bytes name);
 static void        stop(struct daemon *daemon);
 static int         exit_status(enum status status);
@@ -367,7 +368,34 @@ static void log_start(const struct daemon *daemon)
         log_text(&line, "origin", settings_print_origin(settings, id, origin, sizeof origin));
         log_end(&line);
     }
+    for (size_t i = 0; i < settings_table_count(); i++)
+        log_table(settings, (enum settings_table_id)i);
     settings_sources_each_unknown(daemon->sources, log_unknown_variable, NULL);
+}
+
+static void log_table(const struct settings *settings, enum settings_table_id id)
+{
+    const struct settings_table *table = settings_table(id);
+
+    for (size_t i = 0; i < settings->record_counts[id]; i++) {
+        const void *record = settings_record(settings, id, i);
+
+        for (size_t j = 0; j < table->column_count; j++) {
+            struct log_line line;
+            char            key[3 * SETTINGS_NAME_SIZE], text[SETTINGS_VALUE_SIZE], origin[256];
+
+            if (settings_table_origin(table, record, j)->source == SETTINGS_DEFAULT)
+                continue;
+            snprintf(key, sizeof key, "%s.%s.%s", table->key, settings_table_name(table, record),
+                     table->columns[j].key);
+            log_begin(&line, LOG_INFO, "setting");
+            log_text(&line, "key", key);
+            log_text(&line, "value", settings_table_print(table, record, j, text));
+            log_text(&line, "origin",
+                     settings_print_cell_origin(settings, id, i, j, origin, sizeof origin));
+            log_end(&line);
+        }
+    }
 }
 
 static void log_unknown_variable(void *ctx, struct bytes name)

@@ -42,6 +42,47 @@ static const struct {
 #undef SETTING
 };
 
+/* clang-format off: TABLE opens a declaration that END closes */
+#define TABLE(field, key, records_max, when, help)                                                 \
+    static const struct settings_column columns_##field[] = {
+#define COLUMN(table, field, key_, kind_, def_, min_, max_, help_)                                 \
+    {.key = (key_),                                                                                \
+     .def = (def_),                                                                                \
+     .help = (help_),                                                                              \
+     .rule = {.kind = SETTINGS_KIND_##kind_, .min = (min_), .max = (max_), .example = (def_)},     \
+     .offset = offsetof(struct settings_##table##_record, NAME_##kind_(field))},
+#define END(table, records_max)                                                                    \
+    }                                                                                              \
+    ;
+#include "app/settings_tables.def"
+#undef TABLE
+#undef COLUMN
+#undef END
+/* clang-format on */
+
+static const struct {
+    struct settings_table table;
+    size_t                offset; /* of its records */
+} tables[SETTINGS_TABLE_COUNT + 1] = {
+#define TABLE(field, key_, records_max_, when_, help_)                                             \
+    {.table = {.key = (key_),                                                                      \
+               .help = (help_),                                                                    \
+               .columns = columns_##field,                                                         \
+               .column_count = SETTINGS_COLUMNS_##field,                                           \
+               .records_max = (records_max_),                                                      \
+               .record_size = sizeof(struct settings_##field##_record),                            \
+               .origins_offset = offsetof(struct settings_##field##_record, origins),              \
+               .live = WHEN_##when_},                                                              \
+     .offset = offsetof(struct settings, field)},
+#define COLUMN(table, field, key, kind, def, min, max, help)
+#define END(table, records_max)
+#include "app/settings_tables.def"
+#undef TABLE
+#undef COLUMN
+#undef END
+    {{0}, 0}, /* there may be no table */
+};
+
 /* settings_value stores the word of a CHOICE as an unsigned. */
 _Static_assert(sizeof(enum settings_role) == sizeof(unsigned), "enums are unsigned here");
 
@@ -51,6 +92,10 @@ static const uint64_t chroma_body_max_bytes = 40 << 20;
 static void        settings_suggest(const char *text, const char *key, size_t size, unsigned *least,
                                     char *nearest);
 static const char *after_dot(const char *key);
+static char *record_at(const struct settings *settings, enum settings_table_id table, size_t index);
+static const char *print_origin(const struct settings        *settings,
+                                const struct settings_origin *origin, const char *variable,
+                                char *out, size_t size);
 static enum status check_addresses(const struct settings *settings, struct error *error);
 static enum status settings_check_memory(const struct settings *settings, struct error *error);
 static enum status settings_check_descriptors(const struct settings *settings,
@@ -99,6 +144,8 @@ enum status settings_unknown(struct bytes key, struct error *error)
             snprintf(nearest, sizeof nearest, "%s", rows[id].key);
         }
     }
+    for (size_t i = 0; i < settings_table_count(); i++)
+        settings_suggest(text, tables[i].table.key, strlen(tables[i].table.key), &least, nearest);
     text_quote(key, quoted, sizeof quoted);
     if (nearest[0] == '\0')
         return error_set(error, STATUS_INVALID,
@@ -168,6 +215,141 @@ enum status settings_set(struct settings *settings, enum settings_id id, struct 
     return STATUS_OK;
 }
 
+size_t settings_table_count(void)
+{
+    return COUNT_OF(tables) - 1;
+}
+
+const struct settings_table *settings_table(enum settings_table_id id)
+{
+    assert(id < settings_table_count());
+    return &tables[id].table;
+}
+
+enum settings_table_id settings_find_table(struct bytes key)
+{
+    size_t id = 0;
+
+    while (id < settings_table_count() && !bytes_equal(key, bytes_of(tables[id].table.key)))
+        id++;
+    return (enum settings_table_id)id;
+}
+
+enum settings_table_id settings_split_cell(struct bytes key, struct bytes *ret_name,
+                                           struct bytes *ret_column)
+{
+    const char            *end = key.data + key.size;
+    const char            *dot = key.size == 0 ? NULL : memchr(key.data, '.', key.size);
+    const char            *second;
+    enum settings_table_id table;
+
+    if (dot == NULL)
+        return SETTINGS_TABLE_COUNT;
+    table = settings_find_table((struct bytes){key.data, (size_t)(dot - key.data)});
+    second = memchr(dot + 1, '.', (size_t)(end - dot) - 1);
+    if (second == NULL)
+        second = end;
+    *ret_name = (struct bytes){dot + 1, (size_t)(second - dot) - 1};
+    *ret_column =
+        second == end ? (struct bytes){0} : (struct bytes){second + 1, (size_t)(end - second) - 1};
+    return table;
+}
+
+static char *record_at(const struct settings *settings, enum settings_table_id table, size_t index)
+{
+    assert(table < settings_table_count() && index < tables[table].table.records_max);
+    return (char *)(uintptr_t)settings + tables[table].offset +
+           index * tables[table].table.record_size;
+}
+
+const void *settings_record(const struct settings *settings, enum settings_table_id table,
+                            size_t index)
+{
+    return record_at(settings, table, index);
+}
+
+size_t settings_record_find(const struct settings *settings, enum settings_table_id table,
+                            struct bytes name)
+{
+    size_t index = 0;
+
+    while (index < settings->record_counts[table] &&
+           !bytes_equal(name, bytes_of(settings_table_name(&tables[table].table,
+                                                           record_at(settings, table, index)))))
+        index++;
+    return index;
+}
+
+void *settings_record_new(struct settings *settings, enum settings_table_id table)
+{
+    char *record;
+
+    if (settings->record_counts[table] == tables[table].table.records_max)
+        return NULL;
+    record = record_at(settings, table, settings->record_counts[table]);
+    settings_table_init(&tables[table].table, record);
+    return record;
+}
+
+enum status settings_record_keep(struct settings *settings, enum settings_table_id table,
+                                 struct error *error)
+{
+    const struct settings_table *of = &tables[table].table;
+    const char                  *name =
+        settings_table_name(of, record_at(settings, table, settings->record_counts[table]));
+
+    if (name[0] == '\0')
+        return error_set(error, STATUS_INVALID, "a record of %s needs a %s", of->key,
+                         of->columns[0].key);
+    if (settings_record_find(settings, table, bytes_of(name)) != settings->record_counts[table])
+        return error_set(error, STATUS_INVALID, "%s has a second record named %s", of->key, name);
+    settings->record_counts[table]++;
+    return STATUS_OK;
+}
+
+enum status settings_set_cell(struct settings *settings, struct bytes key, struct bytes text,
+                              struct settings_origin origin, struct error *error)
+{
+    struct bytes           name, column;
+    enum settings_table_id table = settings_split_cell(key, &name, &column);
+    size_t                 index, at;
+    char                   quoted[80];
+
+    if (table >= settings_table_count())
+        return settings_unknown(key, error);
+    index = settings_record_find(settings, table, name);
+    if (index == settings->record_counts[table])
+        return error_set(error, STATUS_INVALID, "%s has no record named %s; the file adds one",
+                         tables[table].table.key, text_quote(name, quoted, sizeof quoted));
+    at = settings_table_find(&tables[table].table, column);
+    if (at == tables[table].table.column_count)
+        return settings_table_unknown(&tables[table].table, column, error);
+    if (at == 0)
+        return error_set(error, STATUS_INVALID,
+                         "the name of a record is not changed, only in "
+                         "the file");
+    return settings_table_set(&tables[table].table, record_at(settings, table, index), at, text,
+                              origin, error);
+}
+
+void settings_copy_table(struct settings *settings, enum settings_table_id table,
+                         const struct settings *from)
+{
+    memcpy(record_at(settings, table, 0), record_at(from, table, 0),
+           tables[table].table.records_max * tables[table].table.record_size);
+    settings->record_counts[table] = from->record_counts[table];
+}
+
+const char *settings_print_cell_origin(const struct settings *settings,
+                                       enum settings_table_id table, size_t index, size_t column,
+                                       char *out, size_t size)
+{
+    return print_origin(
+        settings,
+        settings_table_origin(&tables[table].table, record_at(settings, table, index), column), "",
+        out, size);
+}
+
 void settings_copy(struct settings *settings, enum settings_id id, const struct settings *from)
 {
     memcpy((char *)settings + fields[id].offset, (const char *)from + fields[id].offset,
@@ -185,15 +367,22 @@ const char *settings_print_origin(const struct settings *settings, enum settings
 {
     char name[SETTINGS_VARIABLE_SIZE];
 
-    switch (settings->origins[id].source) {
+    return print_origin(settings, &settings->origins[id], settings_variable(id, name), out, size);
+}
+
+static const char *print_origin(const struct settings        *settings,
+                                const struct settings_origin *origin, const char *variable,
+                                char *out, size_t size)
+{
+    switch (origin->source) {
     case SETTINGS_DEFAULT:
         snprintf(out, size, "default");
         break;
     case SETTINGS_FILE:
-        snprintf(out, size, "%s:%u", settings->file, settings->origins[id].line);
+        snprintf(out, size, "%s:%u", settings->file, origin->line);
         break;
     case SETTINGS_ENVIRONMENT:
-        snprintf(out, size, "environment %s", settings_variable(id, name));
+        snprintf(out, size, "environment %s", variable);
         break;
     case SETTINGS_FLAG:
         snprintf(out, size, "command line");

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "app/settings_value.h"
+#include "app/settings_table.h"
 #include "base/address.h"
 #include "base/compiler.h"
 #include "base/error.h"
@@ -65,17 +65,56 @@ enum {
     SETTINGS_VARIABLE_SIZE = 72, /* its environment variable */
 };
 
-enum settings_source { SETTINGS_DEFAULT, SETTINGS_FILE, SETTINGS_ENVIRONMENT, SETTINGS_FLAG };
-
-struct settings_origin {
-    enum settings_source source;
-    unsigned             line; /* SETTINGS_FILE: 1 is the first */
+/* The tables: their numbers, those of their columns, and a struct for the records of each. */
+enum settings_table_id {
+#define TABLE(field, key, records_max, when, help) SETTINGS_TABLE_##field,
+#define COLUMN(table, field, key, kind, def, min, max, help)
+#define END(table, records_max)
+#include "app/settings_tables.def"
+#undef TABLE
+#undef COLUMN
+#undef END
+    SETTINGS_TABLE_COUNT
 };
+
+/* clang-format off: TABLE opens a declaration that END closes */
+#define TABLE(field, key, records_max, when, help)                                                 \
+    enum settings_##field##_column                                                                 \
+    {
+#define COLUMN(table, field, key, kind, def, min, max, help) SETTINGS_COLUMN_##table##_##field,
+#define END(table, records_max)                                                                    \
+    SETTINGS_COLUMNS_##table                                                                       \
+    }                                                                                              \
+    ;
+#include "app/settings_tables.def"
+#undef TABLE
+#undef COLUMN
+#undef END
+
+#define TABLE(field, key, records_max, when, help)           struct settings_##field##_record {
+#define COLUMN(table, field, key, kind, def, min, max, help) SETTINGS_FIELD_##kind(field)
+#define END(table, records_max)                                                                    \
+    struct settings_origin origins[SETTINGS_COLUMNS_##table];                                      \
+    }                                                                                              \
+    ;
+#include "app/settings_tables.def"
+#undef TABLE
+#undef COLUMN
+#undef END
+/* clang-format on */
 
 struct settings {
 #define SETTING(field, key, kind, def, min, max, when, flag, help) SETTINGS_FIELD_##kind(field)
 #include "app/settings.def"
 #undef SETTING
+#define TABLE(field, key, records_max, when, help)
+#define COLUMN(table, field, key, kind, def, min, max, help)
+#define END(table, records_max) struct settings_##table##_record table[records_max];
+#include "app/settings_tables.def"
+#undef TABLE
+#undef COLUMN
+#undef END
+    size_t                 record_counts[SETTINGS_TABLE_COUNT + 1]; /* of each table */
     struct settings_origin origins[SETTINGS_COUNT];
     const char            *file; /* borrowed from its sources; NULL: no file was read */
 };
@@ -112,6 +151,46 @@ MUST_CHECK enum status settings_set(struct settings *settings, enum settings_id 
                                     struct bytes text, struct settings_origin origin,
                                     struct error *error);
 
+/* How many tables there are: SETTINGS_TABLE_COUNT as a number that may be 0 without a warning. */
+size_t settings_table_count(void);
+
+/* The table of that number; all strings are static. */
+const struct settings_table *settings_table(enum settings_table_id id);
+
+/* The table of `key` ("services"); SETTINGS_TABLE_COUNT: there is none. */
+enum settings_table_id settings_find_table(struct bytes key);
+
+/* Split "TABLE.NAME.COLUMN". SETTINGS_TABLE_COUNT: it does not begin with a table and a dot. */
+enum settings_table_id settings_split_cell(struct bytes key, struct bytes *ret_name,
+                                           struct bytes *ret_column);
+
+/* A record of the table, at its index; the index is below record_counts[table]. Borrowed. */
+const void *settings_record(const struct settings *settings, enum settings_table_id table,
+                            size_t index);
+
+/* The index of the record of that name; record_counts[table]: there is none. */
+size_t settings_record_find(const struct settings *settings, enum settings_table_id table,
+                            struct bytes name);
+
+/* A new record at its defaults, not in the table until settings_record_keep(). NULL: the table is
+ * full. */
+void *settings_record_new(struct settings *settings, enum settings_table_id table);
+
+/* Take the new record into the table.
+ * STATUS_INVALID  it has no name, or one that another record has. */
+MUST_CHECK enum status settings_record_keep(struct settings *settings, enum settings_table_id table,
+                                            struct error *error);
+
+/* Set what "TABLE.NAME.COLUMN" names, in a record that is there; a name is never changed so.
+ * STATUS_INVALID  no such record or column, a bad value: `error` says what to do. */
+MUST_CHECK enum status settings_set_cell(struct settings *settings, struct bytes key,
+                                         struct bytes text, struct settings_origin origin,
+                                         struct error *error);
+
+/* Take all records of one table and their origins over from `from`. */
+void settings_copy_table(struct settings *settings, enum settings_table_id table,
+                         const struct settings *from);
+
 /* Take one field and its origin over from `from`. */
 void settings_copy(struct settings *settings, enum settings_id id, const struct settings *from);
 
@@ -122,6 +201,11 @@ const char *settings_print(const struct settings *settings, enum settings_id id,
  * line". Cut to `size`; returns `out`. */
 const char *settings_print_origin(const struct settings *settings, enum settings_id id, char *out,
                                   size_t size);
+
+/* The same for one column of a record. */
+const char *settings_print_cell_origin(const struct settings *settings,
+                                       enum settings_table_id table, size_t index, size_t column,
+                                       char *out, size_t size);
 
 /* Do the settings fit each other and the machine?
  * STATUS_INVALID: `error` names the settings and says what to change. */

@@ -6,7 +6,12 @@
 
 enum { LINE_WIDTH = 98 };
 
-static bool        begins_section(enum settings_id id, size_t *ret_size);
+static bool begins_section(const char *key, const char *before, size_t *ret_size);
+static void print_sample_records(FILE *out, const struct settings_table *table);
+static void print_records(FILE *out, const struct settings *settings, enum settings_table_id table);
+static void print_shown(FILE *out, const char *before, const char *key, const char *value,
+                        const char *origin);
+static const char *print_when(const struct settings_rule *rule, bool live, char *out);
 static void        print_wrapped(FILE *out, const char *text, int indent);
 static const char *print_scalar(const char *text, char *out);
 
@@ -30,25 +35,51 @@ void settings_docs_sample(FILE *out)
         size_t                     section;
 
         fputc('\n', out);
-        if (begins_section(id, &section))
+        if (begins_section(row->key, id == 0 ? "" : settings_row(id - 1)->key, &section))
             fprintf(out, "%.*s:\n", (int)section, row->key);
         print_wrapped(out, row->help, indent);
         print_wrapped(out, settings_docs_allowed(id, text), indent);
         fprintf(out, "%*s#%s: %s\n", indent, "", name == NULL ? row->key : name + 1,
                 print_scalar(row->def, text));
     }
+    for (size_t i = 0; i < settings_table_count(); i++)
+        print_sample_records(out, settings_table((enum settings_table_id)i));
 }
 
-/* The rows of a section stand together in the table. */
-static bool begins_section(enum settings_id id, size_t *ret_size)
+/* The rows of a section stand together in the table. `before` is the key of the row before. */
+static bool begins_section(const char *key, const char *before, size_t *ret_size)
 {
-    const char *key = settings_row(id)->key;
     const char *dot = strchr(key, '.');
 
     if (dot == NULL)
         return false;
     *ret_size = (size_t)(dot - key);
-    return id == 0 || strncmp(settings_row(id - 1)->key, key, *ret_size + 1) != 0;
+    return strncmp(before, key, *ret_size + 1) != 0;
+}
+
+/* One record with every column, commented out as a whole. */
+static void print_sample_records(FILE *out, const struct settings_table *table)
+{
+    char text[SETTINGS_VALUE_SIZE];
+
+    fputc('\n', out);
+    print_wrapped(out, table->help, 0);
+    fprintf(out, "# A list of at most %zu; %s\n#%s:\n", table->records_max,
+            table->live ? "HUP changes it" : "takes a restart", table->key);
+    for (size_t i = 0; i < table->column_count; i++) {
+        const struct settings_column *column = &table->columns[i];
+        const char                   *name = strchr(column->key, '.');
+        size_t                        section;
+        int                           indent = name == NULL ? 4 : 6;
+
+        if (begins_section(column->key, i == 0 ? "" : column[-1].key, &section))
+            fprintf(out, "#    %.*s:\n", (int)section, column->key);
+        print_wrapped(out, column->help, indent);
+        print_wrapped(out, settings_value_allowed(&column->rule, text), indent);
+        fprintf(out, "#%*s%s: %s\n", indent, i == 0 ? "- " : "",
+                name == NULL ? column->key : name + 1,
+                i == 0 ? "NAME" : print_scalar(column->def, text));
+    }
 }
 
 /* As comment lines. */
@@ -93,11 +124,15 @@ static const char *print_scalar(const char *text, char *out)
 
 const char *settings_docs_allowed(enum settings_id id, char *out)
 {
-    const struct settings_row *row = settings_row(id);
-    char                       allowed[SETTINGS_VALUE_SIZE];
+    return print_when(&settings_row(id)->rule, settings_row(id)->live, out);
+}
 
-    snprintf(out, SETTINGS_VALUE_SIZE, "%.500s; %s", settings_value_allowed(&row->rule, allowed),
-             row->live ? "HUP changes it" : "takes a restart");
+static const char *print_when(const struct settings_rule *rule, bool live, char *out)
+{
+    char allowed[SETTINGS_VALUE_SIZE];
+
+    snprintf(out, SETTINGS_VALUE_SIZE, "%.500s; %s", settings_value_allowed(rule, allowed),
+             live ? "HUP changes it" : "takes a restart");
     return out;
 }
 
@@ -111,6 +146,14 @@ void settings_docs_list(FILE *out)
         fprintf(out, "  %-25s %-22s %s\n", row->key, row->def,
                 settings_value_allowed(&row->rule, allowed));
     }
+    for (size_t i = 0; i < settings_table_count(); i++) {
+        const struct settings_table *table = settings_table((enum settings_table_id)i);
+
+        for (size_t j = 1; j < table->column_count; j++)
+            fprintf(out, "  %s.NAME.%-*s %-22s %s\n", table->key, (int)(19 - strlen(table->key)),
+                    table->columns[j].key, table->columns[j].def,
+                    settings_value_allowed(&table->columns[j].rule, allowed));
+    }
 }
 
 void settings_docs_show(FILE *out, const struct settings *settings)
@@ -118,16 +161,49 @@ void settings_docs_show(FILE *out, const struct settings *settings)
     for (enum settings_id id = 0; id < SETTINGS_COUNT; id++) {
         const char *key = settings_row(id)->key;
         const char *name = strchr(key, '.');
-        char        value[SETTINGS_VALUE_SIZE], scalar[SETTINGS_VALUE_SIZE], origin[256];
+        char        value[SETTINGS_VALUE_SIZE], origin[256];
         size_t      section;
-        int         width;
 
-        if (begins_section(id, &section))
+        if (begins_section(key, id == 0 ? "" : settings_row(id - 1)->key, &section))
             fprintf(out, "%.*s:\n", (int)section, key);
         settings_print(settings, id, value);
-        width = fprintf(out, "%s%s: %s", name == NULL ? "" : "  ", name == NULL ? key : name + 1,
-                        print_scalar(value, scalar));
-        fprintf(out, "%*s# %s\n", width < 40 ? 40 - width : 1, "",
-                settings_print_origin(settings, id, origin, sizeof origin));
+        print_shown(out, name == NULL ? "" : "  ", name == NULL ? key : name + 1, value,
+                    settings_print_origin(settings, id, origin, sizeof origin));
+    }
+    for (size_t i = 0; i < settings_table_count(); i++)
+        print_records(out, settings, (enum settings_table_id)i);
+}
+
+static void print_shown(FILE *out, const char *before, const char *key, const char *value,
+                        const char *origin)
+{
+    char scalar[SETTINGS_VALUE_SIZE];
+    int  width = fprintf(out, "%s%s: %s", before, key, print_scalar(value, scalar));
+
+    fprintf(out, "%*s# %s\n", width < 40 ? 40 - width : 1, "", origin);
+}
+
+static void print_records(FILE *out, const struct settings *settings, enum settings_table_id id)
+{
+    const struct settings_table *table = settings_table(id);
+
+    fprintf(out, "%s:\n", table->key);
+    for (size_t i = 0; i < settings->record_counts[id]; i++) {
+        for (size_t j = 0; j < table->column_count; j++) {
+            const char *key = table->columns[j].key;
+            const char *name = strchr(key, '.');
+            char        value[SETTINGS_VALUE_SIZE], origin[256];
+            size_t      section;
+
+            if (begins_section(key, j == 0 ? "" : table->columns[j - 1].key, &section))
+                fprintf(out, "    %.*s:\n", (int)section, key);
+            settings_table_print(table, settings_record(settings, id, i), j, value);
+            print_shown(out,
+                        j == 0         ? "  - "
+                        : name == NULL ? "    "
+                                       : "      ",
+                        name == NULL ? key : name + 1, value,
+                        settings_print_cell_origin(settings, id, i, j, origin, sizeof origin));
+        }
     }
 }

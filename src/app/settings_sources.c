@@ -11,6 +11,8 @@
 static const char our_prefix[] = "CHROMABOUNCER_";
 static const char usual_file[] = SYSCONFDIR "/chromabouncer/chromabouncer.yaml";
 
+static enum status assign_cell(struct settings_sources *sources, struct bytes key,
+                               const char *value, struct error *error);
 static const char *environment_get(const struct settings_sources *sources, const char *name);
 static enum status load_environment(const struct settings_sources *sources,
                                     struct settings *settings, struct error *error);
@@ -21,6 +23,11 @@ static bool        is_ours(const char *entry, struct bytes *ret_name, const char
 static bool        is_no_setting(struct bytes name, const char *value);
 static enum settings_id find_variable(struct bytes name);
 static enum settings_id nearest_variable(struct bytes name);
+static void             tell_table(const struct settings *old, const struct settings *fresh,
+                                   enum settings_table_id table, settings_sources_change_fn *on_change,
+                                   void *ctx);
+static void tell_record(const struct settings_table *table, const void *old, const void *fresh,
+                        settings_sources_change_fn *on_change, void *ctx);
 
 enum status settings_sources_assign(struct settings_sources *sources, struct bytes key,
                                     const char *value, struct error *error)
@@ -31,7 +38,7 @@ enum status settings_sources_assign(struct settings_sources *sources, struct byt
     enum status                  status;
 
     if (id == SETTINGS_COUNT)
-        return settings_unknown(key, error);
+        return assign_cell(sources, key, value, error);
     if (sources->values[id] != NULL)
         return error_set(error, STATUS_INVALID,
                          "%s is given twice; keep one (a list is written "
@@ -42,6 +49,40 @@ enum status settings_sources_assign(struct settings_sources *sources, struct byt
     if (status == STATUS_OK)
         sources->values[id] = value;
     return status;
+}
+
+/* The column and the value are checked in a record of that name that nobody keeps. */
+static enum status assign_cell(struct settings_sources *sources, struct bytes key,
+                               const char *value, struct error *error)
+{
+    const struct settings_origin origin = {.source = SETTINGS_FLAG};
+    struct bytes                 name, column;
+    enum settings_table_id       table = settings_split_cell(key, &name, &column);
+    struct settings              scratch;
+    void                        *record;
+    enum status                  status;
+
+    if (table >= settings_table_count())
+        return settings_unknown(key, error);
+    for (size_t i = 0; i < sources->cell_count; i++)
+        if (bytes_equal(key, sources->cells[i].key))
+            return error_set(error, STATUS_INVALID, "%.*s is given twice; keep one", (int)key.size,
+                             key.data);
+    if (sources->cell_count == SETTINGS_SOURCES_CELLS_MAX)
+        return error_set(error, STATUS_INVALID, "more than %d columns of records are given",
+                         SETTINGS_SOURCES_CELLS_MAX);
+    settings_init(&scratch);
+    record = settings_record_new(&scratch, table);
+    status = settings_table_set(settings_table(table), record, 0, name, origin, error);
+    if (status == STATUS_OK)
+        status = settings_record_keep(&scratch, table, error);
+    if (status == STATUS_OK)
+        status = settings_set_cell(&scratch, key, bytes_of(value), origin, error);
+    if (status != STATUS_OK)
+        return status;
+    sources->cells[sources->cell_count].key = key;
+    sources->cells[sources->cell_count++].value = value;
+    return STATUS_OK;
 }
 
 const char *settings_sources_file(const struct settings_sources *sources)
@@ -81,6 +122,9 @@ enum status settings_sources_load(const struct settings_sources *sources, struct
     for (enum settings_id id = 0; id < SETTINGS_COUNT && status == STATUS_OK; id++)
         if (sources->values[id] != NULL)
             status = settings_set(ret, id, bytes_of(sources->values[id]), origin, error);
+    for (size_t i = 0; i < sources->cell_count && status == STATUS_OK; i++)
+        status = settings_set_cell(ret, sources->cells[i].key, bytes_of(sources->cells[i].value),
+                                   origin, error);
     return status;
 }
 
@@ -226,6 +270,9 @@ enum status settings_sources_reload(const struct settings_sources *sources,
     for (enum settings_id id = 0; id < SETTINGS_COUNT; id++)
         if (!settings_row(id)->live)
             settings_copy(&merged, id, settings);
+    for (size_t i = 0; i < settings_table_count(); i++)
+        if (!settings_table((enum settings_table_id)i)->live)
+            settings_copy_table(&merged, (enum settings_table_id)i, settings);
     status = settings_check(&merged, machine, error);
     if (status != STATUS_OK)
         return status;
@@ -238,6 +285,54 @@ enum status settings_sources_reload(const struct settings_sources *sources,
             continue;
         on_change(ctx, settings_row(id)->key, from, to, live);
     }
+    for (size_t i = 0; i < settings_table_count(); i++)
+        tell_table(settings, &fresh, (enum settings_table_id)i, on_change, ctx);
     *settings = merged;
     return STATUS_OK;
+}
+
+/* The columns of the records that are new or remain, then the records that go. */
+static void tell_table(const struct settings *old, const struct settings *fresh,
+                       enum settings_table_id table, settings_sources_change_fn *on_change,
+                       void *ctx)
+{
+    const struct settings_table *of = settings_table(table);
+    char                         key[2 * SETTINGS_NAME_SIZE];
+
+    for (size_t i = 0; i < fresh->record_counts[table]; i++) {
+        const void *record = settings_record(fresh, table, i);
+        size_t at = settings_record_find(old, table, bytes_of(settings_table_name(of, record)));
+
+        tell_record(of, at == old->record_counts[table] ? NULL : settings_record(old, table, at),
+                    record, on_change, ctx);
+    }
+    for (size_t i = 0; i < old->record_counts[table]; i++) {
+        const char *name = settings_table_name(of, settings_record(old, table, i));
+
+        snprintf(key, sizeof key, "%s.%s", of->key, name);
+        if (settings_record_find(fresh, table, bytes_of(name)) == fresh->record_counts[table])
+            on_change(ctx, key, "there", "gone", of->live);
+    }
+}
+
+/* `old` is NULL for a new record. */
+static void tell_record(const struct settings_table *table, const void *old, const void *fresh,
+                        settings_sources_change_fn *on_change, void *ctx)
+{
+    char key[3 * SETTINGS_NAME_SIZE], from[SETTINGS_VALUE_SIZE], to[SETTINGS_VALUE_SIZE];
+
+    if (old == NULL) {
+        snprintf(key, sizeof key, "%s.%s", table->key, settings_table_name(table, fresh));
+        on_change(ctx, key, "gone", "there", table->live);
+    }
+    for (size_t i = 1; i < table->column_count; i++) {
+        snprintf(from, sizeof from, "%s", table->columns[i].def);
+        if (old != NULL)
+            settings_table_print(table, old, i, from);
+        if (strcmp(from, settings_table_print(table, fresh, i, to)) == 0)
+            continue;
+        snprintf(key, sizeof key, "%s.%s.%s", table->key, settings_table_name(table, fresh),
+                 table->columns[i].key);
+        on_change(ctx, key, from, to, table->live);
+    }
 }

@@ -11,10 +11,18 @@
 /* Names a file where --config does not; empty is as good as not set. */
 #define SETTINGS_SOURCES_FILE_VARIABLE "CHROMABOUNCER_CONFIG"
 
+/* Columns of records that one command line may set. */
+enum { SETTINGS_SOURCES_CELLS_MAX = 64 };
+
 struct settings_sources {
     const char        *file;                   /* --config; NULL: the usual places. Borrowed. */
     const char *const *environment;            /* as environ; NULL: none. Borrowed. */
     const char        *values[SETTINGS_COUNT]; /* on the command line; NULL: not there. Borrowed. */
+    struct {
+        struct bytes key; /* TABLE.NAME.COLUMN; the record may be in a file that was not read yet */
+        const char  *value;
+    } cells[SETTINGS_SOURCES_CELLS_MAX];
+    size_t cell_count;
 };
 
 /* One change that a reload brings. `from` and `to` are borrowed for the call. `live` is false when
@@ -22,8 +30,9 @@ struct settings_sources {
 typedef void settings_sources_change_fn(void *ctx, const char *key, const char *from,
                                         const char *to, bool live);
 
-/* Note a value from the command line; `value` is borrowed as long as `sources` lives.
- * STATUS_INVALID  unknown key, bad value, or given before: `error` says what to do. */
+/* Note a value from the command line; `key` and `value` are borrowed as long as `sources` lives.
+ * STATUS_INVALID  unknown key, bad value, or given before: `error` says what to do. Whether there
+ *                 is the record that a key names, a load finds. */
 MUST_CHECK enum status settings_sources_assign(struct settings_sources *sources, struct bytes key,
                                                const char *value, struct error *error);
 

@@ -22,23 +22,44 @@ static void print_text(const char *text)
     }
 }
 
+/* What every setting and every column of a table says of itself. */
+static void print_item(const char *key, const char *help, const char *def,
+                       const struct settings_rule *rule)
+{
+    char allowed[SETTINGS_VALUE_SIZE];
+
+    printf(".It Cm %s\n", key);
+    print_text(help);
+    printf(".Pp\nDefault:\n");
+    if (def[0] == '\0')
+        printf("empty.\n");
+    else
+        printf(".Ql %s .\n", def);
+    printf("Allowed: %s.\n", settings_value_allowed(rule, allowed));
+}
+
 static void print_setting(enum settings_id id)
 {
     const struct settings_row *row = settings_row(id);
-    char                       allowed[SETTINGS_VALUE_SIZE], variable[SETTINGS_VARIABLE_SIZE];
+    char                       variable[SETTINGS_VARIABLE_SIZE];
 
-    printf(".It Cm %s\n", row->key);
-    print_text(row->help);
-    printf(".Pp\nDefault:\n");
-    if (row->def[0] == '\0')
-        printf("empty.\n");
-    else
-        printf(".Ql %s .\n", row->def);
-    printf("Allowed: %s.\n", settings_value_allowed(&row->rule, allowed));
+    print_item(row->key, row->help, row->def, &row->rule);
     printf(".Pp\n.Ev %s ;\n", settings_variable(id, variable));
     if (row->flag[0] != '\0')
         printf(".Fl \\-%s ;\n", row->flag + 2);
     printf("%s.\n", row->live ? "HUP changes it" : "takes a restart");
+}
+
+static void print_table(const struct settings_table *table)
+{
+    printf(".Ss List %s\n", table->key);
+    print_text(table->help);
+    printf("At most %zu records; %s.\n.Bl -tag -width Ds\n", table->records_max,
+           table->live ? "HUP changes them" : "they take a restart");
+    for (size_t i = 0; i < table->column_count; i++)
+        print_item(table->columns[i].key, table->columns[i].help, table->columns[i].def,
+                   &table->columns[i].rule);
+    printf(".El\n");
 }
 
 int main(void)
@@ -59,5 +80,7 @@ int main(void)
         print_setting(id);
     }
     printf(".El\n");
+    for (size_t i = 0; i < settings_table_count(); i++)
+        print_table(settings_table((enum settings_table_id)i));
     return 0;
 }
