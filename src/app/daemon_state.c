@@ -68,6 +68,8 @@ struct front_options daemon_state_front_options(const struct settings *settings)
 {
     return (struct front_options){
         .connections_max = settings->listen_connections_max,
+        .connections_per_address_max = settings->listen_connections_per_address_max,
+        .reclaim_after_us = FRONT_RECLAIM_AFTER_US,
         .idle_timeout_us = settings->listen_idle_timeout_us,
         .head_timeout_us = settings->listen_head_timeout_us,
         .body_timeout_us = settings->listen_body_timeout_us,

@@ -3,70 +3,165 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "front/front_connection_internal.h"
 #include "front/front_error.h"
-#include "front/front_state.h"
+#include "front/front_pace.h"
 #include "io/clock.h"
+#include "io/socket_stream.h"
 
 /* What a client still sends after an early answer is read and thrown away, this much of it, so
  * that closing does not make its system discard the answer (RFC 9112 section 9.6). */
 static const uint64_t linger_bytes_max = 64 << 20;
-/* Timeouts of two seconds in which it still sends something. */
+static const uint64_t linger_timeout_us = 2000000;
+/* Such timeouts in which it still sends something. */
 enum { linger_rounds_max = 15 };
+/* How often a client that is not read from is asked whether it is still there. */
+static const uint64_t probe_timeout_us = 1000000;
+/* A client's system tells of what its program took in pieces: up to 95 KB over the loopback
+ * interface, which is two shares of the default listen.send_timeout. */
+enum { send_advance = 2 };
+/* Of those idle for longest that cannot be closed, so many are passed over. */
+enum { reclaim_tries_max = 8 };
 
-static size_t on_data(struct bytes data, void *ctx);
-static bool   may_read(const struct front_connection *connection, size_t size);
-static bool   read_request(struct front_connection *connection, struct bytes *input);
-static void   begin_head(struct front_connection *connection);
-static void   on_head(struct front_connection *connection);
-static void   on_body(struct front_connection *connection, struct bytes body);
-static void   on_body_end(struct front_connection *connection);
-static void   on_bad_request(struct front_connection *connection, const struct error *error);
-static void   answer_error(struct front_connection *connection, enum status status,
-                           const char *message);
-static bool   is_for_head(const struct front_connection *connection);
-static void   forget_request(struct front_connection *connection);
-static void   become_idle(struct front_connection *connection);
-static void   begin_closing(struct front_connection *connection);
-static void   on_end(enum status status, void *ctx);
-static void   on_drained(void *ctx);
-static void   watch_sending(struct front_connection *connection);
-static void   free_connection(void *object);
+enum state {
+    IDLE,    /* no byte of a request yet */
+    HEAD,    /* reading a head */
+    BODY,    /* the handler has the request, its body is being read */
+    WAITING, /* the request is complete, the answer is not */
+    CLOSING, /* nothing more is served; see begin_closing() */
+    CLOSED   /* freed at the end of the turn */
+};
+
+struct front_connection {
+    struct front_shared        *shared;
+    struct list_node            node, idle_node;
+    struct socket_stream       *stream;
+    struct http_reader         *reader;  /* NULL while idle */
+    const struct front_handler *handler; /* of the request */
+    void                       *request; /* the handler's, in BODY and WAITING */
+    enum state                  state;
+    struct timeout              timeout;      /* of the state */
+    struct timeout              send_timeout; /* while bytes of an answer are queued */
+    struct front_pace           body_pace, send_pace;
+    uint64_t                    began_us; /* the request's first byte */
+    uint64_t                    idle_us;  /* since when, in the list of idle ones */
+    uint64_t                    received_bytes;
+    uint64_t                    linger_bytes; /* thrown away since CLOSING */
+    uint64_t                    linger_seen;  /* of them, when the linger timeout was started */
+    unsigned                    linger_rounds;
+    bool                  is_in_hand; /* a request was given to the handler, and not finished */
+    bool                  is_active;  /* counted in active_count */
+    bool                  is_body_paused, close_after, answer_begun, is_beyond_limit, has_ended;
+    bool                  is_until_close; /* see front_connection_set_until_close() */
+    struct socket_address peer;
+};
+
+static void         note_idle(struct front_connection *connection);
+static void         note_activity(struct front_connection *connection);
+static size_t       on_client_data(struct bytes data, void *ctx);
+static bool         may_read(const struct front_connection *connection, size_t size);
+static bool         read_request(struct front_connection *connection, struct bytes *input);
+static void         begin_head(struct front_connection *connection);
+static void         begin_request(struct front_connection *connection);
+static void         start_body_pace(struct front_connection *connection);
+static void         give_body(struct front_connection *connection, struct bytes body);
+static void         end_body(struct front_connection *connection);
+static void         on_bad_request(struct front_connection *connection, const struct error *error);
+static void         answer_own_error(struct front_connection *connection, enum status status,
+                                     const char *message);
+static bool         is_for_head(const struct front_connection *connection);
+static void         forget_request(struct front_connection *connection);
+static void         become_idle(struct front_connection *connection);
+static void         begin_closing(struct front_connection *connection);
+static void         on_client_end(enum status status, void *ctx);
+static void         on_client_drained(void *ctx);
+static void         watch_sending(struct front_connection *connection);
+static void         end_connection(struct front_connection *connection, enum status why);
+static struct bytes origin_of_request(const struct front_connection *connection);
+static void         on_idle_timeout(struct timeout *timeout);
+static void         on_head_timeout(struct timeout *timeout);
+static void         on_body_timeout(struct timeout *timeout);
+static void         on_send_timeout(struct timeout *timeout);
+static void         on_linger_timeout(struct timeout *timeout);
+static void         on_probe_timeout(struct timeout *timeout);
+static void         free_client(void *object);
 
 static const struct socket_stream_events stream_events = {
-    .on_data = on_data, .on_end = on_end, .on_drained = on_drained};
+    .on_data = on_client_data, .on_end = on_client_end, .on_drained = on_client_drained};
 
-void front_connection_open(struct front *front, int fd, const struct socket_address *peer,
-                           bool is_beyond_limit)
+bool front_connection_share(struct front_shared *shared)
+{
+    const struct front_options *options = &shared->options;
+    struct loop                *loop = shared->loop;
+
+    shared->idle_timeouts = timeout_queue_new(loop, options->idle_timeout_us, on_idle_timeout);
+    shared->head_timeouts = timeout_queue_new(loop, options->head_timeout_us, on_head_timeout);
+    shared->body_timeouts = timeout_queue_new(loop, options->body_timeout_us, on_body_timeout);
+    shared->send_timeouts = timeout_queue_new(loop, options->send_timeout_us, on_send_timeout);
+    shared->linger_timeouts = timeout_queue_new(loop, linger_timeout_us, on_linger_timeout);
+    shared->probe_timeouts = timeout_queue_new(loop, probe_timeout_us, on_probe_timeout);
+    return shared->idle_timeouts != NULL && shared->head_timeouts != NULL &&
+           shared->body_timeouts != NULL && shared->send_timeouts != NULL &&
+           shared->linger_timeouts != NULL && shared->probe_timeouts != NULL;
+}
+
+void front_connection_open(struct front_shared *shared, int fd, const struct socket_address *peer,
+                           const char *refusal)
 {
     struct front_connection *connection = calloc(1, sizeof *connection);
 
     if (connection != NULL)
         connection->stream =
-            socket_stream_new(front->loop, &front->budget->accounts[MEMORY_ACCOUNT_ANSWERS], fd,
+            socket_stream_new(shared->loop, &shared->budget->accounts[MEMORY_ACCOUNT_ANSWERS], fd,
                               &stream_events, connection);
     if (connection == NULL || connection->stream == NULL) {
         free(connection);
         socket_close(fd);
         return;
     }
-    connection->front = front;
+    connection->shared = shared;
+    connection->handler = shared->handler;
     connection->peer = *peer;
-    connection->is_beyond_limit = is_beyond_limit;
+    connection->is_beyond_limit = refusal != NULL;
     timeout_queue_init_node(&connection->timeout);
     timeout_queue_init_node(&connection->send_timeout);
-    list_push_back(&front->connections, &connection->node);
+    list_node_init(&connection->idle_node);
+    list_push_back(&shared->connections, &connection->node);
     socket_stream_resume(connection->stream);
-    if (is_beyond_limit) {
-        front->linger_count++;
-        answer_error(connection, STATUS_TOO_MANY_CONNECTIONS,
-                     "listen.connections_max connections are open; close some or raise it");
+    if (refusal != NULL) {
+        shared->linger_count++;
+        answer_own_error(connection, STATUS_TOO_MANY_CONNECTIONS, refusal);
     } else {
-        front->stats.connections++;
-        timeout_queue_start(front->idle_timeouts, &connection->timeout);
+        shared->stats.connections++;
+        front_addresses_add(shared->addresses, peer);
+        timeout_queue_start(shared->idle_timeouts, &connection->timeout);
+        note_idle(connection);
     }
 }
 
-static size_t on_data(struct bytes data, void *ctx)
+/* What it has been given it has taken: only then it is idle, and its time begins. */
+static void note_idle(struct front_connection *connection)
+{
+    list_remove(&connection->idle_node);
+    if (connection->state != IDLE || socket_stream_queued(connection->stream) > 0)
+        return;
+    connection->idle_us = loop_now_us(connection->shared->loop);
+    list_push_back(&connection->shared->idle, &connection->idle_node);
+}
+
+static void note_activity(struct front_connection *connection)
+{
+    bool is_active = connection->is_in_hand || connection->state == HEAD ||
+                     (connection->state != CLOSED && socket_stream_queued(connection->stream) > 0);
+
+    if (is_active && !connection->is_active)
+        connection->shared->active_count++;
+    if (!is_active && connection->is_active)
+        connection->shared->active_count--;
+    connection->is_active = is_active;
+}
+
+static size_t on_client_data(struct bytes data, void *ctx)
 {
     struct front_connection *connection = ctx;
     struct bytes             input = data;
@@ -74,16 +169,16 @@ static size_t on_data(struct bytes data, void *ctx)
     connection->received_bytes += data.size;
     while (may_read(connection, input.size) && read_request(connection, &input))
         continue;
-    if (connection->state == FRONT_CLOSING) {
+    if (connection->state == CLOSING) {
         connection->linger_bytes += input.size;
         if (connection->linger_bytes > linger_bytes_max)
-            front_connection_close(connection, STATUS_CLOSED);
+            end_connection(connection, STATUS_CLOSED);
         return data.size;
     }
     connection->received_bytes -= input.size; /* offered again */
-    if (connection->state == FRONT_WAITING && input.size > 0)
-        timeout_queue_start(connection->front->probe_timeouts, &connection->timeout);
-    return connection->state == FRONT_CLOSED ? data.size : data.size - input.size;
+    if (connection->state == WAITING && input.size > 0)
+        timeout_queue_start(connection->shared->probe_timeouts, &connection->timeout);
+    return connection->state == CLOSED ? data.size : data.size - input.size;
 }
 
 /* A request may end without a further byte; a next one begins with one, and only when the client
@@ -91,11 +186,11 @@ static size_t on_data(struct bytes data, void *ctx)
 static bool may_read(const struct front_connection *connection, size_t size)
 {
     switch (connection->state) {
-    case FRONT_IDLE:
+    case IDLE:
         return size > 0 && !socket_stream_is_full(connection->stream);
-    case FRONT_HEAD:
+    case HEAD:
         return size > 0;
-    case FRONT_BODY:
+    case BODY:
         return size == 0 || !connection->is_body_paused;
     default:
         return false;
@@ -107,27 +202,27 @@ static bool read_request(struct front_connection *connection, struct bytes *inpu
 {
     struct bytes body;
 
-    if (connection->state == FRONT_IDLE && connection->reader == NULL) {
-        connection->began_us = loop_now_us(connection->front->loop);
-        connection->reader = front_take_reader(connection->front);
+    if (connection->state == IDLE && connection->reader == NULL) {
+        connection->began_us = loop_now_us(connection->shared->loop);
+        connection->reader = front_shared_take_reader(connection->shared);
         if (connection->reader == NULL) {
-            answer_error(connection, STATUS_NO_MEMORY, NULL);
+            answer_own_error(connection, STATUS_NO_MEMORY, NULL);
             return false;
         }
     }
     switch (http_reader_feed(connection->reader, input, &body)) {
     case HTTP_READER_MORE:
-        if (connection->state == FRONT_IDLE)
+        if (connection->state == IDLE)
             begin_head(connection);
         return false;
     case HTTP_READER_HEAD:
-        on_head(connection);
+        begin_request(connection);
         return true;
     case HTTP_READER_BODY:
-        on_body(connection, body);
+        give_body(connection, body);
         return true;
     case HTTP_READER_END:
-        on_body_end(connection);
+        end_body(connection);
         return true;
     case HTTP_READER_ERROR:
         break;
@@ -141,85 +236,99 @@ static void begin_head(struct front_connection *connection)
 {
     if (!http_reader_has_begun(connection->reader))
         return;
-    connection->state = FRONT_HEAD;
-    timeout_queue_start(connection->front->head_timeouts, &connection->timeout);
+    connection->state = HEAD;
+    list_remove(&connection->idle_node);
+    note_activity(connection);
+    timeout_queue_start(connection->shared->head_timeouts, &connection->timeout);
 }
 
-static void on_head(struct front_connection *connection)
+static void begin_request(struct front_connection *connection)
 {
-    struct front           *front = connection->front;
+    struct front_shared    *shared = connection->shared;
     const struct http_head *head = http_reader_head(connection->reader);
     void                   *request;
 
-    connection->state = FRONT_BODY;
+    connection->state = BODY;
+    list_remove(&connection->idle_node);
     connection->close_after = !head->keep_alive;
     connection->answer_begun = false;
     connection->is_body_paused = false;
     connection->is_until_close = false;
-    connection->body_bytes = connection->received_bytes;
-    timeout_queue_start(front->body_timeouts, &connection->timeout);
-    front->active_requests++;
-    front->last_activity_us = loop_now_us(front->loop);
-    request = front->handler->on_request(connection, head, front->handler_ctx);
-    if (connection->state != FRONT_BODY)
+    start_body_pace(connection);
+    connection->is_in_hand = true;
+    note_activity(connection);
+    shared->last_activity_us = loop_now_us(shared->loop);
+    connection->handler = head->is_last_hop ? shared->last_hop_handler : shared->handler;
+    request = connection->handler->on_request(connection, head, shared->handler_ctx);
+    if (connection->state != BODY)
         return; /* answered already */
     connection->request = request;
     if (request == NULL) {
         forget_request(connection);
-        answer_error(connection, STATUS_NO_MEMORY, NULL);
+        answer_own_error(connection, STATUS_NO_MEMORY, NULL);
     }
 }
 
-static void on_body(struct front_connection *connection, struct bytes body)
+static void start_body_pace(struct front_connection *connection)
 {
-    if (connection->state == FRONT_BODY)
-        connection->front->handler->on_body(connection->request, body);
+    struct front_shared *shared = connection->shared;
+
+    front_pace_start(&connection->body_pace, connection->received_bytes,
+                     shared->options.body_timeout_us, 0);
+    timeout_queue_start(shared->body_timeouts, &connection->timeout);
 }
 
-static void on_body_end(struct front_connection *connection)
+static void give_body(struct front_connection *connection, struct bytes body)
 {
-    if (connection->state != FRONT_BODY)
+    if (connection->state == BODY)
+        connection->handler->on_body(connection->request, body);
+}
+
+static void end_body(struct front_connection *connection)
+{
+    if (connection->state != BODY)
         return;
-    connection->state = FRONT_WAITING;
+    connection->state = WAITING;
     timeout_queue_stop(&connection->timeout);
     socket_stream_resume(connection->stream); /* to notice when the client leaves */
-    connection->front->handler->on_body_end(connection->request);
+    connection->handler->on_body_end(connection->request);
 }
 
 static void on_bad_request(struct front_connection *connection, const struct error *error)
 {
-    struct front *front = connection->front;
-    bool          answered = connection->answer_begun;
+    struct front_shared *shared = connection->shared;
+    bool                 answered = connection->answer_begun;
 
-    if (connection->state == FRONT_BODY) {
+    if (connection->state == BODY) {
         void *request = connection->request;
 
         forget_request(connection);
-        front->handler->on_abort(request, error->status);
+        connection->handler->on_abort(request, error->status);
     } else {
-        front->stats.bad_requests++;
-        front->handler->on_refused(connection, error, front->handler_ctx);
+        shared->stats.bad_requests++;
+        shared->handler->on_refused(connection, error, shared->handler_ctx);
     }
     if (answered && connection->is_until_close)
-        front_connection_close(connection, error->status);
+        end_connection(connection, error->status);
     else if (answered)
         begin_closing(connection);
     else
-        answer_error(connection, error->status, error->text);
+        answer_own_error(connection, error->status, error->text);
 }
 
 /* An error of the front's own, then a lingering close. */
-static void answer_error(struct front_connection *connection, enum status status,
-                         const char *message)
+static void answer_own_error(struct front_connection *connection, enum status status,
+                             const char *message)
 {
     struct byte_buffer out = {0};
     struct front_error error = {.status = status,
                                 .message = message,
                                 .close = true,
                                 .is_head = is_for_head(connection),
-                                .is_plain = connection->front->options.is_plain,
+                                .is_plain = connection->shared->options.is_plain,
                                 .retry_after_s = status == STATUS_TOO_MANY_CONNECTIONS,
-                                .executed = FRONT_EXECUTED_NO};
+                                .executed = FRONT_EXECUTED_NO,
+                                .cors = front_connection_cors(connection)};
     struct bytes       answer;
 
     if (front_error_write(&out, &error, front_connection_date(connection)) == STATUS_OK) {
@@ -233,19 +342,20 @@ static void answer_error(struct front_connection *connection, enum status status
 /* Before its head is complete nobody knows. */
 static bool is_for_head(const struct front_connection *connection)
 {
-    return connection->state == FRONT_BODY && http_reader_head(connection->reader)->is_head;
+    return connection->state == BODY && http_reader_head(connection->reader)->is_head;
 }
 
 struct bytes front_connection_date(struct front_connection *connection)
 {
-    return http_date_text(&connection->front->date, clock_wall_us());
+    return http_date_text(&connection->shared->date, clock_wall_us());
 }
 
 static void forget_request(struct front_connection *connection)
 {
     connection->request = NULL;
-    connection->front->active_requests--;
-    connection->front->last_activity_us = loop_now_us(connection->front->loop);
+    connection->is_in_hand = false;
+    note_activity(connection);
+    connection->shared->last_activity_us = loop_now_us(connection->shared->loop);
 }
 
 void front_connection_send(struct front_connection *connection, const struct bytes *parts,
@@ -265,11 +375,15 @@ void front_connection_send_interim(struct front_connection *connection, struct b
 
 static void watch_sending(struct front_connection *connection)
 {
+    struct front_shared *shared = connection->shared;
+
+    note_activity(connection);
     if (socket_stream_queued(connection->stream) == 0) {
         timeout_queue_stop(&connection->send_timeout);
     } else if (!timeout_queue_is_running(&connection->send_timeout)) {
-        connection->sent_bytes = socket_stream_sent(connection->stream);
-        timeout_queue_start(connection->front->send_timeouts, &connection->send_timeout);
+        front_pace_start(&connection->send_pace, socket_stream_arrived(connection->stream),
+                         shared->options.send_timeout_us, send_advance);
+        timeout_queue_start(shared->send_timeouts, &connection->send_timeout);
     }
 }
 
@@ -280,9 +394,9 @@ bool front_connection_is_full(const struct front_connection *connection)
 
 void front_connection_finish(struct front_connection *connection)
 {
-    bool close = connection->close_after || connection->state == FRONT_BODY;
+    bool close = connection->close_after || connection->state == BODY;
 
-    assert(connection->state == FRONT_BODY || connection->state == FRONT_WAITING);
+    assert(connection->state == BODY || connection->state == WAITING);
     forget_request(connection);
     if (close)
         begin_closing(connection);
@@ -293,100 +407,166 @@ void front_connection_finish(struct front_connection *connection)
 /* The next request may be there already. */
 static void become_idle(struct front_connection *connection)
 {
-    front_put_reader(connection->front, connection->reader);
+    front_shared_put_reader(connection->shared, connection->reader);
     connection->reader = NULL;
-    connection->state = FRONT_IDLE;
+    connection->state = IDLE;
     connection->answer_begun = false;
-    timeout_queue_start(connection->front->idle_timeouts, &connection->timeout);
-    if (!socket_stream_is_full(connection->stream)) /* else on_drained goes on */
+    note_idle(connection);
+    timeout_queue_start(connection->shared->idle_timeouts, &connection->timeout);
+    if (!socket_stream_is_full(connection->stream)) /* else on_client_drained goes on */
         socket_stream_resume(connection->stream);
 }
 
 /* Lingering close: FIN after the answer, then read on for a while (RFC 9112 section 9.6). */
 static void begin_closing(struct front_connection *connection)
 {
-    connection->state = FRONT_CLOSING;
+    connection->state = CLOSING;
+    list_remove(&connection->idle_node);
+    note_activity(connection);
     connection->linger_seen = 0;
     connection->linger_rounds = 0;
     socket_stream_shutdown(connection->stream);
-    timeout_queue_start(connection->front->linger_timeouts, &connection->timeout);
+    timeout_queue_start(connection->shared->linger_timeouts, &connection->timeout);
     socket_stream_resume(connection->stream);
 }
 
 void front_connection_cut(struct front_connection *connection)
 {
     forget_request(connection);
-    front_connection_close(connection, STATUS_CLOSED);
+    end_connection(connection, STATUS_CLOSED);
 }
 
-void front_connection_close(struct front_connection *connection, enum status why)
+static void end_connection(struct front_connection *connection, enum status why)
 {
-    struct front *front = connection->front;
-    void         *request = connection->request;
+    struct front_shared *shared = connection->shared;
+    void                *request = connection->request;
 
-    if (connection->state == FRONT_CLOSED)
+    if (connection->state == CLOSED)
         return;
     if (connection->is_until_close &&
-        (connection->state != FRONT_CLOSING || socket_stream_queued(connection->stream) > 0))
+        (connection->state != CLOSING || socket_stream_queued(connection->stream) > 0))
         socket_stream_set_reset(connection->stream); /* not all of the answer is sent */
     if (request != NULL) {
         forget_request(connection);
-        front->handler->on_abort(request, why);
+        connection->handler->on_abort(request, why);
     }
-    connection->state = FRONT_CLOSED;
+    connection->state = CLOSED;
+    note_activity(connection);
     timeout_queue_stop(&connection->timeout);
     timeout_queue_stop(&connection->send_timeout);
     socket_stream_free(connection->stream);
     connection->stream = NULL;
     list_remove(&connection->node);
-    if (connection->is_beyond_limit)
-        front->linger_count--;
-    else
-        front->stats.connections--;
-    loop_free_later(front->loop, connection, free_connection);
+    list_remove(&connection->idle_node);
+    if (connection->is_beyond_limit) {
+        shared->linger_count--;
+    } else {
+        shared->stats.connections--;
+        front_addresses_remove(shared->addresses, &connection->peer);
+    }
+    loop_free_later(shared->loop, connection, free_client);
+}
+
+bool front_connection_reclaim(struct front_shared *shared)
+{
+    uint64_t after_us = shared->options.reclaim_after_us, now_us = loop_now_us(shared->loop);
+    unsigned tries = 0;
+
+    if (after_us == 0)
+        return false;
+    LIST_FOR_EACH(node, &shared->idle)
+    {
+        struct front_connection *connection = LIST_ITEM(node, struct front_connection, idle_node);
+        struct socket_stream    *stream = connection->stream;
+
+        if (now_us - connection->idle_us < after_us || ++tries > reclaim_tries_max)
+            return false;
+        /* A request may have come that is not read yet, or an answer be under way. */
+        if (socket_stream_peek(stream) == STATUS_OK ||
+            socket_stream_arrived(stream) < socket_stream_sent(stream))
+            continue;
+        shared->stats.reclaimed++;
+        end_connection(connection, STATUS_CLOSED);
+        return true;
+    }
+    return false;
+}
+
+void front_connection_close_all(struct front_shared *shared, enum status why)
+{
+    struct list_node *node;
+
+    while ((node = list_first(&shared->connections)) != NULL)
+        end_connection(LIST_ITEM(node, struct front_connection, node), why);
 }
 
 /* The reader is kept to the end of the turn: on_abort and those it told may still read the head. */
-static void free_connection(void *object)
+static void free_client(void *object)
 {
     struct front_connection *connection = object;
 
-    front_put_reader(connection->front, connection->reader);
+    front_shared_put_reader(connection->shared, connection->reader);
     free(connection);
 }
 
 /* A client that ends its side while it waits has left: so does the server behind us see it. One
  * that has been given all of its answer is let read it. */
-static void on_end(enum status status, void *ctx)
+static void on_client_end(enum status status, void *ctx)
 {
     struct front_connection *connection = ctx;
 
     if (connection->request == NULL && socket_stream_queued(connection->stream) > 0 &&
         status == STATUS_CLOSED) {
-        connection->has_ended = true; /* it may still read: on_drained or a timeout ends it */
-        if (connection->state != FRONT_CLOSING)
+        connection->has_ended =
+            true; /* it may still read: on_client_drained or a timeout ends it */
+        if (connection->state != CLOSING)
             begin_closing(connection);
         return;
     }
-    front_connection_close(connection, status);
+    end_connection(connection, status);
 }
 
-static void on_drained(void *ctx)
+static void on_client_drained(void *ctx)
 {
     struct front_connection *connection = ctx;
 
     watch_sending(connection);
     if (connection->request != NULL)
-        connection->front->handler->on_drained(connection->request);
-    else if (connection->state == FRONT_IDLE)
+        connection->handler->on_drained(connection->request);
+    else if (connection->state == IDLE) {
+        note_idle(connection);
         socket_stream_resume(connection->stream);
-    else if (connection->state == FRONT_CLOSING && connection->has_ended)
-        front_connection_close(connection, STATUS_CLOSED);
+    } else if (connection->state == CLOSING && connection->has_ended)
+        end_connection(connection, STATUS_CLOSED);
+}
+
+void front_connection_learn_cors(struct front_connection *connection,
+                                 const struct http_head  *answer)
+{
+    struct bytes origin = origin_of_request(connection);
+
+    if (origin.size > 0)
+        front_cors_learn(&connection->shared->cors, origin, answer);
+}
+
+struct bytes front_connection_cors(const struct front_connection *connection)
+{
+    return front_cors_fields(&connection->shared->cors, origin_of_request(connection));
+}
+
+/* Empty if it says none, or before its head is complete. */
+static struct bytes origin_of_request(const struct front_connection *connection)
+{
+    const struct http_field *field = NULL;
+
+    if (connection->state == BODY || connection->state == WAITING)
+        field = http_head_find(http_reader_head(connection->reader), HTTP_FIELD_ORIGIN);
+    return field == NULL ? (struct bytes){0} : field->value;
 }
 
 bool front_connection_will_close(struct front_connection *connection)
 {
-    if (connection->front->draining || connection->state == FRONT_BODY)
+    if (connection->shared->draining || connection->state == BODY)
         connection->close_after = true;
     return connection->close_after;
 }
@@ -413,20 +593,19 @@ void front_connection_set_until_close(struct front_connection *connection)
 
 void front_connection_pause_body(struct front_connection *connection)
 {
-    if (connection->state != FRONT_BODY)
+    if (connection->state != BODY)
         return;
     connection->is_body_paused = true;
     socket_stream_pause(connection->stream);
-    timeout_queue_start(connection->front->probe_timeouts, &connection->timeout);
+    timeout_queue_start(connection->shared->probe_timeouts, &connection->timeout);
 }
 
 void front_connection_resume_body(struct front_connection *connection)
 {
-    if (connection->state != FRONT_BODY)
+    if (connection->state != BODY)
         return;
     connection->is_body_paused = false;
-    connection->body_bytes = connection->received_bytes;
-    timeout_queue_start(connection->front->body_timeouts, &connection->timeout);
+    start_body_pace(connection);
     socket_stream_resume(connection->stream);
 }
 
@@ -440,61 +619,60 @@ const struct socket_address *front_connection_peer(const struct front_connection
     return &connection->peer;
 }
 
-void front_connection_on_idle_timeout(struct timeout *timeout)
+static void on_idle_timeout(struct timeout *timeout)
 {
     struct front_connection *connection = CONTAINER_OF(timeout, struct front_connection, timeout);
 
     /* The client still takes its last answer: the send timeout watches that. */
     if (socket_stream_queued(connection->stream) > 0)
-        timeout_queue_start(connection->front->idle_timeouts, timeout);
+        timeout_queue_start(connection->shared->idle_timeouts, timeout);
     else
-        front_connection_close(connection, STATUS_CLOSED);
+        end_connection(connection, STATUS_CLOSED);
 }
 
-void front_connection_on_head_timeout(struct timeout *timeout)
+static void on_head_timeout(struct timeout *timeout)
 {
     struct front_connection *connection = CONTAINER_OF(timeout, struct front_connection, timeout);
     struct error             error;
 
-    connection->front->stats.timeouts++;
+    connection->shared->stats.timeouts++;
     error_set(&error, STATUS_REQUEST_TIMEOUT, "the head of the request took too long");
     on_bad_request(connection, &error);
 }
 
-/* Each span of the timeout must bring its share of bytes, or the rest of the body. */
-void front_connection_on_body_timeout(struct timeout *timeout)
+static void on_body_timeout(struct timeout *timeout)
 {
     struct front_connection *connection = CONTAINER_OF(timeout, struct front_connection, timeout);
-    struct front            *front = connection->front;
-    uint64_t     share = front->options.body_timeout_us * FRONT_BYTES_PER_SECOND_MIN / 1000000u;
-    struct error error;
+    struct front_shared     *shared = connection->shared;
+    struct error             error;
 
-    if (connection->received_bytes - connection->body_bytes >= share) {
-        connection->body_bytes = connection->received_bytes;
-        timeout_queue_start(front->body_timeouts, timeout);
+    if (front_pace_is_kept(&connection->body_pace, connection->received_bytes,
+                           shared->options.body_timeout_us, 0)) {
+        timeout_queue_start(shared->body_timeouts, timeout);
         return;
     }
-    front->stats.timeouts++;
+    shared->stats.timeouts++;
     error_set(&error, STATUS_REQUEST_TIMEOUT, "the body of the request came too slowly");
     on_bad_request(connection, &error);
 }
 
-void front_connection_on_send_timeout(struct timeout *timeout)
+/* What the socket has taken says little: its buffer may hold megabytes. */
+static void on_send_timeout(struct timeout *timeout)
 {
     struct front_connection *connection =
         CONTAINER_OF(timeout, struct front_connection, send_timeout);
-    struct front *front = connection->front;
-    uint64_t      share = front->options.send_timeout_us * FRONT_BYTES_PER_SECOND_MIN / 1000000u;
+    struct front_shared *shared = connection->shared;
 
-    if (socket_stream_sent(connection->stream) - connection->sent_bytes >= share) {
-        watch_sending(connection);
+    if (front_pace_is_kept(&connection->send_pace, socket_stream_arrived(connection->stream),
+                           shared->options.send_timeout_us, send_advance)) {
+        timeout_queue_start(shared->send_timeouts, timeout);
         return;
     }
-    front->stats.timeouts++;
-    front_connection_close(connection, STATUS_TIMED_OUT);
+    shared->stats.timeouts++;
+    end_connection(connection, STATUS_CLIENT_TOO_SLOW);
 }
 
-void front_connection_on_linger_timeout(struct timeout *timeout)
+static void on_linger_timeout(struct timeout *timeout)
 {
     struct front_connection *connection = CONTAINER_OF(timeout, struct front_connection, timeout);
 
@@ -504,21 +682,21 @@ void front_connection_on_linger_timeout(struct timeout *timeout)
     /* The client still takes the answer, which the send timeout watches; or it still sends. */
     if (socket_stream_queued(connection->stream) > 0 ||
         (is_sending && ++connection->linger_rounds < linger_rounds_max))
-        timeout_queue_start(connection->front->linger_timeouts, timeout);
+        timeout_queue_start(connection->shared->linger_timeouts, timeout);
     else
-        front_connection_close(connection, STATUS_CLOSED);
+        end_connection(connection, STATUS_CLOSED);
 }
 
-/* While nothing is read, on_end() is not told. A client that ends its side before its body is taken
- * has left, as in on_end(); one that has sent further requests ahead may still want its answers,
- * and gets them unless its connection is gone. */
-void front_connection_on_probe_timeout(struct timeout *timeout)
+/* While nothing is read, on_client_end() is not told. A client that ends its side before its body
+ * is taken has left, as in on_client_end(); one that has sent further requests ahead may still want
+ * its answers, and gets them unless its connection is gone. */
+static void on_probe_timeout(struct timeout *timeout)
 {
     struct front_connection *connection = CONTAINER_OF(timeout, struct front_connection, timeout);
     enum status              status = socket_stream_probe(connection->stream);
 
-    if (status == STATUS_RESET || (status == STATUS_CLOSED && connection->state == FRONT_BODY))
-        front_connection_close(connection, status);
+    if (status == STATUS_RESET || (status == STATUS_CLOSED && connection->state == BODY))
+        end_connection(connection, status);
     else
-        timeout_queue_start(connection->front->probe_timeouts, timeout);
+        timeout_queue_start(connection->shared->probe_timeouts, timeout);
 }

@@ -37,9 +37,9 @@ struct front_handler {
     void (*on_body_end)(void *request);
 
     /* The answer must not be finished any more. `why`: CLOSED or RESET (the client left), INVALID
-     * and the like (the body is not valid HTTP), REQUEST_TIMEOUT (it came too slowly), TIMED_OUT
-     * (the answer was taken too slowly). If no byte of an answer was sent and a client is there,
-     * it gets the error. The request is forgotten. */
+     * and the like (the body is not valid HTTP), REQUEST_TIMEOUT (it came too slowly),
+     * CLIENT_TOO_SLOW (the answer was taken too slowly), CANCELLED (the front ends). If no byte of
+     * an answer was sent and a client is there, it gets the error. The request is forgotten. */
     void (*on_abort)(void *request, enum status why);
 
     /* More of the answer may be sent. */
@@ -90,6 +90,15 @@ void front_connection_resume_body(struct front_connection *connection);
 
 /* Tell a client that waits for it (Expect: 100-continue) to send its body. */
 void front_connection_continue(struct front_connection *connection);
+
+/* Chroma answered the request with `answer`, whose fields say who may read such answers; see
+ * front_cors.h. A request that says no origin costs a look at its fields. */
+void front_connection_learn_cors(struct front_connection *connection,
+                                 const struct http_head  *answer);
+
+/* The fields that let the page that asked read an error of our own; empty where that is not known
+ * to be allowed. For front_error; borrowed for this turn. */
+struct bytes front_connection_cors(const struct front_connection *connection);
 
 /* The value of a Date field for an answer now. Borrowed for this turn. */
 struct bytes front_connection_date(struct front_connection *connection);

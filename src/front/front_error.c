@@ -1,5 +1,6 @@
 #include "front/front_error.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -15,7 +16,7 @@ static size_t write_fields(char *fields, size_t size, const struct front_error *
 enum status front_error_write(struct byte_buffer *out, const struct front_error *error,
                               struct bytes date)
 {
-    char                       body[body_bytes_max + 64], fields[128];
+    char                       body[body_bytes_max + 64], fields[128 + FRONT_ERROR_CORS_BYTES_MAX];
     size_t                     size = write_body(body, error);
     struct http_writer_options options = {.framing = HTTP_FRAMING_LENGTH,
                                           .content_length = size,
@@ -66,9 +67,10 @@ static size_t write_fields(char *fields, size_t size, const struct front_error *
                                                "X-Chromabouncer-Executed: maybe\r\n"};
     char                     retry[40] = "";
 
-    if (error->is_plain)
-        return 0;
-    if (error->retry_after_s > 0)
+    assert(error->cors.size <= FRONT_ERROR_CORS_BYTES_MAX);
+    if (error->retry_after_s > 0 && !error->is_plain)
         snprintf(retry, sizeof retry, "Retry-After: %u\r\n", error->retry_after_s);
-    return (size_t)snprintf(fields, size, "%s%s", executed[error->executed], retry);
+    return (size_t)snprintf(fields, size, "%s%s%.*s",
+                            error->is_plain ? "" : executed[error->executed], retry,
+                            (int)error->cors.size, error->cors.data);
 }

@@ -24,7 +24,11 @@ struct front_error {
     bool                close;         /* say Connection: close */
     bool                is_head;       /* answers HEAD: no body */
     bool                is_plain;      /* no fields of our own (`headers: off`) */
+    struct bytes        cors;          /* front_connection_cors(), or empty */
 };
+
+/* `cors` may be as long as this. */
+enum { FRONT_ERROR_CORS_BYTES_MAX = 512 };
 
 /* Append the complete answer to `out`.
  * STATUS_NO_MEMORY  `out` is as before. */

@@ -117,6 +117,19 @@ void socket_address_format_host(const struct socket_address *address,
     }
 }
 
+struct bytes socket_address_host(const struct socket_address *address)
+{
+    const char *storage = (const char *)address->storage;
+
+    if (address->size == sizeof(struct sockaddr_in) && family_of(address) == AF_INET)
+        return (struct bytes){.data = storage + offsetof(struct sockaddr_in, sin_addr),
+                              .size = sizeof(struct in_addr)};
+    if (address->size == sizeof(struct sockaddr_in6) && family_of(address) == AF_INET6)
+        return (struct bytes){.data = storage + offsetof(struct sockaddr_in6, sin6_addr),
+                              .size = sizeof(struct in6_addr)};
+    return (struct bytes){0};
+}
+
 enum status socket_listen(const struct socket_address *address, int *ret_fd,
                           struct socket_address *ret_bound, struct error *error)
 {

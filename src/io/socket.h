@@ -36,6 +36,9 @@ void socket_address_format(const struct socket_address *address,
 void socket_address_format_host(const struct socket_address *address,
                                 char                         text[SOCKET_ADDRESS_TEXT_MAX]);
 
+/* The bytes of an IP address, without the port; else empty. Points into `address`. */
+struct bytes socket_address_host(const struct socket_address *address);
+
 /* Bind and listen. A stale unix socket file that nobody serves is replaced.
  * STATUS_OK  *ret_fd is given; *ret_bound says the address with the port that was chosen.
  * STATUS_IO_FAILED, STATUS_NOT_PERMITTED  `error` says why. */

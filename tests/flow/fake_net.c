@@ -463,6 +463,13 @@ void socket_address_format_host(const struct socket_address *address,
     snprintf(text, SOCKET_ADDRESS_TEXT_MAX, "127.0.0.1");
 }
 
+struct bytes socket_address_host(const struct socket_address *address)
+{
+    return (struct bytes){.data = (const char *)address->storage +
+                                  offsetof(struct sockaddr_in, sin_addr),
+                          .size = sizeof(struct in_addr)};
+}
+
 enum status socket_listen(const struct socket_address *address, int *ret_fd,
                           struct socket_address *ret_bound, struct error *error)
 {

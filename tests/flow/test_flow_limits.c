@@ -379,6 +379,58 @@ START_TEST(connections_beyond_the_limit_are_told)
 }
 END_TEST
 
+START_TEST(idle_connections_do_not_lock_new_ones_out)
+{
+    struct flow_client *busy, *idle[8], *late;
+
+    world.front_options.connections_max = 8;
+    world.front_options.reclaim_after_us = FRONT_RECLAIM_AFTER_US;
+    world.backend.reads = false; /* the busy one waits for long */
+    flow_world_start(&world);
+    busy = send_request("query", 1, 10, 10);
+    flow_world_run_ms(&world, 1000);
+    for (unsigned i = 1; i < COUNT_OF(idle); i++) {
+        idle[i] = flow_world_client(&world);
+        flow_world_run_ms(&world, 1000);
+    }
+    flow_world_run_ms(&world, 30000);
+    late = send_request("query", 2, 10, 10);
+    flow_world_run_ms(&world, 10);
+    expect_not_executed(late, 503, "ChromaError"); /* none has been idle for 40 s */
+    flow_world_run_ms(&world, 4500);
+    world.backend.reads = true;
+    late = send_request("query", 3, 10, 10);
+    flow_world_run_ms(&world, 100);
+    ck_assert(idle[1]->has_ended && !idle[1]->was_reset);
+    ck_assert(!idle[2]->has_ended && !busy->has_ended);
+    ck_assert(!late->has_ended);
+    ck_assert_uint_eq(front_stats(world.front)->reclaimed, 1);
+    ck_assert_uint_eq(front_stats(world.front)->refused_limit, 1);
+}
+END_TEST
+
+START_TEST(one_address_cannot_take_all_connections)
+{
+    struct flow_client *clients[3];
+
+    world.front_options.connections_per_address_max = 2;
+    flow_world_start(&world);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++) {
+        clients[i] = send_request("query", i + 1, 10, 10);
+        flow_world_run_ms(&world, 1);
+    }
+    expect(clients[0], 200);
+    expect(clients[1], 200);
+    expect_not_executed(clients[2], 503, "connections_per_address_max");
+    ck_assert_uint_eq(front_stats(world.front)->refused_address, 1);
+    flow_client_close(clients[0]);
+    flow_world_run_ms(&world, 10);
+    clients[0] = send_request("query", 9, 10, 10);
+    flow_world_run_ms(&world, 10);
+    expect(clients[0], 200);
+}
+END_TEST
+
 START_TEST(a_flood_of_connections_to_a_limit_leave_nothing)
 {
     world.front_options.connections_max = 100;
@@ -564,6 +616,8 @@ int main(void)
     tcase_add_test(tcase, a_body_larger_than_the_room_for_bodies_passes_alone);
     tcase_add_test(tcase, who_waits_for_room_with_expect_is_asked_for_its_body_later);
     tcase_add_test(tcase, connections_beyond_the_limit_are_told);
+    tcase_add_test(tcase, idle_connections_do_not_lock_new_ones_out);
+    tcase_add_test(tcase, one_address_cannot_take_all_connections);
     tcase_add_test(tcase, a_flood_of_connections_to_a_limit_leave_nothing);
     tcase_add_test(tcase, out_of_descriptors_new_clients_are_told_and_the_others_served);
     tcase_add_test(tcase, out_of_descriptors_for_the_backend_is_told);

@@ -375,7 +375,174 @@ START_TEST(an_answer_that_is_not_taken_is_cut)
     front_connection_send(requests[0].connection, &part, 1);
     ck_assert(front_connection_is_full(requests[0].connection));
     loop_drive_until(loop, is_aborted);
-    ck_assert_int_eq(requests[0].why, STATUS_TIMED_OUT);
+    ck_assert_int_eq(requests[0].why, STATUS_CLIENT_TOO_SLOW);
+    ck_assert_uint_eq(front_stats(front)->timeouts, 1);
+}
+END_TEST
+
+/* A socket says that it takes more only when much of its buffer is free: that may be long after the
+ * client has taken what is owed. */
+START_TEST(an_answer_that_is_taken_steadily_is_not_cut)
+{
+    static char  large[2 << 20];
+    struct bytes part = {.data = large, .size = sizeof large};
+    size_t       taken = 0;
+
+    options.send_timeout_us = 4000;
+    front_set_options(front, &options);
+    answers_at_end = false;
+    say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    loop_drive_until(loop, has_request);
+    front_connection_send(requests[0].connection, &part, 1);
+    while (taken < sizeof large) {
+        static char piece[16384];
+        ssize_t     size = recv(client, piece, sizeof piece, MSG_DONTWAIT);
+
+        taken += size > 0 ? (size_t)size : 0;
+        loop_drive_for(loop, 2000);
+        ck_assert(!requests[0].aborted);
+    }
+    ck_assert_uint_eq(front_stats(front)->timeouts, 0);
+}
+END_TEST
+
+START_TEST(an_options_that_goes_no_further_is_answered_here)
+{
+    say("OPTIONS /a HTTP/1.1\r\nHost: h\r\nMax-Forwards: 0\r\nContent-Length: 2\r\n\r\nhi");
+    loop_drive_until(loop, has_answer);
+    ck_assert_int_eq(strncmp(received, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", 36), 0);
+    ck_assert_uint_eq(request_count, 0);
+    ck_assert_uint_eq(front_active_requests(front), 0);
+    memset(received, 0, sizeof received);
+    received_size = 0;
+    say("OPTIONS /b HTTP/1.1\r\nHost: h\r\nMax-Forwards: 1\r\n\r\n");
+    loop_drive_until(loop, has_answer);
+    ck_assert_uint_eq(request_count, 1);
+}
+END_TEST
+
+static struct http_head chroma_answer = {
+    .field_count = 1,
+    .fields = {
+        {.name = BYTES_INIT("access-control-allow-origin"), .value = BYTES_INIT("http://page")}}};
+
+START_TEST(errors_of_our_own_can_be_read_by_the_origins_that_chroma_allows)
+{
+    answers_at_end = false;
+    say("POST /a HTTP/1.1\r\nHost: h\r\nOrigin: http://page\r\nContent-Length: 9\r\n\r\n");
+    loop_drive_until(loop, has_request);
+    ck_assert_uint_eq(front_connection_cors(requests[0].connection).size, 0);
+    front_connection_learn_cors(requests[0].connection, &chroma_answer);
+    ck_assert(bytes_equal(front_connection_cors(requests[0].connection),
+                          BYTES_LITERAL("access-control-allow-origin: http://page\r\n")));
+    options.body_timeout_us = 10000;
+    front_set_options(front, &options);
+    front_connection_pause_body(requests[0].connection);
+    front_connection_resume_body(requests[0].connection);
+    expect_error(408);
+    ck_assert_ptr_nonnull(strstr(received, "\r\naccess-control-allow-origin: http://page\r\n"));
+}
+END_TEST
+
+static bool is_active(void)
+{
+    return front_active_requests(front) == 1;
+}
+
+static bool is_inactive(void)
+{
+    return front_active_requests(front) == 0;
+}
+
+START_TEST(a_connection_is_active_from_a_heads_first_byte_until_its_answer_is_taken)
+{
+    static char  large[1 << 20];
+    struct bytes part = {.data = large, .size = sizeof large};
+
+    answers_at_end = false;
+    say("\r\n");
+    loop_drive_for(loop, 1000);
+    ck_assert(is_inactive());
+    say("GET /");
+    loop_drive_until(loop, is_active);
+    say(" HTTP/1.1\r\nHost: h\r\n\r\n");
+    loop_drive_until(loop, has_request);
+    ck_assert(is_active());
+    front_connection_send(requests[0].connection, &part, 1);
+    front_connection_finish(requests[0].connection);
+    ck_assert(is_active());
+    while (!is_inactive()) {
+        static char piece[65536];
+
+        (void)!recv(client, piece, sizeof piece, MSG_DONTWAIT);
+        loop_drive_for(loop, 500);
+    }
+}
+END_TEST
+
+static bool one_was_reclaimed(void)
+{
+    return front_stats(front)->reclaimed == 1;
+}
+
+START_TEST(at_the_limit_the_connection_idle_for_longest_makes_room)
+{
+    int others[3];
+
+    options.reclaim_after_us = 20000;
+    front_set_options(front, &options);
+    answers_at_end = false;
+    others[0] = connect_client();
+    client = others[0];
+    say("GET / HTTP/1.1\r\nHost: h\r\n\r\n"); /* it has a request, and waits */
+    others[1] = connect_client();
+    loop_drive_until(loop, has_request);
+    loop_drive_for(loop, 5000);
+    others[2] = connect_client();
+    loop_drive_until(loop, all_three_are_in);
+    client = connect_client(); /* too early */
+    expect_error(503);
+    ck_assert_uint_eq(front_stats(front)->reclaimed, 0);
+    close(client);
+    loop_drive_for(loop, 30000);
+    client = connect_client();
+    loop_drive_until(loop, one_was_reclaimed);
+    ck_assert_uint_eq(front_stats(front)->connections, 3);
+    ck_assert_uint_eq(front_stats(front)->refused_limit, 1);
+    close(client);
+    client = others[1];
+    received_end = false;
+    received_size = 0;
+    loop_drive_until(loop, is_cut); /* longer than the other, and without a word */
+    ck_assert_uint_eq(received_size, 0);
+    client = others[2];
+    received_end = false;
+    ck_assert(!is_cut());
+    ck_assert(!requests[0].aborted);
+    close(others[0]);
+    close(others[1]);
+}
+END_TEST
+
+/* It is there, if not read yet: on another connection, events of one turn come in any order. */
+START_TEST(a_connection_with_a_request_in_its_socket_is_not_reclaimed)
+{
+    int others[3] = {connect_client(), connect_client(), connect_client()};
+
+    options.reclaim_after_us = 1;
+    front_set_options(front, &options);
+    loop_drive_until(loop, all_three_are_in);
+    loop_drive_for(loop, 1000);
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        client = others[i];
+        say("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    }
+    client = connect_client();
+    loop_drive_for(loop, 5000);
+    ck_assert_uint_eq(front_stats(front)->refused_limit + front_stats(front)->reclaimed, 1);
+    ck_assert_uint_eq(request_count, 3);
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        close(others[i]);
 }
 END_TEST
 
@@ -472,6 +639,12 @@ int main(void)
     tcase_add_test(tcase, a_body_that_comes_too_slowly_is_answered_408);
     tcase_add_test(tcase, a_paused_body_has_no_timeout);
     tcase_add_test(tcase, an_answer_that_is_not_taken_is_cut);
+    tcase_add_test(tcase, an_answer_that_is_taken_steadily_is_not_cut);
+    tcase_add_test(tcase, an_options_that_goes_no_further_is_answered_here);
+    tcase_add_test(tcase, errors_of_our_own_can_be_read_by_the_origins_that_chroma_allows);
+    tcase_add_test(tcase, a_connection_is_active_from_a_heads_first_byte_until_its_answer_is_taken);
+    tcase_add_test(tcase, at_the_limit_the_connection_idle_for_longest_makes_room);
+    tcase_add_test(tcase, a_connection_with_a_request_in_its_socket_is_not_reclaimed);
     tcase_add_test(tcase, an_early_answer_closes_and_what_still_comes_is_thrown_away);
     tcase_add_test(tcase, a_client_that_waits_is_told_to_continue);
     tcase_add_test(tcase, while_draining_each_answer_ends_its_connection_and_new_ones_are_served);
