@@ -143,6 +143,8 @@ static enum status start_core(struct daemon *daemon, struct error *error)
     if (daemon->loop != NULL)
         daemon->workers = worker_pool_new(daemon->loop, &workers);
     if (daemon->workers != NULL)
+        daemon->descriptors = descriptor_count_new(daemon->workers, "/proc/self/fd");
+    if (daemon->descriptors != NULL)
         daemon->pool = upstream_pool_new(daemon->loop, daemon->workers, &daemon->budget, &pool);
     if (daemon->pool != NULL)
         daemon->proxy = proxy_new(daemon->loop, daemon->workers, &daemon->budget, daemon->pool,
@@ -414,6 +416,7 @@ static void stop(struct daemon *daemon)
     front_free(daemon->status_front);
     front_free(daemon->front);
     worker_pool_free(daemon->workers);
+    descriptor_count_free(daemon->descriptors);
     upstream_health_free(daemon->health);
     upstream_pool_free(daemon->pool);
     proxy_free(daemon->proxy);

@@ -1,6 +1,5 @@
 #include "app/daemon_metrics.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,7 +44,6 @@ static enum status print_metrics(void *ctx, struct byte_buffer *out);
 static enum status print_info(struct byte_buffer *out);
 static enum status print_lag(const struct daemon *daemon, struct byte_buffer *out);
 static void        read_process(const struct daemon *daemon, struct process_stats *stats);
-static uint64_t    count_descriptors(void);
 static enum status print_page(void *ctx, struct byte_buffer *out);
 
 struct status_server_source daemon_metrics_source(struct daemon *daemon)
@@ -147,7 +145,7 @@ static void read_process(const struct daemon *daemon, struct process_stats *stat
                   (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec),
         .resident_bytes = resident_pages * page,
         .virtual_bytes = virtual_pages * page,
-        .open_fds = count_descriptors(),
+        .open_fds = descriptor_count_get(daemon->descriptors),
         .max_fds = limit.rlim_cur,
         .start_s = daemon->started_wall_s,
         .buffered_bytes = daemon->budget.used,
@@ -156,19 +154,6 @@ static void read_process(const struct daemon *daemon, struct process_stats *stat
         .reload_ok = !daemon->reload_failed,
         .reloaded_s = daemon->loaded_wall_s,
     };
-}
-
-static uint64_t count_descriptors(void)
-{
-    DIR     *directory = opendir("/proc/self/fd");
-    uint64_t count = 0;
-
-    if (directory == NULL)
-        return 0;
-    while (readdir(directory) != NULL)
-        count++;
-    closedir(directory);
-    return count >= 3 ? count - 3 : 0; /* ".", ".." and the directory itself */
 }
 
 static enum status print_page(void *ctx, struct byte_buffer *out)

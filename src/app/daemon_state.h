@@ -11,6 +11,7 @@
 #include "base/memory_account.h"
 #include "front/front.h"
 #include "io/clock.h"
+#include "io/descriptor_count.h"
 #include "io/loop.h"
 #include "io/worker_pool.h"
 #include "proxy/proxy.h"
@@ -24,6 +25,7 @@ struct daemon {
     struct memory_account_budget   budget;
     struct loop                   *loop;
     struct worker_pool            *workers;
+    struct descriptor_count       *descriptors;
     struct upstream_pool          *pool;
     struct upstream_health        *health;
     struct proxy                  *proxy;
