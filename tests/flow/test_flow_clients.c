@@ -89,6 +89,27 @@ START_TEST(what_is_not_http_is_refused_and_never_sent_on)
 }
 END_TEST
 
+START_TEST(max_forwards_ends_here_or_counts_down)
+{
+    struct flow_client *client;
+
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    flow_client_send(client, "OPTIONS /api/v2 HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    ck_assert_uint_eq(client->answers[0].status, 200);
+    ck_assert_uint_eq(world.backend.request_count, 0);
+    flow_client_send(client, "OPTIONS /api/v2?id=1&n=0&m=0 HTTP/1.1\r\nHost: a\r\n"
+                             "Max-Forwards: 3\r\n\r\n");
+    ck_assert(flow_world_run_to_answers(&world, client, 2));
+    ck_assert_ptr_nonnull(
+        strstr(flow_backend_last_head(&world.backend), "\r\nMax-Forwards: 2\r\n"));
+    flow_client_close(client);
+    flow_world_run_ms(&world, 3000);
+    expect_quiet();
+}
+END_TEST
+
 START_TEST(an_error_for_head_has_no_body)
 {
     struct flow_client *client;
@@ -534,6 +555,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_set_timeout(tcase, 60);
+    tcase_add_test(tcase, max_forwards_ends_here_or_counts_down);
     tcase_add_test(tcase, an_error_for_head_has_no_body);
     tcase_add_loop_test(tcase, what_is_not_http_is_refused_and_never_sent_on, 0, COUNT_OF(bad));
     tcase_add_loop_test(tcase, a_chunked_body_that_is_not_is_refused, 0, 2);

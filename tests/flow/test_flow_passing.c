@@ -154,6 +154,8 @@ START_TEST(a_client_of_http_1_0_gets_what_it_understands)
     ck_assert(flow_world_is_answer_of(&client->answers[0], 1, 5000));
     ck_assert_ptr_null(strstr(flow_client_head(client, 0), "chunked"));
     ck_assert_ptr_nonnull(strstr(flow_backend_last_head(&world.backend), "Host: "));
+    ck_assert_ptr_nonnull(
+        strstr(flow_backend_last_head(&world.backend), "\r\nVia: 1.0 chromabouncer\r\n"));
 
     world.backend.plan.framing = HTTP_FRAMING_LENGTH;
     client = flow_world_client(&world);

@@ -112,6 +112,23 @@ START_TEST(it_says_whether_the_request_was_executed_and_when_to_retry)
 }
 END_TEST
 
+START_TEST(what_lets_a_page_read_it_is_no_field_of_our_own)
+{
+    static char        lines[FRONT_ERROR_CORS_BYTES_MAX + 1] = "a: b\r\nvary: ";
+    struct front_error error = {
+        .status = STATUS_BACKEND_DOWN, .retry_after_s = 1, .is_plain = true};
+
+    memset(lines + 12, 'x', sizeof lines - 15);
+    memcpy(lines + sizeof lines - 3, "\r\n", 2);
+    error.cors = bytes_of(lines);
+    ck_assert_uint_eq(error.cors.size, FRONT_ERROR_CORS_BYTES_MAX);
+    ck_assert_ptr_nonnull(strstr(write_error(&error), lines));
+    error.is_plain = false;
+    error.executed = FRONT_EXECUTED_MAYBE;
+    ck_assert_ptr_nonnull(strstr(write_error(&error), lines));
+}
+END_TEST
+
 START_TEST(head_gets_no_body_and_close_is_said)
 {
     struct front_error error = {.status = STATUS_NOT_FOUND, .is_head = true, .close = true};
@@ -144,6 +161,7 @@ int main(void)
     tcase_add_test(tcase, what_is_quoted_cannot_break_out);
     tcase_add_test(tcase, a_long_message_is_cut_and_stays_valid);
     tcase_add_test(tcase, it_says_whether_the_request_was_executed_and_when_to_retry);
+    tcase_add_test(tcase, what_lets_a_page_read_it_is_no_field_of_our_own);
     tcase_add_test(tcase, head_gets_no_body_and_close_is_said);
     tcase_add_test(tcase, it_is_appended_behind_what_is_there);
     return check_main("front_error", tcase);
