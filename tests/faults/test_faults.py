@@ -431,6 +431,47 @@ class ClientFaults(FaultTest):
             client.close()
         self.expect_recovery()
 
+    def test_answers_that_are_read_steadily_are_not_cut(self):
+        """However long the socket's buffer, which takes megabytes, says that it is full."""
+        self.start_both(listen__send_timeout="1s")
+        with Client(self.proxy.listen) as client:
+            client.send_request("GET", "/bench/bytes/30000000")
+            deadline = time.monotonic() + 8
+            while time.monotonic() < deadline:
+                self.assertGreater(len(client.socket.recv(20000)), 0)
+                time.sleep(0.1)
+            timeouts = "chromabouncer_client_timeouts_total"
+            self.assertEqual(self.proxy.metrics()[timeouts], 0)
+            wait_for(lambda: self.proxy.metrics()[timeouts] == 1, "it reads no more, and is cut")
+        line = wait_for(
+            lambda: [x for x in self.proxy.events("request") if x["path"].startswith("/bench")],
+            "it is logged",
+        )[0]
+        self.assertEqual(line["end"], "client")
+        self.assertNotEqual(line["status"], 504)
+        late = [name for name in self.proxy.metrics() if 'code="504"' in name]
+        self.assertEqual(late, [])
+        self.expect_recovery()
+
+    def test_metrics_cost_the_loop_the_same_with_many_clients(self):
+        count = min(3000, (raise_descriptor_limit() - 500) // 2)
+        self.start_both()
+        before = self.proxy.metrics()["process_open_fds"]
+        clients = [Client(self.proxy.listen) for _ in range(count)]
+        wait_for(
+            lambda: self.proxy.metrics()["process_open_fds"] >= before + count, "all are counted"
+        )
+        lag = 'chromabouncer_loop_lag_seconds_bucket{le="0.0025"}'
+        total = "chromabouncer_loop_lag_seconds_count"
+        first = self.proxy.metrics()
+        for _ in range(50):
+            last = self.proxy.metrics()
+        slow = (last[total] - first[total]) - (last[lag] - first[lag])
+        self.assertLess(slow, 25)  # not 0: others may have the CPU meanwhile
+        for client in clients:
+            client.close()
+        self.expect_recovery()
+
     def test_more_connections_than_allowed(self):
         """10 000 at the default limit of 4096, where the limit of descriptors allows it."""
         descriptors = raise_descriptor_limit()
