@@ -3,29 +3,35 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "writes/coalescer_internal.h"
+#include "writes/coalescer_barrier.h"
+#include "writes/coalescer_deadline.h"
+#include "writes/coalescer_lane.h"
+#include "writes/coalescer_member.h"
+#include "writes/coalescer_merge.h"
+#include "writes/coalescer_offender.h"
+#include "writes/coalescer_outcome.h"
 
 static const uint64_t memory_retry_us = 10000;
 
-static bool coalescer_init(struct coalescer *coalescer);
-static void coalescer_free_members(struct list *list);
-static void coalescer_free_batches(struct list *list);
-static bool coalescer_next_held(struct coalescer *coalescer, uint64_t now_us,
-                                struct coalescer_action *action);
-static bool coalescer_next_answer(struct coalescer *coalescer, struct coalescer_action *action);
+static bool     coalescer_init(struct coalescer *coalescer);
+static void     coalescer_free_members(struct list *list);
+static void     coalescer_free_batches(struct list *list);
+static bool     coalescer_next_held(struct coalescer *coalescer, uint64_t now_us,
+                                    struct coalescer_action *action);
+static uint64_t coalescer_held_us(const struct coalescer *coalescer, const struct list_node *node);
+static bool     coalescer_next_answer(struct coalescer *coalescer, struct coalescer_action *action);
 static bool coalescer_next_release(struct coalescer *coalescer, struct coalescer_action *action);
 static bool coalescer_next_end(struct coalescer *coalescer, struct coalescer_action *action);
 static bool coalescer_next_send(struct coalescer *coalescer, uint64_t now_us,
                                 struct coalescer_action *action);
-static uint64_t coalescer_answer_us(const struct coalescer      *coalescer,
-                                    const struct coalescer_lane *lane, uint64_t now_us);
-static void     coalescer_stats_batches(struct coalescer_stats *stats, const struct list *batches);
+static void coalescer_stats_batches(struct coalescer_stats *stats, const struct list *batches);
 
 struct coalescer *coalescer_new(const struct coalescer_options *options)
 {
     struct coalescer *coalescer = calloc(1, sizeof *coalescer);
 
-    assert(options->in_flight_max > 0 && options->lanes_max > 0 && options->members_max > 0);
+    assert(options->backend.in_flight_max > 0 && options->lanes_max > 0 &&
+           options->members_max > 0);
     if (coalescer == NULL)
         return NULL;
     coalescer->options = *options;
@@ -45,6 +51,7 @@ void coalescer_free(struct coalescer *coalescer)
     /* Every member is in `unanswered`, in `answers` or `releases`, or in a batch in flight. */
     coalescer_free_batches(&coalescer->in_flight);
     coalescer_free_batches(&coalescer->lent);
+    coalescer_free_batches(&coalescer->undecided);
     LIST_FOR_EACH(node, &coalescer->ended)
     {
         free(LIST_ITEM(node, struct coalescer_batch, queue)); /* its members are past it */
@@ -72,21 +79,26 @@ void coalescer_free(struct coalescer *coalescer)
     free(coalescer);
 }
 
-void coalescer_set_backend(struct coalescer *coalescer, uint32_t in_flight_max,
-                           uint32_t backend_records_max)
+void coalescer_set_backend(struct coalescer *coalescer, const struct coalescer_backend *backend)
 {
-    assert(in_flight_max > 0);
-    coalescer->options.in_flight_max = in_flight_max;
-    coalescer->options.backend_records_max = backend_records_max;
+    assert(backend->in_flight_max > 0);
+    coalescer->options.backend = *backend;
 }
 
-void coalescer_learn_dimension(struct coalescer *coalescer, const unsigned char lane[16],
-                               uint32_t dimension)
+void coalescer_backend_ended(struct coalescer *coalescer, uint64_t now_us)
 {
-    struct coalescer_lane *found;
+    assert(coalescer->options.is_supervised);
+    coalescer_outcome_backend_ended(coalescer, now_us);
+}
 
-    if (dimension != 0 && coalescer_lane_get(coalescer, lane, &found) == STATUS_OK)
-        found->dimension = dimension;
+void coalescer_pause(struct coalescer *coalescer, bool is_paused)
+{
+    coalescer->is_paused = is_paused;
+}
+
+void coalescer_shift_deadlines(struct coalescer *coalescer, uint64_t by_us)
+{
+    coalescer_deadline_shift(coalescer, by_us);
 }
 
 enum status coalescer_add(struct coalescer *coalescer, const struct coalescer_write *write,
@@ -100,14 +112,17 @@ enum status coalescer_add(struct coalescer *coalescer, const struct coalescer_wr
     if (coalescer->stats.unfinished < coalescer->options.members_max)
         status = write->kind == COALESCER_BARRIER_ALL
                      ? STATUS_OK
-                     : coalescer_lane_get(coalescer, write->lane, &lane);
+                     : coalescer_lane_get(coalescer, write->lane, now_us, &lane);
     if (status == STATUS_OK)
         status = coalescer_member_make(coalescer, write, lane, &member);
-    if (status == STATUS_OK)
-        coalescer_member_queue(coalescer, member, write, now_us);
-    else
+    if (status != STATUS_OK) {
         coalescer->stats.no_room++;
-    return status;
+        return status;
+    }
+    coalescer_member_queue(coalescer, member, write);
+    coalescer_lane_arrived(lane, now_us);
+    coalescer_lane_place(coalescer, lane);
+    return STATUS_OK;
 }
 
 void coalescer_report(struct coalescer *coalescer, struct coalescer_batch *batch,
@@ -122,7 +137,8 @@ void coalescer_next(struct coalescer *coalescer, uint64_t now_us,
     *ret_action = (struct coalescer_action){.kind = COALESCER_NONE};
     free(coalescer->last_ended);
     coalescer->last_ended = NULL;
-    coalescer_member_expire(coalescer, now_us);
+    coalescer_deadline_expire(coalescer, now_us);
+    coalescer_outcome_decide(coalescer, now_us);
     /* Answers name their batch, so its end comes after them. */
     (void)(coalescer_next_held(coalescer, now_us, ret_action) ||
            coalescer_next_answer(coalescer, ret_action) ||
@@ -133,26 +149,22 @@ void coalescer_next(struct coalescer *coalescer, uint64_t now_us,
 
 uint64_t coalescer_wake_us(const struct coalescer *coalescer)
 {
-    const struct list_node *barrier = list_first(&coalescer->all_lanes.redo);
     const struct list_node *sent = list_first(&coalescer->in_flight);
-    uint64_t                times[6] = {
+    const struct list_node *lost = list_first(&coalescer->undecided);
+    uint64_t                times[] = {
                        binary_heap_first_key(&coalescer->deadlines),
                        binary_heap_first_key(&coalescer->asleep),
                        coalescer->gather_until_us,
                        coalescer->memory_retry_us,
-                       UINT64_MAX,
-                       UINT64_MAX,
+                       coalescer_barrier_wake_us(coalescer),
+        sent == NULL ? 0 : coalescer_held_us(coalescer, sent),
+        lost == NULL ? 0 : LIST_ITEM(lost, struct coalescer_batch, queue)->decide_us,
     };
     uint64_t wake_us = UINT64_MAX;
 
     if (!list_is_empty(&coalescer->answers) || !list_is_empty(&coalescer->releases) ||
         !list_is_empty(&coalescer->ended))
         return 0;
-    if (sent != NULL)
-        times[4] = LIST_ITEM(sent, struct coalescer_batch, queue)->sent_us +
-                   coalescer->options.patience_us;
-    if (barrier != NULL)
-        times[5] = LIST_ITEM(barrier, struct coalescer_member, queue)->not_before_us;
     for (size_t i = 0; i < COUNT_OF(times); i++) {
         if (times[i] > 0 && times[i] < wake_us)
             wake_us = times[i];
@@ -163,14 +175,16 @@ uint64_t coalescer_wake_us(const struct coalescer *coalescer)
 bool coalescer_is_idle(const struct coalescer *coalescer)
 {
     return coalescer->stats.unfinished == 0 && list_is_empty(&coalescer->in_flight) &&
-           list_is_empty(&coalescer->lent) && list_is_empty(&coalescer->ended);
+           list_is_empty(&coalescer->lent) && list_is_empty(&coalescer->undecided) &&
+           list_is_empty(&coalescer->ended);
 }
 
 const struct coalescer_stats *coalescer_stats(struct coalescer *coalescer)
 {
     struct coalescer_stats *stats = &coalescer->stats;
 
-    stats->in_flight = stats->hung = stats->held_lanes = stats->oldest_sent_us = 0;
+    stats->in_flight = stats->hung = stats->oldest_sent_us = 0;
+    stats->held_lanes = coalescer->lanes_held;
     coalescer_stats_batches(stats, &coalescer->lent);
     coalescer_stats_batches(stats, &coalescer->in_flight);
     stats->lanes = hash_map_count(coalescer->lanes);
@@ -184,16 +198,17 @@ static bool coalescer_init(struct coalescer *coalescer)
     batch_cost_init(&coalescer->cost);
     list_init(&coalescer->offenders_by_age);
     list_init(&coalescer->idle);
-    list_init(&coalescer->blocked);
     list_init(&coalescer->unanswered);
     list_init(&coalescer->in_flight);
     list_init(&coalescer->lent);
+    list_init(&coalescer->undecided);
     list_init(&coalescer->answers);
     list_init(&coalescer->releases);
     list_init(&coalescer->ended);
     coalescer_lane_init(&coalescer->all_lanes);
     coalescer->all_lanes.place = COALESCER_PLACE_GLOBAL;
     coalescer->gather_until_us = UINT64_MAX;
+    coalescer->barrier_until_us = UINT64_MAX;
     coalescer->lanes = hash_map_new(options->secret, options->lanes_max);
     coalescer->keys = hash_map_new(options->secret, options->members_max);
     coalescer->offenders = hash_map_new(options->secret, SIZE_MAX);
@@ -235,7 +250,7 @@ static bool coalescer_next_held(struct coalescer *coalescer, uint64_t now_us,
     if (node == NULL)
         return false;
     batch = LIST_ITEM(node, struct coalescer_batch, queue);
-    if (now_us < batch->sent_us + coalescer->options.patience_us)
+    if (now_us < coalescer_held_us(coalescer, node))
         return false;
     batch->is_lent = batch->is_hung = true;
     list_remove(node);
@@ -243,6 +258,14 @@ static bool coalescer_next_held(struct coalescer *coalescer, uint64_t now_us,
     coalescer->slots_used--;
     *action = (struct coalescer_action){.kind = COALESCER_HELD, .batch = batch};
     return true;
+}
+
+/* When the slot of a batch in flight is lent to others. */
+static uint64_t coalescer_held_us(const struct coalescer *coalescer, const struct list_node *node)
+{
+    const struct coalescer_batch *batch = LIST_ITEM(node, struct coalescer_batch, queue);
+
+    return batch->sent_us + coalescer->options.patience_us;
 }
 
 static bool coalescer_next_answer(struct coalescer *coalescer, struct coalescer_action *action)
@@ -302,32 +325,16 @@ static bool coalescer_next_send(struct coalescer *coalescer, uint64_t now_us,
     if (lane == NULL)
         return false;
     if (lane != &coalescer->all_lanes && list_is_empty(&lane->redo))
-        coalescer_member_refuse_late(coalescer, lane, coalescer_answer_us(coalescer, lane, now_us));
+        coalescer_deadline_refuse_late(coalescer, lane, now_us);
     if (coalescer_next_answer(coalescer, action))
         return true; /* then those who are left */
-    batch = coalescer_batch_form(coalescer, lane, now_us);
+    batch = coalescer_merge_next(coalescer, lane, now_us);
     if (batch == NULL) {
         coalescer->memory_retry_us = now_us + memory_retry_us;
         return false;
     }
     *action = (struct coalescer_action){.kind = COALESCER_SEND, .batch = batch};
     return true;
-}
-
-/* When the next call of `lane` will be answered, with some room for calls that take longer. */
-static uint64_t coalescer_answer_us(const struct coalescer      *coalescer,
-                                    const struct coalescer_lane *lane, uint64_t now_us)
-{
-    const struct coalescer_member *newest =
-        LIST_ITEM(list_last(&lane->waiting), struct coalescer_member, queue);
-    uint32_t most = coalescer_batch_records_max(coalescer, lane->waiting_records, now_us);
-    uint64_t left_us = newest->deadline.key - now_us, cost_us; /* expired ones are gone */
-
-    if (most > lane->waiting_records)
-        most = (uint32_t)lane->waiting_records;
-    cost_us = 2 * batch_cost_expect_us(&coalescer->cost, most);
-    /* Who has half of the newest one's time left is not late. */
-    return now_us + (cost_us < left_us / 2 ? cost_us : left_us / 2);
 }
 
 static void coalescer_stats_batches(struct coalescer_stats *stats, const struct list *batches)

@@ -1,7 +1,10 @@
-#include <assert.h>
+#include "writes/coalescer_lane.h"
+
 #include <stdlib.h>
 
-#include "writes/coalescer_internal.h"
+#include "writes/coalescer_barrier.h"
+#include "writes/coalescer_limits.h"
+#include "writes/coalescer_member.h"
 
 /* Clients that come back are waited for this part of the cost of a call, and no longer than that.
  */
@@ -9,11 +12,11 @@ static const uint64_t gather_part = 8, gather_max_us = 2000;
 /* The share of clients that must have come back of late, and how fast "of late" moves. */
 static const double gather_share = 0.5, share_step = 0.5;
 
-static struct bytes             lane_key(const struct coalescer_lane *lane);
-static bool                     lane_evict(struct coalescer *coalescer);
-static struct coalescer_member *lane_head(const struct coalescer_lane *lane);
-static void                     lane_wake(struct coalescer *coalescer, uint64_t now_us);
-static bool lane_all_is_next(const struct coalescer *coalescer, uint64_t now_us);
+static struct bytes lane_key(const struct coalescer_lane *lane);
+static bool         lane_evict(struct coalescer *coalescer, uint64_t now_us);
+static void         lane_unplace(struct coalescer *coalescer, struct coalescer_lane *lane);
+static void         lane_wake(struct coalescer *coalescer, uint64_t now_us);
+static uint64_t     lane_turn_max(const struct coalescer *coalescer);
 static bool lane_gathers(const struct coalescer *coalescer, const struct coalescer_lane *lane,
                          uint64_t now_us);
 
@@ -24,23 +27,17 @@ void coalescer_lane_init(struct coalescer_lane *lane)
     list_init(&lane->waiting);
 }
 
-struct coalescer_lane *coalescer_lane_find(const struct coalescer *coalescer,
-                                           const unsigned char    *key)
-{
-    return hash_map_get(coalescer->lanes,
-                        (struct bytes){.data = (const char *)key, .size = COALESCER_LANE_SIZE});
-}
-
 enum status coalescer_lane_get(struct coalescer *coalescer, const unsigned char *key,
-                               struct coalescer_lane **ret_lane)
+                               uint64_t now_us, struct coalescer_lane **ret_lane)
 {
-    struct coalescer_lane *lane = coalescer_lane_find(coalescer, key);
+    struct bytes           text = {.data = (const char *)key, .size = COALESCER_LANE_SIZE};
+    struct coalescer_lane *lane = hash_map_get(coalescer->lanes, text);
     size_t                 lanes = hash_map_count(coalescer->lanes) + 1;
 
     *ret_lane = lane;
     if (lane != NULL)
         return STATUS_OK;
-    if (lanes > coalescer->options.lanes_max && !lane_evict(coalescer))
+    if (lanes > coalescer->options.lanes_max && !lane_evict(coalescer, now_us))
         return STATUS_OVERLOADED;
     if (binary_heap_reserve(&coalescer->ready, lanes) != STATUS_OK ||
         binary_heap_reserve(&coalescer->asleep, lanes) != STATUS_OK)
@@ -61,16 +58,12 @@ enum status coalescer_lane_get(struct coalescer *coalescer, const unsigned char 
 
 void coalescer_lane_place(struct coalescer *coalescer, struct coalescer_lane *lane)
 {
-    const struct coalescer_member *head = lane_head(lane);
+    const struct coalescer_member *head = coalescer_member_head(lane);
+    bool                           is_redoing = !list_is_empty(&lane->redo);
 
     if (lane->place == COALESCER_PLACE_GLOBAL)
         return;
-    list_remove(&lane->node);
-    if (lane->place == COALESCER_PLACE_READY)
-        binary_heap_remove(&coalescer->ready, &lane->turn);
-    else if (lane->place == COALESCER_PLACE_ASLEEP)
-        binary_heap_remove(&coalescer->asleep, &lane->turn);
-
+    lane_unplace(coalescer, lane);
     if (lane->in_flight != NULL) {
         lane->place = COALESCER_PLACE_NONE;
     } else if (head == NULL) {
@@ -79,31 +72,38 @@ void coalescer_lane_place(struct coalescer *coalescer, struct coalescer_lane *la
     } else if (head->not_before_us > 0) {
         lane->place = COALESCER_PLACE_ASLEEP;
         binary_heap_add(&coalescer->asleep, &lane->turn, head->not_before_us);
-    } else if (head->number >= coalescer_lane_barrier(coalescer)) {
-        lane->place = COALESCER_PLACE_BLOCKED;
-        list_push_back(&coalescer->blocked, &lane->node);
+    } else if (!is_redoing && lane->held_until_us > 0) {
+        lane->place = COALESCER_PLACE_HELD;
+        coalescer->lanes_held++;
+        binary_heap_add(&coalescer->asleep, &lane->turn, lane->held_until_us);
     } else {
         lane->place = COALESCER_PLACE_READY;
-        binary_heap_add(&coalescer->ready, &lane->turn, head->number);
+        binary_heap_add(&coalescer->ready, &lane->turn,
+                        head->number + (is_redoing ? 0 : COALESCER_TURN_WAITING));
     }
+    lane->is_redoing = lane->in_flight == NULL && is_redoing;
+    coalescer->lanes_redoing += lane->is_redoing;
 }
 
-uint64_t coalescer_lane_barrier(const struct coalescer *coalescer)
+static void lane_unplace(struct coalescer *coalescer, struct coalescer_lane *lane)
 {
-    const struct coalescer_member *head = lane_head(&coalescer->all_lanes);
-
-    if (coalescer->all_lanes.in_flight != NULL)
-        return coalescer->all_lanes.in_flight->members[0]->number;
-    return head == NULL ? UINT64_MAX : head->number;
+    list_remove(&lane->node);
+    if (lane->place == COALESCER_PLACE_READY)
+        binary_heap_remove(&coalescer->ready, &lane->turn);
+    else
+        binary_heap_remove(&coalescer->asleep, &lane->turn);
+    coalescer->lanes_held -= lane->place == COALESCER_PLACE_HELD;
+    coalescer->lanes_redoing -= lane->is_redoing;
 }
 
-void coalescer_lane_unblock(struct coalescer *coalescer)
+void coalescer_lane_release_all(struct coalescer *coalescer)
 {
-    LIST_FOR_EACH(node, &coalescer->blocked)
-    {
-        struct coalescer_lane *lane = LIST_ITEM(node, struct coalescer_lane, node);
+    size_t position = 0;
 
-        if (lane_head(lane)->number < coalescer_lane_barrier(coalescer))
+    for (struct coalescer_lane *lane;
+         (lane = hash_map_next(coalescer->lanes, &position)) != NULL;) {
+        lane->held_until_us = 0;
+        if (lane->place == COALESCER_PLACE_HELD)
             coalescer_lane_place(coalescer, lane);
     }
 }
@@ -111,15 +111,18 @@ void coalescer_lane_unblock(struct coalescer *coalescer)
 struct coalescer_lane *coalescer_lane_pick(struct coalescer *coalescer, uint64_t now_us)
 {
     struct coalescer_lane *best = NULL;
-    uint32_t               slots = coalescer->options.in_flight_max;
+    uint32_t               slots = coalescer->options.backend.in_flight_max;
+    uint64_t               turn_max;
     size_t                 ready;
 
     coalescer->gather_until_us = UINT64_MAX;
     lane_wake(coalescer, now_us);
-    if (lane_all_is_next(coalescer, now_us))
+    coalescer_barrier_tick(coalescer, now_us);
+    if (coalescer_barrier_is_next(coalescer))
         return &coalescer->all_lanes;
     ready = coalescer->ready.count;
-    if (ready == 0 || coalescer->slots_used >= slots)
+    turn_max = lane_turn_max(coalescer);
+    if (coalescer->slots_used >= slots || binary_heap_first_key(&coalescer->ready) >= turn_max)
         return NULL;
     /* Gathering is for slots that nobody else wants: else the oldest goes. */
     if (ready > slots - coalescer->slots_used)
@@ -129,6 +132,8 @@ struct coalescer_lane *coalescer_lane_pick(struct coalescer *coalescer, uint64_t
             CONTAINER_OF(coalescer->ready.nodes[i], struct coalescer_lane, turn);
         uint64_t until_us = lane->returned_us + lane->window_us;
 
+        if (lane->turn.key >= turn_max)
+            continue;
         if (lane_gathers(coalescer, lane, now_us)) {
             coalescer->stats.gathers += !lane->is_counted;
             lane->is_counted = true;
@@ -170,29 +175,21 @@ static struct bytes lane_key(const struct coalescer_lane *lane)
     return (struct bytes){.data = (const char *)lane->key, .size = COALESCER_LANE_SIZE};
 }
 
-/* Forget the collection that was idle for longest. */
-static bool lane_evict(struct coalescer *coalescer)
+/* Forget the collection that was idle for longest and is not held. */
+static bool lane_evict(struct coalescer *coalescer, uint64_t now_us)
 {
-    struct list_node      *node = list_first(&coalescer->idle);
-    struct coalescer_lane *lane;
+    LIST_FOR_EACH(node, &coalescer->idle)
+    {
+        struct coalescer_lane *lane = LIST_ITEM(node, struct coalescer_lane, node);
 
-    if (node == NULL)
-        return false;
-    lane = LIST_ITEM(node, struct coalescer_lane, node);
-    hash_map_remove(coalescer->lanes, lane_key(lane));
-    list_remove(node);
-    free(lane);
-    return true;
-}
-
-/* The member that goes next, NULL if there is none. */
-static struct coalescer_member *lane_head(const struct coalescer_lane *lane)
-{
-    struct list_node *node = list_first(&lane->redo);
-
-    if (node == NULL)
-        node = list_first(&lane->waiting);
-    return node == NULL ? NULL : LIST_ITEM(node, struct coalescer_member, queue);
+        if (lane->held_until_us > now_us)
+            continue;
+        hash_map_remove(coalescer->lanes, lane_key(lane));
+        list_remove(node);
+        free(lane);
+        return true;
+    }
+    return false;
 }
 
 static void lane_wake(struct coalescer *coalescer, uint64_t now_us)
@@ -201,34 +198,33 @@ static void lane_wake(struct coalescer *coalescer, uint64_t now_us)
         struct coalescer_lane *lane =
             CONTAINER_OF(binary_heap_first(&coalescer->asleep), struct coalescer_lane, turn);
 
-        lane_head(lane)->not_before_us = 0;
+        if (lane->place == COALESCER_PLACE_HELD)
+            lane->held_until_us = 0;
+        else
+            coalescer_member_head(lane)->not_before_us = 0;
         coalescer_lane_place(coalescer, lane);
     }
 }
 
-/* May the first barrier for all lanes go? Not before every older write is done, and the calls of
- * those that were given up have ended. */
-static bool lane_all_is_next(const struct coalescer *coalescer, uint64_t now_us)
+/* Lanes of this turn or a later one must not send. */
+static uint64_t lane_turn_max(const struct coalescer *coalescer)
 {
-    struct coalescer_member *head = lane_head(&coalescer->all_lanes);
+    uint64_t turn = coalescer_barrier_turn(coalescer);
 
-    if (head == NULL || head->not_before_us > now_us)
-        return false;
-    head->not_before_us = 0;
-    return list_first(&coalescer->unanswered) == &head->all &&
-           list_is_empty(&coalescer->in_flight) && list_is_empty(&coalescer->lent);
+    return coalescer->is_paused && turn > COALESCER_TURN_WAITING ? COALESCER_TURN_WAITING : turn;
 }
 
 /* Is it worth waiting for the clients of the batch that just returned? */
 static bool lane_gathers(const struct coalescer *coalescer, const struct coalescer_lane *lane,
                          uint64_t now_us)
 {
-    const struct coalescer_member *head = lane_head(lane);
+    const struct coalescer_member *head = coalescer_member_head(lane);
 
     return now_us < lane->returned_us + lane->window_us && lane->population > 1 &&
            lane->come_back < lane->returned_members && lane->come_back_share >= gather_share &&
-           list_is_empty(&lane->redo) && head->key != NULL && lane->dimension != 0 &&
+           list_is_empty(&lane->redo) &&
            lane->waiting_records <
-               coalescer_batch_records_max(coalescer, lane->waiting_records, now_us) &&
-           !coalescer_batch_is_alone(coalescer, head, now_us);
+               coalescer_limits_records(coalescer, lane->waiting_records, now_us) &&
+           !coalescer_limits_is_alone(coalescer, head, coalescer_limits_dimension(coalescer, lane),
+                                      now_us);
 }

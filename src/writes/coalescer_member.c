@@ -1,12 +1,13 @@
+#include "writes/coalescer_member.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
-#include "writes/coalescer_internal.h"
+#include "writes/coalescer_offender.h"
 
 static enum status member_key_get(struct coalescer *coalescer, const struct coalescer_write *write,
                                   struct coalescer_key **ret_key);
 static void        member_key_drop(struct coalescer *coalescer, struct coalescer_key *key);
-static void        member_leave_redo(struct coalescer_member *member);
 
 enum status coalescer_member_make(struct coalescer *coalescer, const struct coalescer_write *write,
                                   struct coalescer_lane *lane, struct coalescer_member **ret_member)
@@ -33,7 +34,7 @@ enum status coalescer_member_make(struct coalescer *coalescer, const struct coal
 }
 
 void coalescer_member_queue(struct coalescer *coalescer, struct coalescer_member *member,
-                            const struct coalescer_write *write, uint64_t now_us)
+                            const struct coalescer_write *write)
 {
     struct coalescer_lane *lane = member->lane;
 
@@ -42,7 +43,9 @@ void coalescer_member_queue(struct coalescer *coalescer, struct coalescer_member
     member->record_count = write->record_count;
     member->dimension = member->key == NULL ? 0 : write->dimension;
     member->repeatable = write->repeatable;
-    member->offender = coalescer_offender_hash(coalescer, lane->key, write->identity);
+    member->columns = write->columns;
+    member->sender = coalescer_offender_hash(coalescer, lane->key, write->sender);
+    member->address = coalescer_offender_hash(coalescer, lane->key, write->address);
     list_node_init(&member->queue);
     list_push_back(&lane->waiting, &member->queue);
     list_push_back(&coalescer->unanswered, &member->all);
@@ -53,8 +56,6 @@ void coalescer_member_queue(struct coalescer *coalescer, struct coalescer_member
     coalescer->stats.waiting_records += member->record_count;
     coalescer->stats.waiting_bytes += member->size;
     coalescer->stats.unfinished++;
-    coalescer_lane_arrived(lane, now_us);
-    coalescer_lane_place(coalescer, lane);
 }
 
 void coalescer_member_answer(struct coalescer *coalescer, struct coalescer_member *member,
@@ -83,51 +84,13 @@ void coalescer_member_unqueue(struct coalescer *coalescer, struct coalescer_memb
     coalescer->stats.waiting_bytes -= member->size;
 }
 
-void coalescer_member_expire(struct coalescer *coalescer, uint64_t now_us)
+struct coalescer_member *coalescer_member_head(const struct coalescer_lane *lane)
 {
-    while (binary_heap_first_key(&coalescer->deadlines) <= now_us) {
-        struct coalescer_member *member = CONTAINER_OF(binary_heap_first(&coalescer->deadlines),
-                                                       struct coalescer_member, deadline);
-        bool                     is_sent = member->batch != NULL;
+    struct list_node *node = list_first(&lane->redo);
 
-        if (is_sent) {
-            member->batch->is_hung = true; /* its lane is held until it returns */
-            member->is_tainted = true;
-        } else if (member->attempts > 0) {
-            member_leave_redo(member);
-        } else {
-            coalescer_member_unqueue(coalescer, member);
-        }
-        if (member->is_tainted)
-            coalescer->stats.expired_sent++;
-        else
-            coalescer->stats.expired_unsent++;
-        coalescer_member_answer(coalescer, member, NULL, STATUS_TIMED_OUT,
-                                member->is_tainted ? COALESCER_EXECUTED_MAYBE
-                                                   : COALESCER_EXECUTED_NO);
-        if (is_sent)
-            continue;
-        coalescer_lane_place(coalescer, member->lane);
-        if (member->lane->place == COALESCER_PLACE_GLOBAL)
-            coalescer_lane_unblock(coalescer);
-    }
-}
-
-void coalescer_member_refuse_late(struct coalescer *coalescer, struct coalescer_lane *lane,
-                                  uint64_t answer_us)
-{
-    while (lane->waiting_members > 1) {
-        struct list_node        *node = list_first(&lane->waiting);
-        struct coalescer_member *head = LIST_ITEM(node, struct coalescer_member, queue);
-        struct coalescer_member *next = LIST_ITEM(node->next, struct coalescer_member, queue);
-
-        if (head->deadline.key >= answer_us || next->number > coalescer_lane_barrier(coalescer))
-            return;
-        coalescer_member_unqueue(coalescer, head);
-        coalescer->stats.expired_unsent++;
-        coalescer_member_answer(coalescer, head, NULL, STATUS_TIMED_OUT, COALESCER_EXECUTED_NO);
-        coalescer_lane_place(coalescer, lane);
-    }
+    if (node == NULL)
+        node = list_first(&lane->waiting);
+    return node == NULL ? NULL : LIST_ITEM(node, struct coalescer_member, queue);
 }
 
 void coalescer_member_free(struct coalescer *coalescer, struct coalescer_member *member)
@@ -180,15 +143,4 @@ static void member_key_drop(struct coalescer *coalescer, struct coalescer_key *k
         return;
     hash_map_remove(coalescer->keys, (struct bytes){.data = key->text, .size = key->size});
     free(key);
-}
-
-static void member_leave_redo(struct coalescer_member *member)
-{
-    struct list_node        *before = member->queue.prev;
-    struct coalescer_member *previous = LIST_ITEM(before, struct coalescer_member, queue);
-
-    /* Its segment ends with the one before it, if that is of the same. */
-    if (member->ends_segment && before != &member->lane->redo.head)
-        previous->ends_segment = true;
-    list_remove(&member->queue);
 }

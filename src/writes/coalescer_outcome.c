@@ -8,24 +8,42 @@
  *                no byte was sent
  *   UNKNOWN      other 429 and 5xx, 408, reset   gateway: the same batch once more, then singles;
  *                                                sidecar: nobody can tell
+ *   ENDED        reset as the backend ended      the same batch again, then singles: nothing of it
+ *                                                is alive, so what is repeatable may be repeated
  */
+#include "writes/coalescer_outcome.h"
+
 #include <assert.h>
 
-#include "writes/coalescer_internal.h"
+#include "writes/coalescer_lane.h"
+#include "writes/coalescer_limits.h"
+#include "writes/coalescer_member.h"
+#include "writes/coalescer_offender.h"
 
 enum verdict {
     VERDICT_APPLIED,
     VERDICT_SAME,
     VERDICT_REFUSED,
     VERDICT_NOT_APPLIED,
-    VERDICT_UNKNOWN
+    VERDICT_UNKNOWN,
+    VERDICT_ENDED
 };
 
 static const uint64_t back_off_min_us = 20000, back_off_max_us = 1000000;
-/* What a 413 or a quota taught is tried again after this. */
-static const uint64_t learned_us = 600000000;
+/* A write whose connection died may yet be applied: its lane stays held for the time of so many
+ * calls, a second at least, and no longer than the patience. */
+static const uint64_t held_calls = 4, held_min_us = 1000000;
+/* A supervised backend's connections die before its exit is seen: so long it is waited for. */
+static const uint64_t decide_us = 1000000;
+/* In flight at so many ends of the backend: alone from now on, not again. */
+static const uint32_t ends_alone = 2, ends_max = 3;
 
-static enum verdict outcome_verdict(const struct coalescer_outcome *outcome);
+static void         outcome_put_off(struct coalescer *coalescer, struct coalescer_batch *batch,
+                                    uint64_t now_us);
+static void         outcome_judge(struct coalescer *coalescer, struct coalescer_batch *batch,
+                                  const struct coalescer_outcome *outcome, uint64_t now_us);
+static enum verdict outcome_verdict(const struct coalescer_batch   *batch,
+                                    const struct coalescer_outcome *outcome);
 static void         outcome_land(struct coalescer *coalescer, struct coalescer_batch *batch);
 static void         outcome_learn(struct coalescer *coalescer, const struct coalescer_batch *batch,
                                   uint64_t now_us);
@@ -34,21 +52,75 @@ static void         outcome_answer(struct coalescer *coalescer, struct coalescer
                                    bool is_unknown);
 static void         outcome_refused(struct coalescer *coalescer, struct coalescer_batch *batch,
                                     const struct coalescer_outcome *outcome, uint64_t now_us);
-static void     outcome_unlearn(struct coalescer *coalescer, const struct coalescer_batch *batch,
-                                const struct coalescer_outcome *outcome, uint64_t now_us);
-static void     outcome_unknown(struct coalescer *coalescer, struct coalescer_batch *batch,
-                                const struct coalescer_outcome *outcome, uint64_t now_us);
-static void     outcome_redo(struct coalescer_batch *batch, size_t segment_size,
-                             uint64_t not_before_us);
-static uint64_t outcome_back_off_us(const struct coalescer *coalescer,
-                                    struct coalescer_batch *batch);
+static void         outcome_unknown(struct coalescer *coalescer, struct coalescer_batch *batch,
+                                    const struct coalescer_outcome *outcome, uint64_t now_us);
+static void         outcome_hold(const struct coalescer *coalescer, struct coalescer_batch *batch,
+                                 const struct coalescer_outcome *outcome, uint64_t now_us);
+static void         outcome_ended(struct coalescer *coalescer, struct coalescer_batch *batch,
+                                  uint64_t now_us);
+static void         outcome_give_up(struct coalescer *coalescer, struct coalescer_member *member);
+static void         outcome_redo(struct coalescer_batch *batch, size_t segment_size,
+                                 uint64_t not_before_us);
+static uint64_t     outcome_back_off_us(const struct coalescer *coalescer,
+                                        struct coalescer_batch *batch);
 
 void coalescer_outcome_apply(struct coalescer *coalescer, struct coalescer_batch *batch,
                              const struct coalescer_outcome *outcome, uint64_t now_us)
 {
-    enum verdict verdict = outcome_verdict(outcome);
+    bool is_lost = outcome->kind == COALESCER_RESET;
+
+    if (is_lost && coalescer->options.is_supervised && !batch->has_ended)
+        outcome_put_off(coalescer, batch, now_us);
+    else
+        outcome_judge(coalescer, batch, outcome, now_us);
+}
+
+/* The lane stays as it is until it is known whether the backend ended. */
+static void outcome_put_off(struct coalescer *coalescer, struct coalescer_batch *batch,
+                            uint64_t now_us)
+{
+    list_remove(&batch->queue);
+    list_push_back(&coalescer->undecided, &batch->queue);
+    if (!batch->is_lent)
+        coalescer->slots_used--;
+    batch->is_lent = true;
+    batch->decide_us = now_us + decide_us;
+}
+
+void coalescer_outcome_decide(struct coalescer *coalescer, uint64_t now_us)
+{
+    static const struct coalescer_outcome lost = {.kind = COALESCER_RESET};
+
+    LIST_FOR_EACH(node, &coalescer->undecided)
+    {
+        struct coalescer_batch *batch = LIST_ITEM(node, struct coalescer_batch, queue);
+
+        if (now_us >= batch->decide_us || batch->has_ended)
+            outcome_judge(coalescer, batch, &lost, now_us);
+    }
+}
+
+void coalescer_outcome_backend_ended(struct coalescer *coalescer, uint64_t now_us)
+{
+    struct list *lists[] = {&coalescer->in_flight, &coalescer->lent, &coalescer->undecided};
+
+    for (size_t i = 0; i < COUNT_OF(lists); i++) {
+        LIST_FOR_EACH(node, lists[i])
+        {
+            LIST_ITEM(node, struct coalescer_batch, queue)->has_ended = true;
+        }
+    }
+    coalescer_outcome_decide(coalescer, now_us);
+    coalescer_lane_release_all(coalescer);
+}
+
+static void outcome_judge(struct coalescer *coalescer, struct coalescer_batch *batch,
+                          const struct coalescer_outcome *outcome, uint64_t now_us)
+{
+    enum verdict verdict = outcome_verdict(batch, outcome);
 
     outcome_land(coalescer, batch);
+    coalescer_offender_count(coalescer, verdict == VERDICT_REFUSED && batch->count > 1);
     switch (verdict) {
     case VERDICT_APPLIED:
         outcome_learn(coalescer, batch, now_us);
@@ -65,23 +137,26 @@ void coalescer_outcome_apply(struct coalescer *coalescer, struct coalescer_batch
         outcome_redo(batch, batch->count, now_us + outcome_back_off_us(coalescer, batch));
         break;
     case VERDICT_UNKNOWN:
+        outcome_hold(coalescer, batch, outcome, now_us);
         outcome_unknown(coalescer, batch, outcome, now_us);
+        break;
+    case VERDICT_ENDED:
+        outcome_ended(coalescer, batch, now_us);
         break;
     }
     coalescer_lane_place(coalescer, batch->lane);
-    if (batch->lane->place == COALESCER_PLACE_GLOBAL)
-        coalescer_lane_unblock(coalescer);
     list_push_back(&coalescer->ended, &batch->queue);
 }
 
-static enum verdict outcome_verdict(const struct coalescer_outcome *outcome)
+static enum verdict outcome_verdict(const struct coalescer_batch   *batch,
+                                    const struct coalescer_outcome *outcome)
 {
     int status = outcome->http_status;
 
     if (outcome->kind == COALESCER_NOT_SENT)
         return VERDICT_NOT_APPLIED;
     if (outcome->kind == COALESCER_RESET)
-        return VERDICT_UNKNOWN;
+        return batch->has_ended ? VERDICT_ENDED : VERDICT_UNKNOWN;
     if (status >= 200 && status <= 299)
         return VERDICT_APPLIED;
     if (status == 401 || status == 403 || status == 404)
@@ -119,9 +194,6 @@ static void outcome_learn(struct coalescer *coalescer, const struct coalescer_ba
 
     if (batch->records > 0 && first->op != COALESCER_OTHER)
         batch_cost_add(&coalescer->cost, batch->records, now_us - batch->sent_us);
-    if (first->key != NULL && first->dimension != 0 &&
-        (first->op == COALESCER_ADD || first->op == COALESCER_UPSERT))
-        batch->lane->dimension = first->dimension;
     coalescer_lane_returned(coalescer, batch->lane, batch, now_us);
 }
 
@@ -160,32 +232,20 @@ static void outcome_answer(struct coalescer *coalescer, struct coalescer_batch *
 static void outcome_refused(struct coalescer *coalescer, struct coalescer_batch *batch,
                             const struct coalescer_outcome *outcome, uint64_t now_us)
 {
+    bool is_size = outcome->http_status == 413 || outcome->quota_refusal;
+
     if (batch->count == 1) {
-        if (batch->members[0]->key != NULL)
-            coalescer_offender_add(coalescer, batch->members[0]->offender, now_us);
+        if (batch->members[0]->was_split)
+            coalescer_offender_add(coalescer, batch->members[0], now_us);
         outcome_answer(coalescer, batch, false);
         return;
     }
-    outcome_unlearn(coalescer, batch, outcome, now_us);
+    if (is_size) /* nobody's fault */
+        coalescer_limits_learn(coalescer, batch, outcome->quota_refusal, now_us);
+    for (size_t i = 0; i < batch->count; i++)
+        batch->members[i]->was_split = !is_size;
     coalescer->stats.batch_splits++;
     outcome_redo(batch, (batch->count + 1) / 2, 0);
-}
-
-/* Refused for its size: shall not be met again soon. */
-static void outcome_unlearn(struct coalescer *coalescer, const struct coalescer_batch *batch,
-                            const struct coalescer_outcome *outcome, uint64_t now_us)
-{
-    if (outcome->http_status != 413 && !outcome->quota_refusal)
-        return;
-    if (now_us >= coalescer->learned_until_us) {
-        coalescer->batch_bytes_learned = SIZE_MAX;
-        coalescer->batch_records_learned = UINT32_MAX;
-    }
-    coalescer->learned_until_us = now_us + learned_us;
-    if (outcome->quota_refusal && batch->records / 2 < coalescer->batch_records_learned)
-        coalescer->batch_records_learned = batch->records / 2;
-    if (!outcome->quota_refusal && batch->size / 2 < coalescer->batch_bytes_learned)
-        coalescer->batch_bytes_learned = batch->size / 2;
 }
 
 static void outcome_unknown(struct coalescer *coalescer, struct coalescer_batch *batch,
@@ -211,11 +271,57 @@ static void outcome_unknown(struct coalescer *coalescer, struct coalescer_batch 
         outcome_answer(coalescer, batch, true);
     } else {
         for (size_t i = 0; i < batch->count; i++) {
-            if (!batch->members[i]->is_answered)
-                coalescer_member_answer(coalescer, batch->members[i], NULL, STATUS_BACKEND_RESET,
-                                        COALESCER_EXECUTED_MAYBE);
+            outcome_give_up(coalescer, batch->members[i]);
         }
     }
+}
+
+/* Nobody answered for the write, or somebody who stands before Chroma did: it may be alive. */
+static void outcome_hold(const struct coalescer *coalescer, struct coalescer_batch *batch,
+                         const struct coalescer_outcome *outcome, uint64_t now_us)
+{
+    uint64_t for_us = held_calls * batch_cost_expect_us(&coalescer->cost, batch->records);
+    int      status = outcome->http_status;
+
+    if (outcome->kind == COALESCER_ANSWERED && status != 408 && (status < 502 || status > 504))
+        return;
+    if (for_us < held_min_us)
+        for_us = held_min_us;
+    if (for_us > coalescer->options.patience_us)
+        for_us = coalescer->options.patience_us;
+    batch->lane->held_until_us = now_us + for_us;
+}
+
+/* What killed the backend time and again is not sent again. */
+static void outcome_ended(struct coalescer *coalescer, struct coalescer_batch *batch,
+                          uint64_t now_us)
+{
+    uint32_t ends = 0;
+    bool     is_redone = false;
+
+    for (size_t i = 0; i < batch->count; i++) {
+        struct coalescer_member *member = batch->members[i];
+
+        member->is_tainted = true;
+        if (++member->ends > ends)
+            ends = member->ends;
+        if (!member->repeatable || (batch->count == 1 && ends >= ends_max))
+            outcome_give_up(coalescer, member);
+        is_redone = is_redone || !member->is_answered;
+    }
+    if (is_redone)
+        coalescer->stats.resends++;
+    else
+        coalescer->stats.unknown++;
+    outcome_redo(batch, ends >= ends_alone ? 1 : batch->count,
+                 now_us + outcome_back_off_us(coalescer, batch));
+}
+
+static void outcome_give_up(struct coalescer *coalescer, struct coalescer_member *member)
+{
+    if (!member->is_answered)
+        coalescer_member_answer(coalescer, member, NULL, STATUS_BACKEND_RESET,
+                                COALESCER_EXECUTED_MAYBE);
 }
 
 /* Put the members that still want an answer back before all that waits, in their order, to be

@@ -22,7 +22,7 @@ static void column_add(const struct model_row **column, size_t *count,
 static struct model_answer model_write(struct model *model, const struct columns *columns);
 static int  model_check(struct model_collection *collection, const struct columns *columns);
 static void model_apply(struct model_record *record, enum model_op op,
-                        const struct columns *columns, size_t row);
+                        const struct columns *columns, size_t row, bool null_erases);
 static struct model_answer model_other(struct model *model, const struct model_request *request);
 
 static struct columns scratch;
@@ -111,7 +111,7 @@ static struct model_answer model_write(struct model *model, const struct columns
     if (status != 200)
         return (struct model_answer){.status = status};
     for (size_t i = 0; i < columns->ids; i++)
-        model_apply(&collection->records[columns->id[i]->id], op, columns, i);
+        model_apply(&collection->records[columns->id[i]->id], op, columns, i, model->null_erases);
     return (struct model_answer){.status = op == MODEL_ADD ? 201 : 200};
 }
 
@@ -148,14 +148,14 @@ static int model_check(struct model_collection *collection, const struct columns
 }
 
 static void model_apply(struct model_record *record, enum model_op op,
-                        const struct columns *columns, size_t row)
+                        const struct columns *columns, size_t row, bool null_erases)
 {
     if ((op == MODEL_ADD && record->is_present) || (op == MODEL_UPDATE && !record->is_present))
         return;
     record->is_present = true;
     if (row < columns->vectors && columns->vector[row]->vector != 0)
         record->vector = columns->vector[row]->vector;
-    if (row < columns->documents && columns->document[row]->document != 0)
+    if (row < columns->documents && (columns->document[row]->document != 0 || null_erases))
         record->document = columns->document[row]->document;
     for (size_t key = 0; row < columns->metas && key < 2; key++) {
         uint32_t value = columns->meta[row]->meta[key];

@@ -57,8 +57,9 @@ struct model_collection {
 
 struct model {
     struct model_collection collections[MODEL_COLLECTIONS];
-    size_t                  size_max; /* 413 above */
-    uint32_t                quota;    /* records in a request: 422 above */
+    size_t                  size_max;    /* 413 above */
+    uint32_t                quota;       /* records in a request: 422 above */
+    bool                    null_erases; /* a null document: as with servers before 1.0 */
 };
 
 struct model_answer {

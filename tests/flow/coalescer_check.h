@@ -17,23 +17,25 @@ struct sim_write {
     uint64_t                number; /* order of arrival in the coalescer; 0: another writer's */
     uint64_t                invoked_us, deadline_us, answered_us;
     size_t                  client;
-    uint32_t                sends;        /* how often */
-    uint32_t                unknowns;     /* of these, with unknown outcome */
-    size_t                  together_max; /* members of its next call, if it is sent again */
-    bool                    is_waiting;   /* in the coalescer, not sent yet */
-    bool                    is_answered;  /* by ANSWER, REFUSE or before it was taken */
+    uint32_t                sends;          /* how often */
+    uint32_t                unknowns;       /* of these, with unknown outcome */
+    uint32_t                ends;           /* and how often the backend ended under it */
+    size_t                  together_max;   /* members of its next call, if it is sent again */
+    bool                    is_ended_alone; /* the last time alone in flight */
+    bool                    is_waiting;     /* in the coalescer, not sent yet */
+    bool                    is_answered;    /* by ANSWER, REFUSE or before it was taken */
     bool                    is_released, has_answer;
     struct model_answer     answer; /* if has_answer */
     enum coalescer_executed executed;
     /* for the end */
-    bool                is_applied, is_run;
+    bool                is_applied, is_run, null_erased;
     struct model_answer reference;
 };
 
 struct check_run {
     struct sim_write   *write;
     int                 first, rows;
-    bool                is_part;
+    bool                is_part, is_late, null_erases; /* late: it had its answer */
     struct model_answer answer;
 };
 
@@ -43,8 +45,7 @@ struct check {
     size_t            count, capacity;
     uint64_t          id_number[MODEL_COLLECTIONS][MODEL_IDS]; /* of the last write applied */
     uint64_t          lane_number[MODEL_COLLECTIONS], lane_barrier[MODEL_COLLECTIONS];
-    uint64_t          number, barrier; /* over all lanes */
-    char              failure[200];    /* "" if none */
+    char              failure[200]; /* "" if none */
 };
 
 void check_begin(struct check *check, const struct model *start);
@@ -53,9 +54,9 @@ void check_done(struct check *check);
 /* Note the first thing that is wrong. */
 void check_fail(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The backend ran a request for these members with this answer. */
+/* The backend, of this family, ran a request for these members with this answer. */
 void check_ran(struct check *check, struct sim_write *const *members, size_t count, bool is_part,
-               int first, int rows, struct model_answer answer);
+               int first, int rows, bool null_erases, struct model_answer answer);
 
 /* All writes are answered: compare them and the state with the serial run. */
 void check_end(struct check *check, struct sim_write *const *writes, size_t count,

@@ -22,6 +22,7 @@ static void     sim_end(struct sim *sim);
 static void     sim_run(struct sim *sim);
 static uint64_t sim_next_time(const struct sim *sim);
 static void     sim_clients(struct sim *sim);
+static void     sim_pause(struct sim *sim);
 static void     sim_offer(struct sim *sim, struct sim_write *write);
 static void     sim_leave(struct sim *sim, struct sim_client *client);
 static void     sim_pump(struct sim *sim);
@@ -29,13 +30,14 @@ static void     sim_take(struct sim *sim, const struct coalescer_action *action)
 static void     sim_answered(struct sim *sim, const struct coalescer_action *action);
 static void     sim_finish(struct sim *sim, struct sim_write *write);
 static void     sim_rest(struct sim *sim);
+static bool     sim_is_stopped(const struct sim *sim);
 static uint64_t sim_seed_failed(uint64_t seed);
 static void     sim_add_totals(struct sim *sim);
 static void     sim_print_totals(void);
 
 /* What the seeds met, to see that they meet everything. */
 static struct sim_totals {
-    uint64_t               writes, merged, calls, parts, held, left;
+    uint64_t               writes, merged, calls, parts, held, left, pauses;
     struct coalescer_stats stats;
 } totals;
 
@@ -104,7 +106,7 @@ static void sim_print_totals(void)
     printf("# splits %" PRIu64 ", unknown %" PRIu64 ", resends %" PRIu64 ", retries %" PRIu64
            ", offences %" PRIu64 "\n",
            stats->batch_splits, stats->unknown, stats->resends, stats->retries, stats->offences);
-    printf("# clients that left %" PRIu64 "\n", totals.left);
+    printf("# clients that left %" PRIu64 ", pauses %" PRIu64 "\n", totals.left, totals.pauses);
     printf("# expired unsent %" PRIu64 ", sent %" PRIu64 ", no room %" PRIu64 ", gathers %" PRIu64
            "\n",
            stats->expired_unsent, stats->expired_sent, stats->no_room, stats->gathers);
@@ -149,6 +151,7 @@ static void sim_run(struct sim *sim)
         sim->now_us = next_us > sim->now_us ? next_us : sim->now_us;
         sim_backend(sim);
         sim_clients(sim);
+        sim_pause(sim);
         sim_pump(sim);
         sim_rest(sim);
     }
@@ -168,15 +171,10 @@ static uint64_t sim_next_time(const struct sim *sim)
         if (client->write == NULL && client->left > 0 && client->next_us < next_us)
             next_us = client->next_us;
     }
-    for (size_t i = 0; i < SIM_CALLS; i++) {
-        if (sim->calls[i].batch != NULL) {
-            const struct sim_call *call = &sim->calls[i];
-            bool                   runs_first = call->is_applying && !call->is_run;
-            uint64_t               at_us = runs_first ? call->apply_us : call->end_us;
-
-            next_us = at_us < next_us ? at_us : next_us;
-        }
-    }
+    if (sim->pause_us > 0 && sim->pause_us < next_us)
+        next_us = sim->pause_us;
+    if (sim_backend_next(sim) < next_us)
+        next_us = sim_backend_next(sim);
     return next_us;
 }
 
@@ -193,7 +191,7 @@ static void sim_clients(struct sim *sim)
         if (client->is_other) { /* writes to Chroma directly */
             struct model_answer answer = model_run(&sim->model, &client->write->request);
 
-            check_ran(&sim->check, &client->write, 1, false, 0, 0, answer);
+            check_ran(&sim->check, &client->write, 1, false, 0, 0, sim->model.null_erases, answer);
             client->write->answer = answer;
             client->write->has_answer = true;
             sim_trace(sim, "other write to %u: %d", client->write->request.collection,
@@ -202,6 +200,27 @@ static void sim_clients(struct sim *sim)
         } else {
             sim_offer(sim, client->write);
         }
+    }
+}
+
+/* Now and then the operator stops new calls for a while; deadlines stand still. */
+static void sim_pause(struct sim *sim)
+{
+    if (sim->pause_us > 0 && sim->now_us >= sim->pause_us) {
+        sim->pause_us = 0;
+        coalescer_pause(sim->coalescer, false);
+    } else if (sim->pause_us == 0 && sim_random(sim, 1000) < sim->pauses) {
+        uint64_t for_us = sim_random(sim, 300000);
+
+        sim_trace(sim, "pause for %llu", (unsigned long long)for_us);
+        sim->pause_us = sim->now_us + for_us;
+        coalescer_pause(sim->coalescer, true);
+        coalescer_shift_deadlines(sim->coalescer, for_us);
+        for (size_t i = 0; i < sim->writes_count; i++) {
+            if (!sim->writes[i]->is_answered)
+                sim->writes[i]->deadline_us += for_us;
+        }
+        totals.pauses++;
     }
 }
 
@@ -314,7 +333,7 @@ static void sim_answered(struct sim *sim, const struct coalescer_action *action)
         write->has_answer = true;
         write->answer = call->answer;
         write->answer.status = call->outcome.http_status;
-    } else if (action->status == STATUS_BACKEND_RESET && write->unknowns == 0) {
+    } else if (action->status == STATUS_BACKEND_RESET && write->unknowns + write->ends == 0) {
         check_fail(&sim->check, "write %llu refused though it was certainly not applied",
                    (unsigned long long)write->number);
     } else if (action->status == STATUS_TIMED_OUT && write->deadline_us > sim->now_us &&
@@ -330,7 +349,7 @@ static void sim_answered(struct sim *sim, const struct coalescer_action *action)
     if (!in_batch)
         check_fail(&sim->check, "write %llu got the answer of another batch",
                    (unsigned long long)write->number);
-    if (write->executed == COALESCER_EXECUTED_NO && write->unknowns > 0)
+    if (write->executed == COALESCER_EXECUTED_NO && write->unknowns + write->ends > 0)
         check_fail(&sim->check, "write %llu may have been applied but is told no",
                    (unsigned long long)write->number);
     sim_trace(sim, "%s %llu: %d executed %d",
@@ -363,6 +382,7 @@ static void sim_rest(struct sim *sim)
 {
     const struct coalescer_stats *stats = coalescer_stats(sim->coalescer);
     uint64_t                      waiting = 0, bytes = 0, records = 0, redo = 0, calls = 0;
+    uint64_t                      undecided = 0;
     uint64_t                      wake_us = coalescer_wake_us(sim->coalescer);
 
     for (size_t i = 0; i < sim->writes_count; i++) {
@@ -380,8 +400,9 @@ static void sim_rest(struct sim *sim)
     for (size_t i = 0; i < SIM_CALLS; i++) {
         const struct sim_call *call = &sim->calls[i];
 
-        calls += call->batch != NULL;
-        if (call->batch != NULL && !call->is_held &&
+        calls += call->batch != NULL && !call->is_undecided;
+        undecided += call->batch != NULL && call->is_undecided;
+        if (call->batch != NULL && !call->is_held && !call->is_undecided &&
             sim->now_us >= call->sent_us + sim->options.patience_us)
             check_fail(&sim->check, "a call is not held though patience ended");
     }
@@ -392,8 +413,22 @@ static void sim_rest(struct sim *sim)
         check_fail(&sim->check, "a bound is exceeded");
     if (waiting + redo > 0 && wake_us == UINT64_MAX)
         check_fail(&sim->check, "somebody waits but nothing will happen");
-    if (waiting > 0 && redo + calls == 0 && wake_us > sim->now_us + 2000)
+    if (waiting > 0 && redo + calls + undecided == 0 && wake_us > sim->now_us + 2000 &&
+        !sim_is_stopped(sim))
         check_fail(&sim->check, "somebody waits though nothing is in flight");
+}
+
+/* Is there a reason for all that waits to go on waiting? */
+static bool sim_is_stopped(const struct sim *sim)
+{
+    for (size_t i = 0; i < sim->writes_count; i++) {
+        const struct sim_write *write = sim->writes[i];
+
+        if (write->is_waiting && write->kind != COALESCER_BARRIER_ALL &&
+            !sim_is_held(sim, write->request.collection))
+            return sim->pause_us > 0;
+    }
+    return true;
 }
 
 void sim_trace(const struct sim *sim, const char *format, ...)

@@ -26,9 +26,12 @@ struct sim_call {
     struct coalescer_batch  *batch; /* NULL: free */
     struct sim_write        *members[SIM_MEMBERS];
     size_t                   count;
-    uint64_t                 sent_us, apply_us, end_us;
+    uint64_t                 id, sent_us, apply_us, end_us;
     int                      first, rows;
     bool                     is_part, is_applying, is_run, is_reported, is_held;
+    bool                     is_undecided; /* lost: did the backend end? */
+    bool                     has_ended;    /* it did */
+    uint64_t                 decide_us;
     struct model_answer      answer;  /* of the model, if it is applying */
     struct coalescer_outcome outcome; /* drawn; ANSWERED 200: what the model says */
 };
@@ -43,12 +46,17 @@ struct sim {
     struct check             check;
     struct sim_client        clients[SIM_CLIENTS];
     size_t                   clients_count;
+    struct sim_call          ghosts[SIM_CALLS]; /* lost to the proxy, and alive */
+    uint64_t                 lost_us[MODEL_COLLECTIONS];
+    uint64_t                 ends_us, told_us, back_us; /* the backend's exit; 0: it runs */
+    uint64_t                 pause_us;                  /* when a pause ends; 0: none */
     struct sim_call          calls[SIM_CALLS];
     struct sim_write       **writes;
     size_t                   writes_count, writes_capacity;
 
     /* the setting */
     uint32_t      collections, ids, faults, hangs, barriers, mixed, poison; /* percent */
+    uint32_t      ends, pauses;                                             /* per mille */
     enum model_op usual_op;
     bool          has_identities;
     uint64_t      deadline_us, think_us;
@@ -69,6 +77,15 @@ struct coalescer_write sim_describe(const struct sim *sim, struct sim_write *wri
 
 /* Collections that were deleted are made anew, under other UUIDs, while there are some left. */
 void sim_make_collections(struct sim *sim);
+
+/* Is its collection's lane held, as far as can be seen from outside? */
+bool sim_is_held(const struct sim *sim, uint32_t collection);
+
+/* Others go on without it: it is lent, lost, or somebody's deadline ended in it. */
+bool sim_is_hung(const struct sim_call *call);
+
+/* When the next thing happens at the backend. */
+uint64_t sim_backend_next(const struct sim *sim);
 
 void sim_check_send(struct sim *sim, const struct coalescer_batch *batch);
 void sim_send(struct sim *sim, struct coalescer_batch *batch);

@@ -4,6 +4,7 @@
 #include "flow/coalescer_sim.h"
 
 static void          draw_options(struct sim *sim);
+static uint32_t      draw_dimension(void *ctx, const unsigned char lane[16]);
 static void          draw_clients(struct sim *sim);
 static uint32_t      draw_collection(struct sim *sim);
 static enum model_op draw_op(struct sim *sim);
@@ -35,6 +36,8 @@ void sim_draw_setting(struct sim *sim)
     sim->faults = shares[sim_random(sim, 5)];
     sim->hangs = sim_chance(sim, 30) ? 5 : 0;
     sim->barriers = sim_chance(sim, 60) ? 8 : 0;
+    sim->ends = sim_chance(sim, 25) ? 10 : 0;
+    sim->pauses = sim_chance(sim, 20) ? 5 : 0;
     sim->mixed = shares[sim_random(sim, 5)];
     sim->usual_op = sim_chance(sim, 60) ? MODEL_UPSERT : (enum model_op)sim_random(sim, 3);
     sim->poison = sim_chance(sim, 50) ? 0 : 40;
@@ -101,7 +104,11 @@ struct coalescer_write sim_describe(const struct sim *sim, struct sim_write *wri
         .dimension = dimension,
         .repeatable = request->op <= MODEL_UPDATE,
         .batch_key = {.data = key, .size = 2},
-        .identity = {.data = key + 2, .size = sizeof write->client},
+        .columns = (request->vectors >= 0 ? COALESCER_EMBEDDINGS : 0u) |
+                   (request->metas >= 0 ? COALESCER_METADATAS : 0u) |
+                   (request->documents >= 0 ? COALESCER_DOCUMENTS : 0u),
+        .sender = {.data = key + 2, .size = sizeof write->client},
+        .address = {.data = "one host", .size = 8},
         .ids = ids,
         .record_count = (uint32_t)request->ids,
         .size = request->size,
@@ -135,22 +142,36 @@ static void draw_options(struct sim *sim)
 
     sim->options = (struct coalescer_options){
         .role = sim_chance(sim, 60) ? COALESCER_GATEWAY : COALESCER_SIDECAR,
-        .in_flight_max = sim_chance(sim, 60) ? 1 : 1 + (uint32_t)sim_random(sim, 4),
+        .backend = {.in_flight_max = sim_chance(sim, 60) ? 1 : 1 + (uint32_t)sim_random(sim, 4),
+                    .records_max = sim_chance(sim, 30) ? 3 : 100,
+                    .may_merge = !sim_chance(sim, 5),
+                    .same_columns_only = sim_chance(sim, 30)},
+        .is_supervised = sim->ends > 0,
         .batch_records_max = sim_chance(sim, 50) ? 0 : 1 + (uint32_t)sim_random(sim, 30),
         .batch_bytes_max = sim_chance(sim, 70) ? 100000 : 300,
-        .backend_records_max = sim_chance(sim, 30) ? 3 : 100,
         .split_oversize = sim_chance(sim, 50),
         .patience_us = sim_chance(sim, 50) ? 200000 : 60000000,
         .members_max = is_tight ? 16 : 1000,
         .lanes_max = is_tight ? 3 : 100,
+        .dimension = draw_dimension,
+        .dimension_ctx = sim,
     };
+    sim->model.null_erases = sim->options.backend.same_columns_only;
     for (size_t i = 0; i < sizeof sim->options.secret; i++)
         sim->options.secret[i] = (unsigned char)sim_random(sim, 256);
 }
 
+static uint32_t draw_dimension(void *ctx, const unsigned char lane[16])
+{
+    const struct sim *sim = ctx;
+
+    return sim->is_known[lane[0]] ? sim->model.collections[lane[0]].dimension : 0;
+}
+
 static void draw_clients(struct sim *sim)
 {
-    bool has_others = sim->options.role == COALESCER_SIDECAR && sim_chance(sim, 50);
+    bool has_others = sim->options.role == COALESCER_SIDECAR && !sim->options.is_supervised &&
+                      sim_chance(sim, 50);
 
     sim->clients_count = 1 + (size_t)sim_random(sim, SIM_CLIENTS);
     for (size_t i = 0; i < sim->clients_count; i++) {

@@ -3,6 +3,7 @@
 #include "flow/coalescer_sim.h"
 
 static void send_check_lane(struct sim *sim, const struct sim_write *first, bool is_first_time);
+static bool send_is_same_lane(const struct sim_write *left, const struct sim_write *right);
 static bool send_is_lane_busy(const struct sim *sim, uint32_t collection);
 static void send_check_calls(struct sim *sim, const struct sim_write *first);
 static void send_check_member(struct sim *sim, const struct sim_write *first,
@@ -10,8 +11,15 @@ static void send_check_member(struct sim *sim, const struct sim_write *first,
 static void send_check_ids(struct sim *sim, const struct sim_call *call);
 static struct sim_call *send_call(struct sim *sim);
 static void             send_fault(struct sim *sim, struct sim_call *call);
+static void             send_end(struct sim *sim);
+static void             send_renew(struct sim *sim);
+static void             send_decide(struct sim *sim, bool has_ended);
 static void             send_run(struct sim *sim, struct sim_call *call);
 static void             send_report(struct sim *sim, struct sim_call *call);
+static void             send_lose(struct sim *sim, struct sim_call *call);
+static void             send_unknown(struct sim *sim, struct sim_call *call);
+static bool             send_is_alive(const struct coalescer_outcome *outcome);
+static uint64_t         send_alive_max(const struct sim *sim);
 static bool             send_is_unknown(const struct coalescer_outcome *outcome);
 
 void sim_check_send(struct sim *sim, const struct coalescer_batch *batch)
@@ -50,7 +58,8 @@ void sim_send(struct sim *sim, struct coalescer_batch *batch)
 
     if (call == NULL)
         return;
-    *call = (struct sim_call){.batch = batch, .sent_us = sim->now_us};
+    *call =
+        (struct sim_call){.batch = batch, .id = coalescer_batch_id(batch), .sent_us = sim->now_us};
     coalescer_batch_set_ctx(batch, call);
     call->count = coalescer_batch_count(batch);
     call->is_part = coalescer_batch_is_part(batch, &first, &rows);
@@ -72,9 +81,15 @@ void sim_send(struct sim *sim, struct coalescer_batch *batch)
 
 void sim_backend(struct sim *sim)
 {
+    send_end(sim);
+    send_decide(sim, false);
     for (size_t i = 0; i < SIM_CALLS; i++) {
         struct sim_call *call = &sim->calls[i];
 
+        if (sim->ghosts[i].is_applying && sim->ghosts[i].apply_us <= sim->now_us) {
+            send_run(sim, &sim->ghosts[i]);
+            sim->ghosts[i].is_applying = false;
+        }
         if (call->batch == NULL || call->is_reported)
             continue;
         if (!call->is_run && call->is_applying && call->apply_us <= sim->now_us)
@@ -83,14 +98,127 @@ void sim_backend(struct sim *sim)
             send_report(sim, call);
     }
     if (sim_chance(sim, 2)) { /* somebody asks for a collection */
-        uint32_t      collection = (uint32_t)sim_random(sim, sim->collections);
-        unsigned char lane[16] = {(unsigned char)collection};
+        uint32_t collection = (uint32_t)sim_random(sim, sim->collections);
 
-        coalescer_learn_dimension(sim->coalescer, lane,
-                                  sim->model.collections[collection].dimension);
         sim->is_known[collection] =
             sim->is_known[collection] || sim->model.collections[collection].dimension != 0;
     }
+}
+
+uint64_t sim_backend_next(const struct sim *sim)
+{
+    uint64_t next_us = sim->ends_us == 0 ? UINT64_MAX : sim->told_us;
+
+    for (size_t i = 0; i < SIM_CALLS; i++) {
+        const struct sim_call *call = &sim->calls[i], *ghost = &sim->ghosts[i];
+
+        if (ghost->is_applying && ghost->apply_us < next_us)
+            next_us = ghost->apply_us;
+        if (call->batch != NULL && !call->is_reported) {
+            bool runs_first = call->is_applying && !call->is_run && call->apply_us < call->end_us;
+            uint64_t at_us = runs_first ? call->apply_us : call->end_us;
+
+            next_us = at_us < next_us ? at_us : next_us;
+        }
+    }
+    return next_us;
+}
+
+bool sim_is_hung(const struct sim_call *call)
+{
+    bool is_hung = call->is_held || call->is_undecided;
+
+    for (size_t i = 0; i < call->count; i++)
+        is_hung = is_hung || call->members[i]->is_answered;
+    return is_hung;
+}
+
+bool sim_is_held(const struct sim *sim, uint32_t collection)
+{
+    for (size_t i = 0; i < SIM_CALLS; i++) {
+        const struct sim_call *call = &sim->calls[i];
+
+        if (call->batch != NULL && (!call->is_reported || call->is_undecided) &&
+            call->members[0]->request.collection == collection && sim_is_hung(call))
+            return true;
+    }
+    return sim->lost_us[collection] > 0 &&
+           sim->now_us < sim->lost_us[collection] + sim->options.patience_us;
+}
+
+/* The supervised backend ends: its calls are lost within a moment, and nothing in it is alive. */
+static void send_end(struct sim *sim)
+{
+    if (sim->ends_us == 0 && sim_random(sim, 1000) < sim->ends) {
+        sim_trace(sim, "the backend ends");
+        sim->ends_us = sim->now_us;
+        sim->told_us = sim->now_us + sim_random(sim, sim_chance(sim, 50) ? 5000 : 900000);
+        sim->back_us = sim->told_us + sim_random(sim, 500000);
+        for (size_t i = 0; i < SIM_CALLS; i++) {
+            struct sim_call *call = &sim->calls[i];
+
+            sim->ghosts[i].is_applying = false;
+            if (call->batch == NULL || call->is_reported)
+                continue;
+            call->is_applying = false;
+            call->outcome.kind = COALESCER_RESET;
+            call->end_us = sim->now_us + sim_random(sim, 2000);
+        }
+    } else if (sim->ends_us > 0 && sim->told_us > 0 && sim->now_us >= sim->told_us) {
+        sim_trace(sim, "its end is told");
+        sim->told_us = UINT64_MAX;
+        memset(sim->lost_us, 0, sizeof sim->lost_us);
+        send_decide(sim, true);
+        coalescer_backend_ended(sim->coalescer, sim->now_us);
+        send_renew(sim);
+    }
+    if (sim->ends_us > 0 && sim->told_us == UINT64_MAX && sim->now_us >= sim->back_us)
+        sim->ends_us = 0;
+}
+
+/* Another version may be started. */
+static void send_renew(struct sim *sim)
+{
+    struct coalescer_backend *backend = &sim->options.backend;
+
+    backend->may_merge = !sim_chance(sim, 20);
+    backend->same_columns_only = sim_chance(sim, 50);
+    sim->model.null_erases = backend->same_columns_only;
+    coalescer_set_backend(sim->coalescer, backend);
+}
+
+/* What the lost calls mean for what may be sent again. */
+static void send_decide(struct sim *sim, bool has_ended)
+{
+    for (size_t i = 0; i < SIM_CALLS; i++) {
+        struct sim_call *call = &sim->calls[i];
+
+        if (call->batch == NULL)
+            continue;
+        if (has_ended && !call->is_reported)
+            call->has_ended = true;
+        if (call->is_undecided && (has_ended || sim->now_us >= call->decide_us)) {
+            call->has_ended = has_ended;
+            call->is_undecided = false;
+            send_lose(sim, call);
+        }
+    }
+}
+
+/* It is known now whether the backend ended under the call. */
+static void send_lose(struct sim *sim, struct sim_call *call)
+{
+    for (size_t i = 0; i < call->count; i++) {
+        struct sim_write *member = call->members[i];
+
+        member->ends += call->has_ended;
+        member->is_ended_alone = call->has_ended && call->count == 1;
+        member->unknowns += !call->has_ended;
+        member->together_max = call->has_ended ? (member->ends > 1 ? 1 : call->count)
+                                               : (member->unknowns > 1 ? 1 : call->count);
+    }
+    if (!call->has_ended)
+        sim->lost_us[call->members[0]->request.collection] = sim->now_us;
 }
 
 /* The head of a lane goes next, and one call at a time. */
@@ -105,17 +233,18 @@ static void send_check_lane(struct sim *sim, const struct sim_write *first, bool
             other->kind != COALESCER_BARRIER_ALL && first->kind != COALESCER_BARRIER_ALL)
             check_fail(&sim->check, "%llu is sent before the head %llu of its lane",
                        (unsigned long long)first->number, (unsigned long long)other->number);
-        if (!is_first_time && other->sends > 0 &&
-            other->request.collection == first->request.collection)
+        if (!is_first_time && other->sends > 0 && send_is_same_lane(first, other))
             check_fail(&sim->check, "%llu is sent again before %llu",
                        (unsigned long long)first->number, (unsigned long long)other->number);
-        if (first->kind == COALESCER_BARRIER_ALL || other->kind == COALESCER_BARRIER_ALL)
-            check_fail(&sim->check, "%llu is sent before %llu in spite of the barrier",
+        if (first->kind == COALESCER_BARRIER_ALL &&
+            (other->kind == COALESCER_BARRIER_ALL || !sim_is_held(sim, other->request.collection)))
+            check_fail(&sim->check, "the barrier %llu is sent before %llu",
                        (unsigned long long)first->number, (unsigned long long)other->number);
         /* With more slots than one the older lane may be gathering. */
-        if (is_first_time && sim->options.in_flight_max == 1 && other->is_waiting &&
+        if (is_first_time && sim->options.backend.in_flight_max == 1 && other->is_waiting &&
             other->kind != COALESCER_BARRIER_ALL && first->kind != COALESCER_BARRIER_ALL &&
-            !send_is_lane_busy(sim, other->request.collection))
+            !send_is_lane_busy(sim, other->request.collection) &&
+            !sim_is_held(sim, other->request.collection))
             check_fail(&sim->check, "%llu is sent before the older head %llu",
                        (unsigned long long)first->number, (unsigned long long)other->number);
     }
@@ -133,11 +262,18 @@ static bool send_is_lane_busy(const struct sim *sim, uint32_t collection)
     for (size_t i = 0; i < SIM_CALLS; i++) {
         const struct sim_call *call = &sim->calls[i];
 
-        if (call->batch != NULL && !call->is_reported &&
+        if (call->batch != NULL && (!call->is_reported || call->is_undecided) &&
             call->members[0]->request.collection == collection)
             return true;
     }
     return false;
+}
+
+static bool send_is_same_lane(const struct sim_write *left, const struct sim_write *right)
+{
+    if (left->kind == COALESCER_BARRIER_ALL || right->kind == COALESCER_BARRIER_ALL)
+        return left->kind == right->kind;
+    return left->request.collection == right->request.collection;
 }
 
 static void send_check_calls(struct sim *sim, const struct sim_write *first)
@@ -147,16 +283,18 @@ static void send_check_calls(struct sim *sim, const struct sim_write *first)
     for (size_t i = 0; i < SIM_CALLS; i++) {
         const struct sim_call *call = &sim->calls[i];
 
-        if (call->batch == NULL || call->is_reported)
+        if (call->batch == NULL || (call->is_reported && !call->is_undecided))
             continue;
-        calls += !call->is_held;
-        if (call->members[0]->request.collection == first->request.collection ||
-            call->members[0]->kind == COALESCER_BARRIER_ALL || first->kind == COALESCER_BARRIER_ALL)
+        calls += !call->is_held && !call->is_undecided;
+        if (((call->members[0]->kind == COALESCER_BARRIER_ALL ||
+              first->kind == COALESCER_BARRIER_ALL) &&
+             !sim_is_hung(call)) ||
+            send_is_same_lane(first, call->members[0]))
             check_fail(&sim->check, "%llu is sent while %llu is in flight",
                        (unsigned long long)first->number,
                        (unsigned long long)call->members[0]->number);
     }
-    if (calls > sim->options.in_flight_max)
+    if (calls > sim->options.backend.in_flight_max)
         check_fail(&sim->check, "%u calls in flight", calls);
 }
 
@@ -169,8 +307,10 @@ static void send_check_member(struct sim *sim, const struct sim_write *first,
     if (member->is_answered || member->deadline_us <= sim->now_us)
         check_fail(&sim->check, "%llu is sent after its deadline",
                    (unsigned long long)member->number);
-    if (member->unknowns > 0 && (sim->options.role == COALESCER_SIDECAR ||
-                                 member->request.op > MODEL_UPDATE || member->unknowns > 2))
+    if ((member->unknowns > 0 &&
+         (sim->options.role == COALESCER_SIDECAR || member->unknowns > 2)) ||
+        (member->unknowns + member->ends > 0 && member->request.op > MODEL_UPDATE) ||
+        (member->ends > 2 && count == 1 && member->together_max == 1 && member->is_ended_alone))
         check_fail(&sim->check, "%llu is sent again though it may have been applied",
                    (unsigned long long)member->number);
     if (member->sends > 0 && count > member->together_max)
@@ -179,7 +319,10 @@ static void send_check_member(struct sim *sim, const struct sim_write *first,
     if (count > 1 && (first->kind != COALESCER_MERGEABLE || member->kind != COALESCER_MERGEABLE ||
                       left->op != right->op || left->collection != right->collection ||
                       left->credential != right->credential || !is_known ||
-                      (left->vectors >= 0 && left->is_base64 != right->is_base64)))
+                      (left->vectors >= 0 && left->is_base64 != right->is_base64) ||
+                      !sim->options.backend.may_merge ||
+                      (sim->options.backend.same_columns_only &&
+                       (left->documents < 0) != (right->documents < 0))))
         check_fail(&sim->check, "%llu and %llu share a call", (unsigned long long)first->number,
                    (unsigned long long)member->number);
 }
@@ -221,11 +364,15 @@ static void send_fault(struct sim *sim, struct sim_call *call)
     call->outcome.kind = COALESCER_ANSWERED;
     if (sim_chance(sim, sim->hangs))
         call->end_us += sim_random(sim, 20000000);
-    if (sim_chance(sim, sim->faults)) {
+    if (sim->ends_us > 0) {
+        call->outcome.kind = COALESCER_NOT_SENT;
+        call->is_applying = false;
+    } else if (sim_chance(sim, sim->faults)) {
         switch (sim_random(sim, 5)) {
         case 0:
             status = statuses[sim_random(sim, 5)];
             call->is_applying = sim_chance(sim, 50);
+            call->outcome.http_status = status;
             break;
         case 1:
             status = sim_chance(sim, 50) ? 429 : 503;
@@ -246,6 +393,8 @@ static void send_fault(struct sim *sim, struct sim_call *call)
         }
     }
     call->apply_us = sim->now_us + sim_random(sim, call->end_us - sim->now_us);
+    if (send_is_alive(&call->outcome) && sim_chance(sim, 50)) /* applied after it was lost */
+        call->apply_us = call->end_us + sim_random(sim, send_alive_max(sim));
     call->outcome.http_status = status;
     call->outcome.admission_refusal = is_admission;
 }
@@ -262,14 +411,13 @@ static void send_run(struct sim *sim, struct sim_call *call)
             ? model_run(&sim->model, requests[0])
             : model_run_spliced(&sim->model, requests, call->count, call->first, call->rows);
     check_ran(&sim->check, call->members, call->count, call->is_part, call->first, call->rows,
-              call->answer);
-    sim_trace(sim, "run batch %llu: %d", (unsigned long long)coalescer_batch_id(call->batch),
-              call->answer.status);
+              sim->model.null_erases, call->answer);
+    sim_trace(sim, "run batch %llu: %d", (unsigned long long)call->id, call->answer.status);
 }
 
 static void send_report(struct sim *sim, struct sim_call *call)
 {
-    bool is_refusal = call->answer.status >= 400;
+    bool is_refusal = call->answer.status >= 400, is_unknown, is_refused;
 
     /* A fault strikes what would have been applied; Chroma's own refusals come before it. */
     if (call->is_run && call->outcome.kind == COALESCER_ANSWERED &&
@@ -278,28 +426,58 @@ static void send_report(struct sim *sim, struct sim_call *call)
         call->outcome.admission_refusal = false;
     }
     call->outcome.quota_refusal = call->answer.is_quota;
-    for (size_t i = 0; i < call->count; i++) {
-        struct sim_write *member = call->members[i];
-        bool              is_unknown = send_is_unknown(&call->outcome);
-        bool              is_refused = call->outcome.kind == COALESCER_ANSWERED &&
-                          call->outcome.http_status < 500 && call->outcome.http_status >= 400 &&
-                          call->outcome.http_status != 429;
-
-        member->unknowns += is_unknown;
-        member->together_max = is_unknown && member->unknowns > 1 ? 1
-                               : is_refused                       ? (call->count + 1) / 2
-                                                                  : call->count;
+    is_unknown = send_is_unknown(&call->outcome);
+    is_refused = call->outcome.kind == COALESCER_ANSWERED && call->outcome.http_status < 500 &&
+                 call->outcome.http_status >= 400 && call->outcome.http_status != 429;
+    for (size_t i = 0; !is_unknown && i < call->count; i++) {
+        call->members[i]->together_max = is_refused ? (call->count + 1) / 2 : call->count;
         if (call->outcome.kind == COALESCER_ANSWERED && call->outcome.http_status < 300 &&
-            member->kind == COALESCER_MERGEABLE && member->request.op <= MODEL_UPSERT)
-            sim->is_known[member->request.collection] = true;
+            call->members[i]->kind == COALESCER_MERGEABLE &&
+            call->members[i]->request.op <= MODEL_UPSERT)
+            sim->is_known[call->members[i]->request.collection] = true;
     }
     if (call->is_part && call->outcome.kind == COALESCER_ANSWERED &&
         call->outcome.http_status <= 299)
         call->members[0]->unknowns = 0; /* the next part is another request */
     call->is_reported = true;
-    sim_trace(sim, "report batch %llu: %d %d", (unsigned long long)coalescer_batch_id(call->batch),
-              call->outcome.kind, call->outcome.http_status);
+    if (is_unknown)
+        send_unknown(sim, call);
+    sim_trace(sim, "report batch %llu: %d %d", (unsigned long long)call->id, call->outcome.kind,
+              call->outcome.http_status);
     coalescer_report(sim->coalescer, call->batch, &call->outcome, sim->now_us);
+}
+
+static void send_unknown(struct sim *sim, struct sim_call *call)
+{
+    if (send_is_alive(&call->outcome) && call->is_applying && !call->is_run) {
+        for (size_t i = 0; i < SIM_CALLS; i++) {
+            if (!sim->ghosts[i].is_applying) {
+                sim->ghosts[i] = *call;
+                break;
+            }
+        }
+    }
+    if (call->outcome.kind == COALESCER_RESET && sim->options.is_supervised && !call->has_ended) {
+        call->is_undecided = true;
+        call->decide_us = sim->now_us + 1000000;
+    } else {
+        call->has_ended = call->has_ended && call->outcome.kind == COALESCER_RESET;
+        send_lose(sim, call);
+    }
+}
+
+/* May the call be alive in Chroma though it is over for the proxy? */
+static bool send_is_alive(const struct coalescer_outcome *outcome)
+{
+    return outcome->kind == COALESCER_RESET ||
+           (outcome->kind == COALESCER_ANSWERED && !outcome->admission_refusal &&
+            outcome->http_status >= 502 && outcome->http_status <= 504);
+}
+
+/* For less than the coalescer holds its lane. */
+static uint64_t send_alive_max(const struct sim *sim)
+{
+    return sim->options.patience_us < 1000000 ? sim->options.patience_us : 1000000;
 }
 
 static bool send_is_unknown(const struct coalescer_outcome *outcome)

@@ -14,22 +14,30 @@ static uint64_t                 now_us, seen_answers, seen_refusals;
 static enum coalescer_executed  seen_executed;
 
 static const unsigned char lane_a[16] = "lane a", lane_b[16] = "lane b";
+static uint32_t            known_dimension; /* of all collections */
+
+static uint32_t find_dimension(void *ctx, const unsigned char lane[16])
+{
+    (void)ctx;
+    (void)lane;
+    return known_dimension;
+}
 
 static void setup(void)
 {
     options = (struct coalescer_options){
         .role = COALESCER_GATEWAY,
-        .in_flight_max = 1,
+        .backend = {.in_flight_max = 1, .may_merge = true},
         .batch_bytes_max = 8 << 20,
         .patience_us = 60000000,
         .members_max = 100000,
         .lanes_max = 1000,
+        .dimension = find_dimension,
     };
+    known_dimension = 3;
     now_us = 1000000;
     seen_answers = seen_refusals = 0;
     coalescer = coalescer_new(&options);
-    coalescer_learn_dimension(coalescer, lane_a, 3);
-    coalescer_learn_dimension(coalescer, lane_b, 3);
 }
 
 static void teardown(void)
@@ -41,8 +49,6 @@ static void renew(void)
 {
     coalescer_free(coalescer);
     coalescer = coalescer_new(&options);
-    coalescer_learn_dimension(coalescer, lane_a, 3);
-    coalescer_learn_dimension(coalescer, lane_b, 3);
 }
 
 /* A one-record upsert of an id of its own; the caller changes what matters to him. */
@@ -55,7 +61,8 @@ static struct coalescer_write upsert(const unsigned char *lane, const struct byt
         .dimension = 3,
         .repeatable = true,
         .batch_key = BYTES_LITERAL("POST /upsert"),
-        .identity = BYTES_LITERAL("somebody"),
+        .columns = COALESCER_EMBEDDINGS,
+        .sender = BYTES_LITERAL("somebody"),
         .ids = id,
         .record_count = 1,
         .size = 100,
@@ -266,33 +273,517 @@ START_TEST(clients_that_do_not_come_back_are_not_waited_for_again)
 }
 END_TEST
 
-START_TEST(who_was_refused_goes_alone_for_a_while)
+static void add_from(const char *sender, const char *address, uint32_t id, uint32_t dimension)
+{
+    struct bytes           bytes = {.data = (const char *)&id, .size = sizeof id};
+    struct coalescer_write write = upsert(lane_a, &bytes);
+
+    write.sender = bytes_of(sender);
+    write.address = bytes_of(address);
+    write.dimension = dimension;
+    ck_assert_int_eq(coalescer_add(coalescer, &write, now_us), STATUS_OK);
+}
+
+/* `bad` and `good` write while a call is in flight; returns what they share, 1 or 2. */
+static size_t shared_by(const char *bad, const char *good, const char *address)
+{
+    static uint32_t         id = 1000;
+    struct coalescer_batch *batch;
+    size_t                  count;
+
+    add_from("a third one", "elsewhere", id++, 3);
+    batch = next_batch();
+    add_from(bad, address, id++, 3);
+    add_from(good, address, id++, 3);
+    report(batch, 200);
+    batch = next_batch();
+    count = coalescer_batch_count(batch);
+    report(batch, 200);
+    if (count == 1)
+        report(next_batch(), 200);
+    ck_assert_ptr_null(pump());
+    return count;
+}
+
+/* `bad` costs `good` a split. */
+static void offend(const char *bad, const char *good, const char *address)
+{
+    static uint32_t         id = 500000;
+    struct coalescer_batch *batch;
+
+    add_from("a third one", "elsewhere", id++, 3);
+    batch = next_batch();
+    add_from(good, address, id++, 3);
+    add_from(bad, address, id++, 3);
+    report(batch, 200);
+    batch = next_batch();
+    ck_assert_uint_eq(coalescer_batch_count(batch), 2);
+    report(batch, 400);
+    report(next_batch(), 200);
+    report(next_batch(), 400);
+    ck_assert_ptr_null(pump());
+}
+
+START_TEST(who_costs_others_a_split_goes_alone_for_a_while)
+{
+    for (uint64_t penalty_us = 1000000; penalty_us <= 4000000; penalty_us *= 2) {
+        offend("bad", "good", "host");
+        now_us += penalty_us - 1;
+        ck_assert_uint_eq(shared_by("bad", "good", "host"), 1);
+        now_us += 1;
+        ck_assert_uint_eq(shared_by("bad", "good", "host"), 2);
+    }
+    ck_assert_uint_eq(coalescer_stats(coalescer)->offences, 3);
+    ck_assert_uint_eq(coalescer_stats(coalescer)->batch_splits, 3);
+}
+END_TEST
+
+START_TEST(others_of_an_offenders_address_go_on_together)
+{
+    offend("bad", "good", "host");
+    ck_assert_uint_eq(shared_by("bad", "good", "host"), 1);
+    ck_assert_uint_eq(shared_by("one", "other", "host"), 2);
+}
+END_TEST
+
+START_TEST(an_address_counts_while_more_than_a_tenth_of_the_calls_are_split)
+{
+    char sender[16];
+
+    /* Each on a new connection: of four calls one is split. */
+    for (uint32_t i = 0; i < 100; i++) {
+        snprintf(sender, sizeof sender, "bad %u", i);
+        offend(sender, "good", i < 99 ? "" : "host");
+    }
+    ck_assert_uint_eq(shared_by("one", "other", "host"), 1);
+    ck_assert_uint_eq(shared_by("one", "other", "another host"), 2);
+}
+END_TEST
+
+START_TEST(who_is_refused_alone_has_offended_nobody)
+{
+    for (uint32_t i = 0; i < 5; i++) {
+        add_from("bad", "host", i, i < 3 ? 3 : 4);
+        report(next_batch(), 400);
+        ck_assert_ptr_null(pump());
+    }
+    ck_assert_uint_eq(coalescer_stats(coalescer)->offences, 0);
+    ck_assert_uint_eq(shared_by("bad", "good", "host"), 2);
+}
+END_TEST
+
+START_TEST(a_batch_that_was_too_large_is_nobodys_offence)
+{
+    struct coalescer_batch *batch;
+
+    add_from("a third one", "elsewhere", 0, 3);
+    batch = next_batch();
+    add_from("good", "host", 1, 3);
+    add_from("bad", "host", 2, 3);
+    report(batch, 200);
+    report(next_batch(), 413);
+    report(next_batch(), 200);
+    report(next_batch(), 400);
+    ck_assert_ptr_null(pump());
+    ck_assert_uint_eq(coalescer_stats(coalescer)->offences, 0);
+}
+END_TEST
+
+/* One writes once a second what Chroma refuses, beside 31 who write all the time. `is_seen`: its
+ * dimension is wrong, which is seen beforehand. Records that the others write in 60 s. */
+static uint64_t beside_an_offender(bool is_there, bool is_seen)
+{
+    enum { OTHERS = 31 };
+    struct coalescer_batch *batch = NULL;
+    uint64_t                records = 0, begin_us = now_us, bad_us = now_us, ends_us = 0;
+    uint32_t                id = 0;
+    char                    sender[16];
+
+    for (uint32_t i = 0; i < OTHERS; i++)
+        add_from("first", "host", id++, 3);
+    while (now_us < begin_us + 60000000) {
+        size_t count, bad = 0;
+
+        if (is_there && now_us >= bad_us) {
+            struct bytes           bytes = {.data = (const char *)&id, .size = sizeof id};
+            struct coalescer_write write = upsert(lane_a, &bytes);
+
+            id++;
+            write.sender = BYTES_LITERAL("bad");
+            write.address = BYTES_LITERAL("host");
+            write.dimension = is_seen ? 4 : 3;
+            write.ctx = &bad_us;
+            ck_assert_int_eq(coalescer_add(coalescer, &write, now_us), STATUS_OK);
+            bad_us = now_us + 1000000;
+        }
+        batch = next_batch();
+        count = coalescer_batch_count(batch);
+        ends_us = now_us + 7000 + 340 * count;
+        for (size_t i = 0; i < count; i++)
+            bad += coalescer_batch_member(batch, i) == &bad_us;
+        now_us = ends_us;
+        report(batch, bad > 0 ? 400 : 200);
+        for (size_t i = 0; bad == 0 && i < count; i++) {
+            snprintf(sender, sizeof sender, "good %u", id % OTHERS);
+            add_from(sender, "host", id++, 3);
+            records++;
+        }
+    }
+    return records;
+}
+
+START_TEST(an_offender_costs_others_a_few_percent_of_their_calls)
+{
+    uint64_t alone = beside_an_offender(false, false), beside;
+
+    renew();
+    beside = beside_an_offender(true, _i == 1);
+    ck_assert_uint_gt(beside * 100, alone * 95);
+}
+END_TEST
+
+/* Members a, b and c; c has documents, the others have not. */
+static struct coalescer_batch *send_columns(void)
 {
     struct coalescer_batch *batch;
 
     add(lane_a, 0);
-    report(next_batch(), 400);
-    for (uint64_t penalty_us = 1000000; penalty_us <= 2000000; penalty_us *= 2) {
-        add(lane_a, 1);
-        batch = next_batch();
-        add(lane_a, 2);
-        add(lane_a, 3);
-        now_us += penalty_us - 1;
-        report(batch, 200);
+    batch = next_batch();
+    for (uint32_t i = 1; i <= 3; i++) {
+        struct bytes           id = {.data = (const char *)&i, .size = sizeof i};
+        struct coalescer_write write = upsert(lane_a, &id);
+
+        write.columns |= i == 3 ? COALESCER_DOCUMENTS : 0u;
+        ck_assert_int_eq(coalescer_add(coalescer, &write, now_us), STATUS_OK);
+    }
+    report(batch, 200);
+    return next_batch();
+}
+
+START_TEST(nothing_is_merged_for_a_backend_of_which_nothing_is_known)
+{
+    options.backend = (struct coalescer_backend){.in_flight_max = 1};
+    renew();
+    ck_assert_uint_eq(coalescer_batch_count(send_columns()), 1);
+}
+END_TEST
+
+START_TEST(columns_are_equal_in_a_batch_where_null_has_a_meaning)
+{
+    ck_assert_uint_eq(coalescer_batch_count(send_columns()), 3);
+    options.backend.same_columns_only = true;
+    renew();
+    ck_assert_uint_eq(coalescer_batch_count(send_columns()), 2);
+}
+END_TEST
+
+START_TEST(a_batch_that_is_sent_again_keeps_to_what_the_backend_is_by_then)
+{
+    struct coalescer_outcome not_sent = {.kind = COALESCER_NOT_SENT};
+    struct coalescer_batch  *batch = send_columns();
+
+    options.backend.same_columns_only = true;
+    coalescer_set_backend(coalescer, &options.backend);
+    coalescer_report(coalescer, batch, &not_sent, now_us);
+    batch = next_batch();
+    ck_assert_uint_eq(coalescer_batch_count(batch), 2);
+    options.backend = (struct coalescer_backend){.in_flight_max = 1};
+    coalescer_set_backend(coalescer, &options.backend);
+    coalescer_report(coalescer, batch, &not_sent, now_us);
+    for (uint32_t i = 0; i < 3; i++) {
         batch = next_batch();
         ck_assert_uint_eq(coalescer_batch_count(batch), 1);
-        now_us += 1;
-        add(lane_a, 4);
         report(batch, 200);
-        batch = next_batch();
-        ck_assert_uint_eq(coalescer_batch_count(batch), 2);
-        report(batch, 400); /* splits; the second single is refused again */
-        report(next_batch(), 200);
-        report(next_batch(), 400);
-        ck_assert_ptr_null(pump());
     }
-    ck_assert_uint_eq(coalescer_stats(coalescer)->offences, 3);
-    ck_assert_uint_eq(coalescer_stats(coalescer)->batch_splits, 2);
+    ck_assert_ptr_null(pump());
+    ck_assert(coalescer_is_idle(coalescer));
+}
+END_TEST
+
+static void add_barrier(const unsigned char *lane, void *ctx)
+{
+    struct coalescer_write write = upsert(lane_a, NULL);
+
+    write.kind = lane == NULL ? COALESCER_BARRIER_ALL : COALESCER_BARRIER;
+    write.op = COALESCER_OTHER;
+    write.repeatable = false;
+    write.record_count = 0;
+    write.ctx = ctx;
+    if (lane != NULL)
+        memcpy(write.lane, lane, sizeof write.lane);
+    ck_assert_int_eq(coalescer_add(coalescer, &write, now_us), STATUS_OK);
+}
+
+static bool is_of(const struct coalescer_batch *batch, const void *ctx)
+{
+    return batch != NULL && coalescer_batch_member(batch, 0) == ctx;
+}
+
+START_TEST(a_barrier_for_all_lanes_passes_a_hung_write)
+{
+    struct coalescer_batch *hung, *barrier;
+    int                     deletion, later;
+
+    add(lane_a, 0);
+    hung = pump();
+    add(lane_a, 1); /* older, but it waits for the hung one */
+    now_us += options.patience_us;
+    ck_assert_ptr_null(pump());
+    add_barrier(NULL, &deletion);
+    add_of(lane_b, 2, &later);
+    barrier = pump();
+    ck_assert(is_of(barrier, &deletion));
+    ck_assert_ptr_null(pump()); /* nothing beside it */
+    report(barrier, 200);
+    ck_assert(is_of(pump(), &later));
+    report(hung, 200);
+}
+END_TEST
+
+START_TEST(a_hung_barrier_for_all_lanes_stops_nobody_after_the_patience)
+{
+    int deletion, later;
+
+    add_barrier(NULL, &deletion);
+    ck_assert(is_of(pump(), &deletion));
+    add_of(lane_b, 2, &later);
+    ck_assert_ptr_null(pump());
+    now_us += options.patience_us;
+    ck_assert(is_of(pump(), &later));
+}
+END_TEST
+
+/* Two lanes whose calls overlap for ever. */
+START_TEST(a_barrier_for_all_lanes_stops_them_only_when_calls_overlap_for_a_second)
+{
+    struct coalescer_batch *left, *right, *barrier = NULL;
+    uint64_t                begin_us, stopped_us = 0;
+    uint32_t                id = 0;
+    int                     deletion;
+
+    options.backend.in_flight_max = 2;
+    renew();
+    add(lane_a, id++);
+    left = pump();
+    now_us += 5000;
+    add(lane_b, id++);
+    right = pump();
+    add_barrier(NULL, &deletion);
+    begin_us = now_us;
+    while (barrier == NULL && now_us < begin_us + 5000000) {
+        struct coalescer_batch **lane = left != NULL ? &left : &right, *sent;
+
+        now_us += 5000;
+        report(*lane, 200);
+        *lane = right;
+        right = NULL;
+        left = *lane;
+        add((id & 1) == 0 ? lane_a : lane_b, id);
+        id++;
+        sent = pump();
+        if (is_of(sent, &deletion))
+            barrier = sent;
+        else if (sent != NULL)
+            right = sent;
+        else
+            stopped_us = stopped_us == 0 ? now_us : stopped_us;
+    }
+    ck_assert_ptr_nonnull(barrier);
+    ck_assert_uint_ge(stopped_us, begin_us + 1000000);
+    ck_assert_uint_le(now_us, begin_us + 1100000);
+}
+END_TEST
+
+START_TEST(a_deletion_that_names_its_collection_is_a_barrier_in_one_lane)
+{
+    int deletion, other;
+
+    options.backend.in_flight_max = 2;
+    renew();
+    add(lane_a, 0);
+    (void)pump();
+    add_barrier(lane_a, &deletion);
+    add(lane_a, 1);
+    add_of(lane_b, 2, &other);
+    ck_assert(is_of(pump(), &other));
+    ck_assert_ptr_null(pump());
+}
+END_TEST
+
+static const struct coalescer_outcome reset = {.kind = COALESCER_RESET};
+
+/* Both roles: what may be alive is not overtaken. */
+START_TEST(a_lane_stays_held_for_a_while_after_its_connection_died)
+{
+    struct coalescer_batch *batch;
+    int                     later, other;
+
+    options.role = _i == 0 ? COALESCER_SIDECAR : COALESCER_GATEWAY;
+    renew();
+    add(lane_a, 0);
+    batch = pump();
+    add_of(lane_a, 0, &later);
+    coalescer_report(coalescer, batch, &reset, now_us);
+    add_of(lane_b, 1, &other);
+    batch = pump();
+    ck_assert(is_of(batch, &other));
+    report(batch, 200);
+    if (_i == 1) { /* the same once more is none that overtakes */
+        batch = next_batch();
+        ck_assert(!is_of(batch, &later));
+        report(batch, 200);
+    }
+    ck_assert_ptr_null(pump());
+    ck_assert_uint_eq(coalescer_stats(coalescer)->held_lanes, 1);
+    now_us += 900000;
+    ck_assert_ptr_null(pump());
+    now_us += 100000;
+    ck_assert(is_of(pump(), &later));
+    ck_assert_uint_eq(coalescer_stats(coalescer)->held_lanes, 0);
+}
+END_TEST
+
+START_TEST(a_held_lane_is_not_forgotten_for_another_collection)
+{
+    unsigned char lane[16] = "lane c";
+
+    options.role = COALESCER_SIDECAR;
+    options.lanes_max = 2;
+    renew();
+    add(lane_a, 0);
+    coalescer_report(coalescer, pump(), &reset, now_us);
+    add(lane_b, 0);
+    report(pump(), 200);
+    ck_assert_ptr_null(pump());
+    add(lane, 1); /* lane_b, idle for less long, makes room */
+    report(pump(), 200);
+    add(lane_a, 0);
+    ck_assert_ptr_null(pump());
+}
+END_TEST
+
+static void supervise(void)
+{
+    options.role = COALESCER_GATEWAY;
+    options.is_supervised = true;
+    renew();
+}
+
+/* Until its exit is seen, or after it: the order of the two does not matter. */
+static void lose(struct coalescer_batch *batch, bool is_reported_first)
+{
+    if (is_reported_first)
+        coalescer_report(coalescer, batch, &reset, now_us);
+    ck_assert_ptr_null(pump());
+    coalescer_backend_ended(coalescer, now_us);
+    if (!is_reported_first)
+        coalescer_report(coalescer, batch, &reset, now_us);
+}
+
+START_TEST(what_was_in_flight_when_the_backend_ended_is_sent_again)
+{
+    struct coalescer_batch *batch;
+
+    supervise();
+    add(lane_b, 0);
+    batch = pump();
+    add(lane_a, 1);
+    add(lane_a, 2);
+    report(batch, 200);
+    batch = next_batch();
+    lose(batch, _i == 0);
+    batch = next_batch();
+    ck_assert_uint_eq(coalescer_batch_count(batch), 2);
+    lose(batch, _i == 0);
+    batch = next_batch(); /* the second end: each alone */
+    ck_assert_uint_eq(coalescer_batch_count(batch), 1);
+    lose(batch, _i == 0);
+    batch = next_batch(); /* the third: the next, the first is given up */
+    ck_assert_uint_eq(seen_refusals, 1);
+    ck_assert_int_eq(seen_executed, COALESCER_EXECUTED_MAYBE);
+    report(batch, 200);
+    ck_assert_ptr_null(pump());
+    ck_assert_uint_eq(seen_answers, 2);
+    ck_assert(coalescer_is_idle(coalescer));
+}
+END_TEST
+
+START_TEST(what_cannot_be_repeated_is_refused_when_the_backend_ended)
+{
+    supervise();
+    add_barrier(lane_a, &now_us);
+    lose(pump(), _i == 0);
+    ck_assert_ptr_null(pump());
+    ck_assert_uint_eq(seen_refusals, 1);
+    ck_assert_int_eq(seen_executed, COALESCER_EXECUTED_MAYBE);
+    ck_assert(coalescer_is_idle(coalescer));
+}
+END_TEST
+
+START_TEST(a_lost_write_waits_a_second_for_the_end_of_a_supervised_backend)
+{
+    struct coalescer_batch *batch;
+
+    supervise();
+    add_barrier(lane_a, &now_us);
+    batch = pump();
+    coalescer_report(coalescer, batch, &reset, now_us);
+    now_us += 999999;
+    ck_assert_ptr_null(pump());
+    ck_assert_uint_eq(seen_refusals, 0);
+    ck_assert_uint_eq(coalescer_wake_us(coalescer), now_us + 1);
+    now_us += 1;
+    ck_assert_ptr_null(pump());
+    ck_assert_uint_eq(seen_refusals, 1);
+}
+END_TEST
+
+START_TEST(held_lanes_are_let_go_when_the_backend_ended)
+{
+    struct coalescer_batch *batch;
+    int                     later;
+
+    supervise();
+    add_barrier(lane_a, &now_us);
+    coalescer_report(coalescer, pump(), &reset, now_us);
+    now_us += 1000000;
+    add_of(lane_a, 1, &later);
+    ck_assert_ptr_null(pump());
+    coalescer_backend_ended(coalescer, now_us);
+    batch = pump();
+    ck_assert(is_of(batch, &later));
+}
+END_TEST
+
+START_TEST(nothing_new_starts_while_paused)
+{
+    struct coalescer_batch *batch;
+
+    add(lane_b, 0);
+    batch = pump();
+    add(lane_a, 1);
+    add(lane_a, 2);
+    report(batch, 200);
+    batch = next_batch();
+    add(lane_a, 3);
+    add_barrier(NULL, &now_us);
+    coalescer_pause(coalescer, true);
+    report(batch, 400);
+    report(pump(), 200); /* the halves go on */
+    report(pump(), 200);
+    ck_assert_ptr_null(pump());
+    coalescer_shift_deadlines(coalescer, 60000000);
+    now_us += 150000000;
+    ck_assert_ptr_null(pump());
+    ck_assert_uint_eq(seen_refusals, 0);
+    coalescer_pause(coalescer, false);
+    batch = pump();
+    ck_assert_ptr_nonnull(batch);
+    report(batch, 200);
+    report(pump(), 200);
+    now_us += 30000000;
+    ck_assert_ptr_null(pump());
+    ck_assert_uint_eq(seen_answers, 5);
 }
 END_TEST
 
@@ -475,7 +966,7 @@ static void add_oversize(void)
     struct bytes           ids[7];
     struct coalescer_write write;
 
-    options.backend_records_max = 3;
+    options.backend.records_max = 3;
     options.split_oversize = true;
     renew();
     for (size_t i = 0; i < COUNT_OF(ids); i++)
@@ -491,7 +982,8 @@ START_TEST(parts_that_are_done_are_not_sent_again_under_a_new_limit)
 
     add_oversize();
     report(pump(), 200);
-    coalescer_set_backend(coalescer, 1, 5461);
+    options.backend.records_max = 5461;
+    coalescer_set_backend(coalescer, &options.backend);
     ck_assert(coalescer_batch_is_part(next_batch(), &first, &count));
     ck_assert(first == 3 && count == 4);
 }
@@ -556,7 +1048,7 @@ START_TEST(it_can_be_freed_at_any_moment)
     unsigned char lane[16] = {0};
 
     options.lanes_max = 2;
-    options.in_flight_max = 2;
+    options.backend.in_flight_max = 2;
     options.patience_us = 1000;
     for (uint32_t steps = 0; steps < 40; steps++) {
         struct coalescer_batch *batches[40];
@@ -627,7 +1119,26 @@ int main(void)
     tcase_add_test(tcase, one_return_is_enough_to_gather_the_next);
     tcase_add_test(tcase, clients_that_come_back_are_gathered);
     tcase_add_test(tcase, clients_that_do_not_come_back_are_not_waited_for_again);
-    tcase_add_test(tcase, who_was_refused_goes_alone_for_a_while);
+    tcase_add_test(tcase, who_costs_others_a_split_goes_alone_for_a_while);
+    tcase_add_test(tcase, others_of_an_offenders_address_go_on_together);
+    tcase_add_test(tcase, an_address_counts_while_more_than_a_tenth_of_the_calls_are_split);
+    tcase_add_test(tcase, who_is_refused_alone_has_offended_nobody);
+    tcase_add_test(tcase, a_batch_that_was_too_large_is_nobodys_offence);
+    tcase_add_loop_test(tcase, an_offender_costs_others_a_few_percent_of_their_calls, 0, 2);
+    tcase_add_test(tcase, nothing_is_merged_for_a_backend_of_which_nothing_is_known);
+    tcase_add_test(tcase, columns_are_equal_in_a_batch_where_null_has_a_meaning);
+    tcase_add_test(tcase, a_batch_that_is_sent_again_keeps_to_what_the_backend_is_by_then);
+    tcase_add_test(tcase, a_barrier_for_all_lanes_passes_a_hung_write);
+    tcase_add_test(tcase, a_hung_barrier_for_all_lanes_stops_nobody_after_the_patience);
+    tcase_add_test(tcase, a_barrier_for_all_lanes_stops_them_only_when_calls_overlap_for_a_second);
+    tcase_add_test(tcase, a_deletion_that_names_its_collection_is_a_barrier_in_one_lane);
+    tcase_add_loop_test(tcase, a_lane_stays_held_for_a_while_after_its_connection_died, 0, 2);
+    tcase_add_test(tcase, a_held_lane_is_not_forgotten_for_another_collection);
+    tcase_add_loop_test(tcase, what_was_in_flight_when_the_backend_ended_is_sent_again, 0, 2);
+    tcase_add_loop_test(tcase, what_cannot_be_repeated_is_refused_when_the_backend_ended, 0, 2);
+    tcase_add_test(tcase, a_lost_write_waits_a_second_for_the_end_of_a_supervised_backend);
+    tcase_add_test(tcase, held_lanes_are_let_go_when_the_backend_ended);
+    tcase_add_test(tcase, nothing_new_starts_while_paused);
     tcase_add_test(tcase, one_poison_in_64_costs_few_calls);
     tcase_add_test(tcase, a_batch_too_large_teaches_its_limit);
     tcase_add_test(tcase, a_write_is_not_sent_when_its_answer_would_come_too_late);
