@@ -28,7 +28,7 @@ static const struct metric_desc lane_metrics[] = {
     METRIC(COUNTER, coalescer_stats, gathers, "chromabouncer_batch_gathers_total",
            "Batches put off for a moment because their clients were about to come back."),
     METRIC(COUNTER, coalescer_stats, offences, "chromabouncer_write_offences_total",
-           "Refused writes that make their sender go alone for a while."),
+           "Writes that cost others a split, so that their sender goes alone for a while."),
     METRIC(GAUGE, coalescer_stats, waiting_members, "chromabouncer_writes_waiting",
            "Writes that wait for their turn."),
     METRIC(GAUGE, coalescer_stats, waiting_records, "chromabouncer_writes_waiting_records",

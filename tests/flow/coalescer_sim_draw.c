@@ -37,7 +37,7 @@ void sim_draw_setting(struct sim *sim)
     sim->hangs = sim_chance(sim, 30) ? 5 : 0;
     sim->barriers = sim_chance(sim, 60) ? 8 : 0;
     sim->ends = sim_chance(sim, 25) ? 10 : 0;
-    sim->pauses = sim_chance(sim, 20) ? 5 : 0;
+    sim->pauses = sim_chance(sim, 20) ? 20 : 0;
     sim->mixed = shares[sim_random(sim, 5)];
     sim->usual_op = sim_chance(sim, 60) ? MODEL_UPSERT : (enum model_op)sim_random(sim, 3);
     sim->poison = sim_chance(sim, 50) ? 0 : 40;
@@ -152,7 +152,7 @@ static void draw_options(struct sim *sim)
         .split_oversize = sim_chance(sim, 50),
         .patience_us = sim_chance(sim, 50) ? 200000 : 60000000,
         .members_max = is_tight ? 16 : 1000,
-        .lanes_max = is_tight ? 3 : 100,
+        .lanes_max = is_tight ? 1 + (uint32_t)sim_random(sim, 3) : 100,
         .dimension = draw_dimension,
         .dimension_ctx = sim,
     };
