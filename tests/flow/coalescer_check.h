@@ -21,6 +21,7 @@ struct sim_write {
     uint32_t                unknowns;       /* of these, with unknown outcome */
     uint32_t                ends;           /* and how often the backend ended under it */
     size_t                  together_max;   /* members of its next call, if it is sent again */
+    bool                    was_split;      /* from others, by a refusal */
     bool                    is_ended_alone; /* the last time alone in flight */
     bool                    is_waiting;     /* in the coalescer, not sent yet */
     bool                    is_answered;    /* by ANSWER, REFUSE or before it was taken */

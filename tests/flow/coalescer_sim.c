@@ -407,7 +407,8 @@ static void sim_rest(struct sim *sim)
             check_fail(&sim->check, "a call is not held though patience ended");
     }
     if (waiting != stats->waiting_members || bytes != stats->waiting_bytes ||
-        records != stats->waiting_records || calls != stats->in_flight)
+        records != stats->waiting_records || calls != stats->in_flight ||
+        sim->offences != stats->offences)
         check_fail(&sim->check, "the books do not agree");
     if (waiting > sim->options.members_max)
         check_fail(&sim->check, "a bound is exceeded");

@@ -19,6 +19,7 @@ struct sim_client {
     uint32_t          left; /* writes to come */
     uint32_t          credential;
     bool              is_other, is_poisoner, is_leaver;
+    uint64_t          offended_us[MODEL_COLLECTIONS]; /* last; 0: never */
 };
 
 /* One request at the backend. */
@@ -47,7 +48,7 @@ struct sim {
     struct sim_client        clients[SIM_CLIENTS];
     size_t                   clients_count;
     struct sim_call          ghosts[SIM_CALLS]; /* lost to the proxy, and alive */
-    uint64_t                 lost_us[MODEL_COLLECTIONS];
+    uint64_t                 lost_us[MODEL_COLLECTIONS], offences;
     uint64_t                 ends_us, told_us, back_us; /* the backend's exit; 0: it runs */
     uint64_t                 pause_us;                  /* when a pause ends; 0: none */
     struct sim_call          calls[SIM_CALLS];

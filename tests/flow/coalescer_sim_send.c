@@ -17,6 +17,7 @@ static void             send_decide(struct sim *sim, bool has_ended);
 static void             send_run(struct sim *sim, struct sim_call *call);
 static void             send_report(struct sim *sim, struct sim_call *call);
 static void             send_lose(struct sim *sim, struct sim_call *call);
+static void             send_refused(struct sim *sim, struct sim_call *call);
 static void             send_unknown(struct sim *sim, struct sim_call *call);
 static bool             send_is_alive(const struct coalescer_outcome *outcome);
 static uint64_t         send_alive_max(const struct sim *sim);
@@ -305,6 +306,7 @@ static void send_check_member(struct sim *sim, const struct sim_write *first,
 {
     const struct model_request *left = &first->request, *right = &member->request;
     bool                        is_known = sim->model.collections[right->collection].dimension != 0;
+    uint64_t offended_us = sim->clients[member->client].offended_us[right->collection];
 
     if (member->is_answered || member->deadline_us <= sim->now_us)
         check_fail(&sim->check, "%llu is sent after its deadline",
@@ -318,6 +320,10 @@ static void send_check_member(struct sim *sim, const struct sim_write *first,
     if (member->sends > 0 && count > member->together_max)
         check_fail(&sim->check, "%llu is sent again with %zu, not %zu at most",
                    (unsigned long long)member->number, count, member->together_max);
+    if (count > 1 && member->sends == 0 && sim->has_identities && offended_us > 0 &&
+        sim->now_us < offended_us + 1000000)
+        check_fail(&sim->check, "the offender's %llu shares a call",
+                   (unsigned long long)member->number);
     if (count > 1 && (first->kind != COALESCER_MERGEABLE || member->kind != COALESCER_MERGEABLE ||
                       left->op != right->op || left->collection != right->collection ||
                       left->credential != right->credential || !is_known ||
@@ -444,9 +450,25 @@ static void send_report(struct sim *sim, struct sim_call *call)
     call->is_reported = true;
     if (is_unknown)
         send_unknown(sim, call);
+    else if (is_refused && call->outcome.http_status != 401 && call->outcome.http_status != 404)
+        send_refused(sim, call);
     sim_trace(sim, "report batch %llu: %d %d", (unsigned long long)call->id, call->outcome.kind,
               call->outcome.http_status);
     coalescer_report(sim->coalescer, call->batch, &call->outcome, sim->now_us);
+}
+
+/* Who made others be split, and is refused alone, offends. */
+static void send_refused(struct sim *sim, struct sim_call *call)
+{
+    struct sim_write *first = call->members[0];
+    bool              is_size = call->outcome.http_status == 413 || call->outcome.quota_refusal;
+
+    for (size_t i = 0; call->count > 1 && i < call->count; i++)
+        call->members[i]->was_split = !is_size;
+    if (call->count == 1 && first->was_split) {
+        sim->offences++;
+        sim->clients[first->client].offended_us[first->request.collection] = sim->now_us;
+    }
 }
 
 static void send_unknown(struct sim *sim, struct sim_call *call)
