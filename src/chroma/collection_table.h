@@ -1,0 +1,130 @@
+/* collection_table - what is known about the collections of one backend, and whether it still holds
+ *
+ * One place for names, UUIDs, dimensions, spaces and existence, learned from answers that pass; and
+ * for whether a write may have changed something since. Whoever keeps an answer keeps a *stamp*
+ * with it: a number that moves whenever a write to that collection is sent and when its outcome is
+ * known, and that is 0 while one is in flight or of unknown outcome.
+ *
+ *     stamp = collection_table_stamp(table, uuid, now);       when the read is sent
+ *     ...
+ *     if (stamp != 0 && stamp == collection_table_stamp(...))
+ *         ... its answer may be kept; the same again when it is looked up ...
+ *
+ * All stamps come from one clock that never goes back, so forgetting is safe: a collection that was
+ * forgotten and comes again has a stamp that it never had. Anything that may change more than one
+ * collection moves the stamps of all that it may change.
+ *
+ * A write of which nobody will ever know the outcome makes its collection unfit to be kept for
+ * `lost_us`, which must be longer than Chroma can take to apply it.
+ *
+ * Thread: the event loop. Memory: `collections_max` entries and `bytes_max`; the least recently
+ * used goes, but not one with a write in flight. If all have, or memory is out, a write counts as
+ * one that may change everything.
+ */
+#ifndef CHROMA_COLLECTION_TABLE_H
+#define CHROMA_COLLECTION_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/compiler.h"
+#include "base/siphash.h"
+#include "chroma/chroma_route.h"
+#include "chroma/write_observer.h"
+
+struct collection_table;
+
+struct collection_table_options {
+    size_t   collections_max; /* > 0 */
+    size_t   bytes_max;
+    uint64_t lost_us; /* Chroma waits up to 1000 s for SQLite's lock */
+};
+
+/* A database, decoded. Two of them are the same if their bytes are. */
+struct scope {
+    struct bytes tenant, database;
+};
+
+enum collection_space {
+    COLLECTION_SPACE_UNKNOWN,
+    COLLECTION_SPACE_L2,
+    COLLECTION_SPACE_COSINE,
+    COLLECTION_SPACE_IP
+};
+
+enum collection_existence {
+    COLLECTION_EXISTENCE_UNKNOWN,
+    COLLECTION_EXISTS, /* was seen, and no deletion that may be its was since */
+    COLLECTION_GONE    /* was deleted; its UUID never comes again */
+};
+
+struct collection_facts {
+    enum collection_existence existence;
+    enum collection_space     space; /* never changes */
+    uint32_t dimension;              /* 0: not fixed or not known; once fixed it never changes */
+    uint32_t writes_in_flight;       /* to it alone */
+    uint32_t writes_unknown;         /* of unknown outcome, to it alone */
+};
+
+/* `secret` and `options` are borrowed for the call. NULL: no memory. */
+struct collection_table *collection_table_new(const struct collection_table_options *options,
+                                              const unsigned char secret[SIPHASH_KEY_SIZE]);
+
+/* NULL is fine. No notice that it was told of may be under way. */
+void collection_table_free(struct collection_table *table);
+
+/* To be added to the backend's observers, before any other. */
+struct write_observer *collection_table_observer(struct collection_table *table);
+
+/* Another Chroma, or the same in another state, may stand behind the address from now on: nothing
+ * that is known holds. `is_old_gone`: the former one has provably ended, so that its lost writes
+ * cannot be applied any more. */
+void collection_table_new_incarnation(struct collection_table *table, bool is_old_gone);
+
+/* Moves with each incarnation, never repeats. */
+uint64_t collection_table_incarnation(const struct collection_table *table);
+
+/* Moves with each change that may reach everything. */
+uint64_t collection_table_epoch(const struct collection_table *table);
+
+/* Of the records of a collection, known or not (it is known from then on). 0: a write is in
+ * flight or its outcome is unknown, or memory is out; no answer may be kept or used. */
+uint64_t collection_table_stamp(struct collection_table *table, const uint8_t uuid[16],
+                                uint64_t now_us);
+
+/* Of the names in a database; 0 as above. Creations do not move it while they are in flight: they
+ * change no name that is there. */
+uint64_t collection_table_names_stamp(struct collection_table *table, struct scope scope,
+                                      uint64_t now_us);
+
+/* The UUID behind a name. False: it is not known, or a creation, renaming, fork or deletion in that
+ * database is unanswered or of unknown outcome. */
+MUST_CHECK bool collection_table_uuid(struct collection_table *table, struct scope scope,
+                                      struct bytes name, uint64_t now_us, uint8_t ret_uuid[16]);
+
+/* 0: not known. */
+uint32_t collection_table_dimension(struct collection_table *table, const uint8_t uuid[16]);
+
+/* False: nothing is known of it. */
+MUST_CHECK bool collection_table_facts(struct collection_table *table, const uint8_t uuid[16],
+                                       struct collection_facts *ret_facts);
+
+/* What to hand to collection_table_learn() with the answer; taken before the request is sent. */
+struct collection_question {
+    uint64_t incarnation;
+    uint64_t names_stamp;
+};
+
+/* Ask before a read of descriptions (collection get, get by id, list) is sent. */
+struct collection_question collection_table_ask(struct collection_table   *table,
+                                                const struct chroma_route *route, uint64_t now_us);
+
+/* Learn from the body of a 2xx to it; harmless for every other request. What might have changed in
+ * between is not learned. A list is read up to `collections_max` collections. */
+void collection_table_learn(struct collection_table *table, const struct chroma_route *route,
+                            struct collection_question question, struct bytes body,
+                            uint64_t now_us);
+
+#endif

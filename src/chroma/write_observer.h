@@ -1,0 +1,121 @@
+/* write_observer - who wants to know that something may have changed in Chroma
+ *
+ * Every request that may change anything has a notice, unknown routes included, whichever way it
+ * takes; a batch of writes is one request and has one. The notice goes through
+ *
+ *   write_observers_sent()     before the first byte leaves. From now on reads may see the change.
+ *   write_observers_known()    before the first byte of any client's answer: its next read may come
+ *                              on another connection at once.
+ *   write_observers_settled()  only after UNKNOWN: nothing can change any more, for its answer has
+ *                              come after all or the Chroma that had it is known to have ended. A
+ *                              connection that broke proves nothing: its write may yet be applied.
+ *   write_observers_lost()     only after UNKNOWN: nobody will ever know.
+ *
+ * A request that was not sent needs no notice. One that is sent again (the whole batch once more,
+ * or its members one by one) goes through a notice of its own; the first is settled or lost.
+ *
+ * The collection table is the first observer: it finds out what may change and fills `change` for
+ * those behind it. They are called in the order in which they were added.
+ *
+ * Thread: the event loop. Memory: none; observers and notices are their owners'.
+ */
+#ifndef CHROMA_WRITE_OBSERVER_H
+#define CHROMA_WRITE_OBSERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/list.h"
+#include "chroma/chroma_route.h"
+
+enum write_outcome {
+    WRITE_OUTCOME_APPLIED, /* 2xx */
+    WRITE_OUTCOME_REFUSED, /* certainly nothing was applied */
+    WRITE_OUTCOME_UNKNOWN  /* all else: no answer, an unexplained 5xx */
+};
+
+/* What a write may change. Each reaches less than the one before it. */
+enum write_reach {
+    WRITE_REACH_EVERYTHING,
+    WRITE_REACH_SCOPE,      /* the names in one database, and all in it */
+    WRITE_REACH_NAMES,      /* the names in one database, no records */
+    WRITE_REACH_COLLECTION, /* one collection: its records, its description, its name */
+    WRITE_REACH_RECORDS,    /* one collection: its records, and what follows from them in its
+                               description (dimension, schema) */
+    WRITE_REACH_NOTHING     /* no collection: a tenant or database was made */
+};
+
+struct write_change {
+    enum write_reach reach;
+    bool             has_uuid; /* COLLECTION and RECORDS have one */
+    uint8_t          uuid[16];
+};
+
+/* Marks of the table that a notice has touched; see collection_table.c. */
+enum { WRITE_NOTICE_MARKS_MAX = 8 };
+
+enum write_notice_state {
+    WRITE_NOTICE_UNSENT,
+    WRITE_NOTICE_SENT,
+    WRITE_NOTICE_UNKNOWN,
+    WRITE_NOTICE_OVER
+};
+
+/* Zeroed but for the first two, which the caller fills. Lives in the object of the request and must
+ * stay where it is until it is over. */
+struct write_notice {
+    const struct chroma_route *route;     /* borrowed, with what it points to, until it is over */
+    uint32_t                   dimension; /* of the vectors of an add or upsert; 0: it has none */
+
+    /* For observers to read. */
+    struct write_change     change; /* from write_observers_sent() on */
+    enum write_notice_state state;
+
+    /* The table's. */
+    struct collection       *collection; /* pinned */
+    struct collection_scope *scope;      /* pinned */
+    struct change_mark      *marks[WRITE_NOTICE_MARKS_MAX];
+    unsigned                 mark_count;
+    uint64_t                 stamp; /* of the names, when it was sent */
+};
+
+/* `answer` is the body of a 2xx to a request that answers with a description of a collection, if
+ * it is at hand, else empty. Any callback may be NULL. None may send or free a notice. */
+struct write_observer {
+    void (*on_sent)(struct write_observer *observer, struct write_notice *notice, uint64_t now_us);
+    void (*on_known)(struct write_observer *observer, struct write_notice *notice,
+                     enum write_outcome outcome, struct bytes answer, uint64_t now_us);
+    /* `is_lost`: by write_observers_lost(). */
+    void (*on_settled)(struct write_observer *observer, struct write_notice *notice, bool is_lost,
+                       uint64_t now_us);
+    struct list_node node;
+};
+
+struct write_observers {
+    struct list list;
+};
+
+void write_observers_init(struct write_observers *observers);
+
+/* Behind those that are there. Borrowed until it is removed, which none may do while a notice that
+ * it was told of is not over. */
+void write_observers_add(struct write_observers *observers, struct write_observer *observer);
+void write_observers_remove(struct write_observer *observer);
+
+/* UNSENT to SENT. */
+void write_observers_sent(struct write_observers *observers, struct write_notice *notice,
+                          uint64_t now_us);
+
+/* SENT to OVER, or to UNKNOWN if that is the outcome. */
+void write_observers_known(struct write_observers *observers, struct write_notice *notice,
+                           enum write_outcome outcome, struct bytes answer, uint64_t now_us);
+
+/* UNKNOWN to OVER. */
+void write_observers_settled(struct write_observers *observers, struct write_notice *notice,
+                             uint64_t now_us);
+void write_observers_lost(struct write_observers *observers, struct write_notice *notice,
+                          uint64_t now_us);
+
+#endif
