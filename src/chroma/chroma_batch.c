@@ -38,6 +38,7 @@ struct chroma_batch *chroma_batch_new(const struct chroma_batch_member *members,
     if (batch == NULL)
         return NULL;
     batch->size = batch->part_count = 0;
+    batch->fills_nulls = false;
     for (enum chroma_column column = 0; column < CHROMA_COLUMN_COUNT; column++)
         if (has_column(members, count, column))
             append_column(batch, members, count, column);
@@ -73,11 +74,13 @@ static void append_column(struct chroma_batch *batch, const struct chroma_batch_
 
         if (i > 0)
             append(batch, BYTES_LITERAL(","));
-        if (member->records->columns[column].data == NULL)
+        if (member->records->columns[column].data == NULL) {
             append_nulls(batch, member->count);
-        else
+            batch->fills_nulls = true;
+        } else {
             append(batch,
                    chroma_records_slice(member->records, column, member->first, member->count));
+        }
     }
 }
 

@@ -2,8 +2,9 @@
  *
  * The body is a list of spans: of the members' own bodies, and of constant text between them.
  * A column that no member has is left out; where only some have it, the others' values are null,
- * which Chroma takes for the same. So Chroma reads the records of all members, in their order, each
- * as it was written.
+ * which servers since 1.0 take for the same. Older ones erase what null is written to: there all
+ * members must have the same columns (chroma_family.h, `same_columns`). So Chroma reads the records
+ * of all members, in their order, each as it was written.
  *
  * Thread: any. Memory: one allocation; at most two spans for each column of each member, and one
  * for each 256 nulls.
@@ -11,6 +12,7 @@
 #ifndef CHROMA_CHROMA_BATCH_H
 #define CHROMA_CHROMA_BATCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/bytes.h"
@@ -23,7 +25,8 @@ struct chroma_batch_member {
 };
 
 struct chroma_batch {
-    size_t       size; /* of all parts together: the Content-Length */
+    size_t       size;        /* of all parts together: the Content-Length */
+    bool         fills_nulls; /* a column is not in all members; never where null erases */
     size_t       part_count;
     struct bytes parts[]; /* borrowed from the members' bodies, or static */
 };

@@ -18,10 +18,7 @@
 #include "chroma/chroma_route.h"
 
 enum chroma_family {
-#define FAMILY(id, name, first_version, merges, same_columns, keeps_large_integers, takes_lists,   \
-               takes_base64, takes_null_vectors, refuses_with_500, create_may_read, body_max,      \
-               idle_close_us, serves_v1, serves_v2)                                                \
-    CHROMA_FAMILY_##id,
+#define FAMILY(id, ...) CHROMA_FAMILY_##id,
 #include "chroma/chroma_family.def"
 #undef FAMILY
     CHROMA_FAMILY_COUNT

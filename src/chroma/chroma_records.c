@@ -40,6 +40,7 @@ static bool take_text(struct parse *parse);
 static bool take_metadata(struct parse *parse);
 static bool take_metadata_key(struct parse *parse, struct json_string key);
 static bool take_metadata_value(struct parse *parse);
+static bool take_metadata_number(struct parse *parse);
 static bool take_metadata_list(struct parse *parse);
 static bool count_metadata_value(struct parse *parse);
 static bool is_list_item(enum json_kind kind);
@@ -138,6 +139,7 @@ static bool take_column(struct parse *parse, enum chroma_column column)
         return refuse(parse, "not valid JSON");
     parse->records->columns[column] =
         (struct bytes){.data = begin, .size = (size_t)(scan->at - 1 - begin)};
+    parse->records->column_set |= 1U << column;
     return true;
 }
 
@@ -199,6 +201,7 @@ static bool take_embedding(struct parse *parse)
         is_finite = base64_is_finite_floats(text.raw, &dimension);
         break;
     default:
+        records->traits |= CHROMA_TRAIT_NULL_VECTOR;
         return parse->operation == CHROMA_OPERATION_UPDATE
                    ? take_null(parse)
                    : refuse(parse, "an embedding that is no vector");
@@ -260,9 +263,10 @@ static bool take_metadata_value(struct parse *parse)
 {
     switch (json_scan_kind(&parse->scan)) {
     case JSON_KIND_BOOL:
-    case JSON_KIND_NUMBER:
     case JSON_KIND_STRING:
         return json_scan_value(&parse->scan, NULL) || refuse(parse, "not valid JSON");
+    case JSON_KIND_NUMBER:
+        return take_metadata_number(parse);
     case JSON_KIND_NULL: /* deletes the key; add has nothing to delete */
         return parse->operation == CHROMA_OPERATION_ADD ? refuse(parse, "a null metadata value")
                                                         : take_null(parse);
@@ -273,12 +277,24 @@ static bool take_metadata_value(struct parse *parse)
     }
 }
 
+static bool take_metadata_number(struct parse *parse)
+{
+    struct json_number number;
+
+    if (!json_scan_number(&parse->scan, &number))
+        return refuse(parse, "not valid JSON");
+    if (number.is_integer && number.raw.size > INTEGER_DIGITS_MAX)
+        parse->records->traits |= CHROMA_TRAIT_LARGE_INTEGER;
+    return true;
+}
+
 /* Items of one type; integers and floats are two. */
 static bool take_metadata_list(struct parse *parse)
 {
     enum json_kind kind = JSON_KIND_NONE;
     bool           is_integer, are_integers = false;
 
+    parse->records->traits |= CHROMA_TRAIT_LIST;
     json_scan_array(&parse->scan);
     while (json_scan_element(&parse->scan)) {
         enum json_kind item = json_scan_kind(&parse->scan);

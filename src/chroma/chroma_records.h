@@ -40,11 +40,20 @@ enum chroma_encoding {
     CHROMA_ENCODING_BASE64
 };
 
+/* What a server of another family than the newest may refuse or spoil (chroma_family.h). */
+enum chroma_trait {
+    CHROMA_TRAIT_LARGE_INTEGER = 1, /* a metadata integer that might not fit 63 bits */
+    CHROMA_TRAIT_LIST = 2,          /* a metadata value that is a list */
+    CHROMA_TRAIT_NULL_VECTOR = 4    /* null among the vectors of an update */
+};
+
 struct chroma_records {
     size_t               count; /* records, at least 1 */
     enum chroma_encoding encoding;
-    size_t               dimension; /* 0 with ENCODING_NONE */
-    struct bytes        *ids;       /* `count` of them, decoded */
+    size_t               dimension;  /* 0 with ENCODING_NONE */
+    struct bytes        *ids;        /* `count` of them, decoded */
+    unsigned             column_set; /* 1 << column for each that is there and not null */
+    unsigned             traits;     /* enum chroma_trait */
 
     /* The text between the brackets of each column: values and commas. data is NULL where the
      * column is absent or null. */

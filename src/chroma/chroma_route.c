@@ -13,7 +13,16 @@ enum method {
 };
 
 /* How deep the path goes into /api/v2/tenants/{}/databases/{}/collections/{}. */
-enum scope { SCOPE_API, SCOPE_TENANT, SCOPE_DATABASE, SCOPE_COLLECTION, SCOPE_BY_ID, SCOPE_COUNT };
+enum scope {
+    SCOPE_API,
+    SCOPE_TENANT,
+    SCOPE_DATABASE,
+    SCOPE_COLLECTION,
+    SCOPE_BY_ID,
+    SCOPE_V1, /* /api/v1, and its collections */
+    SCOPE_V1_COLLECTION,
+    SCOPE_COUNT
+};
 
 /* `tail` is the path behind its scope; '*' stands for one segment. */
 struct route {
@@ -90,10 +99,44 @@ static const struct route by_id_routes[] = {
     ROUTES_END,
 };
 
+static const struct route v1_routes[] = {
+    ROUTE("/heartbeat", GET, HEARTBEAT),
+    ROUTE("/pre-flight-checks", GET, PRE_FLIGHT),
+    ROUTE("/version", GET, VERSION),
+    ROUTE("", GET, ROOT),
+    ROUTE("/reset", POST, RESET),
+    ROUTE("/tenants", POST, TENANT_CREATE),
+    ROUTE("/tenants/*", GET, TENANT_GET),
+    ROUTE("/databases", POST, DATABASE_CREATE),
+    ROUTE("/databases/*", GET, DATABASE_GET),
+    ROUTE("/collections", POST, COLLECTION_CREATE),
+    ROUTE("/collections", GET, COLLECTION_LIST),
+    ROUTE("/count_collections", GET, COLLECTION_COUNT),
+    ROUTES_END,
+};
+
+static const struct route v1_collection_routes[] = {
+    ROUTE("/query", POST, QUERY),
+    ROUTE("/upsert", POST, UPSERT),
+    ROUTE("/add", POST, ADD),
+    ROUTE("/get", POST, GET),
+    ROUTE("/update", POST, UPDATE),
+    ROUTE("/delete", POST, DELETE),
+    ROUTE("/count", GET, COUNT),
+    ROUTE("", GET, COLLECTION_GET),
+    ROUTE("", PUT, COLLECTION_MODIFY),
+    ROUTE("", DELETE, COLLECTION_DELETE),
+    ROUTES_END,
+};
+
 static const struct route *const routes_of[SCOPE_COUNT] = {
-    [SCOPE_API] = api_routes,           [SCOPE_TENANT] = tenant_routes,
-    [SCOPE_DATABASE] = database_routes, [SCOPE_COLLECTION] = collection_routes,
+    [SCOPE_API] = api_routes,
+    [SCOPE_TENANT] = tenant_routes,
+    [SCOPE_DATABASE] = database_routes,
+    [SCOPE_COLLECTION] = collection_routes,
     [SCOPE_BY_ID] = by_id_routes,
+    [SCOPE_V1] = v1_routes,
+    [SCOPE_V1_COLLECTION] = v1_collection_routes,
 };
 
 static const struct chroma_operation_info infos[CHROMA_OPERATION_COUNT_OF] = {
@@ -106,6 +149,7 @@ static const struct chroma_operation_info infos[CHROMA_OPERATION_COUNT_OF] = {
 static enum method           method_of(struct bytes method);
 static bool                  is_safe_method(enum method method);
 static enum scope            take_scope(struct bytes *path, struct chroma_route *route);
+static enum scope            take_v1_scope(struct bytes *path, struct chroma_route *route);
 static bool                  take_segment(struct bytes *path, struct bytes *ret_segment);
 static enum chroma_operation find_operation(enum scope scope, enum method method,
                                             struct bytes tail);
@@ -126,24 +170,18 @@ void chroma_route_find(struct bytes method_name, struct bytes path, struct chrom
     enum chroma_operation operation = CHROMA_OPERATION_UNKNOWN;
     enum scope            scope;
 
-    *ret_route = (struct chroma_route){0};
-    if (bytes_begin_with(path, BYTES_LITERAL("/api/v2"))) {
+    *ret_route = (struct chroma_route){.is_v1 = is_v1(path)};
+    if (ret_route->is_v1 || bytes_begin_with(path, BYTES_LITERAL("/api/v2"))) {
         path = bytes_skip(path, strlen("/api/v2"));
-        scope = take_scope(&path, ret_route);
+        scope = ret_route->is_v1 ? take_v1_scope(&path, ret_route) : take_scope(&path, ret_route);
         operation = find_operation(scope, method, path);
         if (ret_route->collection.size > 0 && !is_name(operation))
             ret_route->has_uuid = chroma_route_parse_uuid(ret_route->collection, ret_route->uuid);
-    } else if (is_v1(path)) {
-        operation = CHROMA_OPERATION_V1;
     } else if (method == METHOD_GET && is_docs(path)) {
         operation = CHROMA_OPERATION_DOCS;
     }
-    if (!is_safe_method(method)) {
-        if (operation == CHROMA_OPERATION_UNKNOWN)
-            operation = CHROMA_OPERATION_UNKNOWN_WRITE;
-        else if (operation == CHROMA_OPERATION_V1)
-            operation = CHROMA_OPERATION_V1_WRITE;
-    }
+    if (operation == CHROMA_OPERATION_UNKNOWN && !is_safe_method(method))
+        operation = CHROMA_OPERATION_UNKNOWN_WRITE;
     ret_route->operation = operation;
     ret_route->info = &infos[operation];
 }
@@ -194,6 +232,21 @@ static enum scope take_scope(struct bytes *path, struct chroma_route *route)
         return SCOPE_BY_ID;
     }
     return SCOPE_COLLECTION;
+}
+
+/* Likewise /collections/{}. */
+static enum scope take_v1_scope(struct bytes *path, struct chroma_route *route)
+{
+    static const struct bytes prefix = BYTES_INIT("/collections/");
+    struct bytes              rest;
+
+    if (!bytes_begin_with(*path, prefix))
+        return SCOPE_V1;
+    rest = bytes_skip(*path, prefix.size);
+    if (!take_segment(&rest, &route->collection))
+        return SCOPE_V1;
+    *path = rest;
+    return SCOPE_V1_COLLECTION;
 }
 
 /* Up to the next '/'. False, and nothing taken, if that is nothing. */

@@ -1,7 +1,7 @@
 /* chroma_route - what does this request ask of Chroma, and of which collection?
  *
- * Recognises the routes of Chroma's API v2 from method and path. Everything else is UNKNOWN (API
- * v1, which servers since 1.0 refuse, is V1), or UNKNOWN_WRITE (V1_WRITE) if its method may change
+ * Recognises the routes of Chroma's APIs from method and path: v2, and v1, which servers before 1.0
+ * have and later ones refuse. Everything else is UNKNOWN, or UNKNOWN_WRITE if its method may change
  * something: passed on, the latter never sent twice, and within a collection never overtaken.
  *
  * Thread: any. Memory: none; spans point into the path.
@@ -41,7 +41,8 @@ struct chroma_operation_info {
 
 struct chroma_route {
     enum chroma_operation               operation;
-    const struct chroma_operation_info *info; /* static storage */
+    const struct chroma_operation_info *info;  /* static storage */
+    bool                                is_v1; /* tenant and database are in the query, if at all */
 
     /* Segments of the path, borrowed and still percent-encoded; empty where there is none. */
     struct bytes tenant;

@@ -3,13 +3,13 @@
  * Every request that may change anything has a notice, unknown routes included, whichever way it
  * takes; a batch of writes is one request and has one. The notice goes through
  *
- *   write_observers_sent()     before the first byte leaves. From now on reads may see the change.
- *   write_observers_known()    before the first byte of any client's answer: its next read may come
+ *   write_observer_sent()     before the first byte leaves. From now on reads may see the change.
+ *   write_observer_known()    before the first byte of any client's answer: its next read may come
  *                              on another connection at once.
- *   write_observers_settled()  only after UNKNOWN: nothing can change any more, for its answer has
+ *   write_observer_settled()  only after UNKNOWN: nothing can change any more, for its answer has
  *                              come after all or the Chroma that had it is known to have ended. A
  *                              connection that broke proves nothing: its write may yet be applied.
- *   write_observers_lost()     only after UNKNOWN: nobody will ever know.
+ *   write_observer_lost()     only after UNKNOWN: nobody will ever know.
  *
  * A request that was not sent needs no notice. One that is sent again (the whole batch once more,
  * or its members one by one) goes through a notice of its own; the first is settled or lost.
@@ -70,7 +70,7 @@ struct write_notice {
     uint32_t                   dimension; /* of the vectors of an add or upsert; 0: it has none */
 
     /* For observers to read. */
-    struct write_change     change; /* from write_observers_sent() on */
+    struct write_change     change; /* from write_observer_sent() on */
     enum write_notice_state state;
 
     /* The table's. */
@@ -87,7 +87,7 @@ struct write_observer {
     void (*on_sent)(struct write_observer *observer, struct write_notice *notice, uint64_t now_us);
     void (*on_known)(struct write_observer *observer, struct write_notice *notice,
                      enum write_outcome outcome, struct bytes answer, uint64_t now_us);
-    /* `is_lost`: by write_observers_lost(). */
+    /* `is_lost`: by write_observer_lost(). */
     void (*on_settled)(struct write_observer *observer, struct write_notice *notice, bool is_lost,
                        uint64_t now_us);
     struct list_node node;
@@ -97,25 +97,25 @@ struct write_observers {
     struct list list;
 };
 
-void write_observers_init(struct write_observers *observers);
+void write_observer_init(struct write_observers *observers);
 
 /* Behind those that are there. Borrowed until it is removed, which none may do while a notice that
  * it was told of is not over. */
-void write_observers_add(struct write_observers *observers, struct write_observer *observer);
-void write_observers_remove(struct write_observer *observer);
+void write_observer_add(struct write_observers *observers, struct write_observer *observer);
+void write_observer_remove(struct write_observer *observer);
 
 /* UNSENT to SENT. */
-void write_observers_sent(struct write_observers *observers, struct write_notice *notice,
-                          uint64_t now_us);
+void write_observer_sent(struct write_observers *observers, struct write_notice *notice,
+                         uint64_t now_us);
 
 /* SENT to OVER, or to UNKNOWN if that is the outcome. */
-void write_observers_known(struct write_observers *observers, struct write_notice *notice,
-                           enum write_outcome outcome, struct bytes answer, uint64_t now_us);
+void write_observer_known(struct write_observers *observers, struct write_notice *notice,
+                          enum write_outcome outcome, struct bytes answer, uint64_t now_us);
 
 /* UNKNOWN to OVER. */
-void write_observers_settled(struct write_observers *observers, struct write_notice *notice,
-                             uint64_t now_us);
-void write_observers_lost(struct write_observers *observers, struct write_notice *notice,
-                          uint64_t now_us);
+void write_observer_settled(struct write_observers *observers, struct write_notice *notice,
+                            uint64_t now_us);
+void write_observer_lost(struct write_observers *observers, struct write_notice *notice,
+                         uint64_t now_us);
 
 #endif

@@ -11,6 +11,8 @@
 
 enum { MEMBERS_MAX = 8 };
 
+static bool fills_nulls; /* of the last splice */
+
 static const char *splice(const char *const *bodies, size_t count)
 {
     static char                text[4096];
@@ -35,6 +37,7 @@ static const char *splice(const char *const *bodies, size_t count)
     }
     ck_assert_uint_eq(size, batch->size);
     text[size] = '\0';
+    fills_nulls = batch->fills_nulls;
     chroma_batch_free(batch);
     return text;
 }
@@ -47,6 +50,7 @@ START_TEST(columns_are_joined_in_order)
 
     ck_assert_str_eq(splice(bodies, 2), "{\"ids\":[\"a\",\"b\", \"c\"],\"embeddings\":[[1,2],[3,4],"
                                         "[5,6e-1]],\"documents\":[\"x\",null,\"y\"]}");
+    ck_assert(!fills_nulls);
 }
 END_TEST
 
@@ -59,7 +63,9 @@ START_TEST(a_column_that_some_lack_gets_nulls_and_one_that_all_lack_is_left_out)
     ck_assert_str_eq(splice(bodies, 3),
                      "{\"ids\":[\"a\",\"b\",\"c\",\"d\"],\"metadatas\":[null,null,"
                      "{\"k\":1},null]}");
+    ck_assert(fills_nulls);
     ck_assert_str_eq(splice(bodies, 1), "{\"ids\":[\"a\",\"b\"]}");
+    ck_assert(!fills_nulls);
 }
 END_TEST
 

@@ -240,6 +240,34 @@ START_TEST(what_is_said_of_a_write_is_true)
 }
 END_TEST
 
+START_TEST(the_columns_that_are_there_are_told)
+{
+    static const struct {
+        const char *columns;
+        unsigned    set;
+    } cases[] = {
+        {"", 0},
+        {",\"documents\":[null]", 1U << CHROMA_COLUMN_DOCUMENTS},
+        {",\"documents\":null,\"uris\":[\"u\"]", 1U << CHROMA_COLUMN_URIS},
+        {",\"metadatas\":[{}],\"documents\":[\"d\"]",
+         1U << CHROMA_COLUMN_METADATAS | 1U << CHROMA_COLUMN_DOCUMENTS},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char body[256];
+
+        snprintf(body, sizeof body, "{" ONE "%s}", cases[i].columns);
+        ck_assert_int_eq(scan(UPSERT, body), STATUS_OK);
+        ck_assert_uint_eq(records.column_set,
+                          cases[i].set | 1U << CHROMA_COLUMN_IDS | 1U << CHROMA_COLUMN_EMBEDDINGS);
+        chroma_records_done(&records);
+    }
+    ck_assert_int_eq(scan(UPDATE, "{\"ids\":[\"a\"],\"embeddings\":null}"), STATUS_OK);
+    ck_assert_uint_eq(records.column_set, 1U << CHROMA_COLUMN_IDS);
+    chroma_records_done(&records);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("chroma_records");
@@ -254,5 +282,6 @@ int main(void)
     tcase_add_test(tcase, the_number_of_records_is_bounded);
     tcase_add_test(tcase, metadata_of_very_many_values_is_not_merged);
     tcase_add_test(tcase, what_is_said_of_a_write_is_true);
+    tcase_add_test(tcase, the_columns_that_are_there_are_told);
     return check_main("chroma_records", tcase);
 }

@@ -11,6 +11,7 @@
 #define D    T "/databases/default_database"
 #define UUID "0ab1c2d3-e4f5-4677-8899-aabbccddeeff"
 #define C    D "/collections/" UUID
+#define V1   "/api/v1/collections/"
 
 static struct chroma_route find(const char *method, const char *path)
 {
@@ -70,8 +71,28 @@ START_TEST(every_route_is_recognised)
         {"POST", C "/attached_functions/f/add_input", CHROMA_OPERATION_FUNCTION_ADD_INPUT},
         {"GET", "/openapi.json", CHROMA_OPERATION_DOCS},
         {"GET", "/docs/", CHROMA_OPERATION_DOCS},
-        {"GET", "/api/v1/heartbeat", CHROMA_OPERATION_V1},
-        {"POST", "/api/v1/collections/x/add", CHROMA_OPERATION_V1_WRITE},
+        {"GET", "/api/v1", CHROMA_OPERATION_ROOT},
+        {"GET", "/api/v1/heartbeat", CHROMA_OPERATION_HEARTBEAT},
+        {"GET", "/api/v1/version", CHROMA_OPERATION_VERSION},
+        {"GET", "/api/v1/pre-flight-checks", CHROMA_OPERATION_PRE_FLIGHT},
+        {"POST", "/api/v1/reset", CHROMA_OPERATION_RESET},
+        {"POST", "/api/v1/tenants", CHROMA_OPERATION_TENANT_CREATE},
+        {"GET", "/api/v1/tenants/t", CHROMA_OPERATION_TENANT_GET},
+        {"POST", "/api/v1/databases", CHROMA_OPERATION_DATABASE_CREATE},
+        {"GET", "/api/v1/databases/d", CHROMA_OPERATION_DATABASE_GET},
+        {"GET", "/api/v1/collections", CHROMA_OPERATION_COLLECTION_LIST},
+        {"POST", "/api/v1/collections", CHROMA_OPERATION_COLLECTION_CREATE},
+        {"GET", "/api/v1/count_collections", CHROMA_OPERATION_COLLECTION_COUNT},
+        {"GET", "/api/v1/collections/name", CHROMA_OPERATION_COLLECTION_GET},
+        {"DELETE", "/api/v1/collections/name", CHROMA_OPERATION_COLLECTION_DELETE},
+        {"PUT", V1 UUID, CHROMA_OPERATION_COLLECTION_MODIFY},
+        {"POST", V1 UUID "/add", CHROMA_OPERATION_ADD},
+        {"POST", V1 UUID "/upsert", CHROMA_OPERATION_UPSERT},
+        {"POST", V1 UUID "/update", CHROMA_OPERATION_UPDATE},
+        {"POST", V1 UUID "/delete", CHROMA_OPERATION_DELETE},
+        {"POST", V1 UUID "/get", CHROMA_OPERATION_GET},
+        {"POST", V1 UUID "/query", CHROMA_OPERATION_QUERY},
+        {"GET", V1 UUID "/count", CHROMA_OPERATION_COUNT},
     };
 
     for (size_t i = 0; i < COUNT_OF(cases); i++)
@@ -105,7 +126,13 @@ START_TEST(what_is_not_recognised_is_a_write_unless_its_method_is_safe)
                                         C "/unknown",
                                         "/API/V2/add",
                                         D "/collections/by-id/" UUID "/add",
-                                        D "/collections/by-id/add"};
+                                        D "/collections/by-id/add",
+                                        "/api/v1/",
+                                        V1,
+                                        V1 "/add",
+                                        V1 UUID "/search",
+                                        V1 UUID "/add/",
+                                        "/api/v1" D};
     static const char *const methods[] = {"POST", "TRACE", "post", "DELETE", "LOCK", ""};
 
     for (size_t i = 0; i < COUNT_OF(paths); i++) {
@@ -133,6 +160,19 @@ START_TEST(segments_are_found_as_they_were_sent)
     ck_assert(bytes_equal(route.collection, BYTES_LITERAL(UUID)));
     route = find("GET", D "/collections/by-id/" UUID);
     ck_assert(bytes_equal(route.collection, BYTES_LITERAL(UUID)) && route.has_uuid);
+}
+END_TEST
+
+START_TEST(the_api_of_a_route_is_told)
+{
+    struct chroma_route route = find("POST", V1 UUID "/query");
+
+    ck_assert(route.is_v1 && route.has_uuid && route.uuid[0] == 0x0a);
+    ck_assert(route.tenant.size == 0 && route.database.size == 0);
+    ck_assert(!route.info->is_write && route.info->is_retry_safe);
+    ck_assert(bytes_equal(route.collection, BYTES_LITERAL(UUID)));
+    ck_assert(!find("POST", C "/query").is_v1 && !find("GET", "/api/v10/version").is_v1);
+    ck_assert(find("POST", V1 UUID "/nothing").has_uuid);
 }
 END_TEST
 
@@ -199,6 +239,7 @@ int main(void)
     tcase_add_test(tcase, every_route_is_recognised);
     tcase_add_test(tcase, what_is_not_recognised_is_a_write_unless_its_method_is_safe);
     tcase_add_test(tcase, segments_are_found_as_they_were_sent);
+    tcase_add_test(tcase, the_api_of_a_route_is_told);
     tcase_add_test(tcase, all_spellings_of_a_uuid_are_one);
     tcase_add_test(tcase, a_name_that_looks_like_a_uuid_is_a_name);
     tcase_add_test(tcase, the_columns_fit_together);
