@@ -114,8 +114,8 @@ bool chroma_family_may_merge(enum chroma_family family, const struct chroma_rout
         *ret_reason = "a server for which merging is not proved";
     else if (route->is_v1 ? !info->serves_v1 : !info->serves_v2)
         *ret_reason = "an API that the server does not serve";
-    else if (!info->keeps_large_integers && (records->traits & CHROMA_TRAIT_LARGE_INTEGER) != 0)
-        *ret_reason = "a large integer in metadata";
+    else if (!info->keeps_extreme_numbers && (records->traits & CHROMA_TRAIT_EXTREME_NUMBER) != 0)
+        *ret_reason = "an extreme number in metadata";
     else if (!info->takes_lists && (records->traits & CHROMA_TRAIT_LIST) != 0)
         *ret_reason = "a list in metadata";
     else if (!info->takes_base64 && records->encoding == CHROMA_ENCODING_BASE64)

@@ -30,7 +30,7 @@ struct chroma_family_info {
     unsigned    first_version;
     bool        merges;
     bool        same_columns;
-    bool        keeps_large_integers;
+    bool        keeps_extreme_numbers;
     bool        takes_lists;
     bool        takes_base64;
     bool        takes_null_vectors;

@@ -283,8 +283,8 @@ static bool take_metadata_number(struct parse *parse)
 
     if (!json_scan_number(&parse->scan, &number))
         return refuse(parse, "not valid JSON");
-    if (number.is_integer && number.raw.size > INTEGER_DIGITS_MAX)
-        parse->records->traits |= CHROMA_TRAIT_LARGE_INTEGER;
+    if (!number.is_safe_float || (number.is_integer && number.raw.size > INTEGER_DIGITS_MAX))
+        parse->records->traits |= CHROMA_TRAIT_EXTREME_NUMBER;
     return true;
 }
 

@@ -42,9 +42,10 @@ enum chroma_encoding {
 
 /* What a server of another family than the newest may refuse or spoil (chroma_family.h). */
 enum chroma_trait {
-    CHROMA_TRAIT_LARGE_INTEGER = 1, /* a metadata integer that might not fit 63 bits */
-    CHROMA_TRAIT_LIST = 2,          /* a metadata value that is a list */
-    CHROMA_TRAIT_NULL_VECTOR = 4    /* null among the vectors of an update */
+    CHROMA_TRAIT_EXTREME_NUMBER = 1, /* in metadata: an integer that might not fit 63 bits, a number
+                                        that might not be finite as a 32-bit float */
+    CHROMA_TRAIT_LIST = 2,           /* a metadata value that is a list */
+    CHROMA_TRAIT_NULL_VECTOR = 4     /* null among the vectors of an update */
 };
 
 struct chroma_records {

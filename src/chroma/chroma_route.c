@@ -140,8 +140,9 @@ static const struct route *const routes_of[SCOPE_COUNT] = {
 };
 
 static const struct chroma_operation_info infos[CHROMA_OPERATION_COUNT_OF] = {
-#define OPERATION(id, metric_op, class, is_write, is_retry_safe, has_plain_413)                    \
-    {#id, metric_op, CHROMA_CLASS_##class, is_write, is_retry_safe, has_plain_413},
+#define OPERATION(id, metric_op, class, is_write, is_retry_safe, has_plain_413, reach)             \
+    {#id,           metric_op,     CHROMA_CLASS_##class, is_write,                                 \
+     is_retry_safe, has_plain_413, CHROMA_REACH_##reach},
 #include "chroma/chroma_operation.def"
 #undef OPERATION
 };

@@ -16,7 +16,7 @@
 #include "base/bytes.h"
 
 enum chroma_operation {
-#define OPERATION(id, metric_op, class, is_write, is_retry_safe, has_plain_413)                    \
+#define OPERATION(id, metric_op, class, is_write, is_retry_safe, has_plain_413, reach)             \
     CHROMA_OPERATION_##id,
 #include "chroma/chroma_operation.def"
 #undef OPERATION
@@ -29,14 +29,26 @@ enum chroma_class {
     CHROMA_CLASS_WRITE /* changes the records */
 };
 
+/* What a request may change; each reaches less than the one before it. */
+enum chroma_reach {
+    CHROMA_REACH_EVERYTHING,
+    CHROMA_REACH_SCOPE,      /* the names in one database, and all in it */
+    CHROMA_REACH_NAMES,      /* the names in one database, no records */
+    CHROMA_REACH_COLLECTION, /* one collection: its records, its description, its name */
+    CHROMA_REACH_RECORDS,    /* one collection: its records, and what follows from them in its
+                                description (dimension, schema) */
+    CHROMA_REACH_NOTHING     /* no collection that was there */
+};
+
 /* A row of chroma_operation.def, which explains the columns. */
 struct chroma_operation_info {
     const char *name; /* "TENANT_CREATE", for logs */
     const char *metric_op;
     enum chroma_class class;
-    bool is_write;
-    bool is_retry_safe;
-    bool has_plain_413;
+    bool              is_write;
+    bool              is_retry_safe;
+    bool              has_plain_413;
+    enum chroma_reach reach;
 };
 
 struct chroma_route {

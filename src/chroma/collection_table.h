@@ -32,6 +32,7 @@
 #include "base/compiler.h"
 #include "base/siphash.h"
 #include "chroma/chroma_route.h"
+#include "chroma/collection_answer.h"
 #include "chroma/write_observer.h"
 
 struct collection_table;
@@ -45,13 +46,6 @@ struct collection_table_options {
 /* A database, decoded. Two of them are the same if their bytes are. */
 struct scope {
     struct bytes tenant, database;
-};
-
-enum collection_space {
-    COLLECTION_SPACE_UNKNOWN,
-    COLLECTION_SPACE_L2,
-    COLLECTION_SPACE_COSINE,
-    COLLECTION_SPACE_IP
 };
 
 enum collection_existence {

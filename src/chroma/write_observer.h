@@ -36,24 +36,14 @@ enum write_outcome {
     WRITE_OUTCOME_UNKNOWN  /* all else: no answer, an unexplained 5xx */
 };
 
-/* What a write may change. Each reaches less than the one before it. */
-enum write_reach {
-    WRITE_REACH_EVERYTHING,
-    WRITE_REACH_SCOPE,      /* the names in one database, and all in it */
-    WRITE_REACH_NAMES,      /* the names in one database, no records */
-    WRITE_REACH_COLLECTION, /* one collection: its records, its description, its name */
-    WRITE_REACH_RECORDS,    /* one collection: its records, and what follows from them in its
-                               description (dimension, schema) */
-    WRITE_REACH_NOTHING     /* no collection: a tenant or database was made */
-};
-
+/* What this write may change: what its operation may (chroma_operation.def), or more. */
 struct write_change {
-    enum write_reach reach;
-    bool             has_uuid; /* COLLECTION and RECORDS have one */
-    uint8_t          uuid[16];
+    enum chroma_reach reach;
+    bool              has_uuid; /* COLLECTION and RECORDS have one */
+    uint8_t           uuid[16];
 };
 
-/* Marks of the table that a notice has touched; see collection_table.c. */
+/* Marks of the table that a notice has touched (collection_store.h). */
 enum { WRITE_NOTICE_MARKS_MAX = 8 };
 
 enum write_notice_state {
@@ -70,15 +60,15 @@ struct write_notice {
     uint32_t                   dimension; /* of the vectors of an add or upsert; 0: it has none */
 
     /* For observers to read. */
-    struct write_change     change; /* from write_observer_sent() on */
+    struct write_change     change; /* from write_observer_sent() on; may widen when it is known */
     enum write_notice_state state;
 
     /* The table's. */
-    struct collection       *collection; /* pinned */
+    struct collection       *collection; /* pinned, as long as it is not over */
     struct collection_scope *scope;      /* pinned */
     struct change_mark      *marks[WRITE_NOTICE_MARKS_MAX];
     unsigned                 mark_count;
-    uint64_t                 stamp; /* of the names, when it was sent */
+    uint64_t                 incarnation, names_stamp, names_seen; /* when it was sent */
 };
 
 /* `answer` is the body of a 2xx to a request that answers with a description of a collection, if

@@ -1,0 +1,554 @@
+#include "chroma/collection_table.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chroma/collection_store.h"
+
+struct collection_table {
+    struct collection_store store;
+    struct write_observer   observer;
+    uint64_t                incarnation;
+    struct change_mark      records, names, breaks; /* of everything */
+    struct change_mark      any_records; /* of a whole database, for collections of which it is not
+                                            known where they are */
+    uint64_t names_void;                 /* as in struct collection_scope, for all */
+};
+
+/* Text of a path segment as it stands for a name. */
+struct decoded {
+    size_t size;
+    char   data[COLLECTION_ANSWER_TEXT_MAX];
+};
+
+static bool read_route_scope(const struct chroma_route *route, struct decoded *tenant,
+                             struct decoded *database, struct scope *ret_scope);
+static enum collection_existence existence_of(const struct collection_table *table,
+                                              const struct collection       *collection);
+static void note_sent(struct write_observer *observer, struct write_notice *notice,
+                      uint64_t now_us);
+static void find_change(struct collection_table *table, struct write_notice *notice,
+                        uint64_t now_us);
+static bool has_own_scope(const struct write_notice *notice);
+static bool find_named(struct collection_table *table, struct write_notice *notice,
+                       uint64_t now_us);
+static void reach_everything(struct collection_table *table, struct write_notice *notice);
+static void begin_marks(struct collection_table *table, struct write_notice *notice);
+static void begin_mark(struct collection_table *table, struct write_notice *notice,
+                       struct change_mark *mark);
+static void note_known(struct write_observer *observer, struct write_notice *notice,
+                       enum write_outcome outcome, struct bytes answer, uint64_t now_us);
+static bool is_crossed(const struct collection_table *table, const struct write_notice *notice);
+static void widen(struct collection_table *table, struct write_notice *notice);
+static void learn_outcome(struct collection_table *table, struct write_notice *notice,
+                          struct bytes answer, uint64_t now_us);
+static void void_names(struct collection_table *table, const struct write_notice *notice);
+static void note_settled(struct write_observer *observer, struct write_notice *notice, bool is_lost,
+                         uint64_t now_us);
+static void let_go(struct collection_table *table, struct write_notice *notice);
+static bool is_lasting(enum chroma_operation operation);
+static bool is_of_records(const struct collection_table *table, const struct write_notice *notice,
+                          const struct change_mark *mark);
+static uint64_t breaks_stamp(const struct collection_table *table,
+                             const struct collection_scope *scope, uint64_t now_us);
+static void     learn_one(struct collection_table *table, const struct collection_answer *answer,
+                          const struct collection_scope *asked, uint64_t names_stamp, uint64_t now_us);
+static uint64_t larger(uint64_t left, uint64_t right);
+
+static struct collection_table *table_of(struct write_observer *observer)
+{
+    return CONTAINER_OF(observer, struct collection_table, observer);
+}
+
+struct collection_table *collection_table_new(const struct collection_table_options *options,
+                                              const unsigned char secret[SIPHASH_KEY_SIZE])
+{
+    struct collection_table *table = calloc(1, sizeof *table);
+
+    assert(options->collections_max > 0);
+    if (table == NULL || !collection_store_init(&table->store, options, secret)) {
+        free(table);
+        return NULL;
+    }
+    table->observer = (struct write_observer){
+        .on_sent = note_sent, .on_known = note_known, .on_settled = note_settled};
+    list_node_init(&table->observer.node);
+    collection_table_new_incarnation(table, true);
+    return table;
+}
+
+void collection_table_free(struct collection_table *table)
+{
+    if (table == NULL)
+        return;
+    collection_store_done(&table->store);
+    free(table);
+}
+
+struct write_observer *collection_table_observer(struct collection_table *table)
+{
+    return &table->observer;
+}
+
+void collection_table_new_incarnation(struct collection_table *table, bool is_old_gone)
+{
+    struct change_mark *marks[] = {&table->records, &table->names, &table->breaks,
+                                   &table->any_records};
+    size_t              position = 0;
+    struct collection  *collection;
+
+    table->incarnation = table->names_void = collection_store_tick(&table->store);
+    for (size_t i = 0; i < COUNT_OF(marks); i++)
+        marks[i]->stamp = table->incarnation;
+    while ((collection = hash_map_next(table->store.by_uuid, &position)) != NULL) {
+        collection->existence = COLLECTION_EXISTENCE_UNKNOWN;
+        collection->space = COLLECTION_SPACE_UNKNOWN;
+        collection->dimension = 0;
+    }
+    if (is_old_gone) {
+        for (size_t i = 0; i < COUNT_OF(marks); i++)
+            collection_store_clear_lost(marks[i]);
+        collection_store_clear_all_lost(&table->store);
+    }
+}
+
+uint64_t collection_table_incarnation(const struct collection_table *table)
+{
+    return table->incarnation;
+}
+
+uint64_t collection_table_epoch(const struct collection_table *table)
+{
+    return table->records.stamp;
+}
+
+uint64_t collection_table_stamp(struct collection_table *table, const uint8_t uuid[16],
+                                uint64_t now_us)
+{
+    struct collection        *collection = collection_store_get(&table->store, uuid);
+    const struct change_mark *wide;
+
+    if (collection == NULL)
+        return 0;
+    wide = collection->scope == NULL ? &table->any_records : &collection->scope->records;
+    if (!collection_store_is_quiet(&collection->records, now_us) ||
+        !collection_store_is_quiet(wide, now_us) ||
+        !collection_store_is_quiet(&table->records, now_us))
+        return 0;
+    return larger(collection->records.stamp, larger(wide->stamp, table->records.stamp));
+}
+
+uint64_t collection_table_names_stamp(struct collection_table *table, struct scope scope,
+                                      uint64_t now_us)
+{
+    return breaks_stamp(table, collection_store_get_scope(&table->store, scope), now_us);
+}
+
+static uint64_t breaks_stamp(const struct collection_table *table,
+                             const struct collection_scope *scope, uint64_t now_us)
+{
+    if (scope == NULL || !collection_store_is_quiet(&scope->breaks, now_us) ||
+        !collection_store_is_quiet(&table->breaks, now_us))
+        return 0;
+    return larger(scope->breaks.stamp, table->breaks.stamp);
+}
+
+bool collection_table_uuid(struct collection_table *table, struct scope scope, struct bytes name,
+                           uint64_t now_us, uint8_t ret_uuid[16])
+{
+    struct collection_scope *found = collection_store_find_scope(&table->store, scope);
+    struct collection       *collection;
+
+    if (found == NULL || !collection_store_is_quiet(&found->names, now_us) ||
+        !collection_store_is_quiet(&table->names, now_us))
+        return false;
+    collection = collection_store_named(&table->store, found, name);
+    if (collection == NULL || collection->named_at <= table->names_void)
+        return false;
+    memcpy(ret_uuid, collection->uuid, sizeof collection->uuid);
+    return true;
+}
+
+uint32_t collection_table_dimension(struct collection_table *table, const uint8_t uuid[16])
+{
+    struct collection *collection = collection_store_find(&table->store, uuid);
+
+    return collection == NULL ? 0 : collection->dimension;
+}
+
+bool collection_table_facts(struct collection_table *table, const uint8_t uuid[16],
+                            struct collection_facts *ret_facts)
+{
+    struct collection *collection = collection_store_find(&table->store, uuid);
+
+    if (collection == NULL)
+        return false;
+    *ret_facts = (struct collection_facts){.existence = existence_of(table, collection),
+                                           .space = collection->space,
+                                           .dimension = collection->dimension,
+                                           .writes_in_flight = collection->records.in_flight,
+                                           .writes_unknown = collection->records.unknown};
+    return true;
+}
+
+/* It was seen, and since then nothing was under way that may have been its deletion. */
+static enum collection_existence existence_of(const struct collection_table *table,
+                                              const struct collection       *collection)
+{
+    const struct collection_scope *scope = collection->scope;
+
+    if (collection->existence != COLLECTION_EXISTS)
+        return collection->existence;
+    return scope != NULL && collection->seen_at > larger(scope->names_void, table->names_void) &&
+                   scope->breaks.in_flight + scope->breaks.unknown == 0 &&
+                   table->breaks.in_flight + table->breaks.unknown == 0
+               ? COLLECTION_EXISTS
+               : COLLECTION_EXISTENCE_UNKNOWN;
+}
+
+static void note_sent(struct write_observer *observer, struct write_notice *notice, uint64_t now_us)
+{
+    struct collection_table *table = table_of(observer);
+
+    find_change(table, notice, now_us);
+    begin_marks(table, notice);
+    notice->incarnation = table->incarnation;
+    notice->names_seen = notice->scope == NULL ? 0 : notice->scope->names.stamp;
+}
+
+/* What may this write change? Pins what it is about. */
+static void find_change(struct collection_table *table, struct write_notice *notice,
+                        uint64_t now_us)
+{
+    const struct chroma_route *route = notice->route;
+    struct decoded             tenant, database;
+    struct scope               scope;
+
+    notice->change = (struct write_change){.reach = route->info->reach};
+    if (notice->change.reach == CHROMA_REACH_NOTHING ||
+        notice->change.reach == CHROMA_REACH_EVERYTHING)
+        return;
+    if (notice->change.reach != CHROMA_REACH_RECORDS) {
+        if (read_route_scope(route, &tenant, &database, &scope))
+            notice->scope = collection_store_get_scope(&table->store, scope);
+        if (notice->scope == NULL) {
+            reach_everything(table, notice);
+            return;
+        }
+        collection_store_pin_scope(notice->scope);
+        notice->names_stamp = breaks_stamp(table, notice->scope, now_us);
+    }
+    if (route->operation == CHROMA_OPERATION_COLLECTION_DELETE) {
+        if (!find_named(table, notice, now_us))
+            notice->change.reach = CHROMA_REACH_SCOPE;
+    } else if (route->has_uuid) {
+        notice->collection = collection_store_get(&table->store, route->uuid);
+        if (notice->collection != NULL)
+            collection_store_pin(notice->collection);
+        notice->change.has_uuid = true;
+        memcpy(notice->change.uuid, route->uuid, sizeof route->uuid);
+        if (notice->collection == NULL || !has_own_scope(notice))
+            reach_everything(table, notice);
+    } else if (route->collection.size > 0) {
+        reach_everything(table, notice); /* a spelling that the server may yet take */
+    }
+}
+
+/* Released servers ignore the database in a path with a UUID: what changes names must be known to
+ * change them there. */
+static bool has_own_scope(const struct write_notice *notice)
+{
+    return notice->scope == NULL || notice->collection->scope == notice->scope;
+}
+
+/* The collection that the name in the path stands for. */
+static bool find_named(struct collection_table *table, struct write_notice *notice, uint64_t now_us)
+{
+    struct decoded     tenant, database, name;
+    struct scope       scope;
+    struct collection *collection;
+    uint8_t            uuid[16];
+
+    if (!read_route_scope(notice->route, &tenant, &database, &scope) ||
+        !chroma_route_decode(notice->route->collection, name.data, sizeof name.data, &name.size) ||
+        !collection_table_uuid(table, scope, (struct bytes){.data = name.data, .size = name.size},
+                               now_us, uuid))
+        return false;
+    collection = collection_store_find(&table->store, uuid);
+    collection_store_pin(collection);
+    notice->collection = collection;
+    notice->change.has_uuid = true;
+    memcpy(notice->change.uuid, uuid, sizeof uuid);
+    return true;
+}
+
+/* False: the route names no database, or one that Chroma cannot have. */
+static bool read_route_scope(const struct chroma_route *route, struct decoded *tenant,
+                             struct decoded *database, struct scope *ret_scope)
+{
+    if (route->tenant.size == 0 || route->database.size == 0 ||
+        !chroma_route_decode(route->tenant, tenant->data, sizeof tenant->data, &tenant->size) ||
+        !chroma_route_decode(route->database, database->data, sizeof database->data,
+                             &database->size))
+        return false;
+    ret_scope->tenant = (struct bytes){.data = tenant->data, .size = tenant->size};
+    ret_scope->database = (struct bytes){.data = database->data, .size = database->size};
+    return true;
+}
+
+static void reach_everything(struct collection_table *table, struct write_notice *notice)
+{
+    let_go(table, notice);
+    notice->change.reach = CHROMA_REACH_EVERYTHING;
+}
+
+static void begin_marks(struct collection_table *table, struct write_notice *notice)
+{
+    struct collection_scope *scope = notice->scope;
+
+    switch (notice->change.reach) {
+    case CHROMA_REACH_EVERYTHING:
+        begin_mark(table, notice, &table->records);
+        begin_mark(table, notice, &table->names);
+        begin_mark(table, notice, &table->breaks);
+        break;
+    case CHROMA_REACH_SCOPE:
+        begin_mark(table, notice, &scope->records);
+        begin_mark(table, notice, &table->any_records);
+        begin_mark(table, notice, &scope->names);
+        begin_mark(table, notice, &scope->breaks);
+        break;
+    case CHROMA_REACH_NAMES:
+        begin_mark(table, notice, &scope->names);
+        break;
+    case CHROMA_REACH_COLLECTION:
+        begin_mark(table, notice, &notice->collection->records);
+        begin_mark(table, notice, &scope->names);
+        begin_mark(table, notice, &scope->breaks);
+        break;
+    case CHROMA_REACH_RECORDS:
+        begin_mark(table, notice, &notice->collection->records);
+        break;
+    case CHROMA_REACH_NOTHING:
+        break;
+    }
+}
+
+static void begin_mark(struct collection_table *table, struct write_notice *notice,
+                       struct change_mark *mark)
+{
+    for (unsigned i = 0; i < notice->mark_count; i++)
+        if (notice->marks[i] == mark)
+            return;
+    assert(notice->mark_count < WRITE_NOTICE_MARKS_MAX);
+    notice->marks[notice->mark_count++] = mark;
+    mark->in_flight++;
+    mark->stamp = collection_store_tick(&table->store);
+}
+
+static void note_known(struct write_observer *observer, struct write_notice *notice,
+                       enum write_outcome outcome, struct bytes answer, uint64_t now_us)
+{
+    struct collection_table *table = table_of(observer);
+    bool                     is_unknown = outcome == WRITE_OUTCOME_UNKNOWN;
+
+    if (outcome != WRITE_OUTCOME_REFUSED && notice->scope != NULL &&
+        (is_unknown || is_crossed(table, notice)))
+        widen(table, notice);
+    for (unsigned i = 0; i < notice->mark_count; i++) {
+        struct change_mark *mark = notice->marks[i];
+
+        mark->in_flight--;
+        mark->unknown += is_unknown;
+        mark->stamp = collection_store_tick(&table->store);
+        if (outcome != WRITE_OUTCOME_REFUSED && is_lasting(notice->route->operation) &&
+            is_of_records(table, notice, mark))
+            mark->lost_until_us = UINT64_MAX;
+    }
+    if (outcome == WRITE_OUTCOME_APPLIED)
+        learn_outcome(table, notice, answer, now_us);
+    else if (is_unknown)
+        void_names(table, notice);
+    if (!is_unknown)
+        let_go(table, notice);
+}
+
+/* A deletion or renaming that was under way together with another change of names may have met
+ * another collection than the one that bore the name when it was sent. */
+static bool is_crossed(const struct collection_table *table, const struct write_notice *notice)
+{
+    return notice->change.reach == CHROMA_REACH_COLLECTION &&
+           (notice->scope->names.stamp != notice->names_seen ||
+            table->names.stamp > notice->names_seen);
+}
+
+/* From a collection or from names to all in the database. */
+static void widen(struct collection_table *table, struct write_notice *notice)
+{
+    if (notice->change.reach != CHROMA_REACH_NAMES &&
+        notice->change.reach != CHROMA_REACH_COLLECTION)
+        return;
+    notice->change.reach = CHROMA_REACH_SCOPE;
+    begin_marks(table, notice);
+}
+
+static void learn_outcome(struct collection_table *table, struct write_notice *notice,
+                          struct bytes answer, uint64_t now_us)
+{
+    enum chroma_operation    operation = notice->route->operation;
+    struct collection       *collection = notice->collection;
+    struct collection_answer read;
+    struct json_scan         scan;
+
+    if (notice->change.reach == CHROMA_REACH_SCOPE ||
+        notice->change.reach == CHROMA_REACH_EVERYTHING)
+        void_names(table, notice);
+    if (notice->incarnation != table->incarnation)
+        return;
+    if (operation == CHROMA_OPERATION_ADD || operation == CHROMA_OPERATION_UPSERT) {
+        if (collection != NULL && notice->dimension != 0)
+            collection->dimension = notice->dimension;
+    } else if (notice->change.reach == CHROMA_REACH_COLLECTION) {
+        collection_store_unname(&table->store, collection);
+        if (operation == CHROMA_OPERATION_COLLECTION_DELETE)
+            collection->existence = COLLECTION_GONE;
+    } else if (operation == CHROMA_OPERATION_COLLECTION_CREATE ||
+               operation == CHROMA_OPERATION_COLLECTION_FORK) {
+        json_scan_init(&scan, answer);
+        if (collection_answer_take(&scan, &read) && json_scan_end(&scan))
+            learn_one(table, &read, notice->scope, notice->names_stamp, now_us);
+    }
+}
+
+static void void_names(struct collection_table *table, const struct write_notice *notice)
+{
+    if (notice->change.reach == CHROMA_REACH_EVERYTHING)
+        table->names_void = collection_store_tick(&table->store);
+    else if (notice->scope != NULL)
+        notice->scope->names_void = collection_store_tick(&table->store);
+}
+
+static void note_settled(struct write_observer *observer, struct write_notice *notice, bool is_lost,
+                         uint64_t now_us)
+{
+    struct collection_table *table = table_of(observer);
+    uint64_t                 until_us = now_us + table->store.options.lost_us;
+
+    for (unsigned i = 0; i < notice->mark_count; i++) {
+        struct change_mark *mark = notice->marks[i];
+
+        mark->unknown--;
+        mark->stamp = collection_store_tick(&table->store);
+        if (is_lost)
+            mark->lost_until_us = larger(mark->lost_until_us, until_us);
+    }
+    void_names(table, notice);
+    let_go(table, notice);
+}
+
+/* The notice is done with what it pinned, and with its marks. */
+static void let_go(struct collection_table *table, struct write_notice *notice)
+{
+    notice->mark_count = 0;
+    if (notice->collection != NULL)
+        collection_store_unpin(&table->store, notice->collection);
+    if (notice->scope != NULL)
+        collection_store_unpin_scope(&table->store, notice->scope);
+    notice->collection = NULL;
+    notice->scope = NULL;
+}
+
+/* An attached function writes to a collection of its own whenever it likes. */
+static bool is_lasting(enum chroma_operation operation)
+{
+    return operation == CHROMA_OPERATION_FUNCTION_ATTACH ||
+           operation == CHROMA_OPERATION_FUNCTION_ADD_INPUT;
+}
+
+static bool is_of_records(const struct collection_table *table, const struct write_notice *notice,
+                          const struct change_mark *mark)
+{
+    return mark == &table->records || mark == &table->any_records ||
+           (notice->scope != NULL && mark == &notice->scope->records);
+}
+
+struct collection_question collection_table_ask(struct collection_table   *table,
+                                                const struct chroma_route *route, uint64_t now_us)
+{
+    struct collection_question question = {.incarnation = table->incarnation};
+    struct decoded             tenant, database;
+    struct scope               scope;
+
+    if (read_route_scope(route, &tenant, &database, &scope))
+        question.names_stamp = collection_table_names_stamp(table, scope, now_us);
+    return question;
+}
+
+void collection_table_learn(struct collection_table *table, const struct chroma_route *route,
+                            struct collection_question question, struct bytes body, uint64_t now_us)
+{
+    bool                     is_list = route->operation == CHROMA_OPERATION_COLLECTION_LIST;
+    struct decoded           tenant, database;
+    struct scope             scope;
+    struct collection_scope *asked = NULL;
+    struct collection_answer read;
+    struct json_scan         scan;
+
+    if (question.incarnation != table->incarnation ||
+        (!is_list && route->operation != CHROMA_OPERATION_COLLECTION_GET &&
+         route->operation != CHROMA_OPERATION_COLLECTION_GET_ID) ||
+        !json_scan_is_valid(body))
+        return;
+    if (read_route_scope(route, &tenant, &database, &scope))
+        asked = collection_store_get_scope(&table->store, scope);
+    if (asked != NULL)
+        collection_store_pin_scope(asked);
+    json_scan_init(&scan, body);
+    if (!is_list) {
+        if (collection_answer_take(&scan, &read))
+            learn_one(table, &read, asked, question.names_stamp, now_us);
+    } else if (json_scan_array(&scan)) {
+        for (size_t i = 0; i < table->store.options.collections_max && json_scan_element(&scan) &&
+                           collection_answer_take(&scan, &read);
+             i++)
+            learn_one(table, &read, asked, question.names_stamp, now_us);
+    }
+    if (asked != NULL)
+        collection_store_unpin_scope(&table->store, asked);
+}
+
+/* What never changes is learned always; its name and that it is there only if nothing that might
+ * have changed that was under way since `names_stamp`. */
+static void learn_one(struct collection_table *table, const struct collection_answer *answer,
+                      const struct collection_scope *asked, uint64_t names_stamp, uint64_t now_us)
+{
+    struct collection       *collection = collection_store_get(&table->store, answer->uuid);
+    struct collection_scope *scope;
+
+    if (collection == NULL)
+        return;
+    if (answer->dimension != 0)
+        collection->dimension = answer->dimension;
+    if (answer->space != COLLECTION_SPACE_UNKNOWN)
+        collection->space = answer->space;
+    collection_store_pin(collection);
+    scope = collection_store_get_scope(
+        &table->store, (struct scope){.tenant = {answer->tenant.data, answer->tenant.size},
+                                      .database = {answer->database.data, answer->database.size}});
+    if (scope != NULL)
+        collection_store_settle_in(&table->store, collection, scope);
+    if (scope != NULL && scope == asked && names_stamp != 0 &&
+        names_stamp == breaks_stamp(table, scope, now_us)) {
+        collection->existence = COLLECTION_EXISTS;
+        collection->seen_at = collection_store_tick(&table->store);
+        collection_store_name(&table->store, collection,
+                              (struct bytes){answer->name.data, answer->name.size});
+    }
+    collection_store_unpin(&table->store, collection);
+}
+
+static uint64_t larger(uint64_t left, uint64_t right)
+{
+    return left > right ? left : right;
+}
