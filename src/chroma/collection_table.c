@@ -368,8 +368,6 @@ static void note_known(struct write_observer *observer, struct write_notice *not
     }
     if (outcome == WRITE_OUTCOME_APPLIED)
         learn_outcome(table, notice, answer, now_us);
-    else if (is_unknown)
-        void_names(table, notice);
     if (!is_unknown)
         let_go(table, notice);
 }

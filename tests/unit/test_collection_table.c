@@ -279,6 +279,9 @@ START_TEST(what_may_change_more_moves_the_stamps_of_all_of_it)
     ck_assert_msg(write.notice.change.reach == wide[_i].reach, "%s", wide[_i].path);
     ck_assert(stamp_of(1) == 0 && stamp_of(2) == 0 && named("a") == 0);
     ck_assert_int_ne(existence(1), COLLECTION_EXISTS);
+    ck_assert_int_eq(collection_table_epoch(table) > epoch,
+                     wide[_i].reach == CHROMA_REACH_EVERYTHING);
+    epoch = collection_table_epoch(table);
     answer(&write);
     ck_assert(stamp_of(1) > known && stamp_of(2) > unscoped && named("a") == 0);
     ck_assert_int_ne(existence(1), COLLECTION_EXISTS);
