@@ -158,7 +158,7 @@ static void on_connected(struct upstream_connection *connection)
         return;
     }
     pool->stats.opened++;
-    upstream_pool_clear_problem(pool);
+    upstream_pool_clear_problem(pool, UINT64_MAX);
     upstream_pool_move(connection, UPSTREAM_BUSY);
     socket_stream_go_first(connection->stream, true);
     socket_stream_resume(connection->stream);

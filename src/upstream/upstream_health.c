@@ -297,7 +297,7 @@ static void on_heartbeat(struct upstream_health *health, bool ok)
         health->failures = 0;
         health->problem[0] = '\0';
         health->state = UPSTREAM_HEALTH_UP;
-        upstream_pool_clear_problem(health->pool);
+        upstream_pool_clear_problem(health->pool, loop_now_us(health->loop));
     } else {
         health->stats.failures++;
         health->failures++;

@@ -141,9 +141,25 @@ const char *upstream_pool_problem(const struct upstream_pool *pool)
     return pool->problem;
 }
 
-void upstream_pool_clear_problem(struct upstream_pool *pool)
+void upstream_pool_clear_problem(struct upstream_pool *pool, uint64_t began_us)
 {
-    pool->problem[0] = '\0';
+    if (pool->problem_us <= began_us)
+        pool->problem[0] = '\0';
+}
+
+struct upstream_resolver *upstream_pool_resolver(struct upstream_pool *pool)
+{
+    return pool->resolver;
+}
+
+size_t upstream_pool_good_address(const struct upstream_pool *pool)
+{
+    return pool->good_address;
+}
+
+void upstream_pool_set_good_address(struct upstream_pool *pool, size_t index)
+{
+    pool->good_address = index;
 }
 
 void upstream_pool_set_problem(struct upstream_pool *pool, const struct socket_address *address,
@@ -151,6 +167,7 @@ void upstream_pool_set_problem(struct upstream_pool *pool, const struct socket_a
 {
     char text[SOCKET_ADDRESS_TEXT_MAX] = "";
 
+    pool->problem_us = loop_now_us(pool->loop);
     if (address != NULL)
         socket_address_format(address, text);
     snprintf(pool->problem, sizeof pool->problem, "%s%s%s", text, address == NULL ? "" : ": ",

@@ -25,6 +25,7 @@
 #include "io/worker_pool.h"
 
 struct upstream_pool; /* opaque */
+struct upstream_resolver;
 
 struct upstream_pool_options {
     struct address backend;
@@ -82,9 +83,16 @@ size_t upstream_pool_unanswered_writes(const struct upstream_pool *pool);
 /* Is a look-up of the backend's name running? */
 bool upstream_pool_is_resolving(const struct upstream_pool *pool);
 
-/* Why the last attempt to connect failed; "" if none did, or one or a heartbeat has succeeded
- * since. Borrowed. */
+/* Where the backend is, for those who ask it beside the pool: the same addresses in the same order.
+ * The index (modulo their number) is that of the one that worked last, for either. Borrowed. */
+struct upstream_resolver *upstream_pool_resolver(struct upstream_pool *pool);
+size_t                    upstream_pool_good_address(const struct upstream_pool *pool);
+void                      upstream_pool_set_good_address(struct upstream_pool *pool, size_t index);
+
+/* Why the last attempt to connect failed; "" if none did, or one has succeeded since. Borrowed. */
 const char *upstream_pool_problem(const struct upstream_pool *pool);
-void        upstream_pool_clear_problem(struct upstream_pool *pool);
+
+/* Another connection, begun at `began_us`, has succeeded: forget a problem that is not younger. */
+void upstream_pool_clear_problem(struct upstream_pool *pool, uint64_t began_us);
 
 #endif

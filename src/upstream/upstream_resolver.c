@@ -20,15 +20,19 @@ struct upstream_resolver {
     uint64_t              asked_us; /* when the last look-up began */
     struct socket_address addresses[UPSTREAM_RESOLVER_ADDRESSES_MAX];
     size_t                address_count;
-    char                  problem[160];
+    uint64_t              generation;
+    struct list           watchers;
+    char                  problem[256];
 
     /* The job's own: the worker writes them, the loop reads them in done(). */
     struct worker_job     job;
     struct socket_address found[UPSTREAM_RESOLVER_ADDRESSES_MAX];
     size_t                found_count;
-    int                   failure; /* of getaddrinfo() */
+    struct error          failure;
 };
 
+static bool from_literal(const struct address *backend, struct socket_address *ret);
+static bool is_same_set(const struct upstream_resolver *resolver);
 static void look_up(struct upstream_resolver *resolver);
 static void run_look_up(struct worker_job *job);
 static void on_looked_up(struct worker_job *job);
@@ -47,15 +51,20 @@ struct upstream_resolver *upstream_resolver_new(struct loop *loop, struct worker
     resolver->interval_us = interval_us;
     resolver->on_answer = on_answer;
     resolver->ctx = ctx;
-    resolver->is_literal =
-        backend->kind == ADDRESS_UNIX
-            ? socket_address_from_path(backend->path, &resolver->addresses[0])
-            : socket_address_from_literal(backend->host, backend->port, &resolver->addresses[0]);
+    list_init(&resolver->watchers);
+    resolver->is_literal = from_literal(backend, &resolver->addresses[0]);
     if (resolver->is_literal)
         resolver->address_count = 1;
     else
         look_up(resolver);
     return resolver;
+}
+
+static bool from_literal(const struct address *backend, struct socket_address *ret)
+{
+    return backend->kind == ADDRESS_UNIX
+               ? socket_address_from_path(backend->path, ret)
+               : socket_address_from_literal(backend->host, backend->port, ret);
 }
 
 void upstream_resolver_set_interval(struct upstream_resolver *resolver, uint64_t interval_us)
@@ -90,6 +99,22 @@ void upstream_resolver_refresh(struct upstream_resolver *resolver)
         look_up(resolver);
 }
 
+void upstream_resolver_watch(struct upstream_resolver         *resolver,
+                             struct upstream_resolver_watcher *watcher)
+{
+    list_push_back(&resolver->watchers, &watcher->node);
+}
+
+void upstream_resolver_unwatch(struct upstream_resolver_watcher *watcher)
+{
+    list_remove(&watcher->node);
+}
+
+uint64_t upstream_resolver_generation(const struct upstream_resolver *resolver)
+{
+    return resolver->generation;
+}
+
 const char *upstream_resolver_problem(const struct upstream_resolver *resolver)
 {
     return resolver->problem;
@@ -108,26 +133,45 @@ static void look_up(struct upstream_resolver *resolver)
 static void run_look_up(struct worker_job *job)
 {
     struct upstream_resolver *resolver = CONTAINER_OF(job, struct upstream_resolver, job);
-    struct addrinfo           hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
-    struct addrinfo          *list = NULL;
-    char                      port[8];
 
-    snprintf(port, sizeof port, "%u", resolver->backend.port);
-    resolver->found_count = 0;
-    resolver->failure = getaddrinfo(resolver->backend.host, port, &hints, &list);
-    if (resolver->failure != 0)
-        return;
+    if (upstream_resolver_look_up(&resolver->backend, resolver->found, &resolver->found_count,
+                                  &resolver->failure) != STATUS_OK)
+        resolver->found_count = 0;
+}
+
+enum status upstream_resolver_look_up(const struct address  *backend,
+                                      struct socket_address *ret_addresses, size_t *ret_count,
+                                      struct error *error)
+{
+    struct addrinfo  hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    struct addrinfo *list = NULL;
+    char             port[8];
+    size_t           count = 0;
+    int              failure;
+
+    if (from_literal(backend, &ret_addresses[0])) {
+        *ret_count = 1;
+        return STATUS_OK;
+    }
+    snprintf(port, sizeof port, "%u", backend->port);
+    failure = getaddrinfo(backend->host, port, &hints, &list);
+    if (failure != 0)
+        return error_set(error, STATUS_BACKEND_DOWN, "cannot resolve %.100s: %s", backend->host,
+                         gai_strerror(failure));
     for (struct addrinfo *item = list; item != NULL; item = item->ai_next) {
-        struct socket_address *address = &resolver->found[resolver->found_count];
+        struct socket_address *address = &ret_addresses[count];
 
-        if (resolver->found_count == UPSTREAM_RESOLVER_ADDRESSES_MAX ||
-            item->ai_addrlen > sizeof address->storage)
+        if (count == UPSTREAM_RESOLVER_ADDRESSES_MAX || item->ai_addrlen > sizeof address->storage)
             continue;
         memcpy(address->storage, item->ai_addr, item->ai_addrlen);
         address->size = item->ai_addrlen;
-        resolver->found_count++;
+        count++;
     }
     freeaddrinfo(list);
+    if (count == 0)
+        return error_set(error, STATUS_BACKEND_DOWN, "%.100s has no address", backend->host);
+    *ret_count = count;
+    return STATUS_OK;
 }
 
 static void on_looked_up(struct worker_job *job)
@@ -136,12 +180,39 @@ static void on_looked_up(struct worker_job *job)
 
     resolver->busy = false;
     if (resolver->found_count > 0) {
+        if (resolver->address_count > 0 && !is_same_set(resolver))
+            resolver->generation++;
         memcpy(resolver->addresses, resolver->found,
                resolver->found_count * sizeof resolver->found[0]);
         resolver->address_count = resolver->found_count;
     } else {
-        snprintf(resolver->problem, sizeof resolver->problem, "cannot resolve %.100s: %s",
-                 resolver->backend.host, gai_strerror(resolver->failure));
+        snprintf(resolver->problem, sizeof resolver->problem, "%s", resolver->failure.text);
     }
     resolver->on_answer(resolver->ctx);
+    LIST_FOR_EACH(node, &resolver->watchers)
+    {
+        struct upstream_resolver_watcher *watcher =
+            LIST_ITEM(node, struct upstream_resolver_watcher, node);
+
+        watcher->on_answer(watcher->ctx);
+    }
+}
+
+/* Has every address that was found been known, and the other way round? Names give none twice. */
+static bool is_same_set(const struct upstream_resolver *resolver)
+{
+    if (resolver->found_count != resolver->address_count)
+        return false;
+    for (size_t i = 0; i < resolver->found_count; i++) {
+        const struct socket_address *found = &resolver->found[i];
+        size_t                       at = 0;
+
+        while (at < resolver->address_count &&
+               (resolver->addresses[at].size != found->size ||
+                memcmp(resolver->addresses[at].storage, found->storage, found->size) != 0))
+            at++;
+        if (at == resolver->address_count)
+            return false;
+    }
+    return true;
 }

@@ -15,6 +15,8 @@
 #include <stdint.h>
 
 #include "base/address.h"
+#include "base/error.h"
+#include "base/list.h"
 #include "io/loop.h"
 #include "io/socket.h"
 #include "io/worker_pool.h"
@@ -26,6 +28,13 @@ enum { UPSTREAM_RESOLVER_ADDRESSES_MAX = 16 };
 
 /* A look-up that was waited for has ended, well or badly: ask upstream_resolver_addresses(). */
 typedef void (*upstream_resolver_fn)(void *ctx);
+
+/* Who wants to be told beside the owner's on_answer; embedded in its owner. */
+struct upstream_resolver_watcher {
+    struct list_node     node;
+    upstream_resolver_fn on_answer;
+    void                *ctx;
+};
 
 /* Everything is borrowed for the resolver's life, `backend` is copied. The first look-up starts at
  * once. NULL when out of memory. */
@@ -50,6 +59,22 @@ bool upstream_resolver_is_busy(const struct upstream_resolver *resolver);
 
 /* The addresses do not work: look the name up again, at most once a second. */
 void upstream_resolver_refresh(struct upstream_resolver *resolver);
+
+/* Tell `watcher` (borrowed until unwatch) of the end of every look-up, after the owner. */
+void upstream_resolver_watch(struct upstream_resolver         *resolver,
+                             struct upstream_resolver_watcher *watcher);
+void upstream_resolver_unwatch(struct upstream_resolver_watcher *watcher);
+
+/* Moves when a look-up has found another set of addresses than the one before; their order does not
+ * count, and a first answer is no change. */
+uint64_t upstream_resolver_generation(const struct upstream_resolver *resolver);
+
+/* What a look-up finds, here and now: for commands that may wait. *ret_count <=
+ * UPSTREAM_RESOLVER_ADDRESSES_MAX.
+ * STATUS_BACKEND_DOWN  `error` says why. */
+MUST_CHECK enum status upstream_resolver_look_up(const struct address  *backend,
+                                                 struct socket_address *ret_addresses,
+                                                 size_t *ret_count, struct error *error);
 
 /* Why there is no address, for people. Borrowed. */
 const char *upstream_resolver_problem(const struct upstream_resolver *resolver);

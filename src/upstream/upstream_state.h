@@ -35,6 +35,7 @@ struct upstream_pool {
     struct loop_task           failed_task;
     struct upstream_pool_stats stats;
     char                       problem[224];
+    uint64_t                   problem_us; /* when it was met */
 };
 
 enum upstream_connection_state {

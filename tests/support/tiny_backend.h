@@ -27,6 +27,10 @@ struct tiny_backend {
     size_t      count;
     const char *answer;   /* to each request that ends with an empty line, or NULL: none */
     size_t      requests; /* answered so */
+
+    /* Instead of `answer`: what to say to the request, or NULL; it is forgotten afterwards. */
+    const char *(*answer_to)(const char *request, void *ctx);
+    void *ctx;
 };
 
 /* The path exists, but nobody listens yet. */
@@ -82,6 +86,12 @@ static inline void tiny_backend_hear(struct tiny_backend *backend, size_t i)
     more = recv(backend->fds[i], backend->got[i] + size, sizeof backend->got[i] - 1 - size, 0);
     if (more <= 0) {
         backend->ends[i] = 1;
+    } else if (backend->answer_to != NULL) {
+        const char *answer = backend->answer_to(backend->got[i], backend->ctx);
+
+        memset(backend->got[i], 0, sizeof backend->got[i]);
+        if (answer != NULL)
+            tiny_backend_say(backend, i, answer);
     } else if (backend->answer != NULL && size + (size_t)more >= 4 &&
                memcmp(backend->got[i] + size + more - 4, "\r\n\r\n", 4) == 0) {
         backend->requests++;
