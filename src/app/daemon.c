@@ -40,7 +40,7 @@ static void        on_setting_changed(void *ctx, const char *key, const char *fr
 static void        on_reopen_signal(int signal_number, void *ctx);
 static void        begin_drain(struct daemon *daemon);
 static void        on_drain_timer(void *ctx);
-static void        on_health_change(void *ctx);
+static void        on_backend_change(void *ctx);
 static void        log_start(const struct daemon *daemon);
 static void        log_table(const struct settings *settings, enum settings_table_id id);
 static void        log_unknown_variable(void *ctx, struct bytes name);
@@ -125,16 +125,13 @@ static enum status start_log(const struct settings *settings, struct error *erro
 
 static enum status start_core(struct daemon *daemon, struct error *error)
 {
-    const struct settings         *settings = daemon->settings;
-    struct upstream_health_options health = {.backend = settings->backend_url,
-                                             .interval_us = settings->backend_health_interval_us,
-                                             .timeout_us = settings->backend_health_timeout_us};
-    struct upstream_pool_options   pool = daemon_state_pool_options(settings);
-    struct proxy_options           proxy = daemon_state_proxy_options(settings);
-    struct proxy_write_options     writes = daemon_state_write_options(settings);
-    struct memory_account_options  accounts[MEMORY_ACCOUNT_COUNT];
-    struct worker_pool_options     workers = {
-            .threads = {[WORKER_POOL_SCAN] = (unsigned)settings->workers, [WORKER_POOL_NAME] = 1}};
+    const struct settings       *settings = daemon->settings;
+    struct upstream_pool_options pool = daemon_state_pool_options(settings);
+    struct proxy_options         proxy = daemon_state_proxy_options(settings);
+    struct proxy_write_options   writes = daemon_state_write_options(settings);
+    struct memory_account_options accounts[MEMORY_ACCOUNT_COUNT];
+    struct worker_pool_options   workers = {
+          .threads = {[WORKER_POOL_SCAN] = (unsigned)settings->workers, [WORKER_POOL_NAME] = 1}};
 
     daemon_state_memory_options(settings, accounts);
     memory_account_budget_init(&daemon->budget, settings->memory_max_bytes, accounts, on_room,
@@ -149,10 +146,8 @@ static enum status start_core(struct daemon *daemon, struct error *error)
     if (daemon->pool != NULL)
         daemon->proxy = proxy_new(daemon->loop, daemon->workers, &daemon->budget, daemon->pool,
                                   &proxy, &writes);
-    if (daemon->proxy != NULL)
-        daemon->health =
-            upstream_health_new(daemon->loop, daemon->pool, &health, on_health_change, daemon);
-    if (daemon->health != NULL)
+    if (daemon->proxy != NULL && backend_watch_init(&daemon->backend, daemon->loop, daemon->pool,
+                                                    settings, true, on_backend_change, daemon))
         daemon->drain_timer = loop_timer_new(daemon->loop, on_drain_timer, daemon);
     if (daemon->drain_timer == NULL)
         return error_set(error, STATUS_NO_MEMORY, "out of memory at start");
@@ -334,20 +329,12 @@ static void on_drain_timer(void *ctx)
     }
 }
 
-static void on_health_change(void *ctx)
+static void on_backend_change(void *ctx)
 {
-    struct daemon             *daemon = ctx;
-    enum upstream_health_state state = upstream_health_state(daemon->health);
+    struct daemon *daemon = ctx;
 
-    proxy_set_backend(daemon->proxy, upstream_health_is_rust(daemon->health),
-                      upstream_health_batch_records_max(daemon->health));
-    if (state == daemon->told_health)
-        return;
-    daemon->told_health = state;
-    if (state == UPSTREAM_HEALTH_UP)
-        log_event(LOG_INFO, "backend_up", NULL, NULL);
-    else
-        log_event(LOG_WARNING, "backend_down", "reason", upstream_health_problem(daemon->health));
+    proxy_set_backend(daemon->proxy, backend_watch_may_merge(&daemon->backend),
+                      upstream_identity_facts(daemon->backend.identity)->batch_records_max);
 }
 
 static void log_start(const struct daemon *daemon)
@@ -417,7 +404,7 @@ static void stop(struct daemon *daemon)
     front_free(daemon->front);
     worker_pool_free(daemon->workers);
     descriptor_count_free(daemon->descriptors);
-    upstream_health_free(daemon->health);
+    backend_watch_done(&daemon->backend);
     upstream_pool_free(daemon->pool);
     proxy_free(daemon->proxy);
     loop_timer_free(daemon->drain_timer);

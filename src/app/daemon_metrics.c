@@ -45,6 +45,7 @@ static enum status print_info(struct byte_buffer *out);
 static enum status print_lag(const struct daemon *daemon, struct byte_buffer *out);
 static void        read_process(const struct daemon *daemon, struct process_stats *stats);
 static enum status print_page(void *ctx, struct byte_buffer *out);
+static enum status print_identity(const struct daemon *daemon, struct byte_buffer *out);
 
 struct status_server_source daemon_metrics_source(struct daemon *daemon)
 {
@@ -59,12 +60,9 @@ struct status_server_source daemon_metrics_source(struct daemon *daemon)
 static bool is_ready(void *ctx, bool strict, struct byte_buffer *why)
 {
     const struct daemon *daemon = ctx;
-    const char          *problem = upstream_pool_problem(daemon->pool); /* requests know first */
-    bool                 backend_up =
-        upstream_health_state(daemon->health) == UPSTREAM_HEALTH_UP && problem[0] == '\0';
+    const char          *problem;
+    bool                 backend_up = upstream_health_is_up(daemon->backend.health, &problem);
 
-    if (problem[0] == '\0')
-        problem = upstream_health_problem(daemon->health);
     add_line(why, !daemon->draining, daemon->draining ? "draining" : "accepting", "");
     add_line(why, backend_up, "backend", problem);
     return !daemon->draining && (backend_up || !strict);
@@ -91,8 +89,7 @@ static enum status print_metrics(void *ctx, struct byte_buffer *out)
         status = metric_print(out, upstream_pool_metrics, upstream_pool_metric_count,
                               upstream_pool_stats(daemon->pool));
     if (status == STATUS_OK)
-        status = metric_print(out, upstream_health_metrics, upstream_health_metric_count,
-                              upstream_health_stats(daemon->health));
+        status = backend_watch_print_metrics(&daemon->backend, out);
     if (status == STATUS_OK)
         status =
             metric_print(out, memory_account_metrics, memory_account_metric_count, &daemon->budget);
@@ -171,6 +168,9 @@ static enum status print_page(void *ctx, struct byte_buffer *out)
     if (status != STATUS_OK)
         return status;
     is_ready(ctx, true, out);
+    status = print_identity(daemon, out);
+    if (status != STATUS_OK)
+        return status;
     return byte_buffer_printf(
         out, METRIC_PAGE_BYTES_MAX,
         "\nclients      %" PRIu64 "\nrequests     %zu\nbackend      %" PRIu64 " busy, %" PRIu64
@@ -178,4 +178,20 @@ static enum status print_page(void *ctx, struct byte_buffer *out)
         " of %" PRIu64 " bytes\n\n/livez /readyz /startupz /metrics\n",
         front->connections, proxy_unfinished(daemon->proxy), pool->busy, pool->idle,
         pool->connecting, proxy_waiting(daemon->proxy), daemon->budget.used, daemon->budget.max);
+}
+
+/* What is known of the backend, and what is done with it. */
+static enum status print_identity(const struct daemon *daemon, struct byte_buffer *out)
+{
+    const struct upstream_identity_facts *facts = upstream_identity_facts(daemon->backend.identity);
+    bool                                  is_merging =
+        daemon->settings->writes_coalesce && backend_watch_may_merge(&daemon->backend);
+    char version[UPSTREAM_IDENTITY_VERSION_SIZE];
+
+    return byte_buffer_printf(
+        out, METRIC_PAGE_BYTES_MAX,
+        "\nfamily       %s, says version %s\nincarnation  %" PRIu64 "\nmerging      %s: %s\n",
+        upstream_identity_family_name(facts->family), upstream_identity_version(facts, version),
+        facts->incarnation, is_merging ? "on" : "off",
+        daemon->settings->writes_coalesce ? facts->reason : "writes.coalesce is false");
 }

@@ -102,8 +102,7 @@ void daemon_state_apply(struct daemon *daemon)
     daemon_state_memory_options(settings, accounts);
     memory_account_budget_set(&daemon->budget, settings->memory_max_bytes, accounts);
     upstream_pool_set_options(daemon->pool, &pool);
-    upstream_health_set_times(daemon->health, settings->backend_health_interval_us,
-                              settings->backend_health_timeout_us);
+    backend_watch_apply(&daemon->backend);
     proxy_set_options(daemon->proxy, &proxy);
     front_set_options(daemon->front, &front);
     if (daemon->status_front != NULL)

@@ -6,6 +6,7 @@
 #define APP_DAEMON_STATE_H
 
 #include "admin/status_server.h"
+#include "app/backend_watch.h"
 #include "app/settings.h"
 #include "app/settings_sources.h"
 #include "base/memory_account.h"
@@ -15,7 +16,6 @@
 #include "io/loop.h"
 #include "io/worker_pool.h"
 #include "proxy/proxy.h"
-#include "upstream/upstream_health.h"
 #include "upstream/upstream_pool.h"
 
 struct daemon {
@@ -27,7 +27,7 @@ struct daemon {
     struct worker_pool            *workers;
     struct descriptor_count       *descriptors;
     struct upstream_pool          *pool;
-    struct upstream_health        *health;
+    struct backend_watch           backend;
     struct proxy                  *proxy;
     struct front                  *front, *status_front;
     struct status_server_source    source;
@@ -36,7 +36,6 @@ struct daemon {
     uint64_t                       drain_began_us;
     bool                           reload_failed; /* the last one */
     uint64_t                       started_wall_s, loaded_wall_s;
-    enum upstream_health_state     told_health;
     char                           listening_text[1024];
 };
 

@@ -25,6 +25,11 @@ enum { settings_other_descriptors = 128 };
 
 /* The words of each CHOICE, in the order of its row. */
 enum settings_role { SETTINGS_ROLE_SIDECAR, SETTINGS_ROLE_GATEWAY };
+enum settings_backend_family {
+    SETTINGS_BACKEND_FAMILY_AUTO,
+    SETTINGS_BACKEND_FAMILY_RUST,
+    SETTINGS_BACKEND_FAMILY_PYTHON
+};
 enum settings_headers { SETTINGS_HEADERS_OFF, SETTINGS_HEADERS_ON };
 enum settings_log_format { SETTINGS_LOG_AUTO, SETTINGS_LOG_TEXT, SETTINGS_LOG_JSON };
 enum settings_log_level {

@@ -1,7 +1,6 @@
 #include "cli/check_command.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,9 +12,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "app/backend_probe.h"
 #include "base/text.h"
 #include "cli/cli.h"
-#include "cli/http_probe.h"
 
 enum verdict { OK, WARN, FAIL };
 
@@ -28,7 +27,8 @@ struct check {
 
 static void check_settings(struct check *check);
 static void check_backend(struct check *check);
-static void check_limits(struct check *check);
+static void check_identity(struct check *check, const struct upstream_identity_facts *facts);
+static void check_merging(struct check *check, const struct backend_probe_result *result);
 static void check_listener(struct check *check, const char *key, const struct address *address,
                            bool is_data);
 static bool is_local(const struct address *address);
@@ -72,61 +72,56 @@ static void check_settings(struct check *check)
         (unsigned)SETTINGS_COUNT);
 }
 
+/* As the running proxy finds it. */
 static void check_backend(struct check *check)
 {
-    static struct http_probe_answer answer;
-    struct error                    error;
-    char                            url[ADDRESS_TEXT_SIZE + 8];
-    double                          ms;
+    struct backend_probe_result result;
+    char                        url[ADDRESS_TEXT_SIZE + 8];
 
     address_format_url(&check->settings.backend_url, url, sizeof url);
-    if (http_probe(&check->settings.backend_url, "/api/v2/heartbeat",
-                   check->settings.backend_health_timeout_us, &answer, &error) != STATUS_OK) {
-        say(check, FAIL, EX_UNAVAILABLE, "backend", "%s; is Chroma running? see backend.url",
-            error.text);
+    if (backend_probe(&check->settings, true, &result) != STATUS_OK) {
+        say(check, FAIL, EX_OSERR, "backend", "out of memory");
         return;
     }
-    ms = (double)answer.total_us / 1000;
-    if (answer.code == 200 && strstr(answer.body, "heartbeat") != NULL) {
-        say(check, OK, 0, "backend", "%s answers its heartbeat in %.1f ms", url, ms);
-        check_limits(check);
-    } else if (answer.code == 404) {
-        say(check, WARN, 0, "backend",
-            "%s has no API v2: an old Chroma, or none at all; requests pass as they are", url);
-    } else {
-        say(check, FAIL, EX_UNAVAILABLE, "backend", "%s answers its heartbeat with status %ld", url,
-            answer.code);
+    if (!result.is_up) {
+        say(check, FAIL, EX_UNAVAILABLE, "backend",
+            "%s gives no answer: %s; is Chroma running? see backend.url", url, result.reason);
+        return;
     }
+    say(check, OK, 0, "backend", "%s answers its heartbeat in %.1f ms", url,
+        (double)result.took_us / 1000);
+    check_identity(check, &result.facts);
+    check_merging(check, &result);
 }
 
 /* What clients ask before their first write. */
-static void check_limits(struct check *check)
+static void check_identity(struct check *check, const struct upstream_identity_facts *facts)
 {
-    static struct http_probe_answer answer;
-    struct error                    error;
-    uint64_t                        timeout_us = check->settings.backend_health_timeout_us;
-    const char                     *version = "?";
-    json_t                         *limits = NULL, *text = NULL;
-    json_int_t                      batch_max;
+    char        text[UPSTREAM_IDENTITY_VERSION_SIZE];
+    const char *version = upstream_identity_version(facts, text);
 
-    if (http_probe(&check->settings.backend_url, "/api/v2/version", timeout_us, &answer, &error) ==
-        STATUS_OK)
-        text = json_loadb(answer.body, answer.size, JSON_DECODE_ANY, NULL);
-    if (json_is_string(text))
-        version = json_string_value(text);
-    if (http_probe(&check->settings.backend_url, "/api/v2/pre-flight-checks", timeout_us, &answer,
-                   &error) == STATUS_OK)
-        limits = json_loadb(answer.body, answer.size, 0, NULL);
-    batch_max = json_integer_value(json_object_get(limits, "max_batch_size"));
-    if (batch_max > 0)
-        say(check, OK, 0, "chroma", "says version %s; at most %lld records in a write; base64 %s",
-            version, (long long)batch_max,
-            json_is_true(json_object_get(limits, "supports_base64_encoding")) ? "on" : "off");
+    if (facts->batch_records_max > 0)
+        say(check, OK, 0, "chroma", "says version %s; at most %llu records in a write; base64 %s",
+            version, (unsigned long long)facts->batch_records_max,
+            facts->takes_base64 ? "on" : "off");
     else
         say(check, WARN, 0, "chroma", "says version %s, and not how many records a write may have",
             version);
-    json_decref(limits);
-    json_decref(text);
+}
+
+static void check_merging(struct check *check, const struct backend_probe_result *result)
+{
+    enum upstream_family family = result->facts.family;
+
+    if (!check->settings.writes_coalesce)
+        say(check, OK, 0, "merging", "off: writes.coalesce is false");
+    else if (result->may_merge)
+        say(check, OK, 0, "merging", "on: %s", result->facts.reason);
+    else
+        say(check, WARN, 0, "merging", "off, each write goes by itself: %s%s", result->facts.reason,
+            family == UPSTREAM_FAMILY_UNKNOWN
+                ? "; answers to writes may tell, or set backend.family"
+                : ", and merged writes would not do there what they do alone");
 }
 
 static void check_listener(struct check *check, const char *key, const struct address *address,

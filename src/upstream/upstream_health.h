@@ -1,14 +1,15 @@
-/* upstream_health - does Chroma live, and what are its limits?
+/* upstream_health - does Chroma live?
  *
- * A heartbeat at an interval (libcurl's multi interface on the same loop, on a connection of its
- * own for which the pool gives up a place under its cap; no check is made while all are busy). Up
- * after one answer below 500, down after two failures in a row. Its limits (pre-flight-checks) and
- * its version are asked for again each time it comes up, and with every heartbeat until they are
- * known.
+ * A heartbeat at an interval, on the way that requests go (upstream_control.h). Up after one
+ * answer below 500, whatever it says: Chroma 0.4 has no such route and answers 404, others ask for
+ * credentials. Down after two failures in a row; three heartbeats in a row that found no place for
+ * a connection are failures too. While no connection stands it is asked each second; servers that
+ * are not known to keep idle connections are asked every two seconds, so that a connection which
+ * breaks tells of a restart.
  *
  * Requests are not held back by this state: Chroma itself is asked, and refuses at once when it is
  * down. The state is for operators: /readyz, metrics, log. What requests find out (the pool's
- * problem) stands beside it until the next heartbeat succeeds.
+ * problem) counts beside it until a connection that was begun later has succeeded.
  *
  * Thread: event loop only.
  */
@@ -18,9 +19,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/address.h"
 #include "base/metric.h"
 #include "io/loop.h"
+#include "upstream/upstream_control.h"
+#include "upstream/upstream_identity.h"
+#include "upstream/upstream_incarnation.h"
 #include "upstream/upstream_pool.h"
 
 struct upstream_health; /* opaque */
@@ -28,23 +31,31 @@ struct upstream_health; /* opaque */
 enum upstream_health_state { UPSTREAM_HEALTH_UNKNOWN, UPSTREAM_HEALTH_UP, UPSTREAM_HEALTH_DOWN };
 
 struct upstream_health_options {
-    struct address backend;
-    uint64_t       interval_us, timeout_us;
+    uint64_t interval_us, timeout_us;
+};
+
+/* Whom it works with; all borrowed. */
+struct upstream_health_parts {
+    struct upstream_pool        *pool;
+    struct upstream_control     *control;
+    struct upstream_incarnation *incarnation;
+    struct upstream_identity    *identity;
 };
 
 struct upstream_health_stats {
     uint64_t up; /* 1 or 0 */
-    uint64_t checks, failures;
+    uint64_t checks, failures, blocked;
 };
 
 extern const struct metric_desc upstream_health_metrics[];
 extern const size_t             upstream_health_metric_count;
 
-/* The state or the limits changed. From the loop. */
+/* The state changed. From the loop. */
 typedef void (*upstream_health_fn)(void *ctx);
 
-/* Checks begin at once. `pool` is borrowed, `options` is copied. NULL when out of memory. */
-struct upstream_health *upstream_health_new(struct loop *loop, struct upstream_pool *pool,
+/* Checks begin at once. `parts` and `options` are copied. NULL when out of memory. */
+struct upstream_health *upstream_health_new(struct loop                          *loop,
+                                            const struct upstream_health_parts   *parts,
                                             const struct upstream_health_options *options,
                                             upstream_health_fn on_change, void *ctx);
 
@@ -52,22 +63,23 @@ struct upstream_health *upstream_health_new(struct loop *loop, struct upstream_p
 void upstream_health_set_times(struct upstream_health *health, uint64_t interval_us,
                                uint64_t timeout_us);
 
-/* NULL is a no-op. */
+/* Before its parts. NULL is a no-op. */
 void upstream_health_free(struct upstream_health *health);
 
+/* What the checks say. */
 enum upstream_health_state upstream_health_state(const struct upstream_health *health);
 
-/* Why the last check failed, "" if it did not; for people. Borrowed. */
+/* Why they say so, "" if it is up; for people. Borrowed. */
 const char *upstream_health_problem(const struct upstream_health *health);
 
-/* max_batch_size of pre-flight-checks; 0 while not known. */
-uint64_t upstream_health_batch_records_max(const struct upstream_health *health);
+/* Does the backend work, by checks and requests alike? *ret_reason says why not, "" if it does;
+ * for people, borrowed. Both are of this moment. */
+bool upstream_health_is_up(const struct upstream_health *health, const char **ret_reason);
 
-/* Is it known to be Chroma 1.0 or later? False while it is down or has not said its version, and
- * for older servers, where two writes merged do not do what they do alone. */
-bool upstream_health_is_rust(const struct upstream_health *health);
+/* How long the last heartbeat took that was answered; 0 before. */
+uint64_t upstream_health_took_us(const struct upstream_health *health);
 
-/* Borrowed. */
-const struct upstream_health_stats *upstream_health_stats(const struct upstream_health *health);
+/* Borrowed; brought up to date by the call. */
+const struct upstream_health_stats *upstream_health_stats(struct upstream_health *health);
 
 #endif
