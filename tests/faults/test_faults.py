@@ -262,6 +262,116 @@ class BackendFaults(FaultTest):
         self.expect_recovery()
 
 
+class BackendHealth(FaultTest):
+    """What the proxy finds out of Chroma by itself: is it there, and is it still the same?"""
+
+    MOVED = "chromabouncer_backend_incarnations_total"
+    MAY_MERGE = "chromabouncer_backend_may_merge"
+    CHECKS = "chromabouncer_backend_checks_total"
+
+    def metric(self, name):
+        return self.proxy.metrics()[name]
+
+    def wait_until_known(self):
+        wait_for(lambda: self.metric(self.MAY_MERGE) == 1, "the family is known")
+
+    def test_restart_is_noticed_without_a_request_or_a_check(self):
+        """By the connection that breaks; what was known is void, and asked again."""
+        self.start_both(backend__health_interval="30s")
+        self.wait_until_known()
+        before = self.metric(self.MOVED)
+        time.sleep(1.5)
+        self.assertEqual(self.metric(self.MOVED), before)
+        self.stub.kill()
+        wait_for(lambda: self.metric(self.MOVED) == before + 1, "the connection broke")
+        self.assertEqual(self.metric(self.MAY_MERGE), 0)
+        self.stub.start()
+        self.wait_until_known()
+        self.assertEqual(self.metric(self.MOVED), before + 2)
+        self.assertEqual(len(self.proxy.events("backend_known")), 2)
+        self.assertTrue(self.proxy.events("merging_off"))
+        self.collection = self.stub.new_collection("faults")
+        self.expect_recovery()
+
+    def test_backend_without_a_known_family_is_not_merged_for(self):
+        """It says so in the log, on the page, in the metrics and by `check`."""
+        self.start_both()
+        self.wait_until_known()
+        self.stub.command_lines("status=401,op=admin", "close-idle")
+        wait_for(lambda: b"merging      off: " in self.proxy.status_of("/").body, "the page says so")
+        wait_for(
+            lambda: self.proxy.events("backend_known")[-1]["merging"] == "off", "the log says so"
+        )
+        self.assertEqual(self.metric(self.MAY_MERGE), 0)
+        command = [PROXY, "check", "--backend", self.stub.url, "--listen", "127.0.0.1:0"]
+        checked = subprocess.run([*command, "--status", "off"], capture_output=True, text=True)
+        self.assertEqual(checked.returncode, 0, checked.stdout)
+        self.assertIn("warn  merging         off", checked.stdout)
+        self.stub.command_lines("clear")
+        self.expect_recovery()
+
+    def test_hung_calls_on_all_connections_leave_the_check_its_own(self):
+        self.start_both(backend__connections_max="4", deadline__read="5s")
+        wait_for(lambda: self.metric(self.CHECKS) > 2, "checks run")
+        self.stub.command_lines("stall=4s,op=count")
+        clients = [Client(self.proxy.listen) for _ in range(16)]
+        for client in clients:
+            client.send_request("GET", f"{self.collection}/count")
+        wait_for(lambda: self.metric(BUSY) >= 3, "all are busy")
+        before = self.metric(self.CHECKS)
+        wait_for(lambda: self.metric(self.CHECKS) > before + 3, "checks go on")
+        self.assertEqual(self.proxy.status_of("/readyz?backend=1").status, 200)
+        for client in clients:
+            client.close()
+        self.stub.command_lines("clear")
+        self.expect_recovery()
+
+    def test_state_and_reason_are_of_the_same_moment(self):
+        self.start_both()
+        self.stub.kill()
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline:
+            answer = self.proxy.status_of("/readyz?backend=1")
+            lines = answer.body.decode().splitlines()
+            self.assertNotIn("[--] backend", lines)
+            self.assertFalse([line for line in lines if line.startswith("[ok] backend:")], lines)
+            self.assertEqual(answer.status == 200, "[ok] backend" in lines)
+        self.assertEqual(answer.status, 503)
+        self.stub.start()
+        self.collection = self.stub.new_collection("faults")
+        self.expect_recovery()
+
+    def test_server_without_api_v2_is_up_for_all(self):
+        """Chroma 0.4: 404 to the heartbeat of API v2 is an answer."""
+        self.start_both()
+        self.stub.command_lines("status=404,op=admin")
+        before = self.metric(self.CHECKS)
+        wait_for(lambda: self.metric(self.CHECKS) > before + 3, "checks go on")
+        self.assertEqual(self.proxy.status_of("/readyz?backend=1").status, 200)
+        for command in (["check", "--status", "off", "--listen", "127.0.0.1:0"], ["health"]):
+            ran = subprocess.run([PROXY, *command, "--backend", self.stub.url], capture_output=True)
+            self.assertEqual(ran.returncode, 0, ran)
+        self.stub.command_lines("clear")
+        self.expect_recovery()
+
+    def test_checks_and_requests_resolve_alike(self):
+        """A name that libcurl knows better than the system: `localhost` as ::1."""
+        known = socket.getaddrinfo("localhost", 1, type=socket.SOCK_STREAM)
+        if "::1" in {item[4][0] for item in known}:
+            self.skipTest("the system knows ::1 for localhost")
+        stub = self.start_stub(listen="[::1]:0")
+        url = f"http://localhost:{stub.listen.rpartition(':')[2]}"
+        self.proxy = self.start_proxy(url)
+        with Client(self.proxy.listen) as client:
+            self.expect_error(client.ask("GET", "/api/v2/heartbeat"), 503)
+        time.sleep(1)
+        self.assertEqual(self.proxy.status_of("/readyz?backend=1").status, 503)
+        self.assertEqual(self.metric("chromabouncer_backend_up"), 0)
+        command = [PROXY, "health", "--backend", url]
+        self.assertEqual(subprocess.run(command, capture_output=True).returncode, 69)
+        self.expect_end()
+
+
 class ClientFaults(FaultTest):
     """Clients that vanish, dawdle or come in crowds."""
 
@@ -871,7 +981,7 @@ class Bench(FaultTest):
 
 def main(names):
     suite = unittest.TestSuite()
-    for case in (BackendFaults, ClientFaults, Operation, Bench):
+    for case in (BackendFaults, BackendHealth, ClientFaults, Operation, Bench):
         for test in unittest.defaultTestLoader.loadTestsFromTestCase(case):
             if not names or any(name in test.id() for name in names):
                 suite.addTest(test)

@@ -1,0 +1,115 @@
+"""What chromabouncer finds out of real servers by itself: the family, the limits, and that it is
+not the same Chroma any more.
+
+Other releases than that of .venv are looked for in CHROMA_VENVS, a directory of virtual
+environments by version (0.6.3/bin/chroma, ...); those that are missing are skipped.
+"""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+import urllib.request
+
+import pytest
+
+from bed import DATABASE, PROXY, Chroma, Process, Proxy, free_port
+
+VENVS = pathlib.Path(os.environ.get("CHROMA_VENVS", "/nonexistent"))
+WAIT_SECONDS = 20
+
+
+class WatchedProxy(Proxy):
+    """With its status listener, and checks so rare that they tell nothing here."""
+
+    def __init__(self, backend_port, arguments=()):
+        self.status_port = free_port()
+        self.status = f"127.0.0.1:{self.status_port}"
+        super().__init__(backend_port, ["--set", "backend.health_interval=1m", *arguments])
+
+    def get(self, path):
+        url = f"http://127.0.0.1:{self.status_port}{path}"
+        with urllib.request.urlopen(url, timeout=10) as response:
+            return response.read().decode()
+
+    def metric(self, name):
+        lines = [line for line in self.get("/metrics").splitlines() if line.startswith(f"{name} ")]
+        return float(lines[0].split()[1])
+
+    def moved(self):
+        return self.metric("chromabouncer_backend_incarnations_total")
+
+    def may_merge(self):
+        return self.metric("chromabouncer_backend_may_merge") == 1
+
+
+class OldChroma(Process):
+    """The server of another release."""
+
+    name = "old-chroma"
+
+    def __init__(self, version):
+        super().__init__()
+        self.port = free_port()
+        command = [VENVS / version / "bin/chroma", "run", "--path", self.directory / "data"]
+        os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
+        self.spawn([*command, "--host", "127.0.0.1", "--port", self.port])
+        self.wait_until(self._answers)
+
+    def _answers(self):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v2/heartbeat", timeout=5)
+            return True
+        except OSError:
+            return False
+
+
+def wait_for(condition, what):
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"not in time: {what}"
+        time.sleep(0.02)
+
+
+def test_data_swapped_behind_a_restarted_server():
+    """What was known is void as soon as the old one is gone, and asked of the new one."""
+    with Chroma() as chroma, WatchedProxy(chroma.port) as proxy:
+        wait_for(proxy.may_merge, "the family is known")
+        time.sleep(3)
+        before = proxy.moved()
+        assert before == 1, "an idle connection stays open"
+        chroma.ask("POST", f"{DATABASE}/collections", {"name": "gone"})
+        chroma.process.send_signal(signal.SIGINT)
+        chroma.process.wait()
+        wait_for(lambda: proxy.moved() > before, "the end is noticed")
+        assert not proxy.may_merge()
+        shutil.rmtree(chroma.directory / "data")
+        chroma.start()
+        wait_for(proxy.may_merge, "the new one is asked")
+        assert proxy.moved() == before + 2
+        assert "merging      on" in proxy.get("/")
+        assert chroma.ask("GET", f"{DATABASE}/collections") == []
+
+
+@pytest.mark.parametrize(
+    ("version", "says", "merges"),
+    [("0.5.23", "0.5.23", False), ("0.6.3", "0.6.3", False), ("1.0.20", "1.0.0", True)],
+)
+def test_family_of_other_releases(version, says, merges):
+    if not (VENVS / version / "bin/chroma").exists():
+        pytest.skip(f"no {version} in CHROMA_VENVS")
+    with OldChroma(version) as chroma, WatchedProxy(chroma.port) as proxy:
+        family = "rust" if merges else "python"
+        wait_for(lambda: f"family       {family}, says version {says}" in proxy.get("/"), family)
+        before = proxy.moved()
+        time.sleep(11)  # uvicorn closes idle connections after 5 s
+        assert proxy.moved() == before
+        assert proxy.may_merge() == merges
+        command = [PROXY, "check", "--backend", f"http://127.0.0.1:{chroma.port}"]
+        command += ["--listen", "127.0.0.1:0", "--status", "off"]
+        checked = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert f"says version {says}" in checked
+        assert ("ok    merging         on" in checked) == merges
+        assert ("warn  merging         off" in checked) == (not merges)
