@@ -3,13 +3,25 @@
 #include <assert.h>
 #include <stdlib.h>
 
+struct turn_service {
+    size_t turns, turns_max;
+};
+
 struct turn_queue {
     struct turn_queue_options options;
     struct turn_queue_stats   stats;
-    uint64_t                  next_number;
-    struct list               waiting[TURN_CLASSES]; /* in the order of asking */
-    struct list               open;                  /* in the order of grants */
+    struct list               control;            /* that wait, in the order of asking */
+    struct fair_queue        *fair[TURN_CLASSES]; /* READ and WRITE that wait */
+    uint64_t                  credit_us; /* that waiting writes have from reads before them */
+    struct list               open;      /* in the order of grants */
+    size_t                    service_count;
+    struct turn_service       services[];
 };
+
+/* Reads go before writes, but get at most so many times their cost while they wait. */
+static const uint64_t reads_per_write = 4;
+/* More credit than this is not needed: a dear write waits for four seconds of reads at most. */
+static const uint64_t credit_max_us = 1000000;
 
 #define ROWS(kind, field, name, help)                                                              \
     METRIC_LABELED(kind, turn_queue_stats, field[TURN_CONTROL], name, "class=\"control\"", help),  \
@@ -31,29 +43,44 @@ const struct metric_desc turn_queue_metrics[] = {
          "Calls that gave up: the client left, or the deadline passed."),
     ROWS(COUNTER, refused, "chromabouncer_queue_refused_total",
          "Calls refused because too many waited."),
+    ROWS(COUNTER, shed, "chromabouncer_queue_shed_total",
+         "Calls refused because they had waited for too long (overload: shed)."),
     ROWS(DURATION_COUNTER, cost_us, "chromabouncer_backend_busy_seconds_total",
          "Chroma's time that calls took."),
 };
 const size_t turn_queue_metric_count = COUNT_OF(turn_queue_metrics);
 
-static void         order_push(struct turn_queue *queue, struct turn *turn);
+static void         set_fair_options(struct turn_queue *queue, enum turn_class class);
+static void         order_push(struct turn_queue *queue, struct turn *turn, uint64_t now_us);
 static void         order_remove(struct turn_queue *queue, struct turn *turn);
-static struct turn *order_first(const struct turn_queue *queue);
-static struct turn *first_of(const struct turn_queue *queue, enum turn_class class);
+static struct turn *order_first(struct turn_queue *queue, uint64_t now_us);
+static struct turn *first_control(const struct turn_queue *queue);
+static struct turn *first_fair(struct turn_queue *queue, enum turn_class class, uint64_t now_us);
+static void         order_take(struct turn_queue *queue, struct turn *turn);
+static void         count_credit(struct turn_queue *queue, const struct turn *turn);
 static bool         may_go(const struct turn_queue *queue, enum turn_class class);
 static size_t       reserve_of(const struct turn_queue *queue, enum turn_class class);
 static void         grant(struct turn_queue *queue, struct turn *turn, uint64_t now_us);
+static void         count_service(struct turn_queue *queue, struct turn *turn, int change);
+static void         set_service_closed(struct turn_queue *queue, uint32_t service);
 static void         end_turn(struct turn_queue *queue, struct turn *turn);
 
 struct turn_queue *turn_queue_new(const struct turn_queue_options *options)
 {
-    struct turn_queue *queue = calloc(1, sizeof *queue);
+    size_t             services = options->services == 0 ? 1 : options->services;
+    struct turn_queue *queue = calloc(1, sizeof *queue + services * sizeof queue->services[0]);
 
     if (queue == NULL)
         return NULL;
-    for (size_t each = 0; each < TURN_CLASSES; each++)
-        list_init(&queue->waiting[each]);
+    list_init(&queue->control);
     list_init(&queue->open);
+    queue->service_count = services;
+    queue->fair[TURN_READ] = fair_queue_new(services);
+    queue->fair[TURN_WRITE] = fair_queue_new(services);
+    if (queue->fair[TURN_READ] == NULL || queue->fair[TURN_WRITE] == NULL) {
+        turn_queue_free(queue);
+        return NULL;
+    }
     turn_queue_set_options(queue, options);
     return queue;
 }
@@ -64,6 +91,8 @@ void turn_queue_free(struct turn_queue *queue)
         return;
     for (size_t each = 0; each < TURN_CLASSES; each++)
         assert(queue->stats.waiting[each] == 0 && queue->stats.connections[each] == 0);
+    fair_queue_free(queue->fair[TURN_READ]);
+    fair_queue_free(queue->fair[TURN_WRITE]);
     free(queue);
 }
 
@@ -71,6 +100,34 @@ void turn_queue_set_options(struct turn_queue *queue, const struct turn_queue_op
 {
     assert(options->connections_max >= 1);
     queue->options = *options;
+    set_fair_options(queue, TURN_READ);
+    set_fair_options(queue, TURN_WRITE);
+}
+
+/* The newest write never goes first: it may be for the same record as an older one. */
+static void set_fair_options(struct turn_queue *queue, enum turn_class class)
+{
+    struct fair_queue_options options = {.timeout_us = queue->options.shed_us[class],
+                                         .standing_us = queue->options.standing_us,
+                                         .is_newest_first = class == TURN_READ};
+
+    fair_queue_set_options(queue->fair[class], &options);
+}
+
+void turn_queue_set_service(struct turn_queue *queue, uint32_t service,
+                            const struct turn_queue_service *options)
+{
+    assert(service < queue->service_count);
+    fair_queue_set_flow(queue->fair[TURN_READ], service, options->weight, options->priority);
+    fair_queue_set_flow(queue->fair[TURN_WRITE], service, options->weight, options->priority);
+    queue->services[service].turns_max = options->turns_max;
+    set_service_closed(queue, service);
+}
+
+void turn_queue_set_gate(struct turn_queue *queue, enum turn_class class, struct fair_gate *gate,
+                         size_t max)
+{
+    fair_queue_set_gate(queue->fair[class], gate, max);
 }
 
 void turn_queue_set_turns_max(struct turn_queue *queue, enum turn_class class, size_t turns_max)
@@ -82,11 +139,10 @@ enum status turn_queue_ask(struct turn_queue *queue, struct turn *turn, uint64_t
 {
     struct turn_queue_stats *stats = &queue->stats;
 
-    assert(turn->state == TURN_IDLE);
+    assert(turn->state == TURN_IDLE && turn->service < queue->service_count);
     turn->asked_us = now_us;
-    turn->number = queue->next_number++;
-    order_push(queue, turn);
-    if (order_first(queue) == turn) {
+    order_push(queue, turn, now_us);
+    if (order_first(queue, now_us) == turn) {
         grant(queue, turn, now_us);
         return STATUS_OK;
     }
@@ -94,60 +150,124 @@ enum status turn_queue_ask(struct turn_queue *queue, struct turn *turn, uint64_t
         stats->waiting[TURN_READ] + stats->waiting[TURN_WRITE] <= queue->options.waiting_max)
         return STATUS_AGAIN;
     order_remove(queue, turn);
-    turn->state = TURN_IDLE;
     stats->refused[turn->class]++;
     return STATUS_OVERLOADED;
 }
 
 struct turn *turn_queue_next(struct turn_queue *queue, uint64_t now_us)
 {
-    struct turn *turn = order_first(queue);
+    struct turn *turn = order_first(queue, now_us);
 
     if (turn != NULL)
         grant(queue, turn, now_us);
     return turn;
 }
 
+struct turn *turn_queue_shed(struct turn_queue *queue, uint64_t now_us)
+{
+    for (enum turn_class each = TURN_READ; each < TURN_CLASSES; each++) {
+        struct fair_item *item = fair_queue_expired(queue->fair[each], now_us);
+
+        if (item != NULL) {
+            struct turn *turn = CONTAINER_OF(item, struct turn, item);
+
+            order_remove(queue, turn);
+            queue->stats.shed[each]++;
+            return turn;
+        }
+    }
+    return NULL;
+}
+
 uint64_t turn_queue_wake_us(const struct turn_queue *queue)
 {
-    (void)queue; /* the order does not depend on time */
-    return UINT64_MAX;
+    uint64_t read_us = fair_queue_expiry_us(queue->fair[TURN_READ]);
+    uint64_t write_us = fair_queue_expiry_us(queue->fair[TURN_WRITE]);
+
+    return read_us < write_us ? read_us : write_us;
 }
 
 /* ---- The order: the only part that knows who goes before whom ------------------------------- */
 
-static void order_push(struct turn_queue *queue, struct turn *turn)
+static void order_push(struct turn_queue *queue, struct turn *turn, uint64_t now_us)
 {
-    list_push_back(&queue->waiting[turn->class], &turn->node);
+    turn->item =
+        (struct fair_item){.flow = turn->service, .cost_us = turn->cost_us, .gate = turn->gate};
+    if (turn->class == TURN_CONTROL)
+        list_push_back(&queue->control, &turn->item.node);
+    else
+        fair_queue_add(queue->fair[turn->class], &turn->item, now_us);
     queue->stats.waiting[turn->class]++;
     turn->state = TURN_WAITING;
 }
 
 static void order_remove(struct turn_queue *queue, struct turn *turn)
 {
-    list_remove(&turn->node);
+    if (turn->class == TURN_CONTROL)
+        list_remove(&turn->item.node);
+    else
+        fair_queue_remove(queue->fair[turn->class], &turn->item);
     queue->stats.waiting[turn->class]--;
+    turn->state = TURN_IDLE;
 }
 
 /* Who goes next of those who may; NULL: nobody. */
-static struct turn *order_first(const struct turn_queue *queue)
+static struct turn *order_first(struct turn_queue *queue, uint64_t now_us)
 {
-    struct turn *control = first_of(queue, TURN_CONTROL);
-    struct turn *read = first_of(queue, TURN_READ);
-    struct turn *write = first_of(queue, TURN_WRITE);
+    struct turn *control = first_control(queue);
+    struct turn *read, *write;
 
     if (control != NULL)
         return control;
+    read = first_fair(queue, TURN_READ, now_us);
+    write = first_fair(queue, TURN_WRITE, now_us);
     if (read == NULL || write == NULL)
         return read == NULL ? write : read;
-    return read->number < write->number ? read : write;
+    if (queue->credit_us >= write->item.cost_us || queue->credit_us == credit_max_us)
+        return write;
+    return read;
 }
 
-static struct turn *first_of(const struct turn_queue *queue, enum turn_class class)
+static struct turn *first_control(const struct turn_queue *queue)
 {
-    struct list_node *node = list_first(&queue->waiting[class]);
+    struct list_node *node = list_first(&queue->control);
 
-    return node != NULL && may_go(queue, class) ? LIST_ITEM(node, struct turn, node) : NULL;
+    if (node == NULL || !may_go(queue, TURN_CONTROL))
+        return NULL;
+    return CONTAINER_OF(LIST_ITEM(node, struct fair_item, node), struct turn, item);
+}
+
+static struct turn *first_fair(struct turn_queue *queue, enum turn_class class, uint64_t now_us)
+{
+    struct fair_item *item = NULL;
+
+    if (queue->stats.waiting[class] > 0 && may_go(queue, class))
+        item = fair_queue_first(queue->fair[class], now_us);
+    return item == NULL ? NULL : CONTAINER_OF(item, struct turn, item);
+}
+
+/* It goes. A read gives the writes that wait credit; a write uses it up. */
+static void order_take(struct turn_queue *queue, struct turn *turn)
+{
+    if (turn->class == TURN_CONTROL)
+        list_remove(&turn->item.node);
+    else
+        fair_queue_take(queue->fair[turn->class], &turn->item);
+    queue->stats.waiting[turn->class]--;
+    count_credit(queue, turn);
+}
+
+static void count_credit(struct turn_queue *queue, const struct turn *turn)
+{
+    uint64_t cost_us = turn->item.cost_us, credit_us = queue->credit_us;
+
+    if (queue->stats.waiting[TURN_WRITE] == 0)
+        credit_us = 0;
+    else if (turn->class == TURN_READ)
+        credit_us += cost_us / reads_per_write;
+    else if (turn->class == TURN_WRITE)
+        credit_us -= credit_us < cost_us ? credit_us : cost_us;
+    queue->credit_us = credit_us < credit_max_us ? credit_us : credit_max_us;
 }
 
 /* ---- The bounds ----------------------------------------------------------------------------- */
@@ -182,11 +302,12 @@ static void grant(struct turn_queue *queue, struct turn *turn, uint64_t now_us)
 {
     struct turn_queue_stats *stats = &queue->stats;
 
-    order_remove(queue, turn);
+    order_take(queue, turn);
     turn->state = TURN_OPEN;
     turn->is_lent = false;
     turn->granted_us = now_us;
     list_push_back(&queue->open, &turn->node);
+    count_service(queue, turn, 1);
     stats->turns[turn->class]++;
     stats->connections[turn->class]++;
     stats->granted[turn->class]++;
@@ -194,12 +315,31 @@ static void grant(struct turn_queue *queue, struct turn *turn, uint64_t now_us)
     metric_histogram_add(&stats->waits[turn->class], now_us - turn->asked_us);
 }
 
+static void count_service(struct turn_queue *queue, struct turn *turn, int change)
+{
+    if (turn->class == TURN_CONTROL)
+        return;
+    if (change > 0)
+        queue->services[turn->service].turns++;
+    else
+        queue->services[turn->service].turns--;
+    set_service_closed(queue, turn->service);
+}
+
+static void set_service_closed(struct turn_queue *queue, uint32_t number)
+{
+    const struct turn_service *service = &queue->services[number];
+    bool is_full = service->turns_max != 0 && service->turns >= service->turns_max;
+
+    fair_queue_set_closed(queue->fair[TURN_READ], number, is_full);
+    fair_queue_set_closed(queue->fair[TURN_WRITE], number, is_full);
+}
+
 void turn_queue_leave(struct turn_queue *queue, struct turn *turn)
 {
     if (turn->state != TURN_WAITING)
         return;
     order_remove(queue, turn);
-    turn->state = TURN_IDLE;
     queue->stats.left[turn->class]++;
 }
 
@@ -217,6 +357,9 @@ static void end_turn(struct turn_queue *queue, struct turn *turn)
     turn->state = TURN_ANSWERED;
     if (!turn->is_lent)
         queue->stats.turns[turn->class]--;
+    count_service(queue, turn, -1);
+    if (turn->class != TURN_CONTROL)
+        fair_queue_end(queue->fair[turn->class], &turn->item);
 }
 
 void turn_queue_lend(struct turn_queue *queue, struct turn *turn)
@@ -233,6 +376,16 @@ void turn_queue_done(struct turn_queue *queue, struct turn *turn, uint64_t now_u
     turn->state = TURN_IDLE;
     queue->stats.connections[turn->class]--;
     queue->stats.cost_us[turn->class] += cost_us;
+    if (cost_us != 0 && turn->class != TURN_CONTROL)
+        fair_queue_settle(queue->fair[turn->class], turn->service, turn->item.cost_us, cost_us);
+}
+
+void turn_queue_charge(struct turn_queue *queue, enum turn_class class, uint32_t service,
+                       uint64_t cost_us)
+{
+    assert(class != TURN_CONTROL && service < queue->service_count);
+    queue->stats.cost_us[class] += cost_us;
+    fair_queue_settle(queue->fair[class], service, 0, cost_us);
 }
 
 void turn_queue_count_hung(const struct turn_queue *queue, uint64_t now_us, uint64_t hung_us,

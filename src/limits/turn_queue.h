@@ -13,10 +13,15 @@
  * TURN_QUEUE_RESERVE_FROM connections nothing is kept, and CONTROL only goes first. A class can
  * have a bound of its own on turns.
  *
- * Order: CONTROL, then who has waited longest among READ and WRITE; first come, first served in
- * each class. Who has not the right to go (a bound, a reserve) stops nobody else.
+ * Order: CONTROL, then READ before WRITE, but a write goes once four times its cost in reads, or
+ * four seconds of them, went before it. In each of the two the services take turns by cost
+ * (fair_queue.h), and within a service it is first come, first served. Who has not the right to go
+ * (a bound, a reserve, a gate) stops nobody else.
  *
- * Thread: event loop only. Memory: fixed; turns are embedded in their owners.
+ * With shed_us those that have waited for long are given back by turn_queue_shed(), to be refused;
+ * under a standing queue of a service sooner, and its newest reads then go first.
+ *
+ * Thread: event loop only. Memory: 200 bytes for each service; turns are embedded in their owners.
  */
 #ifndef LIMITS_TURN_QUEUE_H
 #define LIMITS_TURN_QUEUE_H
@@ -29,6 +34,7 @@
 #include "base/list.h"
 #include "base/metric.h"
 #include "base/status.h"
+#include "limits/fair_queue.h"
 
 enum turn_class {
     TURN_CONTROL, /* the proxy's own calls, and look-ups that a waiting request needs */
@@ -50,21 +56,32 @@ enum turn_state {
  * second. Zero-initialised means idle. */
 struct turn {
     enum turn_class class;
-    uint32_t service;     /* 0: none in particular */
-    uint64_t cost_us;     /* expected time at Chroma */
-    uint64_t deadline_us; /* of the wait, for the counters; 0: none */
+    uint32_t          service;     /* below services; 0: none in particular */
+    uint64_t          cost_us;     /* expected time at Chroma */
+    uint64_t          deadline_us; /* of the wait, for the counters; 0: none */
+    struct fair_gate *gate; /* bounds the turns that share it, all of one class and service */
 
     enum turn_state  state;
     bool             is_lent;
     uint64_t         asked_us, granted_us;
-    uint64_t         number; /* in the order of asking */
-    struct list_node node;
+    struct fair_item item; /* while it waits */
+    struct list_node node; /* while it is open */
 };
 
 struct turn_queue_options {
     size_t connections_max;         /* >= 1 */
     size_t turns_max[TURN_CLASSES]; /* turns at a time; 0: none but connections_max */
     size_t waiting_max;             /* READ and WRITE that wait; 0: no bound */
+    size_t services;                /* 0 stands for 1; fixed at creation */
+    /* Longest wait; 0: none. Not for CONTROL. */
+    uint64_t shed_us[TURN_CLASSES];
+    uint64_t standing_us; /* in place of it under a standing queue */
+};
+
+struct turn_queue_service {
+    unsigned weight;    /* 1..FAIR_QUEUE_WEIGHT_MAX */
+    unsigned priority;  /* 0..FAIR_QUEUE_PRIORITY_LAST, 0 gets most */
+    size_t   turns_max; /* of READ and WRITE at a time; 0: no bound */
 };
 
 struct turn_queue_stats {
@@ -75,6 +92,7 @@ struct turn_queue_stats {
     uint64_t                late[TURN_CLASSES];    /* granted after their deadline */
     uint64_t                left[TURN_CLASSES];    /* gave up waiting */
     uint64_t                refused[TURN_CLASSES]; /* by waiting_max */
+    uint64_t                shed[TURN_CLASSES];    /* by shed_us */
     uint64_t                cost_us[TURN_CLASSES]; /* as told to turn_queue_done() */
     struct metric_histogram waits[TURN_CLASSES];   /* from asked to granted */
 };
@@ -94,6 +112,15 @@ void turn_queue_free(struct turn_queue *queue);
  * after a smaller cap, nothing is granted until enough is done. */
 void turn_queue_set_options(struct turn_queue *queue, const struct turn_queue_options *options);
 
+/* The place of one service: 1, 1 and no bound unless told. Then call turn_queue_next(). */
+void turn_queue_set_service(struct turn_queue *queue, uint32_t service,
+                            const struct turn_queue_service *options);
+
+/* Another bound of a gate of `class`; then call turn_queue_next(). Gates are set up with
+ * fair_gate_init(). */
+void turn_queue_set_gate(struct turn_queue *queue, enum turn_class class, struct fair_gate *gate,
+                         size_t max);
+
 /* As turn_queue_set_options(), for one bound. */
 void turn_queue_set_turns_max(struct turn_queue *queue, enum turn_class class, size_t turns_max);
 
@@ -108,7 +135,12 @@ MUST_CHECK enum status turn_queue_ask(struct turn_queue *queue, struct turn *tur
  * every answered, done, leave, lend and change of bounds, and at turn_queue_wake_us(). */
 struct turn *turn_queue_next(struct turn_queue *queue, uint64_t now_us);
 
-/* When turn_queue_next() may return a turn although nothing was given back; UINT64_MAX: never. */
+/* A waiting turn that has waited too long, idle now and to be refused; NULL: none. To be called
+ * until it returns NULL at turn_queue_wake_us(), and before turn_queue_next(). */
+struct turn *turn_queue_shed(struct turn_queue *queue, uint64_t now_us);
+
+/* When turn_queue_shed() and turn_queue_next() are to be called although nothing was given back;
+ * may be past; UINT64_MAX: never. */
 uint64_t turn_queue_wake_us(const struct turn_queue *queue);
 
 /* A waiting turn leaves. No-op when it does not wait. */
@@ -123,9 +155,13 @@ void turn_queue_answered(struct turn_queue *queue, struct turn *turn, uint64_t n
 void turn_queue_lend(struct turn_queue *queue, struct turn *turn);
 
 /* The transfer is over, whatever came of it; ends the turn if it is open. `cost_us`: what it took
- * of Chroma's time; 0: nothing was sent, or it is not known. */
+ * of Chroma's time, without other services' part; 0: as expected. */
 void turn_queue_done(struct turn_queue *queue, struct turn *turn, uint64_t now_us,
                      uint64_t cost_us);
+
+/* A call carried `cost_us` for another service than the turn's own (a merged write). */
+void turn_queue_charge(struct turn_queue *queue, enum turn_class class, uint32_t service,
+                       uint64_t cost_us);
 
 /* How many open turns of each class were granted `hung_us` ago or before. Costs one step for each
  * of them. */

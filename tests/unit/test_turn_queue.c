@@ -1,5 +1,6 @@
 /* What must hold: the cap is exact, what a class keeps is there when it comes, nobody waits while
- * he may go, each class is served in order, the longest wait goes first, and nobody is forgotten.
+ * he may go, each class is served in order, reads go first and starve nobody, services get their
+ * part, and nobody is forgotten.
  */
 #include <signal.h>
 
@@ -39,7 +40,7 @@ static void set_up_with(size_t connections_max)
 
 static void setup(void)
 {
-    struct turn_queue_options options = {.connections_max = 8};
+    struct turn_queue_options options = {.connections_max = 8, .services = 3};
 
     queue = turn_queue_new(&options);
     ck_assert_ptr_nonnull(queue);
@@ -106,18 +107,136 @@ START_TEST(with_fewer_nothing_is_kept_and_control_goes_first)
 }
 END_TEST
 
-START_TEST(the_longest_wait_goes_first)
+START_TEST(reads_go_first_but_do_not_starve_writes)
 {
-    struct turn *first, *write, *read;
+    struct turn *going, *write;
+    unsigned     reads = 0;
 
     set_up_with(1);
-    first = ask(TURN_READ, STATUS_OK);
+    going = ask(TURN_READ, STATUS_OK);
+    turns[used].cost_us = 10000;
     write = ask(TURN_WRITE, STATUS_AGAIN);
-    read = ask(TURN_READ, STATUS_AGAIN);
+    for (int i = 0; i < 20; i++) {
+        turns[used].cost_us = 5000;
+        ask(TURN_READ, STATUS_AGAIN);
+    }
+    while (going != write) {
+        turn_queue_done(queue, going, now_us, 0);
+        going = turn_queue_next(queue, now_us);
+        reads += going->class == TURN_READ;
+    }
+    ck_assert_uint_eq(reads, 8); /* 40 ms of reads, then 10 ms of writes */
+}
+END_TEST
+
+START_TEST(a_write_dearer_than_any_credit_goes_too)
+{
+    struct turn *going, *write;
+    unsigned     reads = 0;
+
+    set_up_with(1);
+    going = ask(TURN_READ, STATUS_OK);
+    turns[used].cost_us = 100000000;
+    write = ask(TURN_WRITE, STATUS_AGAIN);
+    for (int i = 0; i < 20; i++) {
+        turns[used].cost_us = 400000;
+        ask(TURN_READ, STATUS_AGAIN);
+    }
+    while (going != write) {
+        turn_queue_done(queue, going, now_us, 0);
+        going = turn_queue_next(queue, now_us);
+        reads += going->class == TURN_READ;
+    }
+    ck_assert_uint_eq(reads, 10);
+}
+END_TEST
+
+START_TEST(services_take_turns)
+{
+    struct turn *going, *flood[6], *other;
+
+    set_up_with(1);
+    going = ask(TURN_READ, STATUS_OK);
+    for (int i = 0; i < 6; i++) {
+        turns[used].service = 1;
+        flood[i] = ask(TURN_READ, STATUS_AGAIN);
+    }
+    turns[used].service = 2;
+    other = ask(TURN_READ, STATUS_AGAIN);
+    for (int i = 0; going != other; i++) {
+        ck_assert_int_lt(i, 6);
+        turn_queue_done(queue, going, now_us, 0);
+        going = turn_queue_next(queue, now_us);
+        ck_assert(going == other || going == flood[i]);
+    }
+    ck_assert_uint_eq(turn_queue_stats(queue)->waiting[TURN_READ], 2); /* equal calls: 4 of 1 ms */
+}
+END_TEST
+
+START_TEST(a_service_has_no_more_turns_than_it_may)
+{
+    struct turn_queue_service options = {.weight = 1, .priority = 1, .turns_max = 2};
+    struct turn              *first, *second;
+
+    turn_queue_set_service(queue, 1, &options);
+    for (int i = 0; i < 4; i++)
+        turns[used + (size_t)i].service = 1;
+    first = ask(TURN_READ, STATUS_OK);
+    second = ask(TURN_WRITE, STATUS_OK);
+    ask(TURN_READ, STATUS_AGAIN);
+    ask(TURN_WRITE, STATUS_AGAIN);
+    ask(TURN_READ, STATUS_OK); /* another service */
+    CK_NEXT(NULL);
+    turn_queue_answered(queue, second, now_us);
+    CK_NEXT(&turns[2]);
+    CK_NEXT(NULL);
     turn_queue_done(queue, first, now_us, 0);
-    CK_NEXT(write);
-    turn_queue_done(queue, write, now_us, 0);
-    CK_NEXT(read);
+    CK_NEXT(&turns[3]);
+}
+END_TEST
+
+START_TEST(a_gate_bounds_the_turns_that_share_it_and_stops_no_other)
+{
+    static struct fair_gate gate; /* for teardown */
+    struct turn            *first;
+
+    fair_gate_init(&gate, 1);
+    for (int i = 0; i < 3; i++)
+        turns[used + (size_t)i].gate = &gate;
+    first = ask(TURN_WRITE, STATUS_OK);
+    ask(TURN_WRITE, STATUS_AGAIN);
+    ask(TURN_WRITE, STATUS_AGAIN);
+    ask(TURN_WRITE, STATUS_OK);
+    CK_NEXT(NULL);
+    turn_queue_done(queue, first, now_us, 0);
+    CK_NEXT(&turns[1]);
+    CK_NEXT(NULL);
+    turn_queue_set_gate(queue, TURN_WRITE, &gate, 2);
+    CK_NEXT(&turns[2]);
+}
+END_TEST
+
+START_TEST(who_has_waited_for_long_is_given_back_where_asked_for)
+{
+    struct turn_queue_options options = {
+        .connections_max = 1, .shed_us = {[TURN_READ] = 100}, .standing_us = 10};
+    struct turn *first, *read;
+
+    turn_queue_set_options(queue, &options);
+    first = ask(TURN_WRITE, STATUS_OK);
+    ask(TURN_WRITE, STATUS_AGAIN);
+    ck_assert_uint_eq(turn_queue_wake_us(queue), UINT64_MAX);
+    read = ask(TURN_READ, STATUS_AGAIN);
+    ck_assert_uint_eq(turn_queue_wake_us(queue), now_us + 100);
+    now_us += 99;
+    ck_assert_ptr_null(turn_queue_shed(queue, now_us));
+    now_us++;
+    ck_assert_ptr_eq(turn_queue_shed(queue, now_us), read);
+    ck_assert_int_eq(read->state, TURN_IDLE);
+    ck_assert_ptr_null(turn_queue_shed(queue, now_us));
+    ck_assert_uint_eq(turn_queue_stats(queue)->shed[TURN_READ], 1);
+    turn_queue_done(queue, first, now_us, 0);
+    CK_NEXT(&turns[1]);
 }
 END_TEST
 
@@ -283,6 +402,7 @@ END_TEST
 #define CALLS 64
 
 static struct turn               calls[CALLS];
+static uint64_t                  arrivals[CALLS], next_arrival, credit_us;
 static struct turn_queue_options bounds;
 static uint64_t                  sim_seed, last_granted[TURN_CLASSES];
 static size_t                    grants[TURN_CLASSES];
@@ -339,25 +459,33 @@ static struct turn *oldest_waiting(enum turn_class class)
 
     for (size_t i = 0; i < CALLS; i++)
         if (calls[i].class == class && calls[i].state == TURN_WAITING &&
-            (oldest == NULL || calls[i].number < oldest->number))
+            (oldest == NULL || arrivals[i] < arrivals[oldest - calls]))
             oldest = &calls[i];
     return oldest;
 }
 
-/* Whom the model lets go next. */
+/* Whom the model lets go next. All calls cost the same. */
 static struct turn *model_next(void)
 {
-    struct turn *next = NULL;
+    struct turn *next[TURN_CLASSES];
 
-    for (enum turn_class each = 0; each < TURN_CLASSES; each++) {
-        struct turn *turn = model_may_go(each) ? oldest_waiting(each) : NULL;
+    for (enum turn_class each = 0; each < TURN_CLASSES; each++)
+        next[each] = model_may_go(each) ? oldest_waiting(each) : NULL;
+    if (next[TURN_CONTROL] != NULL)
+        return next[TURN_CONTROL];
+    if (next[TURN_READ] == NULL || (next[TURN_WRITE] != NULL && credit_us >= 1000))
+        return next[TURN_WRITE];
+    return next[TURN_READ];
+}
 
-        if (turn != NULL && each == TURN_CONTROL)
-            return turn;
-        if (turn != NULL && (next == NULL || turn->number < next->number))
-            next = turn;
-    }
-    return next;
+static void model_granted(const struct turn *turn)
+{
+    if (oldest_waiting(TURN_WRITE) == NULL)
+        credit_us = 0;
+    else if (turn->class == TURN_READ)
+        credit_us = credit_us + 250 > 1000000 ? 1000000 : credit_us + 250;
+    else if (turn->class == TURN_WRITE)
+        credit_us -= credit_us < 1000 ? credit_us : 1000;
 }
 
 static void check_granted(const struct turn *turn)
@@ -372,9 +500,10 @@ static void check_granted(const struct turn *turn)
         SIM_CHECK(sim_seed, stats->turns[each] == turns_of(each));
     }
     SIM_CHECK(sim_seed, total <= bounds.connections_max);
-    SIM_CHECK(sim_seed, turn->number >= last_granted[turn->class]);
-    last_granted[turn->class] = turn->number;
+    SIM_CHECK(sim_seed, arrivals[turn - calls] >= last_granted[turn->class]);
+    last_granted[turn->class] = arrivals[turn - calls];
     grants[turn->class]++;
+    model_granted(turn);
 }
 
 static void take_all(void)
@@ -398,6 +527,7 @@ static void ask_at_random(struct turn *turn)
     if (rng_below(&rng, 20) == 0) /* rare: with few connections it starves the others */
         turn->class = TURN_CONTROL;
     may_go = model_may_go(turn->class);
+    arrivals[turn - calls] = next_arrival++;
     status = turn_queue_ask(queue, turn, now_us);
     SIM_CHECK(sim_seed, (status == STATUS_OK) == may_go); /* nobody who may go waits */
     if (status == STATUS_OK)
@@ -440,6 +570,7 @@ static void simulate(uint64_t seed)
     rng_init(&rng, seed);
     for (size_t each = 0; each < TURN_CLASSES; each++)
         grants[each] = last_granted[each] = 0;
+    credit_us = 0;
     for (size_t i = 0; i < CALLS; i++)
         calls[i] = (struct turn){0};
     turn_queue_free(queue);
@@ -482,7 +613,12 @@ int main(void)
     tcase_add_test(tcase, a_reserve_of_one_class_is_not_used_up_by_what_another_has);
     tcase_add_test(tcase, with_four_connections_each_class_keeps_one);
     tcase_add_test(tcase, with_fewer_nothing_is_kept_and_control_goes_first);
-    tcase_add_test(tcase, the_longest_wait_goes_first);
+    tcase_add_test(tcase, reads_go_first_but_do_not_starve_writes);
+    tcase_add_test(tcase, a_write_dearer_than_any_credit_goes_too);
+    tcase_add_test(tcase, services_take_turns);
+    tcase_add_test(tcase, a_service_has_no_more_turns_than_it_may);
+    tcase_add_test(tcase, a_gate_bounds_the_turns_that_share_it_and_stops_no_other);
+    tcase_add_test(tcase, who_has_waited_for_long_is_given_back_where_asked_for);
     tcase_add_test(tcase, who_may_not_go_stops_nobody_else);
     tcase_add_test(tcase, the_answer_ends_the_turn_and_keeps_the_connection);
     tcase_add_test(tcase, a_lent_turn_lets_another_go_and_keeps_its_connection);

@@ -1,0 +1,331 @@
+#include "limits/fair_queue.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct fair_flow {
+    struct list_node node;       /* while somebody waits who is not parked */
+    struct list      items;      /* not parked, in the order of arrival */
+    size_t           count;      /* that wait, parked ones too */
+    int64_t          deficit_us; /* what it may still take in this round; below 0: a debt */
+    int64_t          quantum_us; /* what it gains in each round */
+    uint64_t         calm;       /* of the queue, when it was last active */
+    uint64_t         busy_since_us;
+    bool             is_closed;
+};
+
+struct fair_queue {
+    struct fair_queue_options options;
+    struct list               active; /* flows, the one whose turn it is first */
+    struct list               all;    /* items in the order of arrival */
+    size_t                    active_count, count;
+    uint64_t                  calm; /* how often nobody waited: then all debts are forgiven */
+    size_t                    flow_count;
+    struct fair_flow          flows[];
+};
+
+/* Small against any call, so that the round robin is as fine as the calls are. */
+static const int64_t quantum_us = 1000;
+/* A flow whose calls were far dearer than expected is not punished for longer than this. */
+static const int64_t debt_max_us = 10000000;
+
+static void              activate(struct fair_queue *queue, struct fair_flow *flow);
+static void              deactivate_empty(struct fair_queue *queue, struct fair_flow *flow);
+static struct fair_item *visit(struct fair_queue *queue, uint64_t now_us);
+static struct fair_item *head_of(struct fair_queue *queue, struct fair_flow *flow, uint64_t now_us);
+static bool              is_full(const struct fair_gate *gate);
+static void              unpark_first(struct fair_queue *queue, struct fair_gate *gate);
+static bool              is_standing(const struct fair_queue *queue, const struct fair_flow *flow,
+                                     uint64_t now_us);
+static bool              skip_rounds(struct fair_queue *queue, uint64_t now_us);
+
+struct fair_queue *fair_queue_new(size_t flows)
+{
+    struct fair_queue *queue = calloc(1, sizeof *queue + flows * sizeof queue->flows[0]);
+
+    if (queue == NULL)
+        return NULL;
+    list_init(&queue->active);
+    list_init(&queue->all);
+    queue->flow_count = flows;
+    for (size_t i = 0; i < flows; i++) {
+        list_node_init(&queue->flows[i].node);
+        list_init(&queue->flows[i].items);
+        fair_queue_set_flow(queue, (uint32_t)i, 1, 1);
+    }
+    return queue;
+}
+
+void fair_queue_free(struct fair_queue *queue)
+{
+    assert(queue == NULL || queue->count == 0);
+    free(queue);
+}
+
+void fair_queue_set_options(struct fair_queue *queue, const struct fair_queue_options *options)
+{
+    queue->options = *options;
+}
+
+void fair_queue_set_flow(struct fair_queue *queue, uint32_t flow, unsigned weight,
+                         unsigned priority)
+{
+    assert(flow < queue->flow_count && priority <= FAIR_QUEUE_PRIORITY_LAST);
+    assert(weight >= 1 && weight <= FAIR_QUEUE_WEIGHT_MAX);
+    queue->flows[flow].quantum_us = quantum_us * weight << (FAIR_QUEUE_PRIORITY_LAST - priority);
+}
+
+void fair_queue_set_closed(struct fair_queue *queue, uint32_t flow, bool is_closed)
+{
+    queue->flows[flow].is_closed = is_closed;
+}
+
+void fair_queue_set_gate(struct fair_queue *queue, struct fair_gate *gate, size_t max)
+{
+    gate->max = max;
+    while (!is_full(gate) && !list_is_empty(&gate->parked))
+        unpark_first(queue, gate);
+}
+
+void fair_queue_add(struct fair_queue *queue, struct fair_item *item, uint64_t now_us)
+{
+    struct fair_flow *flow = &queue->flows[item->flow];
+
+    assert(item->flow < queue->flow_count);
+    item->since_us = now_us;
+    if (item->cost_us < (uint64_t)quantum_us)
+        item->cost_us = (uint64_t)quantum_us; /* calls that cost nothing would never end a round */
+    if (flow->count == 0)
+        flow->busy_since_us = now_us;
+    flow->count++;
+    queue->count++;
+    list_push_back(&flow->items, &item->node);
+    list_push_back(&queue->all, &item->all_node);
+    activate(queue, flow);
+}
+
+static void activate(struct fair_queue *queue, struct fair_flow *flow)
+{
+    if (list_node_is_linked(&flow->node))
+        return;
+    if (flow->calm != queue->calm)
+        flow->deficit_us = 0;
+    flow->calm = queue->calm;
+    list_push_back(&queue->active, &flow->node);
+    queue->active_count++;
+}
+
+static void deactivate_empty(struct fair_queue *queue, struct fair_flow *flow)
+{
+    if (!list_is_empty(&flow->items) || !list_node_is_linked(&flow->node))
+        return;
+    if (flow->deficit_us > 0)
+        flow->deficit_us = 0; /* nothing is saved up while nobody waits */
+    list_remove(&flow->node);
+    queue->active_count--;
+    if (queue->active_count == 0)
+        queue->calm++;
+}
+
+struct fair_item *fair_queue_first(struct fair_queue *queue, uint64_t now_us)
+{
+    do {
+        struct fair_item *item = visit(queue, now_us);
+
+        if (item != NULL)
+            return item;
+    } while (skip_rounds(queue, now_us));
+    return NULL;
+}
+
+/* One round: visit each flow, until one may go, which then stands first. */
+static struct fair_item *visit(struct fair_queue *queue, uint64_t now_us)
+{
+    for (size_t left = queue->active_count; left > 0; left--) {
+        struct list_node *node = list_first(&queue->active);
+        struct fair_flow *flow;
+        struct fair_item *item;
+
+        if (node == NULL)
+            return NULL;
+        flow = LIST_ITEM(node, struct fair_flow, node);
+        item = head_of(queue, flow, now_us);
+        if (item != NULL && flow->deficit_us >= (int64_t)item->cost_us)
+            return item;
+        if (!list_node_is_linked(node))
+            continue; /* all of its items are parked */
+        list_remove(node);
+        list_push_back(&queue->active, node);
+        if (!flow->is_closed)
+            flow->deficit_us += flow->quantum_us;
+    }
+    return NULL;
+}
+
+/* Who is next of the flow, parking those whose gate is full; NULL: nobody. */
+static struct fair_item *head_of(struct fair_queue *queue, struct fair_flow *flow, uint64_t now_us)
+{
+    bool is_newest_first = queue->options.is_newest_first && is_standing(queue, flow, now_us);
+
+    while (!flow->is_closed && !list_is_empty(&flow->items)) {
+        struct list_node *node =
+            is_newest_first ? list_last(&flow->items) : list_first(&flow->items);
+        struct fair_item *item = LIST_ITEM(node, struct fair_item, node);
+
+        if (item->gate == NULL || !is_full(item->gate))
+            return item;
+        list_remove(node);
+        list_push_back(&item->gate->parked, node);
+    }
+    deactivate_empty(queue, flow);
+    return NULL;
+}
+
+static bool is_full(const struct fair_gate *gate)
+{
+    return gate->max != 0 && gate->open >= gate->max;
+}
+
+static bool is_standing(const struct fair_queue *queue, const struct fair_flow *flow,
+                        uint64_t now_us)
+{
+    return queue->options.timeout_us != 0 && flow->count > 0 &&
+           now_us - flow->busy_since_us >= queue->options.timeout_us;
+}
+
+/* Give all flows as many rounds as the first of them to go still needs; false: nobody may go. */
+static bool skip_rounds(struct fair_queue *queue, uint64_t now_us)
+{
+    int64_t rounds = INT64_MAX;
+
+    LIST_FOR_EACH(node, &queue->active)
+    {
+        struct fair_flow *flow = LIST_ITEM(node, struct fair_flow, node);
+        struct fair_item *item = head_of(queue, flow, now_us);
+
+        if (item != NULL) {
+            int64_t missing = (int64_t)item->cost_us - flow->deficit_us;
+            int64_t needed = missing <= 0 ? 0 : (missing + flow->quantum_us - 1) / flow->quantum_us;
+
+            rounds = needed < rounds ? needed : rounds;
+        }
+    }
+    if (rounds == INT64_MAX)
+        return false;
+    LIST_FOR_EACH(node, &queue->active)
+    {
+        struct fair_flow *flow = LIST_ITEM(node, struct fair_flow, node);
+
+        if (!flow->is_closed)
+            flow->deficit_us += rounds * flow->quantum_us;
+    }
+    return true;
+}
+
+void fair_queue_take(struct fair_queue *queue, struct fair_item *item)
+{
+    queue->flows[item->flow].deficit_us -= (int64_t)item->cost_us;
+    if (item->gate != NULL)
+        item->gate->open++;
+    fair_queue_remove(queue, item);
+}
+
+void fair_queue_end(struct fair_queue *queue, struct fair_item *item)
+{
+    if (item->gate == NULL)
+        return;
+    assert(item->gate->open > 0);
+    item->gate->open--;
+    unpark_first(queue, item->gate);
+}
+
+/* If there is room at the gate, the next one steps back: what is in the flow came after it. */
+static void unpark_first(struct fair_queue *queue, struct fair_gate *gate)
+{
+    struct list_node *node = list_first(&gate->parked);
+    struct fair_item *item = LIST_ITEM(node, struct fair_item, node);
+    struct fair_flow *flow;
+
+    if (node == NULL || is_full(gate))
+        return;
+    flow = &queue->flows[item->flow];
+    list_remove(node);
+    list_push_front(&flow->items, node);
+    activate(queue, flow);
+}
+
+void fair_queue_remove(struct fair_queue *queue, struct fair_item *item)
+{
+    struct fair_flow *flow = &queue->flows[item->flow];
+
+    list_remove(&item->node);
+    list_remove(&item->all_node);
+    flow->count--;
+    queue->count--;
+    if (item->gate != NULL)
+        unpark_first(queue, item->gate); /* the place may have been kept for this one */
+    deactivate_empty(queue, flow);
+}
+
+void fair_queue_settle(struct fair_queue *queue, uint32_t flow_number, uint64_t charged_us,
+                       uint64_t actual_us)
+{
+    struct fair_flow *flow = &queue->flows[flow_number];
+
+    flow->deficit_us += (int64_t)charged_us - (int64_t)actual_us;
+    if (flow->deficit_us < -debt_max_us)
+        flow->deficit_us = -debt_max_us;
+}
+
+struct fair_item *fair_queue_expired(const struct fair_queue *queue, uint64_t now_us)
+{
+    const struct list_node *oldest = list_first(&queue->all);
+    struct fair_item       *item = LIST_ITEM(oldest, struct fair_item, all_node);
+
+    if (oldest == NULL || queue->options.timeout_us == 0)
+        return NULL;
+    if (now_us - item->since_us >= queue->options.timeout_us)
+        return item;
+    LIST_FOR_EACH(node, &queue->active)
+    {
+        const struct fair_flow *flow = LIST_ITEM(node, struct fair_flow, node);
+
+        item = LIST_ITEM(list_first(&flow->items), struct fair_item, node);
+        if (is_standing(queue, flow, now_us) &&
+            now_us - item->since_us >= queue->options.standing_us)
+            return item;
+    }
+    return NULL;
+}
+
+uint64_t fair_queue_expiry_us(const struct fair_queue *queue)
+{
+    const struct list_node *oldest = list_first(&queue->all);
+    uint64_t                expiry_us;
+
+    if (oldest == NULL || queue->options.timeout_us == 0)
+        return UINT64_MAX;
+    expiry_us = LIST_ITEM(oldest, struct fair_item, all_node)->since_us + queue->options.timeout_us;
+    LIST_FOR_EACH(node, &queue->active)
+    {
+        const struct fair_flow *flow = LIST_ITEM(node, struct fair_flow, node);
+        const struct fair_item *item = LIST_ITEM(list_first(&flow->items), struct fair_item, node);
+        uint64_t                standing_us = flow->busy_since_us + queue->options.timeout_us;
+        uint64_t                at_us = item->since_us + queue->options.standing_us;
+
+        if (at_us < standing_us)
+            at_us = standing_us;
+        expiry_us = at_us < expiry_us ? at_us : expiry_us;
+    }
+    return expiry_us;
+}
+
+size_t fair_queue_count(const struct fair_queue *queue)
+{
+    return queue->count;
+}
+
+size_t fair_queue_flow_count(const struct fair_queue *queue, uint32_t flow)
+{
+    return queue->flows[flow].count;
+}
