@@ -1,0 +1,66 @@
+/* breaker - is it worth asking Chroma now?
+ *
+ * One for reads, one for writes, one for each collection that matters. Closed, it lets all pass and
+ * counts; after BREAKER_CONNECTS_MAX connect failures in a row, or when half of at least
+ * BREAKER_CALLS_MIN calls in ten seconds failed, it opens. After a while (a second, doubling to 30,
+ * a fifth more or less) it asks for a heartbeat; if that is answered, BREAKER_TRIES calls try, and
+ * if they succeed it closes. Being slow is no failure, and neither is a refusal of the caller's
+ * mistakes.
+ *
+ * It only advises: whoever asks decides whether the request waits, goes to a copy, or is refused.
+ * Writes are never refused for it.
+ *
+ * Thread: event loop only. Memory: the struct.
+ */
+#ifndef LIMITS_BREAKER_H
+#define LIMITS_BREAKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/rng.h"
+
+enum { BREAKER_CONNECTS_MAX = 5, BREAKER_CALLS_MIN = 20, BREAKER_WINDOW_S = 10, BREAKER_TRIES = 3 };
+
+enum breaker_state {
+    BREAKER_CLOSED, /* all pass */
+    BREAKER_OPEN,   /* none pass until a heartbeat is answered */
+    BREAKER_TRYING  /* a few pass */
+};
+
+enum breaker_outcome {
+    BREAKER_SUCCESS,         /* any answer that shows that Chroma works, 4xx too */
+    BREAKER_FAILURE,         /* 5xx but 501, a timeout, a reset */
+    BREAKER_CONNECT_FAILURE, /* not even connected */
+    BREAKER_NOTHING          /* the call ended without showing anything */
+};
+
+/* Zero-initialised means closed. */
+struct breaker {
+    enum breaker_state state;
+    uint64_t           changed_us; /* when it took this state */
+    uint64_t           next_us;    /* BREAKER_OPEN: when a heartbeat is due */
+    unsigned           reopened;   /* times in a row that trying failed */
+    unsigned           connect_failures;
+    unsigned           tries, successes;           /* BREAKER_TRYING */
+    uint64_t           second;                     /* that the newest slot is for */
+    uint32_t           calls[BREAKER_WINDOW_S];    /* by second, modulo the window */
+    uint32_t           failures[BREAKER_WINDOW_S]; /* the same */
+    uint64_t           opened;                     /* ever */
+};
+
+/* May a call pass now? While trying, each call that passes must be reported. */
+bool breaker_pass(struct breaker *breaker);
+
+/* A call that passed at `passed_us` has ended. True: the breaker closes with it, so the limit on
+ * concurrency should begin anew. */
+bool breaker_report(struct breaker *breaker, enum breaker_outcome outcome, uint64_t passed_us,
+                    uint64_t now_us, struct rng *rng);
+
+/* Should a heartbeat be sent for it? breaker.next_us says when. */
+bool breaker_wants_heartbeat(const struct breaker *breaker, uint64_t now_us);
+
+/* A heartbeat was answered, or not. Heartbeats that were sent for other reasons count too. */
+void breaker_heartbeat(struct breaker *breaker, bool is_answered, uint64_t now_us, struct rng *rng);
+
+#endif
