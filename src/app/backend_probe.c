@@ -4,7 +4,7 @@
 
 #include "app/backend_watch.h"
 #include "app/daemon_state.h"
-#include "base/memory_budget.h"
+#include "base/memory_account.h"
 #include "io/worker_pool.h"
 
 enum { health_timeouts_max = 3 };
@@ -18,19 +18,23 @@ struct probe {
 static enum status run_probe(struct probe *probe, struct upstream_pool *pool,
                              const struct settings *settings, struct backend_probe_result *ret);
 static void        on_probe_change(void *ctx);
-static void        on_probe_timeout(void *ctx);
+static void        on_backend_probe_timeout(void *ctx);
+static void        on_probe_room(void *ctx);
 
 enum status backend_probe(const struct settings *settings, bool with_identity,
                           struct backend_probe_result *ret)
 {
-    struct upstream_pool_options options = daemon_state_pool_options(settings);
-    struct memory_budget         budget = {.max = settings->memory_max_bytes};
-    struct probe                 probe = {.loop = loop_new(), .with_identity = with_identity};
-    struct worker_pool_options   threads = {.threads = {[WORKER_POOL_NAME] = 1}};
-    struct worker_pool          *workers = NULL;
-    struct upstream_pool        *pool = NULL;
-    enum status                  status = STATUS_NO_MEMORY;
+    struct upstream_pool_options  options = daemon_state_pool_options(settings);
+    struct memory_account_options accounts[MEMORY_ACCOUNT_COUNT];
+    struct memory_account_budget  budget;
+    struct probe                  probe = {.loop = loop_new(), .with_identity = with_identity};
+    struct worker_pool_options    threads = {.threads = {[WORKER_POOL_NAME] = 1}};
+    struct worker_pool           *workers = NULL;
+    struct upstream_pool         *pool = NULL;
+    enum status                   status = STATUS_NO_MEMORY;
 
+    daemon_state_memory_options(settings, accounts);
+    memory_account_budget_init(&budget, settings->memory_max_bytes, accounts, on_probe_room, NULL);
     if (probe.loop != NULL)
         workers = worker_pool_new(probe.loop, &threads);
     if (workers != NULL)
@@ -50,7 +54,7 @@ enum status backend_probe(const struct settings *settings, bool with_identity,
 static enum status run_probe(struct probe *probe, struct upstream_pool *pool,
                              const struct settings *settings, struct backend_probe_result *ret)
 {
-    struct loop_timer *timer = loop_timer_new(probe->loop, on_probe_timeout, probe);
+    struct loop_timer *timer = loop_timer_new(probe->loop, on_backend_probe_timeout, probe);
     const char        *reason;
 
     if (timer == NULL || !backend_watch_init(&probe->watch, probe->loop, pool, settings, false,
@@ -82,9 +86,15 @@ static void on_probe_change(void *ctx)
         loop_stop(probe->loop);
 }
 
-static void on_probe_timeout(void *ctx)
+static void on_backend_probe_timeout(void *ctx)
 {
     struct probe *probe = ctx;
 
     loop_stop(probe->loop);
+}
+
+/* Nobody claims room here. */
+static void on_probe_room(void *ctx)
+{
+    (void)ctx;
 }

@@ -1,5 +1,7 @@
 #include "app/backend_watch.h"
 
+#include <stdio.h>
+
 #include "base/log.h"
 
 /* Below this many connections none is kept for the proxy's own questions. */
@@ -98,9 +100,38 @@ void backend_watch_apply(struct backend_watch *watch)
                               watch->settings->backend_health_timeout_us);
 }
 
+enum chroma_family backend_watch_family(const struct backend_watch *watch)
+{
+    const struct upstream_identity_facts *facts = upstream_identity_facts(watch->identity);
+    char                                  version[UPSTREAM_IDENTITY_VERSION_SIZE], text[48];
+
+    if (facts->family == UPSTREAM_FAMILY_UNKNOWN)
+        return CHROMA_FAMILY_UNKNOWN;
+    if (facts->family == UPSTREAM_FAMILY_RUST)
+        return CHROMA_FAMILY_RUST;
+    if (watch->settings->backend_family == SETTINGS_BACKEND_FAMILY_PYTHON)
+        return CHROMA_FAMILY_PYTHON;
+    snprintf(text, sizeof text, "\"%s\"", upstream_identity_version(facts, version));
+    return facts->major + facts->minor + facts->patch == 0
+               ? CHROMA_FAMILY_PYTHON_OLD
+               : chroma_family_of_version(bytes_of(text));
+}
+
+uint64_t backend_watch_incarnation(const struct backend_watch *watch)
+{
+    return upstream_incarnation_number(watch->incarnation);
+}
+
+void backend_watch_learn(void *ctx, unsigned status, struct bytes answer)
+{
+    struct backend_watch *watch = ctx;
+
+    upstream_identity_learn_from_write_answer(watch->identity, status, answer);
+}
+
 bool backend_watch_may_merge(const struct backend_watch *watch)
 {
-    return upstream_identity_facts(watch->identity)->family == UPSTREAM_FAMILY_RUST;
+    return chroma_family_info(backend_watch_family(watch))->merges;
 }
 
 enum status backend_watch_print_metrics(struct backend_watch *watch, struct byte_buffer *out)
@@ -133,6 +164,8 @@ static void on_watch_move(void *ctx)
     struct backend_watch *watch = ctx;
     struct log_line       line;
 
+    if (watch->health != NULL)
+        watch->on_change(watch->ctx);
     if (!watch->logs)
         return;
     log_begin(&line, LOG_INFO, "backend_may_be_another");

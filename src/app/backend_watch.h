@@ -13,6 +13,7 @@
 #include "app/settings.h"
 #include "base/byte_buffer.h"
 #include "base/metric.h"
+#include "chroma/chroma_family.h"
 #include "io/loop.h"
 #include "upstream/upstream_control.h"
 #include "upstream/upstream_health.h"
@@ -49,6 +50,15 @@ void backend_watch_done(struct backend_watch *watch);
 
 /* The settings have changed. */
 void backend_watch_apply(struct backend_watch *watch);
+
+/* What it is. */
+enum chroma_family backend_watch_family(const struct backend_watch *watch);
+
+/* Moves when it may be another Chroma, or the same in another state. */
+uint64_t backend_watch_incarnation(const struct backend_watch *watch);
+
+/* The answer to an add, upsert or update that went as it came; `ctx` is the watch. */
+void backend_watch_learn(void *ctx, unsigned status, struct bytes answer);
 
 /* May writes be merged for what is known of this backend? (writes.coalesce is another question.) */
 bool backend_watch_may_merge(const struct backend_watch *watch);

@@ -125,13 +125,13 @@ static enum status start_log(const struct settings *settings, struct error *erro
 
 static enum status start_core(struct daemon *daemon, struct error *error)
 {
-    const struct settings       *settings = daemon->settings;
-    struct upstream_pool_options pool = daemon_state_pool_options(settings);
-    struct proxy_options         proxy = daemon_state_proxy_options(settings);
-    struct proxy_write_options   writes = daemon_state_write_options(settings);
+    const struct settings        *settings = daemon->settings;
+    struct upstream_pool_options  pool = daemon_state_pool_options(settings);
+    struct proxy_options          proxy = daemon_state_proxy_options(settings);
+    struct proxy_write_options    writes = daemon_state_write_options(settings);
     struct memory_account_options accounts[MEMORY_ACCOUNT_COUNT];
-    struct worker_pool_options   workers = {
-          .threads = {[WORKER_POOL_SCAN] = (unsigned)settings->workers, [WORKER_POOL_NAME] = 1}};
+    struct worker_pool_options    workers = {
+           .threads = {[WORKER_POOL_SCAN] = (unsigned)settings->workers, [WORKER_POOL_NAME] = 1}};
 
     daemon_state_memory_options(settings, accounts);
     memory_account_budget_init(&daemon->budget, settings->memory_max_bytes, accounts, on_room,
@@ -149,6 +149,8 @@ static enum status start_core(struct daemon *daemon, struct error *error)
     if (daemon->proxy != NULL && backend_watch_init(&daemon->backend, daemon->loop, daemon->pool,
                                                     settings, true, on_backend_change, daemon))
         daemon->drain_timer = loop_timer_new(daemon->loop, on_drain_timer, daemon);
+    if (daemon->drain_timer != NULL)
+        proxy_watch_write_answers(daemon->proxy, backend_watch_learn, &daemon->backend);
     if (daemon->drain_timer == NULL)
         return error_set(error, STATUS_NO_MEMORY, "out of memory at start");
     return STATUS_OK;
@@ -333,8 +335,12 @@ static void on_backend_change(void *ctx)
 {
     struct daemon *daemon = ctx;
 
-    proxy_set_backend(daemon->proxy, backend_watch_may_merge(&daemon->backend),
-                      upstream_identity_facts(daemon->backend.identity)->batch_records_max);
+    struct proxy_backend backend = {
+        .family = backend_watch_family(&daemon->backend),
+        .batch_records_max = upstream_identity_facts(daemon->backend.identity)->batch_records_max,
+        .incarnation = backend_watch_incarnation(&daemon->backend)};
+
+    proxy_set_backend(daemon->proxy, &backend);
 }
 
 static void log_start(const struct daemon *daemon)

@@ -19,10 +19,10 @@ static const struct chroma_family_info infos[CHROMA_FAMILY_COUNT] = {
 };
 
 static bool take_version(struct bytes body, unsigned *ret_version);
-static bool take_number(struct bytes *text, unsigned *ret_number);
+static bool family_take_number(struct bytes *text, unsigned *ret_number);
 static bool is_python_refusal(struct bytes body);
 static bool is_refusal_member(struct json_string key, struct bytes value);
-static bool matches(struct bytes value, const char *before, const char *after);
+static bool family_matches(struct bytes value, const char *before, const char *after);
 static bool is_number(struct bytes text);
 
 const struct chroma_family_info *chroma_family_info(enum chroma_family family)
@@ -72,7 +72,7 @@ static bool take_version(struct bytes body, unsigned *ret_version)
             text.raw = bytes_skip(text.raw, 1);
         else if (i > 0)
             return false;
-        if (!take_number(&text.raw, &number))
+        if (!family_take_number(&text.raw, &number))
             return false;
         version = version * 100 + number;
     }
@@ -81,7 +81,7 @@ static bool take_version(struct bytes body, unsigned *ret_version)
 }
 
 /* One or two digits. */
-static bool take_number(struct bytes *text, unsigned *ret_number)
+static bool family_take_number(struct bytes *text, unsigned *ret_number)
 {
     size_t size = 0;
 
@@ -153,13 +153,13 @@ static bool is_refusal_member(struct json_string key, struct bytes value)
 {
     for (size_t i = 0; i < COUNT_OF(refusals); i++)
         if (json_scan_equals(key, bytes_of(refusals[i].member)) &&
-            matches(value, refusals[i].before, refusals[i].after))
+            family_matches(value, refusals[i].before, refusals[i].after))
             return true;
     return false;
 }
 
 /* `before`, or `before` NUMBER `after` NUMBER. */
-static bool matches(struct bytes value, const char *before, const char *after)
+static bool family_matches(struct bytes value, const char *before, const char *after)
 {
     struct bytes rest;
     const char  *found;

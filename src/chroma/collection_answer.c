@@ -16,8 +16,8 @@ struct reading {
 };
 
 static bool take_member(struct reading *reading, struct json_string key);
-static bool take_id(struct reading *reading);
-static bool take_text(struct json_scan *scan, struct collection_text *text);
+static bool answer_take_id(struct reading *reading);
+static bool answer_take_text(struct json_scan *scan, struct collection_text *text);
 static bool take_dimension(struct reading *reading);
 static bool take_configuration(struct reading *reading);
 static bool take_space(struct reading *reading, const char *name, enum source source);
@@ -44,13 +44,13 @@ static bool take_member(struct reading *reading, struct json_string key)
     struct collection_answer *answer = reading->answer;
 
     if (json_scan_equals(key, BYTES_LITERAL("id")))
-        return take_id(reading);
+        return answer_take_id(reading);
     if (json_scan_equals(key, BYTES_LITERAL("name")))
-        return take_text(scan, &answer->name);
+        return answer_take_text(scan, &answer->name);
     if (json_scan_equals(key, BYTES_LITERAL("tenant")))
-        return take_text(scan, &answer->tenant);
+        return answer_take_text(scan, &answer->tenant);
     if (json_scan_equals(key, BYTES_LITERAL("database")))
-        return take_text(scan, &answer->database);
+        return answer_take_text(scan, &answer->database);
     if (json_scan_equals(key, BYTES_LITERAL("dimension")))
         return take_dimension(reading);
     if (json_scan_equals(key, BYTES_LITERAL("metadata")))
@@ -60,7 +60,7 @@ static bool take_member(struct reading *reading, struct json_string key)
     return json_scan_value(scan, NULL);
 }
 
-static bool take_id(struct reading *reading)
+static bool answer_take_id(struct reading *reading)
 {
     struct json_string id;
 
@@ -69,7 +69,7 @@ static bool take_id(struct reading *reading)
     return reading->has_id;
 }
 
-static bool take_text(struct json_scan *scan, struct collection_text *text)
+static bool answer_take_text(struct json_scan *scan, struct collection_text *text)
 {
     struct json_string string;
 

@@ -17,7 +17,8 @@
 #include "base/compiler.h"
 #include "base/hash_map.h"
 #include "base/list.h"
-#include "chroma/collection_table.h"
+#include "chroma/collection_facts.h"
+#include "chroma/write_observer.h"
 
 /* Something that writes may change. */
 struct change_mark {

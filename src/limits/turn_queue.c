@@ -29,21 +29,19 @@ static const uint64_t credit_max_us = 1000000;
         METRIC_LABELED(kind, turn_queue_stats, field[TURN_WRITE], name, "class=\"write\"", "")
 
 const struct metric_desc turn_queue_metrics[] = {
-    ROWS(GAUGE, waiting, "chromabouncer_queue_requests",
+    ROWS(GAUGE, waiting, "chromabouncer_turn_waiting_calls",
          "Calls that wait for their turn: above 0 all the time, Chroma or a bound of ours is the "
          "bottleneck."),
-    ROWS(HISTOGRAM, waits, "chromabouncer_queue_wait_seconds", "How long calls waited for it."),
-    ROWS(GAUGE, turns, "chromabouncer_inflight_requests",
-         "Calls that Chroma has not answered yet."),
+    ROWS(HISTOGRAM, waits, "chromabouncer_turn_wait_seconds", "How long calls waited for it."),
+    ROWS(GAUGE, turns, "chromabouncer_turn_open_calls", "Calls that Chroma has not answered yet."),
     ROWS(GAUGE, connections, "chromabouncer_backend_calls", "Calls that hold a connection."),
-    ROWS(COUNTER, granted, "chromabouncer_queue_granted_total", "Calls that got their turn."),
-    ROWS(COUNTER, late, "chromabouncer_queue_late_total",
-         "Calls that got it after their deadline."),
-    ROWS(COUNTER, left, "chromabouncer_queue_left_total",
+    ROWS(COUNTER, granted, "chromabouncer_turn_granted_total", "Calls that got their turn."),
+    ROWS(COUNTER, late, "chromabouncer_turn_late_total", "Calls that got it after their deadline."),
+    ROWS(COUNTER, left, "chromabouncer_turn_left_total",
          "Calls that gave up: the client left, or the deadline passed."),
-    ROWS(COUNTER, refused, "chromabouncer_queue_refused_total",
+    ROWS(COUNTER, refused, "chromabouncer_turn_refused_total",
          "Calls refused because too many waited."),
-    ROWS(COUNTER, shed, "chromabouncer_queue_shed_total",
+    ROWS(COUNTER, shed, "chromabouncer_turn_shed_total",
          "Calls refused because they had waited for too long (overload: shed)."),
     ROWS(DURATION_COUNTER, cost_us, "chromabouncer_backend_busy_seconds_total",
          "Chroma's time that calls took."),
@@ -349,6 +347,17 @@ void turn_queue_answered(struct turn_queue *queue, struct turn *turn, uint64_t n
     assert(turn->state == TURN_OPEN || turn->state == TURN_ANSWERED);
     if (turn->state == TURN_OPEN)
         end_turn(queue, turn);
+}
+
+void turn_queue_move(struct turn_queue *queue, struct turn *to, struct turn *from)
+{
+    (void)queue;
+    assert(from->state == TURN_OPEN && to->state == TURN_IDLE);
+    *to = *from;
+    list_node_init(&to->node);
+    list_insert_after(&from->node, &to->node);
+    list_remove(&from->node);
+    *from = (struct turn){.class = from->class};
 }
 
 static void end_turn(struct turn_queue *queue, struct turn *turn)

@@ -146,6 +146,9 @@ uint64_t turn_queue_wake_us(const struct turn_queue *queue);
 /* A waiting turn leaves. No-op when it does not wait. */
 void turn_queue_leave(struct turn_queue *queue, struct turn *turn);
 
+/* A granted turn becomes that of another owner: `to`, which is idle, takes its place. */
+void turn_queue_move(struct turn_queue *queue, struct turn *to, struct turn *from);
+
 /* The answer's head is there: the turn ends. A call that will be repeated or sent in parts ends it
  * with the answer that counts. No-op when the turn has ended. */
 void turn_queue_answered(struct turn_queue *queue, struct turn *turn, uint64_t now_us);

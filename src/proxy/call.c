@@ -4,6 +4,9 @@
 
 #include "base/log.h"
 
+static void        call_init(struct call *call, struct proxy *proxy,
+                             const struct chroma_operation_info *info,
+                             const struct upstream_request *request, struct answer_sink *sink);
 static enum status call_send(struct call *call);
 static void        call_on_interim(const struct http_head *head, void *ctx);
 static void        call_on_head(const struct http_head *head, void *ctx);
@@ -30,15 +33,9 @@ enum status call_start(struct call *call, struct proxy *proxy,
 {
     enum status status;
 
-    assert(!call->is_active);
-    *call = (struct call){.proxy = proxy,
-                          .info = info,
-                          .request = *request,
-                          .sink = sink,
-                          .on_writable = on_writable,
-                          .turn.class = request->is_write ? TURN_WRITE : TURN_READ,
-                          .asked_us = loop_now_us(proxy->loop)};
-    list_node_init(&call->node);
+    call_init(call, proxy, info, request, sink);
+    call->on_writable = on_writable;
+    call->turn.class = request->is_write ? TURN_WRITE : TURN_READ;
     status = turn_queue_ask(proxy->turns, &call->turn, call->asked_us);
     if (status == STATUS_OK)
         status = call_send(call);
@@ -47,6 +44,33 @@ enum status call_start(struct call *call, struct proxy *proxy,
         return STATUS_OK;
     }
     return status;
+}
+
+enum status call_start_with_turn(struct call *call, struct proxy *proxy,
+                                 const struct chroma_operation_info *info,
+                                 const struct upstream_request *request, struct answer_sink *sink,
+                                 struct turn *granted)
+{
+    enum status status;
+
+    call_init(call, proxy, info, request, sink);
+    turn_queue_move(proxy->turns, &call->turn, granted);
+    status = call_send(call);
+    call->is_active = status == STATUS_OK;
+    return status;
+}
+
+static void call_init(struct call *call, struct proxy *proxy,
+                      const struct chroma_operation_info *info,
+                      const struct upstream_request *request, struct answer_sink *sink)
+{
+    assert(!call->is_active);
+    *call = (struct call){.proxy = proxy,
+                          .info = info,
+                          .request = *request,
+                          .sink = sink,
+                          .asked_us = loop_now_us(proxy->loop)};
+    list_node_init(&call->node);
 }
 
 /* It has its turn, and with it room for a connection. */
@@ -73,6 +97,10 @@ void call_run_turns(struct proxy *proxy)
 
         if (turn->class == TURN_CONTROL)
             continue; /* who waits for it looks at it */
+        if (turn == &proxy->lanes_turn) {
+            loop_later(proxy->loop, proxy->lanes_task);
+            continue;
+        }
         status = call_send(call);
         if (status == STATUS_OK)
             continue;

@@ -55,6 +55,12 @@ MUST_CHECK enum status call_start(struct call *call, struct proxy *proxy,
                                   const struct upstream_request *request, struct answer_sink *sink,
                                   void (*on_writable)(struct call *call));
 
+/* As call_start(), with the turn `granted`, which is taken whatever the outcome. */
+MUST_CHECK enum status call_start_with_turn(struct call *call, struct proxy *proxy,
+                                            const struct chroma_operation_info *info,
+                                            const struct upstream_request      *request,
+                                            struct answer_sink *sink, struct turn *granted);
+
 /* Stop waiting, or cut the connection; the sink is told nothing. Not for a write that is sent.
  * No-op when it is not active. */
 void call_cancel(struct call *call);

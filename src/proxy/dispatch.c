@@ -60,7 +60,8 @@ static void dispatch_on_abort(void *request, enum status why)
     struct exchange *exchange = request;
 
     exchange->record.end = why == STATUS_CANCELLED ? ACCESS_END_PROXY : ACCESS_END_CLIENT;
-    exchange->record.code = (unsigned)status_http_code(why);
+    if (exchange->state != EXCHANGE_ANSWERING)
+        exchange->record.code = (unsigned)status_http_code(why);
     exchange->proxy->metrics.aborted++;
     exchange->reply.connection = NULL;
     exchange->path->on_client_gone(exchange);

@@ -24,6 +24,7 @@ static void                pass_stream(struct exchange *exchange, struct bytes d
 static void                pass_on_head(struct answer_sink *sink, const struct http_head *head);
 static struct answer_sink *pass_choose_sink(struct exchange        *exchange,
                                             const struct http_head *head);
+static bool                pass_describes(enum chroma_operation operation);
 static void                pass_ask_again(void *ctx);
 static void                pass_learn(void *ctx, unsigned status, struct bytes body);
 static void                pass_on_answer_body(struct answer_sink *sink, struct bytes data);
@@ -132,6 +133,8 @@ static void pass_send(struct exchange *exchange)
         exchange_start_deadline(exchange);
     if (!timeout_queue_is_running(&exchange->wait_limit))
         timeout_queue_start(proxy->wait_limits, &exchange->wait_limit);
+    if (pass_describes(exchange->route.operation))
+        pass->question = collection_table_ask(proxy->collections, &exchange->route, now_us);
     pass->body = byte_buffer_bytes(&exchange->body);
     if (request_head_write(exchange->head, framing, length, &pass->head)) {
         request.head = byte_buffer_bytes(&pass->head);
@@ -214,17 +217,20 @@ static struct answer_sink *pass_choose_sink(struct exchange *exchange, const str
         return NULL;
     if (route->info->is_retry_safe && !exchange->record.was_retried && ask_again_sink_wants(head))
         return ask_again_sink_new(pass_ask_again, exchange);
-    switch (route->operation) {
-    case CHROMA_OPERATION_COLLECTION_GET:
-    case CHROMA_OPERATION_COLLECTION_GET_ID:
-        return head->status == 200 ? learn_sink_new(learned_bytes_max, pass_learn, exchange) : NULL;
-    case CHROMA_OPERATION_PRE_FLIGHT:
-        return write_lanes_splits(exchange->proxy->lanes) && batch_limit_sink_wants(head)
-                   ? batch_limit_sink_new()
-                   : NULL;
-    default:
-        return NULL;
-    }
+    if (pass_describes(route->operation) && head->status == 200)
+        return learn_sink_new(learned_bytes_max, pass_learn, exchange);
+    if (route->operation == CHROMA_OPERATION_PRE_FLIGHT &&
+        write_lanes_splits(exchange->proxy->lanes) && batch_limit_sink_wants(head))
+        return batch_limit_sink_new();
+    return NULL;
+}
+
+/* Does the answer describe collections? */
+static bool pass_describes(enum chroma_operation operation)
+{
+    return operation == CHROMA_OPERATION_COLLECTION_GET ||
+           operation == CHROMA_OPERATION_COLLECTION_GET_ID ||
+           operation == CHROMA_OPERATION_COLLECTION_LIST;
 }
 
 /* Within the deadline that the first attempt began. */
@@ -242,7 +248,8 @@ static void pass_learn(void *ctx, unsigned status, struct bytes body)
     struct exchange *exchange = ctx;
 
     (void)status;
-    write_lanes_learn(exchange->proxy->lanes, body);
+    collection_table_learn(exchange->proxy->collections, &exchange->route, exchange->pass.question,
+                           body, loop_now_us(exchange->proxy->loop));
 }
 
 static void pass_on_answer_body(struct answer_sink *sink, struct bytes data)

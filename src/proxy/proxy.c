@@ -13,6 +13,13 @@
 /* Calls are looked at so often for those that hang. */
 static const uint64_t hung_check_us = 1000000;
 
+/* A write of which nobody will know the outcome may be applied as late as this: SQLite's busy
+ * time-out in Chroma is 1000 s. */
+static const uint64_t lost_us = UINT64_C(1100) * 1000000;
+
+/* Some 300 bytes each. */
+enum { collections_max = 1 << 14, collections_bytes_max = 8 << 20 };
+
 static void                      make_secrets(struct proxy *proxy);
 static bool                      new_timeouts(struct proxy *proxy);
 static struct turn_queue_options turn_options(const struct proxy_options *options);
@@ -27,8 +34,10 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
                         const struct proxy_options       *options,
                         const struct proxy_write_options *writes)
 {
-    struct proxy             *proxy = calloc(1, sizeof *proxy);
-    struct turn_queue_options turns = turn_options(options);
+    struct proxy                   *proxy = calloc(1, sizeof *proxy);
+    struct turn_queue_options       turns = turn_options(options);
+    struct collection_table_options collections = {
+        .collections_max = collections_max, .bytes_max = collections_bytes_max, .lost_us = lost_us};
 
     if (proxy == NULL)
         return NULL;
@@ -41,19 +50,23 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
     list_init(&proxy->spare_exchanges);
     list_init(&proxy->writes);
     list_init(&proxy->calls);
+    list_init(&proxy->write_calls);
+    write_observer_init(&proxy->observers);
     loop_task_init(&proxy->room_task, run_waiters, proxy);
     admission_init(&proxy->admission, loop, options->requests_max);
     make_secrets(proxy);
+    proxy->collections = collection_table_new(&collections, proxy->secret);
     proxy->turns = turn_queue_new(&turns);
     proxy->lane_rooms =
         lane_rooms_new(loop, proxy->secret, &budget->accounts[MEMORY_ACCOUNT_WRITES]);
     proxy->lanes = write_lanes_new(proxy, writes);
     proxy->hung_timer = loop_timer_new(loop, on_hung_timer, proxy);
-    if (proxy->turns == NULL || proxy->lane_rooms == NULL || proxy->lanes == NULL ||
-        proxy->hung_timer == NULL || !new_timeouts(proxy)) {
+    if (proxy->collections == NULL || proxy->turns == NULL || proxy->lane_rooms == NULL ||
+        proxy->lanes == NULL || proxy->hung_timer == NULL || !new_timeouts(proxy)) {
         proxy_free(proxy);
         return NULL;
     }
+    write_observer_add(&proxy->observers, collection_table_observer(proxy->collections));
     loop_timer_set(proxy->hung_timer, loop_now_us(loop) + hung_check_us);
     upstream_pool_set_control(pool, take_control_turn, give_control_turn, proxy);
     return proxy;
@@ -92,9 +105,21 @@ static struct turn_queue_options turn_options(const struct proxy_options *option
     return (struct turn_queue_options){.connections_max = options->connections_max};
 }
 
-void proxy_set_backend(struct proxy *proxy, bool may_merge, uint64_t batch_records_max)
+void proxy_set_backend(struct proxy *proxy, const struct proxy_backend *backend)
 {
-    write_lanes_set_backend(proxy->lanes, may_merge, batch_records_max);
+    if (backend->incarnation != proxy->incarnation)
+        collection_table_new_incarnation(proxy->collections, false);
+    proxy->incarnation = backend->incarnation;
+    proxy->family = backend->family;
+    write_lanes_set_backend(proxy->lanes, backend->batch_records_max);
+}
+
+void proxy_watch_write_answers(struct proxy *proxy,
+                               void (*on_answer)(void *ctx, unsigned status, struct bytes body),
+                               void *ctx)
+{
+    proxy->on_write_answer = on_answer;
+    proxy->write_answer_ctx = ctx;
 }
 
 void proxy_set_options(struct proxy *proxy, const struct proxy_options *options)
@@ -138,19 +163,33 @@ static bool take_control_turn(void *ctx)
 {
     struct proxy *proxy = ctx;
 
-    if (proxy->control_turn.state == TURN_IDLE) {
-        proxy->control_turn = (struct turn){.class = TURN_CONTROL};
-        return turn_queue_ask(proxy->turns, &proxy->control_turn, loop_now_us(proxy->loop)) ==
-               STATUS_OK;
+    for (size_t i = 0; i < COUNT_OF(proxy->control_turns); i++) {
+        struct turn *turn = &proxy->control_turns[i];
+
+        if (proxy->control_is_taken[i])
+            continue;
+        if (turn->state == TURN_IDLE) {
+            *turn = (struct turn){.class = TURN_CONTROL};
+            (void)!turn_queue_ask(proxy->turns, turn, loop_now_us(proxy->loop));
+        }
+        proxy->control_is_taken[i] = turn->state == TURN_OPEN;
+        return proxy->control_is_taken[i];
     }
-    return proxy->control_turn.state == TURN_OPEN;
+    return false;
 }
 
 static void give_control_turn(void *ctx)
 {
     struct proxy *proxy = ctx;
 
-    turn_queue_done(proxy->turns, &proxy->control_turn, loop_now_us(proxy->loop), 0);
+    for (size_t i = 0; i < COUNT_OF(proxy->control_turns); i++) {
+        if (!proxy->control_is_taken[i])
+            continue;
+        proxy->control_is_taken[i] = false;
+        turn_queue_done(proxy->turns, &proxy->control_turns[i], loop_now_us(proxy->loop), 0);
+        proxy->control_turns[i].state = TURN_IDLE;
+        break;
+    }
     call_run_turns(proxy);
 }
 
@@ -174,6 +213,7 @@ void proxy_free(struct proxy *proxy)
            (node = list_first(&proxy->spare_exchanges)) != NULL)
         exchange_free(LIST_ITEM(node, struct exchange, node));
     lane_rooms_free(proxy->lane_rooms);
+    collection_table_free(proxy->collections);
     admission_done(&proxy->admission);
     loop_task_cancel(&proxy->room_task);
     loop_timer_free(proxy->hung_timer);

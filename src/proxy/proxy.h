@@ -13,6 +13,7 @@
 
 #include "base/byte_buffer.h"
 #include "base/memory_account.h"
+#include "chroma/chroma_family.h"
 #include "front/front_connection.h"
 #include "io/loop.h"
 #include "io/worker_pool.h"
@@ -27,10 +28,21 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
                         const struct proxy_options       *options,
                         const struct proxy_write_options *writes);
 
-/* What is known of the backend. Writes are merged only while `may_merge`, which is false at first:
- * on servers below 1.0 a merged write can erase what other clients stored. `batch_records_max` is
- * how many records Chroma takes at once (pre-flight-checks), 0 while not known. */
-void proxy_set_backend(struct proxy *proxy, bool may_merge, uint64_t batch_records_max);
+/* What is known of the backend. */
+struct proxy_backend {
+    enum chroma_family family; /* decides what may be merged; UNKNOWN at first: nothing */
+    uint64_t           batch_records_max; /* how many records it takes at once; 0: not known */
+    uint64_t           incarnation; /* moves when it may be another Chroma, or another state */
+};
+
+/* It became known or changed. With another incarnation all that was learned is void. */
+void proxy_set_backend(struct proxy *proxy, const struct proxy_backend *backend);
+
+/* `on_answer` hears every answer to an add, upsert or update that went as it came, while the family
+ * is not known. */
+void proxy_watch_write_answers(struct proxy *proxy,
+                               void (*on_answer)(void *ctx, unsigned status, struct bytes body),
+                               void *ctx);
 
 /* Change the options while running. */
 void proxy_set_options(struct proxy *proxy, const struct proxy_options *options);

@@ -7,6 +7,9 @@
 
 #include "base/list.h"
 #include "base/memory_account.h"
+#include "chroma/chroma_family.h"
+#include "chroma/collection_table.h"
+#include "chroma/write_observer.h"
 #include "io/loop.h"
 #include "io/timeout_queue.h"
 #include "io/worker_pool.h"
@@ -28,20 +31,32 @@ struct proxy {
     unsigned char                 secret[16];   /* random; keys hashes of what clients choose */
     uint64_t                      trace_prefix; /* random; of the trace contexts of merged calls */
 
+    /* What is known of the backend. */
+    enum chroma_family       family;
+    uint64_t                 incarnation; /* of which it is known */
+    struct collection_table *collections;
+    void (*on_write_answer)(void *ctx, unsigned status, struct bytes body); /* NULL: nobody */
+    void                  *write_answer_ctx;
+    struct write_observers observers; /* of whatever may change something; the table is first */
+
     /* Who waits for what, in the order in which it is taken. */
     struct admission    admission;  /* of requests */
     struct lane_rooms  *lane_rooms; /* a collection's part of the room for writes */
     struct write_lanes *lanes;
     struct turn_queue  *turns;
 
-    struct turn           control_turn; /* of the proxy's own calls */
-    struct loop_task      room_task;    /* serves those who wait for room */
+    struct turn           control_turns[2]; /* of the proxy's own calls */
+    bool                  control_is_taken[2];
+    struct turn           lanes_turn; /* for the next batch of writes, */
+    struct loop_task     *lanes_task; /* which runs when it is granted */
+    struct loop_task      room_task;  /* serves those who wait for room */
     struct loop_timer    *hung_timer;
     struct list           calls; /* sent and without an answer, the oldest first */
     struct timeout_queue *read_deadlines, *write_deadlines, *wait_limits;
     struct list           exchanges, spare_exchanges; /* requests with a client, and for the next */
     size_t                exchange_count, spare_count;
     struct list           writes; /* with a client or without */
+    struct list           write_calls;
     struct request_metrics metrics;
 };
 

@@ -57,6 +57,7 @@ static void reply_on_head(struct answer_sink *sink, const struct http_head *head
 
     reply->record->code = head->status;
     reply->record->source = REQUEST_METRICS_SOURCE_BACKEND;
+    front_connection_learn_cors(reply->connection, head);
     reply->framing = reply_choose_framing(reply, head);
     if (!reply_write_head(reply, head, head->content_length))
         reply_error(reply, STATUS_NO_MEMORY, FRONT_EXECUTED_MAYBE, NULL);
@@ -233,6 +234,7 @@ void reply_error(struct reply *reply, enum status status, enum front_executed ex
                                 .message = message,
                                 .executed = executed,
                                 .is_head = reply->request->is_head,
+                                .cors = front_connection_cors(reply->connection),
                                 .is_plain = !reply->proxy->options.adds_headers,
                                 .retry_after_s =
                                     status == STATUS_OVERLOADED || status == STATUS_BACKEND_DOWN};
@@ -274,6 +276,7 @@ void reply_whole(struct reply *reply, const struct http_head *head, struct bytes
 {
     reply->record->code = head->status;
     reply->record->source = REQUEST_METRICS_SOURCE_BACKEND;
+    front_connection_learn_cors(reply->connection, head);
     reply->record->answered_us = loop_now_us(reply->proxy->loop);
     reply->record->answer_bytes = body.size;
     reply->framing = head->framing == HTTP_FRAMING_NONE ? HTTP_FRAMING_NONE : HTTP_FRAMING_LENGTH;

@@ -4,16 +4,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chroma/collection_table.h"
+#include "chroma/request_identity.h"
 #include "proxy/request_head.h"
 
 /* More records than this in one request are sent as they are. */
 enum { records_max = 1 << 16 };
 
+/* A name longer than this is not looked up; Chroma's end at 512 bytes. */
+enum { write_name_max = 520 };
+
 static bool write_copy_path(struct write *write, const struct write_request *request);
 static bool write_write_shared_head(struct write *write, const struct http_head *head);
-static bool write_is_ignored(const struct http_field *field);
 static bool write_write_identity(struct write *write, const struct http_head *head,
                                  const struct socket_address *peer);
+static bool write_find_lane(const struct write *write, uint64_t now_us, unsigned char ret_lane[16]);
 static void write_take_room(struct write *write, const struct write_request *request);
 
 struct write *write_new(struct proxy *proxy, const struct write_request *request,
@@ -41,6 +46,7 @@ struct write *write_new(struct proxy *proxy, const struct write_request *request
     write_take_room(write, request);
     write->arrived_us = request->arrived_us;
     write->deadline_us = request->deadline_us;
+    write->sender = request->sender;
     write->waiter = waiter;
     return write;
 }
@@ -81,35 +87,12 @@ static bool write_write_shared_head(struct write *write, const struct http_head 
         const struct http_field *field = &head->fields[i];
         struct bytes parts[] = {field->name, BYTES_INIT(": "), field->value, BYTES_INIT("\r\n")};
 
-        if (write_is_ignored(field))
+        if (request_identity_is_ignored(field))
             continue;
         for (size_t j = 0; j < COUNT_OF(parts) && status == STATUS_OK; j++)
             status = byte_buffer_append(out, parts[j], SIZE_MAX);
     }
     return status == STATUS_OK;
-}
-
-/* What says nothing about the write itself: the connection, the client's make, what it takes for
- * an answer, how the call is traced. */
-static bool write_is_ignored(const struct http_field *field)
-{
-    if (field->hop_by_hop)
-        return true;
-    switch (field->id) {
-    case HTTP_FIELD_ACCEPT:
-    case HTTP_FIELD_ACCEPT_ENCODING:
-    case HTTP_FIELD_ACCEPT_LANGUAGE:
-    case HTTP_FIELD_CHROMA_TRACE_ID:
-    case HTTP_FIELD_CONTENT_LENGTH:
-    case HTTP_FIELD_TRACEPARENT:
-    case HTTP_FIELD_TRACESTATE:
-    case HTTP_FIELD_USER_AGENT:
-    case HTTP_FIELD_VIA:
-    case HTTP_FIELD_X_REQUEST_ID:
-        return true;
-    default:
-        return false;
-    }
 }
 
 static bool write_write_identity(struct write *write, const struct http_head *head,
@@ -180,35 +163,69 @@ void write_scan(struct write *write)
                             &write->records, &reason) == STATUS_OK;
 }
 
-void write_describe(const struct write *write, struct coalescer_write *ret_write)
+void write_describe(const struct write *write, uint64_t now_us, struct coalescer_write *ret_write)
 {
     static const enum coalescer_encoding encodings[] = {
         [CHROMA_ENCODING_NONE] = COALESCER_NO_VECTORS,
         [CHROMA_ENCODING_ARRAYS] = COALESCER_ARRAYS,
         [CHROMA_ENCODING_BASE64] = COALESCER_BASE64};
+    static const unsigned columns[CHROMA_COLUMN_COUNT] = {
+        [CHROMA_COLUMN_EMBEDDINGS] = COALESCER_EMBEDDINGS,
+        [CHROMA_COLUMN_METADATAS] = COALESCER_METADATAS,
+        [CHROMA_COLUMN_DOCUMENTS] = COALESCER_DOCUMENTS,
+        [CHROMA_COLUMN_URIS] = COALESCER_URIS};
     const struct chroma_route *route = &write->route;
     enum coalescer_op          op = route->operation == CHROMA_OPERATION_ADD      ? COALESCER_ADD
                                     : route->operation == CHROMA_OPERATION_UPSERT ? COALESCER_UPSERT
                                     : route->operation == CHROMA_OPERATION_UPDATE ? COALESCER_UPDATE
                                                                                   : COALESCER_OTHER;
 
-    *ret_write = (struct coalescer_write){.kind = route->has_uuid ? COALESCER_BARRIER
-                                                                  : COALESCER_BARRIER_ALL,
-                                          .op = op,
-                                          .repeatable = op != COALESCER_OTHER,
-                                          .identity = byte_buffer_bytes(&write->identity),
-                                          .size = byte_buffer_size(&write->body),
-                                          .deadline_us = write->deadline_us,
-                                          .ctx = (void *)write};
-    memcpy(ret_write->lane, route->uuid, sizeof ret_write->lane);
+    *ret_write = (struct coalescer_write){
+        .kind = COALESCER_BARRIER,
+        .op = op,
+        .repeatable = op != COALESCER_OTHER,
+        .sender = {.data = (const char *)&write->sender, .size = sizeof write->sender},
+        .address = byte_buffer_bytes(&write->identity),
+        .size = byte_buffer_size(&write->body),
+        .deadline_us = write->deadline_us,
+        .ctx = (void *)write};
+    if (!write_find_lane(write, now_us, ret_write->lane))
+        ret_write->kind = COALESCER_BARRIER_ALL;
     if (!write->is_eligible)
         return;
     ret_write->kind = COALESCER_MERGEABLE;
+    for (size_t i = 0; i < COUNT_OF(columns); i++)
+        ret_write->columns |= write->records.columns[i].data == NULL ? 0 : columns[i];
     ret_write->encoding = encodings[write->records.encoding];
     ret_write->dimension = (uint32_t)write->records.dimension;
     ret_write->batch_key = byte_buffer_bytes(&write->shared_head);
     ret_write->ids = write->records.ids;
     ret_write->record_count = (uint32_t)write->records.count;
+}
+
+/* The collection that the write belongs to; of a deletion, which names it, the one that the name
+ * stands for. False: it cannot be told. */
+static bool write_find_lane(const struct write *write, uint64_t now_us, unsigned char ret_lane[16])
+{
+    const struct chroma_route *route = &write->route;
+    char                       text[3][write_name_max];
+    const struct bytes         parts[3] = {route->tenant, route->database, route->collection};
+    size_t                     size[3];
+
+    if (route->has_uuid) {
+        memcpy(ret_lane, route->uuid, 16);
+        return true;
+    }
+    if (route->operation != CHROMA_OPERATION_COLLECTION_DELETE || route->is_v1)
+        return false;
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        if (!chroma_route_decode(parts[i], text[i], sizeof text[i], &size[i]))
+            return false;
+    }
+    return collection_table_uuid(
+        write->proxy->collections,
+        (struct scope){.tenant = {text[0], size[0]}, .database = {text[1], size[1]}},
+        (struct bytes){text[2], size[2]}, now_us, ret_lane);
 }
 
 void write_tell_answer(struct write *write, const struct http_head *head, struct bytes body,

@@ -67,6 +67,7 @@ struct write_request {
     const struct http_head      *head;      /* borrowed for the call */
     const struct chroma_route   *route;     /* likewise */
     const struct socket_address *peer;      /* likewise */
+    const void                  *sender;    /* the connection: only compared, it may be gone */
     struct byte_buffer          *body;      /* taken */
     struct memory_claim         *room;      /* taken */
     struct lane_ticket          *lane_room; /* taken */
@@ -82,6 +83,7 @@ struct write {
     struct byte_buffer  head;        /* as sent alone */
     struct byte_buffer  shared_head; /* as sent with others, up to what a call adds of its own;
                                       * compared byte for byte to find those others */
+    const void        *sender;       /* its connection; only compared */
     struct byte_buffer identity;     /* credentials, else the client's address */
     struct byte_buffer body;
     struct bytes       body_part; /* `body`, as a call borrows it */
@@ -120,7 +122,7 @@ void write_leave(struct write *write);
 void write_scan(struct write *write);
 
 /* Describe the write to the coalescer; `ret_write` borrows from it. */
-void write_describe(const struct write *write, struct coalescer_write *ret_write);
+void write_describe(const struct write *write, uint64_t now_us, struct coalescer_write *ret_write);
 
 /* Tell who waits, if anybody does, and that he need not wait any more. */
 void write_tell_answer(struct write *write, const struct http_head *head, struct bytes body,

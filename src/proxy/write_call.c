@@ -21,6 +21,9 @@ struct write_call {
     void                   *ctx;
     struct call             call;
     struct answer_sink      sink;
+    struct list_node        node;   /* in proxy->write_calls */
+    struct chroma_route     route;  /* of the first write */
+    struct write_notice     notice; /* to those who want to know that something may change */
 
     /* What is sent, if it is merged. */
     struct byte_buffer   head;
@@ -42,7 +45,10 @@ static struct write_call *write_call_new(struct proxy *proxy, struct write *lone
                                          write_call_fn on_over, void *ctx);
 static bool               write_call_splice(struct write_call *call);
 static bool               write_call_write_head(struct write_call *call);
-static bool               write_call_start(struct write_call *call);
+static bool               write_call_start(struct write_call *call, struct turn *turn);
+static void               write_call_notice(struct write_call *call, const struct write *first);
+static void               write_call_over(struct write_call *call);
+static void               write_call_tell_observers(struct write_call *call);
 static void write_call_on_interim(struct answer_sink *sink, const struct http_head *head);
 static void write_call_on_head(struct answer_sink *sink, const struct http_head *head);
 static void write_call_on_body(struct answer_sink *sink, struct bytes data);
@@ -63,7 +69,7 @@ static const struct answer_sink_ops write_call_ops = {.on_interim = write_call_o
                                                       .on_failure = write_call_on_failure};
 
 struct write_call *write_call_start_batch(struct proxy *proxy, struct coalescer_batch *batch,
-                                          write_call_fn on_over, void *ctx)
+                                          struct turn *turn, write_call_fn on_over, void *ctx)
 {
     uint32_t part_first, part_count;
     bool     is_lone = coalescer_batch_count(batch) == 1 &&
@@ -75,7 +81,7 @@ struct write_call *write_call_start_batch(struct proxy *proxy, struct coalescer_
         return NULL;
     call->batch = batch;
     if ((is_lone || (write_call_splice(call) && write_call_write_head(call))) &&
-        write_call_start(call))
+        write_call_start(call, turn))
         return call;
     write_call_free(call);
     return NULL;
@@ -87,7 +93,7 @@ struct write_call *write_call_start_one(struct write *write, write_call_fn on_ov
 
     if (call == NULL)
         return NULL;
-    if (write_call_start(call))
+    if (write_call_start(call, NULL))
         return call;
     write_call_free(call);
     return NULL;
@@ -106,6 +112,7 @@ static struct write_call *write_call_new(struct proxy *proxy, struct write *lone
     call->ctx = ctx;
     call->sink.ops = &write_call_ops;
     list_node_init(&call->call.node);
+    list_push_back(&proxy->write_calls, &call->node);
     return call;
 }
 
@@ -147,11 +154,12 @@ static bool write_call_write_head(struct write_call *call)
                               call->proxy->trace_prefix, id, id, call->splice->size) == STATUS_OK;
 }
 
-static bool write_call_start(struct write_call *call)
+static bool write_call_start(struct write_call *call, struct turn *turn)
 {
     struct write           *lone = call->lone;
     const struct write     *first = lone != NULL ? lone : coalescer_batch_member(call->batch, 0);
     struct upstream_request request = {.is_write = true};
+    enum status             status;
 
     if (lone != NULL) {
         lone->body_part = byte_buffer_bytes(&lone->body);
@@ -164,8 +172,67 @@ static bool write_call_start(struct write_call *call)
         request.body = call->splice->parts;
         request.body_parts = call->splice->part_count;
     }
-    return call_start(&call->call, call->proxy, first->route.info, &request, &call->sink, NULL) ==
-           STATUS_OK;
+    write_call_notice(call, first);
+    if (turn != NULL)
+        status = call_start_with_turn(&call->call, call->proxy, first->route.info, &request,
+                                      &call->sink, turn);
+    else
+        status =
+            call_start(&call->call, call->proxy, first->route.info, &request, &call->sink, NULL);
+    return status == STATUS_OK;
+}
+
+/* Before the first byte leaves. */
+static void write_call_notice(struct write_call *call, const struct write *first)
+{
+    enum chroma_operation operation = first->route.operation;
+
+    call->route = first->route;
+    call->notice.route = &call->route;
+    if (first->is_eligible &&
+        (operation == CHROMA_OPERATION_ADD || operation == CHROMA_OPERATION_UPSERT))
+        call->notice.dimension = (uint32_t)first->records.dimension;
+    write_observer_sent(&call->proxy->observers, &call->notice, loop_now_us(call->proxy->loop));
+}
+
+/* Before anybody is answered. */
+static void write_call_over(struct write_call *call)
+{
+    struct proxy *proxy = call->proxy;
+
+    write_call_tell_observers(call);
+    if (proxy->family == CHROMA_FAMILY_UNKNOWN && proxy->on_write_answer != NULL &&
+        call->lone != NULL && call->route.info->class == CHROMA_CLASS_WRITE &&
+        call->outcome.kind == COALESCER_ANSWERED)
+        proxy->on_write_answer(proxy->write_answer_ctx, call->answer_head.status,
+                               byte_buffer_bytes(&call->answer_body));
+    call->on_over(call, call->ctx);
+}
+
+/* An answer that came, whatever it says, is the last that this call does. */
+static void write_call_tell_observers(struct write_call *call)
+{
+    struct write_observers *observers = &call->proxy->observers;
+    uint64_t                now_us = loop_now_us(call->proxy->loop);
+    struct bytes            body = byte_buffer_bytes(&call->answer_body);
+    unsigned                status = call->answer_head.status;
+    bool                    is_answered = call->outcome.kind == COALESCER_ANSWERED;
+    enum write_outcome      outcome = WRITE_OUTCOME_UNKNOWN;
+
+    if (call->outcome.kind == COALESCER_NOT_SENT ||
+        (is_answered && (call->outcome.admission_refusal ||
+                         chroma_family_is_refusal(call->proxy->family, status, body))))
+        outcome = WRITE_OUTCOME_REFUSED;
+    else if (is_answered && status >= 200 && status <= 299)
+        outcome = WRITE_OUTCOME_APPLIED;
+    write_observer_known(observers, &call->notice, outcome,
+                         outcome == WRITE_OUTCOME_APPLIED ? body : (struct bytes){0}, now_us);
+    if (outcome != WRITE_OUTCOME_UNKNOWN)
+        return;
+    if (is_answered)
+        write_observer_settled(observers, &call->notice, now_us);
+    else
+        write_observer_lost(observers, &call->notice, now_us);
 }
 
 /* Of several writes, whose would it be? */
@@ -213,7 +280,7 @@ static void write_call_begin_streaming(struct write_call *call)
 {
     call->is_streaming = true;
     call_pause(&call->call); /* until somebody takes it */
-    call->on_over(call, call->ctx);
+    write_call_over(call);
 }
 
 static void write_call_on_flush(struct answer_sink *sink)
@@ -241,9 +308,11 @@ static void write_call_on_end(struct answer_sink *sink)
         return;
     }
     call->outcome.admission_refusal = write_call_is_admission_refusal(call);
+    if (call->answer_head.status == 500 && chroma_family_is_refusal(call->proxy->family, 500, body))
+        call->outcome.http_status = 422; /* that is what this server means by it */
     call->outcome.quota_refusal =
         call->answer_head.status == 422 && write_call_says(body, "uota exceeded");
-    call->on_over(call, call->ctx);
+    write_call_over(call);
 }
 
 /* Refusals that are known to be given before anything is applied: Chroma's circuit breaker and
@@ -280,7 +349,7 @@ static void write_call_on_failure(struct answer_sink *sink, enum status why, boo
         return;
     }
     call->outcome.kind = sent ? COALESCER_RESET : COALESCER_NOT_SENT;
-    call->on_over(call, call->ctx);
+    write_call_over(call);
 }
 
 void write_call_tell(struct write_call *call, struct write *write, enum front_executed executed)
@@ -330,11 +399,6 @@ struct coalescer_outcome write_call_outcome(const struct write_call *call)
     return call->outcome;
 }
 
-struct bytes write_call_answer(const struct write_call *call)
-{
-    return byte_buffer_bytes(&call->answer_body);
-}
-
 enum status write_call_failure(const struct write_call *call)
 {
     return call->failure;
@@ -343,6 +407,11 @@ enum status write_call_failure(const struct write_call *call)
 struct write *write_call_write(const struct write_call *call)
 {
     return call->lone;
+}
+
+struct write_call *write_call_of_node(struct list_node *node)
+{
+    return LIST_ITEM(node, struct write_call, node);
 }
 
 struct coalescer_batch *write_call_batch(const struct write_call *call)
@@ -391,6 +460,11 @@ void write_call_free(struct write_call *call)
 {
     if (call == NULL)
         return;
+    if (call->notice.state == WRITE_NOTICE_SENT) { /* it was not sent, or the program ends */
+        call->outcome.kind = call_is_sent(&call->call) ? COALESCER_RESET : COALESCER_NOT_SENT;
+        write_call_tell_observers(call);
+    }
+    list_remove(&call->node);
     if (call->lone != NULL && call->lone->call == call)
         call->lone->call = NULL;
     write_free(call->adopted);

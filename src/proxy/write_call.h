@@ -20,18 +20,15 @@ struct write_call;
 /* Chroma has answered, or will not: write_call_outcome() says how. From the loop. */
 typedef void (*write_call_fn)(struct write_call *call, void *ctx);
 
-/* Send `batch`. NULL: out of memory. */
+/* Send `batch`, with the granted `turn`, which is taken. NULL: out of memory. */
 struct write_call *write_call_start_batch(struct proxy *proxy, struct coalescer_batch *batch,
-                                          write_call_fn on_over, void *ctx);
+                                          struct turn *turn, write_call_fn on_over, void *ctx);
 
 /* Send `write` by itself; write->call is this call until it is over. NULL: out of memory. */
 struct write_call *write_call_start_one(struct write *write, write_call_fn on_over, void *ctx);
 
 /* What to report. */
 struct coalescer_outcome write_call_outcome(const struct write_call *call);
-
-/* What there is of the body of the answer. Borrowed. */
-struct bytes write_call_answer(const struct write_call *call);
 
 /* Why it failed, where there is no answer. */
 enum status write_call_failure(const struct write_call *call);
@@ -41,6 +38,9 @@ void write_call_tell(struct write_call *call, struct write *write, enum front_ex
 
 /* The only write of the call. */
 struct write *write_call_write(const struct write_call *call);
+
+/* Of proxy->write_calls. */
+struct write_call *write_call_of_node(struct list_node *node);
 
 /* The batch; NULL: there is none. */
 struct coalescer_batch *write_call_batch(const struct write_call *call);

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "chroma/chroma_answer.h"
 #include "proxy/write_call.h"
 #include "proxy/write_metrics.h"
 
@@ -25,7 +24,6 @@ static const uint64_t again_us = 250000;
 struct write_lanes {
     struct proxy              *proxy;
     struct proxy_write_options options;
-    bool                       may_merge; /* on this backend */
     struct coalescer          *coalescer;
     struct loop_task           pump_task;
     struct loop_timer         *wake_timer;
@@ -37,14 +35,19 @@ static bool write_lanes_takes(const struct write_lanes *lanes, const struct chro
 static void write_lanes_scan(struct worker_job *job);
 static void write_lanes_on_scanned(struct worker_job *job);
 static enum status write_lanes_offer(struct write_lanes *lanes, struct write *write);
-static void        write_lanes_pump(void *ctx);
-static void        write_lanes_set_timer(struct write_lanes *lanes);
-static void write_lanes_act(struct write_lanes *lanes, const struct coalescer_action *action);
-static void write_lanes_send(struct write_lanes *lanes, struct coalescer_batch *batch);
-static void write_lanes_on_batch_over(struct write_call *call, void *ctx);
-static void write_lanes_refuse(struct write *write, enum status status,
-                               enum coalescer_executed executed);
-static void write_lanes_release(struct write *write);
+static bool     write_lanes_may_merge(const struct write_lanes *lanes, const struct write *write);
+static uint32_t write_lanes_find_dimension(void *ctx, const unsigned char lane[16]);
+static void     write_lanes_pump(void *ctx);
+static bool     write_lanes_ask_turn(struct write_lanes *lanes);
+static void     write_lanes_set_timer(struct write_lanes *lanes);
+static void     write_lanes_act(struct write_lanes *lanes, const struct coalescer_action *action);
+static void     write_lanes_send(struct write_lanes *lanes, struct coalescer_batch *batch);
+static bool     write_lanes_is_proved(const struct write_lanes     *lanes,
+                                      const struct coalescer_batch *batch);
+static void     write_lanes_on_batch_over(struct write_call *call, void *ctx);
+static void     write_lanes_refuse(struct write *write, enum status status,
+                                   enum coalescer_executed executed);
+static void     write_lanes_release(struct write *write);
 static enum status write_lanes_send_alone(struct write_lanes *lanes, struct write *write);
 static void        write_lanes_on_alone_over(struct write_call *call, void *ctx);
 static void        write_lanes_on_again(struct timeout *timeout);
@@ -60,13 +63,15 @@ struct write_lanes *write_lanes_new(struct proxy *proxy, const struct proxy_writ
     struct write_lanes      *lanes = calloc(1, sizeof *lanes);
     struct coalescer_options coalescer = {
         .role = options->is_gateway ? COALESCER_GATEWAY : COALESCER_SIDECAR,
-        .in_flight_max = options->in_flight_max == 0 ? 1 : options->in_flight_max,
+        .backend = {.in_flight_max = options->in_flight_max == 0 ? 1 : options->in_flight_max},
         .batch_records_max = options->batch_records_max,
         .batch_bytes_max = options->batch_bytes_max,
         .split_oversize = options->split_oversize,
         .patience_us = options->patience_us,
         .members_max = UINT32_MAX, /* bounded by room for bodies and by admission */
-        .lanes_max = 1 << 16};
+        .lanes_max = 1 << 16,
+        .dimension = write_lanes_find_dimension,
+        .dimension_ctx = proxy};
 
     if (lanes == NULL)
         return NULL;
@@ -74,6 +79,8 @@ struct write_lanes *write_lanes_new(struct proxy *proxy, const struct proxy_writ
     lanes->proxy = proxy;
     lanes->options = *options;
     loop_task_init(&lanes->pump_task, write_lanes_pump, lanes);
+    proxy->lanes_task = &lanes->pump_task;
+    proxy->lanes_turn.class = TURN_WRITE;
     lanes->wake_us = UINT64_MAX;
     lanes->coalescer = coalescer_new(&coalescer);
     lanes->wake_timer = loop_timer_new(proxy->loop, write_lanes_pump, lanes);
@@ -94,6 +101,8 @@ void write_lanes_free(struct write_lanes *lanes)
     loop_task_cancel(&lanes->pump_task);
     loop_timer_free(lanes->wake_timer);
     coalescer_free(lanes->coalescer);
+    while ((node = list_first(&lanes->proxy->write_calls)) != NULL)
+        write_call_free(write_call_of_node(node));
     while ((node = list_first(&lanes->proxy->writes)) != NULL) {
         struct write *write = LIST_ITEM(node, struct write, node);
 
@@ -164,8 +173,8 @@ static enum status write_lanes_offer(struct write_lanes *lanes, struct write *wr
 
     memory_account_claim_add(&write->room, size);
     lane_rooms_add(&write->lane_room, size);
-    write_describe(write, &offered);
-    if (!lanes->may_merge && offered.kind == COALESCER_MERGEABLE)
+    write_describe(write, loop_now_us(lanes->proxy->loop), &offered);
+    if (offered.kind == COALESCER_MERGEABLE && !write_lanes_may_merge(lanes, write))
         offered.kind = COALESCER_BARRIER;
     status = coalescer_add(lanes->coalescer, &offered, loop_now_us(lanes->proxy->loop));
     if (status == STATUS_OK) {
@@ -175,20 +184,61 @@ static enum status write_lanes_offer(struct write_lanes *lanes, struct write *wr
     return status;
 }
 
-/* Take all actions that are due. */
+/* What this family takes together. Of a family that is not known nothing; what waits is judged when
+ * it is known, so here the question is what might be merged on some. */
+static bool write_lanes_may_merge(const struct write_lanes *lanes, const struct write *write)
+{
+    enum chroma_family family = lanes->proxy->family;
+    const char        *reason;
+
+    return chroma_family_may_merge(family == CHROMA_FAMILY_UNKNOWN ? CHROMA_FAMILY_RUST : family,
+                                   &write->route, &write->records, &reason);
+}
+
+static uint32_t write_lanes_find_dimension(void *ctx, const unsigned char lane[16])
+{
+    const struct proxy *proxy = ctx;
+
+    return collection_table_dimension(proxy->collections, lane);
+}
+
+/* Take all actions that are due. A batch is formed when it has its turn, not before: until then
+ * later writes may join it, and nothing of it is sent when a deadline passes. */
 static void write_lanes_pump(void *ctx)
 {
     struct write_lanes     *lanes = ctx;
+    struct proxy           *proxy = lanes->proxy;
+    uint64_t                now_us = loop_now_us(proxy->loop);
     struct coalescer_action action;
 
     lanes->wake_us = UINT64_MAX;
     for (;;) {
-        coalescer_next(lanes->coalescer, loop_now_us(lanes->proxy->loop), &action);
-        if (action.kind == COALESCER_NONE)
+        coalescer_set_may_send(lanes->coalescer, proxy->lanes_turn.state == TURN_OPEN);
+        coalescer_next(lanes->coalescer, now_us, &action);
+        if (action.kind != COALESCER_NONE)
+            write_lanes_act(lanes, &action);
+        else if (!write_lanes_ask_turn(lanes))
             break;
-        write_lanes_act(lanes, &action);
+    }
+    if (proxy->lanes_turn.state == TURN_OPEN) { /* there is nothing to send after all */
+        turn_queue_done(proxy->turns, &proxy->lanes_turn, now_us, 0);
+        call_run_turns(proxy);
     }
     write_lanes_set_timer(lanes);
+}
+
+/* Ask for a turn if one is needed. True: it was granted at once. */
+static bool write_lanes_ask_turn(struct write_lanes *lanes)
+{
+    struct proxy *proxy = lanes->proxy;
+    struct turn  *turn = &proxy->lanes_turn;
+    uint64_t      now_us = loop_now_us(proxy->loop);
+    bool          wants = coalescer_wants_to_send(lanes->coalescer, now_us);
+
+    if (turn->state == TURN_WAITING && !wants)
+        turn_queue_leave(proxy->turns, turn);
+    return turn->state == TURN_IDLE && wants &&
+           turn_queue_ask(proxy->turns, turn, now_us) == STATUS_OK;
 }
 
 static void write_lanes_set_timer(struct write_lanes *lanes)
@@ -232,13 +282,19 @@ static void write_lanes_act(struct write_lanes *lanes, const struct coalescer_ac
 static void write_lanes_send(struct write_lanes *lanes, struct coalescer_batch *batch)
 {
     static const struct coalescer_outcome not_sent = {.kind = COALESCER_NOT_SENT};
-    uint64_t                              now_us = loop_now_us(lanes->proxy->loop);
+    static const struct coalescer_outcome take_apart = {.kind = COALESCER_ANSWERED,
+                                                        .http_status = 413};
+    struct proxy                         *proxy = lanes->proxy;
+    uint64_t                              now_us = loop_now_us(proxy->loop);
     size_t                                count = coalescer_batch_count(batch);
-    struct write_call                    *call =
-        write_call_start_batch(lanes->proxy, batch, write_lanes_on_batch_over, lanes);
+    bool                                  is_proved = write_lanes_is_proved(lanes, batch);
+    struct write_call                    *call = NULL;
 
+    if (is_proved)
+        call = write_call_start_batch(proxy, batch, &proxy->lanes_turn, write_lanes_on_batch_over,
+                                      lanes);
     coalescer_batch_set_ctx(batch, call);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && is_proved; i++) {
         struct write *write = coalescer_batch_member(batch, i);
 
         write->batch = (struct access_batch){.id = coalescer_batch_id(batch),
@@ -248,7 +304,21 @@ static void write_lanes_send(struct write_lanes *lanes, struct coalescer_batch *
                                              .sent_us = now_us};
     }
     if (call == NULL)
-        coalescer_report(lanes->coalescer, batch, &not_sent, now_us);
+        coalescer_report(lanes->coalescer, batch, is_proved ? &not_sent : &take_apart, now_us);
+}
+
+/* Members that waited while the backend became one of another family may not share a call there:
+ * as if it had been too large, the batch is taken apart. */
+static bool write_lanes_is_proved(const struct write_lanes     *lanes,
+                                  const struct coalescer_batch *batch)
+{
+    size_t count = coalescer_batch_count(batch);
+
+    for (size_t i = 0; i < count && count > 1; i++) {
+        if (!write_lanes_may_merge(lanes, coalescer_batch_member(batch, i)))
+            return false;
+    }
+    return true;
 }
 
 static void write_lanes_on_batch_over(struct write_call *call, void *ctx)
@@ -297,9 +367,6 @@ static void write_lanes_on_alone_over(struct write_call *call, void *ctx)
     enum status              failure = write_call_failure(call);
 
     if (outcome.kind == COALESCER_ANSWERED) {
-        if (write->route.operation == CHROMA_OPERATION_COLLECTION_CREATE &&
-            outcome.http_status == 200)
-            write_lanes_learn(lanes, write_call_answer(call));
         write_call_tell(call, write, FRONT_EXECUTED_UNSAID);
     } else if (outcome.kind == COALESCER_NOT_SENT && failure != STATUS_SHUTTING_DOWN &&
                loop_now_us(lanes->proxy->loop) + again_us < write->deadline_us) {
@@ -361,29 +428,19 @@ static void write_lanes_log_hang(const struct coalescer_batch *batch)
     log_end(&line);
 }
 
-void write_lanes_set_backend(struct write_lanes *lanes, bool may_merge, uint64_t batch_records_max)
+void write_lanes_set_backend(struct write_lanes *lanes, uint64_t batch_records_max)
 {
-    uint32_t in_flight_max = lanes->options.in_flight_max;
+    const struct chroma_family_info *family = chroma_family_info(lanes->proxy->family);
+    struct coalescer_backend         backend = {.in_flight_max = lanes->options.in_flight_max,
+                                                .records_max = (uint32_t)batch_records_max,
+                                                .may_merge = family->merges,
+                                                .same_columns_only = family->same_columns};
 
-    if (may_merge != lanes->may_merge && lanes->options.is_coalescing)
-        log_event(LOG_INFO, may_merge ? "merging_on" : "merging_off", "reason",
-                  may_merge ? "the backend is Chroma 1.0 or later"
-                            : "the backend is not known to be Chroma 1.0 or later");
-    lanes->may_merge = may_merge;
-    if (in_flight_max == 0)
-        in_flight_max =
+    if (backend.in_flight_max == 0)
+        backend.in_flight_max =
             batch_records_max == distributed_batch_records_max ? distributed_in_flight : 1;
-    coalescer_set_backend(lanes->coalescer, in_flight_max, (uint32_t)batch_records_max);
+    coalescer_set_backend(lanes->coalescer, &backend);
     loop_later(lanes->proxy->loop, &lanes->pump_task);
-}
-
-void write_lanes_learn(struct write_lanes *lanes, struct bytes body)
-{
-    uint8_t  uuid[16];
-    uint32_t dimension;
-
-    if (chroma_answer_collection(body, uuid, &dimension))
-        coalescer_learn_dimension(lanes->coalescer, uuid, dimension);
 }
 
 bool write_lanes_splits(const struct write_lanes *lanes)

@@ -38,11 +38,8 @@ MUST_CHECK enum status write_lanes_submit(struct write_lanes *lanes, struct writ
 bool write_lanes_give_up(struct write_lanes *lanes, struct write *write,
                          enum front_executed *ret_executed);
 
-/* What is known of the backend; as proxy_set_backend(). What waits is not looked at again. */
-void write_lanes_set_backend(struct write_lanes *lanes, bool may_merge, uint64_t batch_records_max);
-
-/* Chroma described a collection: `body` of its answer. */
-void write_lanes_learn(struct write_lanes *lanes, struct bytes body);
+/* The proxy's family has changed, or what Chroma said of its limits. */
+void write_lanes_set_backend(struct write_lanes *lanes, uint64_t batch_records_max);
 
 /* Are requests with more records than Chroma takes at once sent in parts? */
 bool write_lanes_splits(const struct write_lanes *lanes);

@@ -100,6 +100,7 @@ static void write_path_submit(struct exchange *exchange)
     struct write_request request = {.head = exchange->head,
                                     .route = &exchange->route,
                                     .peer = exchange->peer,
+                                    .sender = exchange->reply.connection,
                                     .body = &exchange->body,
                                     .room = &exchange->room,
                                     .lane_room = &exchange->lane_room,

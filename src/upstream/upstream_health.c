@@ -78,7 +78,7 @@ void upstream_health_set_times(struct upstream_health *health, uint64_t interval
 {
     health->options.interval_us = interval_us;
     health->options.timeout_us = timeout_us;
-    loop_timer_set(health->check_timer, 0); /* it may be set as far off as the interval was long */
+    loop_timer_set(health->timer, 0); /* it may be set as far off as the interval was long */
 }
 
 void upstream_health_free(struct upstream_health *health)

@@ -315,11 +315,25 @@ static bool coalescer_next_end(struct coalescer *coalescer, struct coalescer_act
     return true;
 }
 
+void coalescer_set_may_send(struct coalescer *coalescer, bool may_send)
+{
+    coalescer->may_not_send = !may_send;
+}
+
+bool coalescer_wants_to_send(struct coalescer *coalescer, uint64_t now_us)
+{
+    return coalescer_lane_pick(coalescer, now_us) != NULL;
+}
+
 static bool coalescer_next_send(struct coalescer *coalescer, uint64_t now_us,
                                 struct coalescer_action *action)
 {
-    struct coalescer_lane  *lane = coalescer_lane_pick(coalescer, now_us);
+    struct coalescer_lane  *lane;
     struct coalescer_batch *batch;
+
+    if (coalescer->may_not_send)
+        return false;
+    lane = coalescer_lane_pick(coalescer, now_us);
 
     coalescer->memory_retry_us = 0;
     if (lane == NULL)

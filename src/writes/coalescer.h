@@ -56,6 +56,13 @@ void coalescer_pause(struct coalescer *coalescer, bool is_paused);
 /* Every write that has no answer gets `by_us` more time. */
 void coalescer_shift_deadlines(struct coalescer *coalescer, uint64_t by_us);
 
+/* May batches be sent now? While not, coalescer_next() takes all actions but SEND. True at first.
+ */
+void coalescer_set_may_send(struct coalescer *coalescer, bool may_send);
+
+/* Would coalescer_next() send a batch if it might? */
+bool coalescer_wants_to_send(struct coalescer *coalescer, uint64_t now_us);
+
 /* A write arrived. Its place in its lane is taken now.
  *
  * STATUS_OK          its ctx gets ANSWER or REFUSE once, then RELEASE once, from coalescer_next().

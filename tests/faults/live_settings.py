@@ -174,6 +174,7 @@ def sees_new_name(bed, seconds):
 
 
 def sees_checks(bed, seconds):
+    time.sleep(1)  # what is asked once, at start
     before = bed.stub.stats()["requests"]["admin"]
     return within(seconds, lambda: bed.stub.stats()["requests"]["admin"] >= before + 3)
 
@@ -258,9 +259,9 @@ def occupy(bed):
 
 
 def sees_queue_refuse_or_hold(bed, seconds):
-    """Of two reads one may wait; the other is refused, or stays unread."""
+    """Of two reads behind a busy connection: do both wait for their turn, or unread?"""
     occupy(bed)
-    name = "chromabouncer_backend_waiting_requests"
+    name = 'chromabouncer_turn_waiting_calls{class="read"}'
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(Client(bed.proxy.listen, timeout=0.1)) for _ in range(2)]
         for client in clients:

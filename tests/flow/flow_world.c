@@ -99,7 +99,10 @@ void flow_world_start(struct flow_world *world)
         upstream_pool_new(world->loop, world->workers, &world->budget, &world->pool_options);
     world->proxy = proxy_new(world->loop, world->workers, &world->budget, world->pool,
                              &world->proxy_options, &world->write_options);
-    proxy_set_backend(world->proxy, !world->backend_is_unknown, 0);
+    proxy_set_backend(world->proxy, &(struct proxy_backend){.family = world->backend_is_unknown
+                                                                          ? CHROMA_FAMILY_UNKNOWN
+                                                                          : CHROMA_FAMILY_RUST,
+                                                            .incarnation = 1});
     world->front = front_new(world->loop, &world->budget, &world->front_options, proxy_handler(),
                              world->proxy);
     ck_assert_ptr_nonnull(world->front);

@@ -2,9 +2,10 @@
 #ifndef SUPPORT_TINY_CHROMA_H
 #define SUPPORT_TINY_CHROMA_H
 
-#include "base/memory_budget.h"
+#include "base/memory_account.h"
 #include "io/worker_pool.h"
 #include "support/loop_drive.h"
+#include "support/plain_budget.h"
 #include "support/tiny_backend.h"
 #include "upstream/upstream_control.h"
 #include "upstream/upstream_incarnation.h"
@@ -21,7 +22,7 @@ struct tiny_chroma_route {
 struct tiny_chroma {
     struct tiny_backend          backend;
     struct tiny_chroma_route     routes[TINY_CHROMA_ROUTES]; /* others are 404 */
-    struct memory_budget         budget;
+    struct memory_account_budget budget;
     struct loop                 *loop;
     struct worker_pool          *workers;
     struct upstream_pool        *pool;
@@ -85,7 +86,7 @@ static inline const char *tiny_chroma_on_request(const char *request, void *ctx)
 static inline void tiny_chroma_init(size_t connections_max)
 {
     struct upstream_pool_options    options = {.connections_max = connections_max,
-                                               .requests_max = 1,
+
                                                .connect_timeout_us = 1000000,
                                                .idle_timeout_us = 60000000,
                                                .resolve_interval_us = 60000000,
@@ -98,7 +99,7 @@ static inline void tiny_chroma_init(size_t connections_max)
     tiny.backend.answer_to = tiny_chroma_on_request;
     tiny_backend_listen(&tiny.backend);
     options.backend = control.backend = tiny_backend_address(&tiny.backend);
-    tiny.budget.max = 1 << 30;
+    plain_budget_init(&tiny.budget, 1 << 30);
     tiny.loop = loop_new();
     tiny.workers = worker_pool_new(
         tiny.loop, &(struct worker_pool_options){.threads = {[WORKER_POOL_NAME] = 1}});

@@ -489,7 +489,7 @@ START_TEST(at_the_limit_the_connection_idle_for_longest_makes_room)
 {
     int others[3];
 
-    options.reclaim_after_us = 20000;
+    options.reclaim_after_us = 200000;
     front_set_options(front, &options);
     answers_at_end = false;
     others[0] = connect_client();
@@ -504,7 +504,7 @@ START_TEST(at_the_limit_the_connection_idle_for_longest_makes_room)
     expect_error(503);
     ck_assert_uint_eq(front_stats(front)->reclaimed, 0);
     close(client);
-    loop_drive_for(loop, 30000);
+    loop_drive_for(loop, 300000);
     client = connect_client();
     loop_drive_until(loop, one_was_reclaimed);
     ck_assert_uint_eq(front_stats(front)->connections, 3);
