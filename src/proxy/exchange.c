@@ -172,19 +172,27 @@ static void exchange_end_wait(struct exchange *exchange)
     exchange_stop_clocks(exchange);
 }
 
-bool exchange_grow_room(struct exchange *exchange, size_t size)
+/* While there is room everybody grows. When there is not, one at a time does, so that half-read
+ * bodies never wait for each other. */
+bool exchange_grow_room(struct exchange *exchange, uint64_t size)
 {
-    uint64_t largest = memory_account_largest(exchange->room.account);
+    struct memory_account *account = exchange->room.account;
+    uint64_t               largest = memory_account_largest(account);
+    size_t                 more;
 
     if (memory_account_claim_is_waiting(&exchange->room))
         return false;
     if (size > largest)
-        size = (size_t)largest;
+        size = largest;
     if (size <= exchange->room.size)
         return true;
-    if (exchange->takes_lane_room)
-        lane_rooms_add(&exchange->lane_room, size - exchange->room.size);
-    if (memory_account_claim_grow(&exchange->room, size) == STATUS_OK)
+    more = (size_t)size - exchange->room.size;
+    lane_rooms_add(&exchange->lane_room, more);
+    if (memory_account_has_room(account, more)) {
+        memory_account_claim_add(&exchange->room, more);
+        return true;
+    }
+    if (memory_account_claim_grow(&exchange->room, (size_t)size) == STATUS_OK)
         return true;
     exchange_begin_wait(exchange);
     return false;

@@ -5,8 +5,8 @@
  * is an object of its own (write.h).
  *
  * Before its body is read, a request takes in this order: admission, its collection's part of the
- * room for writes, room for the whole body. Who waits for one of these holds nothing that comes
- * after it; the rest of the request is unread in its socket.
+ * room for writes, room for its body as it arrives. Who waits for one of these holds nothing that
+ * comes after it; the rest of the request is unread in its socket.
  *
  * Private to proxy/. Thread: event loop only.
  */
@@ -100,8 +100,8 @@ void exchange_move(struct exchange *exchange, enum exchange_state state);
 void exchange_claim_room(struct exchange *exchange, enum memory_account_id id, uint64_t size,
                          bool takes_lane_room);
 
-/* A body without a length needs `size` bytes in all. False: it waits, unread, for on_room. */
-bool exchange_grow_room(struct exchange *exchange, size_t size);
+/* The body needs `size` bytes in all. False: it waits, unread, for on_room. */
+bool exchange_grow_room(struct exchange *exchange, uint64_t size);
 
 /* The body is complete: what is held beyond it is given back. */
 void exchange_trim_room(struct exchange *exchange);

@@ -27,6 +27,7 @@ static void                      run_waiters(void *ctx);
 static bool                      take_control_turn(void *ctx);
 static void                      give_control_turn(void *ctx);
 static void                      on_hung_timer(void *ctx);
+static void                      free_turns(struct proxy *proxy);
 static void                      count_unfinished(struct proxy *proxy);
 
 struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
@@ -201,6 +202,19 @@ static void on_hung_timer(void *ctx)
     loop_timer_set(proxy->hung_timer, loop_now_us(proxy->loop) + hung_check_us);
 }
 
+/* Those of nobody's call. */
+static void free_turns(struct proxy *proxy)
+{
+    struct turn *turns[] = {&proxy->lanes_turn, &proxy->control_turns[0], &proxy->control_turns[1]};
+
+    for (size_t i = 0; i < COUNT_OF(turns) && proxy->turns != NULL; i++) {
+        turn_queue_leave(proxy->turns, turns[i]);
+        if (turns[i]->state != TURN_IDLE)
+            turn_queue_done(proxy->turns, turns[i], loop_now_us(proxy->loop), 0);
+    }
+    turn_queue_free(proxy->turns);
+}
+
 void proxy_free(struct proxy *proxy)
 {
     struct list_node *node;
@@ -217,7 +231,7 @@ void proxy_free(struct proxy *proxy)
     admission_done(&proxy->admission);
     loop_task_cancel(&proxy->room_task);
     loop_timer_free(proxy->hung_timer);
-    turn_queue_free(proxy->turns);
+    free_turns(proxy);
     timeout_queue_free(proxy->read_deadlines);
     timeout_queue_free(proxy->write_deadlines);
     timeout_queue_free(proxy->wait_limits);

@@ -464,6 +464,7 @@ void write_call_free(struct write_call *call)
         call->outcome.kind = call_is_sent(&call->call) ? COALESCER_RESET : COALESCER_NOT_SENT;
         write_call_tell_observers(call);
     }
+    call_cancel(&call->call); /* one that waits for its turn */
     list_remove(&call->node);
     if (call->lone != NULL && call->lone->call == call)
         call->lone->call = NULL;

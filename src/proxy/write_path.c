@@ -4,19 +4,21 @@
 
 #include "proxy/write_lanes.h"
 
-/* How far ahead of what has arrived a body without a length claims room. */
-enum { write_grow_step = 1 << 20 };
+/* Room is claimed so far ahead of what has arrived, more than one read brings: who announces much
+ * and sends little holds little. */
+enum { write_room_ahead = 128 << 10 };
 
-static void write_path_begin(struct exchange *exchange);
-static void write_path_on_room(struct exchange *exchange);
-static void write_path_on_body(struct exchange *exchange, struct bytes data);
-static bool write_path_is_too_large(const struct exchange *exchange, uint64_t size);
-static void write_path_on_body_end(struct exchange *exchange);
-static void write_path_submit(struct exchange *exchange);
-static void write_path_on_interim(struct write_waiter *waiter, const struct http_head *head);
-static void write_path_on_stream_body(struct answer_sink *sink, struct bytes data);
-static void write_path_on_answer(struct write_waiter *waiter, const struct http_head *head,
-                                 struct bytes body, enum front_executed executed);
+static void     write_path_begin(struct exchange *exchange);
+static void     write_path_on_room(struct exchange *exchange);
+static void     write_path_on_body(struct exchange *exchange, struct bytes data);
+static uint64_t write_path_room(const struct exchange *exchange, uint64_t size);
+static bool     write_path_is_too_large(const struct exchange *exchange, uint64_t size);
+static void     write_path_on_body_end(struct exchange *exchange);
+static void     write_path_submit(struct exchange *exchange);
+static void     write_path_on_interim(struct write_waiter *waiter, const struct http_head *head);
+static void     write_path_on_stream_body(struct answer_sink *sink, struct bytes data);
+static void     write_path_on_answer(struct write_waiter *waiter, const struct http_head *head,
+                                     struct bytes body, enum front_executed executed);
 static struct answer_sink *write_path_on_stream(struct write_waiter *waiter, struct call *source,
                                                 enum front_executed executed);
 static void                write_path_on_refused(struct write_waiter *waiter, enum status status,
@@ -46,10 +48,8 @@ static void write_path_begin(struct exchange *exchange)
     const struct http_head *head = exchange->head;
     uint64_t                size = 0;
 
-    if (head->framing == HTTP_FRAMING_LENGTH)
-        size = head->content_length;
-    else if (head->framing == HTTP_FRAMING_CHUNKED)
-        size = MEMORY_ACCOUNT_STEP;
+    if (head->framing != HTTP_FRAMING_NONE)
+        size = write_path_room(exchange, 0);
     if (head->has_content_length && write_path_is_too_large(exchange, head->content_length))
         reply_too_large(&exchange->reply, exchange->route.info->has_plain_413);
     else
@@ -76,8 +76,19 @@ static void write_path_on_body(struct exchange *exchange, struct bytes data)
         reply_too_large(&exchange->reply, exchange->route.info->has_plain_413);
     else if (!exchange_keep_body(exchange, data))
         reply_error(&exchange->reply, STATUS_NO_MEMORY, FRONT_EXECUTED_NO, NULL);
-    else if (exchange->head->framing == HTTP_FRAMING_CHUNKED && size > exchange->room.size)
-        (void)exchange_grow_room(exchange, size + write_grow_step);
+    else
+        (void)exchange_grow_room(exchange, write_path_room(exchange, size));
+}
+
+/* How much room is needed when `size` bytes have arrived. */
+static uint64_t write_path_room(const struct exchange *exchange, uint64_t size)
+{
+    const struct http_head *head = exchange->head;
+    uint64_t                wanted = size + write_room_ahead;
+
+    return head->framing == HTTP_FRAMING_LENGTH && wanted > head->content_length
+               ? head->content_length
+               : wanted;
 }
 
 static bool write_path_is_too_large(const struct exchange *exchange, uint64_t size)
@@ -111,7 +122,7 @@ static void write_path_submit(struct exchange *exchange)
     enum status          status = STATUS_NO_MEMORY;
 
     exchange_start_deadline(exchange);
-    if (exchange->head->framing == HTTP_FRAMING_CHUNKED)
+    if (exchange->room.account != NULL)
         exchange_trim_room(exchange);
     exchange->waiter =
         (struct write_waiter){.ops = &write_path_waiter_ops, .record = &exchange->record};

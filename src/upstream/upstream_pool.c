@@ -86,6 +86,7 @@ void upstream_pool_free(struct upstream_pool *pool)
 
     if (pool == NULL)
         return;
+    pool->is_closing = true; /* who is told of a failure below must not begin anew */
     close_all(&pool->idle);
     while ((node = list_first(&pool->busy)) != NULL)
         upstream_transfer_on_broken(LIST_ITEM(node, struct upstream_connection, node)->transfer,
@@ -212,8 +213,8 @@ static void on_resolved(void *ctx)
 
 bool upstream_pool_has_room(const struct upstream_pool *pool)
 {
-    return pool->busy_count + pool->connecting_count + pool->places_taken <
-           pool->options.connections_max;
+    return !pool->is_closing && pool->busy_count + pool->connecting_count + pool->places_taken <
+                                    pool->options.connections_max;
 }
 
 bool upstream_pool_is_over(const struct upstream_pool *pool)

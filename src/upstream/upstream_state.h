@@ -32,6 +32,7 @@ struct upstream_pool {
     bool (*take_turn)(void *ctx);               /* NULL: nobody is asked */
     void (*give_turn)(void *ctx);
     void                      *turn_ctx;
+    bool                       is_closing;
     struct loop_task           failed_task;
     struct upstream_pool_stats stats;
     char                       problem[224];

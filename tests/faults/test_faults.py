@@ -49,12 +49,10 @@ class BackendFaults(FaultTest):
         address = closed_port()
         self.proxy = self.start_proxy(f"http://{address}")
         with Client(self.proxy.listen) as client:
-            for method, path in (("GET", "/api/v2/heartbeat"), ("POST", f"{DATABASE}/collections")):
-                body = {"name": "x"} if method == "POST" else None
-                answer = client.ask(method, path, body)
-                message = self.expect_error(answer, 503, executed="no")
-                self.assertIn(address, message)
-                self.assertIn("retry-after", answer.fields)
+            answer = client.ask("GET", "/api/v2/heartbeat", None)
+            message = self.expect_error(answer, 503, executed="no")
+            self.assertIn(address, message)
+            self.assertIn("retry-after", answer.fields)
         self.assertEqual(self.proxy.status_of("/readyz").status, 200)
         self.assertEqual(self.proxy.status_of("/readyz?backend=1").status, 503)
         self.assertEqual(self.proxy.metrics()["chromabouncer_backend_up"], 0)
@@ -289,7 +287,6 @@ class BackendHealth(FaultTest):
         self.wait_until_known()
         self.assertEqual(self.metric(self.MOVED), before + 2)
         self.assertEqual(len(self.proxy.events("backend_known")), 2)
-        self.assertTrue(self.proxy.events("merging_off"))
         self.collection = self.stub.new_collection("faults")
         self.expect_recovery()
 
@@ -317,7 +314,7 @@ class BackendHealth(FaultTest):
         clients = [Client(self.proxy.listen) for _ in range(16)]
         for client in clients:
             client.send_request("GET", f"{self.collection}/count")
-        wait_for(lambda: self.metric(BUSY) >= 3, "all are busy")
+        wait_for(lambda: self.metric(BUSY) >= 2, "all that reads can have are busy")
         before = self.metric(self.CHECKS)
         wait_for(lambda: self.metric(self.CHECKS) > before + 3, "checks go on")
         self.assertEqual(self.proxy.status_of("/readyz?backend=1").status, 200)
