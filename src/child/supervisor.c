@@ -34,11 +34,10 @@ static const unsigned successors[SUPERVISOR_STATES] = {
 };
 #undef TO
 
-static void     move_to(struct supervisor *supervisor, enum supervisor_state state);
-static bool     is_hanging(const struct supervisor *supervisor, uint64_t now_us);
-static void     end(struct supervisor *supervisor, enum supervisor_cause cause,
-                    uint64_t kill_at_us);
-static void     wait_before_start(struct supervisor *supervisor, uint64_t now_us);
+static void move_to(struct supervisor *supervisor, enum supervisor_state state);
+static bool is_hanging(const struct supervisor *supervisor, uint64_t now_us);
+static void end(struct supervisor *supervisor, enum supervisor_cause cause, uint64_t kill_at_us);
+static void wait_before_start(struct supervisor *supervisor, uint64_t now_us);
 static uint64_t lesser(uint64_t left, uint64_t right);
 
 void supervisor_init(struct supervisor *supervisor, const struct supervisor_options *options)

@@ -2,7 +2,8 @@
  *
  *   waiting -> starting -> ready          (start; the first heartbeat)
  *      ^          |          |
- *      '----------+----------'            it died: wait 0.2 s, each time twice as long, 10 s at most
+ *      '----------+----------'            it died: wait 0.2 s, each time twice as long, 10 s at
+ * most
  *      '-- ending <----------             it hangs or is to be started anew: INT, later KILL
  *
  * A death is expected to be over by the next start, so the wait is short again as soon as the
@@ -72,12 +73,12 @@ struct supervisor {
     bool                      has_process, was_ready, must_stop;
     bool                      asked; /* ENDING: INT was sent */
     enum supervisor_cause     ending_cause;
-    uint64_t                  start_at_us; /* WAITING */
-    uint64_t                  kill_at_us;  /* ENDING */
-    uint64_t                  ready_at_us; /* READY since */
+    uint64_t                  start_at_us;     /* WAITING */
+    uint64_t                  kill_at_us;      /* ENDING */
+    uint64_t                  ready_at_us;     /* READY since */
     uint64_t                  unwell_since_us; /* READY: heartbeats fail; UINT64_MAX: they do not */
     uint64_t                  delay_us;        /* of the next start that follows a death */
-    unsigned                  failed_starts; /* in a row */
+    unsigned                  failed_starts;   /* in a row */
     struct supervisor_stats   stats;
 };
 
@@ -100,7 +101,7 @@ void supervisor_on_heartbeat(struct supervisor *supervisor, bool good, uint64_t 
 
 /* The process is gone, or START did not get as far as a process. What we ended ourselves keeps
  * our reason. Returns the cause that was counted. */
-enum supervisor_cause supervisor_on_exited(struct supervisor     *supervisor,
+enum supervisor_cause supervisor_on_exited(struct supervisor    *supervisor,
                                            enum supervisor_cause cause, uint64_t now_us);
 
 /* Start it anew: INT, then KILL after end_timeout_us. No-op unless it is ready. */

@@ -229,7 +229,8 @@ static void simulate(uint64_t seed)
             wake_us = world.event_us;
         if (supervisor.state == SUPERVISOR_STOPPED)
             break;
-        ck_assert_msg(wake_us != UINT64_MAX, "seed %llu: asleep for ever", (unsigned long long)seed);
+        ck_assert_msg(wake_us != UINT64_MAX, "seed %llu: asleep for ever",
+                      (unsigned long long)seed);
         if (wake_us > now_us)
             now_us = wake_us;
         if (world.has_process && now_us >= world.event_us)
