@@ -1,0 +1,133 @@
+/* What must hold: whoever has the database open is found with its process, under whatever name it
+ * opened it; we and our group are not; and a server that is about to end is told apart. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "child/child_process.h"
+#include "child/directory_users.h"
+#include "support/check_main.h"
+
+static char                  folder[] = "/tmp/directory_users.XXXXXX";
+static struct directory_user user;
+static pid_t                 child;
+
+static void setup(void)
+{
+    int fd;
+
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    ck_assert_int_eq(chdir(folder), 0);
+    fd = open("chroma.sqlite3", O_CREAT | O_WRONLY, 0600);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    ck_assert_int_eq(symlink(".", "other_name"), 0);
+    child = 0;
+}
+
+static void teardown(void)
+{
+    char command[64];
+
+    if (child > 0) {
+        kill(-child, SIGKILL);
+        waitpid(child, NULL, 0);
+    }
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    ck_assert_int_eq(system(command), 0);
+}
+
+/* A shell that has `path` open, with the variable of a child of `starter` if that is not 0. */
+static void open_it(const char *path, pid_t starter)
+{
+    int  ready[2];
+    char byte, script[200], variable[64];
+
+    ck_assert_int_eq(pipe(ready), 0);
+    snprintf(script, sizeof script, "exec 7<%s; echo x >&%d; exec sleep 100", path, ready[1]);
+    child = fork();
+    if (child == 0) {
+        setpgid(0, 0);
+        snprintf(variable, sizeof variable, "%d", (int)starter);
+        if (starter != 0)
+            setenv(CHILD_PROCESS_VARIABLE, variable, 1);
+        execl("/bin/sh", "sh", "-c", script, NULL);
+        _exit(1);
+    }
+    setpgid(child, child);
+    ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+}
+
+START_TEST(nobody_uses_it)
+{
+    int fd = open("chroma.sqlite3", O_RDONLY);
+
+    ck_assert(!directory_users_find(folder, 0, &user)); /* but we */
+    ck_assert(!directory_users_find("/nonexistent", 0, &user));
+    close(fd);
+}
+END_TEST
+
+START_TEST(a_user_is_found_under_any_name_of_the_directory)
+{
+    open_it("other_name/chroma.sqlite3", 0);
+    ck_assert(directory_users_find(folder, 0, &user));
+    ck_assert_int_eq(user.process, child);
+    ck_assert(!user.is_leftover);
+    ck_assert(directory_users_find("other_name/", 0, &user));
+    ck_assert(!directory_users_find(folder, child, &user)); /* its group is excepted */
+}
+END_TEST
+
+START_TEST(a_database_of_another_directory_does_not_count)
+{
+    ck_assert_int_eq(system("mkdir elsewhere && touch elsewhere/chroma.sqlite3"), 0);
+    open_it("elsewhere/chroma.sqlite3", 0);
+    ck_assert(!directory_users_find(folder, 0, &user));
+    ck_assert(directory_users_find("elsewhere", 0, &user));
+}
+END_TEST
+
+START_TEST(a_server_whose_starter_is_gone_is_left_over)
+{
+    open_it("chroma.sqlite3", 999999999); /* beyond every process number */
+    ck_assert(directory_users_find(folder, 0, &user));
+    ck_assert(user.is_leftover);
+}
+END_TEST
+
+START_TEST(a_server_of_a_running_chromabouncer_is_not_left_over)
+{
+    pid_t grandparent = fork();
+
+    if (grandparent == 0) { /* stands for the other chromabouncer */
+        open_it("chroma.sqlite3", getpid());
+        _exit(directory_users_find("/nonexistent", 0, &user) ? 1 : pause());
+    }
+    for (int i = 0; i < 2000 && !directory_users_find(folder, 0, &user); i++)
+        usleep(1000);
+    ck_assert_int_gt(user.process, 0);
+    ck_assert(!user.is_leftover);
+    kill(grandparent, SIGKILL);
+    waitpid(grandparent, NULL, 0);
+    ck_assert(directory_users_find(folder, 0, &user));
+    ck_assert(user.is_leftover);
+    kill(user.process, SIGKILL);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("directory_users");
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, nobody_uses_it);
+    tcase_add_test(tcase, a_user_is_found_under_any_name_of_the_directory);
+    tcase_add_test(tcase, a_database_of_another_directory_does_not_count);
+    tcase_add_test(tcase, a_server_whose_starter_is_gone_is_left_over);
+    tcase_add_test(tcase, a_server_of_a_running_chromabouncer_is_not_left_over);
+    return check_main("directory_users", tcase);
+}
