@@ -27,7 +27,9 @@ struct front {
     struct listener     listeners[listeners_max];
     size_t              listener_count;
     struct loop_timer  *accept_timer; /* ends a pause in accepting */
-    int                 reserve_fd;   /* given up to close a connection when out of them */
+    front_guard_fn      is_welcome;   /* NULL: everybody is */
+    void               *guard_ctx;
+    int                 reserve_fd; /* given up to close a connection when out of them */
 };
 
 const struct metric_desc front_metrics[] = {
@@ -42,11 +44,14 @@ const struct metric_desc front_metrics[] = {
         COUNTER, front_stats, refused_limit, "chromabouncer_client_connections_refused_total",
         "reason=\"limit\"",
         "Client connections refused: limit, raise listen.connections_max; address, raise "
-        "listen.connections_per_address_max; descriptors, raise the limit of open files."),
+        "listen.connections_per_address_max; descriptors, raise the limit of open files; user, "
+        "another user of this machine tried."),
     METRIC_LABELED(COUNTER, front_stats, refused_address,
                    "chromabouncer_client_connections_refused_total", "reason=\"address\"", ""),
     METRIC_LABELED(COUNTER, front_stats, refused_descriptors,
                    "chromabouncer_client_connections_refused_total", "reason=\"descriptors\"", ""),
+    METRIC_LABELED(COUNTER, front_stats, refused_guard,
+                   "chromabouncer_client_connections_refused_total", "reason=\"user\"", ""),
     METRIC(COUNTER, front_stats, bad_requests, "chromabouncer_bad_requests_total",
            "Requests refused because they are not valid HTTP or their head came too slowly."),
     METRIC(COUNTER, front_stats, timeouts, "chromabouncer_client_timeouts_total",
@@ -130,6 +135,12 @@ enum status front_listen(struct front *front, const struct socket_address *addre
     return STATUS_OK;
 }
 
+void front_set_guard(struct front *front, front_guard_fn is_welcome, void *ctx)
+{
+    front->is_welcome = is_welcome;
+    front->guard_ctx = ctx;
+}
+
 static void on_acceptable(unsigned ready, void *ctx)
 {
     struct listener *listener = ctx;
@@ -153,6 +164,11 @@ static bool accept_one(struct front *front, int listen_fd)
         refuse_for_descriptors(front, listen_fd);
     if (status != STATUS_OK)
         return false;
+    if (front->is_welcome != NULL && !front->is_welcome(fd, &peer, front->guard_ctx)) {
+        front->shared.stats.refused_guard++;
+        socket_close(fd);
+        return true;
+    }
     front->shared.stats.accepted++;
     take_client(front, fd, &peer);
     return true;

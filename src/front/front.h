@@ -42,6 +42,13 @@ void front_set_options(struct front *front, const struct front_options *options)
 MUST_CHECK enum status front_listen(struct front *front, const struct socket_address *address,
                                     struct socket_address *ret_bound, struct error *error);
 
+/* Is a client that has just connected to be served? `fd` and `peer` are borrowed. */
+typedef bool (*front_guard_fn)(int fd, const struct socket_address *peer, void *ctx);
+
+/* Ask `is_welcome` about each connection; whoever is not is closed without a word. NULL: all are.
+ */
+void front_set_guard(struct front *front, front_guard_fn is_welcome, void *ctx);
+
 /* From now on every answer ends its connection. New connections are still taken. */
 void front_drain(struct front *front);
 

@@ -35,6 +35,7 @@ struct front_stats {
     uint64_t refused_limit;       /* connections beyond connections_max */
     uint64_t refused_address;     /* connections beyond connections_per_address_max */
     uint64_t refused_descriptors; /* connections for which there was no descriptor */
+    uint64_t refused_guard;       /* connections of whom the guard did not let in */
     uint64_t bad_requests;        /* refused as HTTP before anybody was asked */
     uint64_t timeouts;            /* connections closed by a timeout other than idle */
 };

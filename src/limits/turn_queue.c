@@ -8,6 +8,7 @@ struct turn_service {
 };
 
 struct turn_queue {
+    bool                      is_held;
     struct turn_queue_options options;
     struct turn_queue_stats   stats;
     struct list               control;            /* that wait, in the order of asking */
@@ -131,6 +132,11 @@ void turn_queue_set_gate(struct turn_queue *queue, enum turn_class class, struct
 void turn_queue_set_turns_max(struct turn_queue *queue, enum turn_class class, size_t turns_max)
 {
     queue->options.turns_max[class] = turns_max;
+}
+
+void turn_queue_hold(struct turn_queue *queue, bool held)
+{
+    queue->is_held = held;
 }
 
 enum status turn_queue_ask(struct turn_queue *queue, struct turn *turn, uint64_t now_us)
@@ -277,6 +283,8 @@ static bool may_go(const struct turn_queue *queue, enum turn_class class)
     size_t                         turns_max = queue->options.turns_max[class];
     size_t                         taken = 0;
 
+    if (queue->is_held && class != TURN_CONTROL)
+        return false;
     if (turns_max != 0 && stats->turns[class] >= turns_max)
         return false;
     for (enum turn_class each = 0; each < TURN_CLASSES; each++) {

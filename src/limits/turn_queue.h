@@ -124,6 +124,10 @@ void turn_queue_set_gate(struct turn_queue *queue, enum turn_class class, struct
 /* As turn_queue_set_options(), for one bound. */
 void turn_queue_set_turns_max(struct turn_queue *queue, enum turn_class class, size_t turns_max);
 
+/* While held only CONTROL gets turns: the backend is known not to run. Afterwards call
+ * turn_queue_next(). */
+void turn_queue_hold(struct turn_queue *queue, bool held);
+
 /* Ask for a turn; it must be idle.
  *
  * STATUS_OK          granted.

@@ -123,6 +123,17 @@ void proxy_watch_write_answers(struct proxy *proxy,
     proxy->write_answer_ctx = ctx;
 }
 
+void proxy_set_gateway(struct proxy *proxy, bool is_gateway)
+{
+    write_lanes_set_gateway(proxy->lanes, is_gateway);
+}
+
+void proxy_hold(struct proxy *proxy, bool held)
+{
+    turn_queue_hold(proxy->turns, held);
+    call_run_turns(proxy);
+}
+
 void proxy_set_options(struct proxy *proxy, const struct proxy_options *options)
 {
     struct turn_queue_options turns = turn_options(options);

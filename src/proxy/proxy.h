@@ -44,6 +44,13 @@ void proxy_watch_write_answers(struct proxy *proxy,
                                void (*on_answer)(void *ctx, unsigned status, struct bytes body),
                                void *ctx);
 
+/* Does every write to this Chroma come through here, as far as is known now? */
+void proxy_set_gateway(struct proxy *proxy, bool is_gateway);
+
+/* While held nothing is sent to Chroma, which is known not to run: calls wait for their turn,
+ * within their deadlines. */
+void proxy_hold(struct proxy *proxy, bool held);
+
 /* Change the options while running. */
 void proxy_set_options(struct proxy *proxy, const struct proxy_options *options);
 

@@ -443,6 +443,11 @@ void write_lanes_set_backend(struct write_lanes *lanes, uint64_t batch_records_m
     loop_later(lanes->proxy->loop, &lanes->pump_task);
 }
 
+void write_lanes_set_gateway(struct write_lanes *lanes, bool is_gateway)
+{
+    coalescer_set_role(lanes->coalescer, is_gateway ? COALESCER_GATEWAY : COALESCER_SIDECAR);
+}
+
 bool write_lanes_splits(const struct write_lanes *lanes)
 {
     return lanes->options.is_coalescing && lanes->options.split_oversize;

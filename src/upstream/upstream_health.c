@@ -18,7 +18,8 @@ struct upstream_health {
     struct upstream_incarnation_watcher watcher;
     struct upstream_question            heartbeat;
     enum upstream_health_state          state;
-    unsigned                            failures, blocked; /* in a row */
+    bool is_held; /* no checks are made */
+    unsigned failures, blocked; /* in a row */
     uint64_t                            asked_us;          /* when the last check began */
     uint64_t                            took_us;
     char                                problem[320];
@@ -81,6 +82,22 @@ void upstream_health_set_times(struct upstream_health *health, uint64_t interval
     loop_timer_set(health->timer, 0); /* it may be set as far off as the interval was long */
 }
 
+void upstream_health_hold(struct upstream_health *health, bool held)
+{
+    if (health->is_held == held)
+        return;
+    health->is_held = held;
+    if (!held) {
+        loop_timer_set(health->timer, 0);
+        return;
+    }
+    loop_timer_clear(health->timer);
+    upstream_control_cancel(health->parts.control, &health->heartbeat);
+    health->failures = health->blocked = 0;
+    health->problem[0] = '\0';
+    set_health_state(health, UPSTREAM_HEALTH_UNKNOWN);
+}
+
 void upstream_health_free(struct upstream_health *health)
 {
     if (health == NULL)
@@ -95,6 +112,8 @@ static void on_health_timer(void *ctx)
 {
     struct upstream_health *health = ctx;
 
+    if (health->is_held)
+        return;
     set_health_timer(health);
     if (upstream_control_is_asked(&health->heartbeat))
         return;

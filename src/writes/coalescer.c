@@ -315,6 +315,11 @@ static bool coalescer_next_end(struct coalescer *coalescer, struct coalescer_act
     return true;
 }
 
+void coalescer_set_role(struct coalescer *coalescer, enum coalescer_role role)
+{
+    coalescer->options.role = role;
+}
+
 void coalescer_set_may_send(struct coalescer *coalescer, bool may_send)
 {
     coalescer->may_not_send = !may_send;

@@ -56,6 +56,10 @@ void coalescer_pause(struct coalescer *coalescer, bool is_paused);
 /* Every write that has no answer gets `by_us` more time. */
 void coalescer_shift_deadlines(struct coalescer *coalescer, uint64_t by_us);
 
+/* Others turned out to write to this Chroma, or not to: what becomes of unknown outcomes from now
+ * on. */
+void coalescer_set_role(struct coalescer *coalescer, enum coalescer_role role);
+
 /* May batches be sent now? While not, coalescer_next() takes all actions but SEND. True at first.
  */
 void coalescer_set_may_send(struct coalescer *coalescer, bool may_send);

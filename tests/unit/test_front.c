@@ -312,6 +312,32 @@ START_TEST(one_connection_too_many_is_answered_503_and_closed)
 }
 END_TEST
 
+static bool is_welcome(int fd, const struct socket_address *peer, void *ctx)
+{
+    ck_assert_int_ge(fd, 0);
+    ck_assert_ptr_nonnull(peer);
+    return *(bool *)ctx;
+}
+
+START_TEST(whom_the_guard_does_not_let_in_is_cut_off_and_not_served)
+{
+    bool answer_of_guard = false;
+
+    front_set_guard(front, is_welcome, &answer_of_guard);
+    say("GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+    loop_drive_until(loop, is_cut);
+    ck_assert_uint_eq(received_size, 0);
+    ck_assert_uint_eq(request_count, 0);
+    ck_assert_uint_eq(front_stats(front)->refused_guard, 1);
+    close(client);
+    client = -1;
+    received_end = false;
+    answer_of_guard = true;
+    say("GET /b HTTP/1.1\r\nHost: h\r\n\r\n");
+    loop_drive_until(loop, has_answer);
+}
+END_TEST
+
 static void use_timeout_of_10_ms(uint64_t *timeout_us)
 {
     *timeout_us = 10000;
@@ -634,6 +660,7 @@ int main(void)
     tcase_add_test(tcase, a_bad_body_aborts_its_request);
     tcase_add_test(tcase, a_client_that_leaves_is_told_once);
     tcase_add_test(tcase, one_connection_too_many_is_answered_503_and_closed);
+    tcase_add_test(tcase, whom_the_guard_does_not_let_in_is_cut_off_and_not_served);
     tcase_add_test(tcase, an_idle_connection_is_closed_without_a_word);
     tcase_add_test(tcase, a_head_that_takes_too_long_is_answered_408);
     tcase_add_test(tcase, a_body_that_comes_too_slowly_is_answered_408);

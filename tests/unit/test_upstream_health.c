@@ -207,6 +207,36 @@ START_TEST(what_requests_met_counts_until_a_later_connection_succeeds)
 }
 END_TEST
 
+START_TEST(while_held_nothing_is_asked_and_afterwards_it_asks_at_once)
+{
+    begin(limits);
+    loop_drive_until(loop, knows_limits);
+    changes = 0;
+    upstream_health_hold(health, true);
+    ck_assert_int_eq(upstream_health_state(health), UPSTREAM_HEALTH_UNKNOWN);
+    ck_assert_int_eq(changes, 1);
+    wanted_checks = upstream_health_stats(health)->checks;
+    loop_drive_for(loop, 12000);
+    ck_assert_uint_eq(upstream_health_stats(health)->checks, wanted_checks);
+    upstream_health_hold(health, false);
+    loop_drive_until(loop, is_up);
+}
+END_TEST
+
+START_TEST(held_while_it_asks_it_forgets_the_question_and_gives_its_place_back)
+{
+    begin(alive);
+    backend.answer = NULL;
+    loop_drive_for(loop, 3000);
+    ck_assert(!upstream_pool_take_place(pool));
+    upstream_health_hold(health, true);
+    ck_assert(upstream_pool_take_place(pool));
+    upstream_pool_give_place(pool);
+    loop_drive_for(loop, 2000);
+    ck_assert_int_eq(upstream_health_state(health), UPSTREAM_HEALTH_UNKNOWN);
+}
+END_TEST
+
 START_TEST(it_may_be_freed_while_it_asks)
 {
     tiny_chroma_answer(heartbeat, 0, "");
