@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "admin/status_server.h"
+#include "app/daemon_child.h"
+#include "app/daemon_exec.h"
 #include "app/daemon_metrics.h"
 #include "app/daemon_state.h"
 #include "base/log.h"
@@ -40,6 +42,7 @@ static void        on_setting_changed(void *ctx, const char *key, const char *fr
 static void        on_reopen_signal(int signal_number, void *ctx);
 static void        begin_drain(struct daemon *daemon);
 static void        on_drain_timer(void *ctx);
+static void        end_drain(struct daemon *daemon);
 static void        on_backend_change(void *ctx);
 static void        log_start(const struct daemon *daemon);
 static void        log_table(const struct settings *settings, enum settings_table_id id);
@@ -50,9 +53,16 @@ static int         exit_status(enum status status);
 int daemon_run(const struct settings_sources *sources, const struct machine *machine,
                struct settings *settings)
 {
-    struct daemon daemon = {.sources = sources, .machine = machine, .settings = settings};
-    struct error  error;
-    enum status   status = daemon_start(&daemon, &error);
+    return daemon_run_plan(sources, machine, settings, NULL);
+}
+
+int daemon_run_plan(const struct settings_sources *sources, const struct machine *machine,
+                    struct settings *settings, const struct daemon_plan *plan)
+{
+    struct daemon daemon = {
+        .sources = sources, .machine = machine, .settings = settings, .plan = plan};
+    struct error error;
+    enum status  status = daemon_start(&daemon, &error);
 
     if (status == STATUS_OK) {
         printf("listening on %s\n", daemon.listening_text);
@@ -70,7 +80,7 @@ int daemon_run(const struct settings_sources *sources, const struct machine *mac
     }
     stop(&daemon);
     log_done();
-    return exit_status(status);
+    return daemon.exit_status != EX_OK ? daemon.exit_status : exit_status(status);
 }
 
 static enum status daemon_start(struct daemon *daemon, struct error *error)
@@ -89,6 +99,8 @@ static enum status daemon_start(struct daemon *daemon, struct error *error)
         status = start_status(daemon, error);
     if (status == STATUS_OK)
         status = catch_signals(daemon, error);
+    if (status == STATUS_OK && daemon->plan != NULL)
+        status = daemon_exec_start(daemon, error);
     return status;
 }
 
@@ -131,7 +143,9 @@ static enum status start_core(struct daemon *daemon, struct error *error)
     struct proxy_write_options    writes = daemon_state_write_options(settings);
     struct memory_account_options accounts[MEMORY_ACCOUNT_COUNT];
     struct worker_pool_options    workers = {
-           .threads = {[WORKER_POOL_SCAN] = (unsigned)settings->workers, [WORKER_POOL_NAME] = 1}};
+           .threads = {[WORKER_POOL_SCAN] = (unsigned)settings->workers,
+                       [WORKER_POOL_NAME] = 1,
+                       [WORKER_POOL_WATCH] = daemon->plan == NULL ? 0 : 1}};
 
     daemon_state_memory_options(settings, accounts);
     memory_account_budget_init(&daemon->budget, settings->memory_max_bytes, accounts, on_room,
@@ -319,16 +333,26 @@ static void on_drain_timer(void *ctx)
     if (last_us < daemon->drain_began_us)
         last_us = daemon->drain_began_us;
     if (is_idle && now_us - last_us >= quiet_us) {
-        loop_stop(daemon->loop);
-    } else if (now_us - daemon->drain_began_us >= daemon->settings->drain_timeout_us) {
+        end_drain(daemon);
+    } else if (now_us - daemon->drain_began_us >= daemon_exec_drain_us(daemon)) {
         log_begin(&line, LOG_WARNING, "drain_timeout");
         log_number(&line, "unfinished_requests", proxy_unfinished(daemon->proxy));
         log_number(&line, "writes_without_answer", upstream_pool_unanswered_writes(daemon->pool));
         log_end(&line);
-        loop_stop(daemon->loop);
+        end_drain(daemon);
     } else {
         loop_timer_set(daemon->drain_timer, now_us + drain_check_us);
     }
+}
+
+/* A Chroma of our own comes after its clients. */
+static void end_drain(struct daemon *daemon)
+{
+    if (daemon->child == NULL)
+        loop_stop(daemon->loop);
+    else
+        daemon_child_stop(daemon->child,
+                          daemon->drain_began_us + daemon->settings->drain_timeout_us);
 }
 
 static void on_backend_change(void *ctx)
@@ -341,6 +365,8 @@ static void on_backend_change(void *ctx)
         .incarnation = backend_watch_incarnation(&daemon->backend)};
 
     proxy_set_backend(daemon->proxy, &backend);
+    if (daemon->child != NULL)
+        daemon_child_on_health(daemon->child);
 }
 
 static void log_start(const struct daemon *daemon)
@@ -413,6 +439,7 @@ static void stop(struct daemon *daemon)
     backend_watch_done(&daemon->backend);
     upstream_pool_free(daemon->pool);
     proxy_free(daemon->proxy);
+    daemon_child_free(daemon->child);
     loop_timer_free(daemon->drain_timer);
     loop_free(daemon->loop);
 }

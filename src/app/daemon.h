@@ -13,10 +13,22 @@
 #include "app/settings_sources.h"
 #include "io/machine.h"
 
+/* A Chroma that is run behind the proxy, on the backend's address. Borrowed as long as it runs. */
+struct daemon_plan {
+    const char *const *arguments; /* NULL at the end */
+    const char        *directory; /* its data; "": not known */
+    uint16_t           port;      /* the backend's */
+};
+
 /* Run until drained. `settings` are checked and resolved; a reload changes them. Problems are
  * told on standard error until the log is open, then logged. Returns the exit status:
  * 0 drained, 70 a bug, 71 the system refused something, 77 not permitted. */
 int daemon_run(const struct settings_sources *sources, const struct machine *machine,
                struct settings *settings);
+
+/* Likewise, with a Chroma of our own (daemon_child.h), which is ended last. Also 69: it cannot be
+ * started. */
+int daemon_run_plan(const struct settings_sources *sources, const struct machine *machine,
+                    struct settings *settings, const struct daemon_plan *plan);
 
 #endif

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "app/daemon_child.h"
 #include "base/log.h"
 #include "config.h"
 
@@ -62,10 +63,13 @@ static bool is_ready(void *ctx, bool strict, struct byte_buffer *why)
     const struct daemon *daemon = ctx;
     const char          *problem;
     bool                 backend_up = upstream_health_is_up(daemon->backend.health, &problem);
+    bool has_started = daemon->child == NULL || daemon_child_was_ready(daemon->child);
 
     add_line(why, !daemon->draining, daemon->draining ? "draining" : "accepting", "");
+    if (!has_started)
+        add_line(why, false, "Chroma is being started", "");
     add_line(why, backend_up, "backend", problem);
-    return !daemon->draining && (backend_up || !strict);
+    return !daemon->draining && has_started && (backend_up || !strict);
 }
 
 /* A lost line of an explanation is no reason to fail. */
@@ -90,6 +94,8 @@ static enum status print_metrics(void *ctx, struct byte_buffer *out)
                               upstream_pool_stats(daemon->pool));
     if (status == STATUS_OK)
         status = backend_watch_print_metrics(&daemon->backend, out);
+    if (status == STATUS_OK && daemon->child != NULL)
+        status = daemon_child_print_metrics(daemon->child, out);
     if (status == STATUS_OK)
         status =
             metric_print(out, memory_account_metrics, memory_account_metric_count, &daemon->budget);

@@ -31,6 +31,9 @@ struct daemon {
     struct proxy                  *proxy;
     struct front                  *front, *status_front;
     struct status_server_source    source;
+    struct daemon_child           *child;       /* NULL: Chroma runs by itself */
+    const struct daemon_plan      *plan;        /* NULL likewise */
+    int                            exit_status; /* of a plan that failed; else 0 */
     struct loop_timer             *drain_timer;
     bool                           draining;
     uint64_t                       drain_began_us;

@@ -59,6 +59,8 @@ static void           on_output(unsigned ready, void *ctx);
 static bool           read_some(struct output *output);
 static void           take(struct output *output, struct bytes bytes);
 static void           end_line(struct output *output);
+static size_t         strip_escapes(char *text, size_t size);
+static size_t         strip_escapes(char *text, size_t size);
 static void           remember(struct child_process *process, struct bytes line);
 static void           close_output(struct output *output);
 static void           on_child_signal(int signal_number, void *ctx);
@@ -316,12 +318,29 @@ static void end_line(struct output *output)
     struct bytes          line = {.data = output->line, .size = output->size};
 
     output->size = 0;
+    line.size = strip_escapes(output->line, line.size);
     while (line.size > 0 && (line.data[line.size - 1] == '\r' || line.data[line.size - 1] == ' '))
         line.size--;
     if (line.size == 0)
         return;
     remember(process, line);
     process->events->on_line(line, output->is_error, process->ctx);
+}
+
+/* Colours are for terminals: ESC [ parameters letter. Returns how much is left. */
+static size_t strip_escapes(char *text, size_t size)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] != '\033' || i + 1 == size || text[i + 1] != '[') {
+            text[kept++] = text[i];
+            continue;
+        }
+        for (i += 2; i < size && (text[i] < '@' || text[i] > '~');)
+            i++;
+    }
+    return kept;
 }
 
 static void remember(struct child_process *process, struct bytes line)

@@ -31,7 +31,8 @@ enum {
 #define CHILD_PROCESS_VARIABLE "CHROMABOUNCER_CHILD_OF"
 
 struct child_process_events {
-    /* A line without its end, on standard output or, `is_error`, standard error. */
+    /* A line without its end and without colours, on standard output or, `is_error`, standard
+     * error. */
     void (*on_line)(struct bytes line, bool is_error, void *ctx);
 
     /* It is gone, its group is killed, all of its output was told. `wait_status` as from wait(2).

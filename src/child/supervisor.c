@@ -176,6 +176,12 @@ enum supervisor_cause supervisor_on_exited(struct supervisor    *supervisor,
     return cause;
 }
 
+void supervisor_give_up(struct supervisor *supervisor)
+{
+    assert(!supervisor->has_process);
+    move_to(supervisor, SUPERVISOR_FAILED);
+}
+
 static void wait_before_start(struct supervisor *supervisor, uint64_t now_us)
 {
     supervisor->start_at_us = now_us + supervisor->delay_us;

@@ -104,6 +104,9 @@ void supervisor_on_heartbeat(struct supervisor *supervisor, bool good, uint64_t 
 enum supervisor_cause supervisor_on_exited(struct supervisor    *supervisor,
                                            enum supervisor_cause cause, uint64_t now_us);
 
+/* It cannot be started, as is known without a process: nothing more is tried. Only in STARTING. */
+void supervisor_give_up(struct supervisor *supervisor);
+
 /* Start it anew: INT, then KILL after end_timeout_us. No-op unless it is ready. */
 void supervisor_recycle(struct supervisor *supervisor, uint64_t now_us);
 

@@ -1,6 +1,7 @@
 #include "cli/commands.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -13,6 +14,7 @@
 #include "cli/check_command.h"
 #include "cli/cli.h"
 #include "cli/config_command.h"
+#include "cli/exec_command.h"
 #include "cli/health_command.h"
 #include "cli/version_command.h"
 #include "config.h"
@@ -32,6 +34,12 @@ static const struct command {
      .usage = "",
      .help = "serve; also without any command",
      .run = run_command,
+     .settings = true},
+    {.name = "exec",
+     .usage = " -- chroma run ...",
+     .help = "run this Chroma behind the proxy, where it would have listened",
+     .run = exec_command,
+     .words_max = INT_MAX - 1,
      .settings = true},
     {.name = "config",
      .usage = " init | check FILE | show",

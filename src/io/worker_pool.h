@@ -22,6 +22,7 @@ enum worker_pool_class {
     WORKER_POOL_NAME,   /* look-ups of names, which may hang */
     WORKER_POOL_SEARCH, /* searches in an index */
     WORKER_POOL_INDEX,  /* what takes seconds and nobody waits for: building, storing */
+    WORKER_POOL_WATCH,  /* looks at other processes, by the second */
     WORKER_POOL_CLASSES
 };
 

@@ -98,6 +98,13 @@ START_TEST(both_outputs_come_line_by_line_and_before_the_end_is_told)
 }
 END_TEST
 
+START_TEST(colours_are_left_out)
+{
+    run_to_end("printf '\\033[1m\\033[38;5;069mred\\033[0m and \\033[\\n\\033x\\n'");
+    ck_assert_str_eq(lines, "red and;\033x;");
+}
+END_TEST
+
 START_TEST(a_line_without_end_comes_in_pieces_and_the_last_lines_are_bounded)
 {
     run_to_end("head -c 5000 /dev/zero | tr '\\0' x; echo; echo the last words");
@@ -230,6 +237,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, both_outputs_come_line_by_line_and_before_the_end_is_told);
+    tcase_add_test(tcase, colours_are_left_out);
     tcase_add_test(tcase, a_line_without_end_comes_in_pieces_and_the_last_lines_are_bounded);
     tcase_add_test(tcase, more_than_a_pipe_holds_is_told_when_it_has_ended);
     tcase_add_test(tcase, no_ignored_signal_and_no_mask_is_inherited);

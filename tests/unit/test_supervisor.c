@@ -78,6 +78,13 @@ START_TEST(what_was_never_ready_is_given_up_and_what_was_ready_once_is_not)
     ck_assert_uint_eq(supervisor_wake_us(&supervisor), UINT64_MAX);
 
     setup();
+    ck_assert_int_eq(supervisor_next(&supervisor, now_us), SUPERVISOR_START);
+    supervisor_give_up(&supervisor); /* there is no such program */
+    ck_assert_uint_eq(supervisor_wake_us(&supervisor), UINT64_MAX);
+    supervisor_stop(&supervisor, now_us);
+    ck_assert_int_eq(supervisor.state, SUPERVISOR_FAILED);
+
+    setup();
     start_and_answer();
     for (unsigned i = 0; i < 10 * options.first_starts_max; i++) {
         supervisor_on_exited(&supervisor, SUPERVISOR_EXITED, now_us);

@@ -60,6 +60,22 @@ static void teardown(void)
 
 #define CK_NEXT(expected) ck_assert_ptr_eq(turn_queue_next(queue, now_us), expected)
 
+START_TEST(while_held_only_control_goes_and_afterwards_all_in_their_order)
+{
+    struct turn *read, *write;
+
+    turn_queue_hold(queue, true);
+    write = ask(TURN_WRITE, STATUS_AGAIN);
+    read = ask(TURN_READ, STATUS_AGAIN);
+    ask(TURN_CONTROL, STATUS_OK);
+    CK_NEXT(NULL);
+    turn_queue_hold(queue, false);
+    CK_NEXT(write);
+    CK_NEXT(read);
+    CK_NEXT(NULL);
+}
+END_TEST
+
 START_TEST(a_class_leaves_the_others_what_they_keep)
 {
     ask_many(5, TURN_READ, STATUS_OK); /* 8 less 2 for writes and 1 for control */
@@ -609,6 +625,7 @@ int main(void)
     TCase *tcase = tcase_create("turn_queue");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, while_held_only_control_goes_and_afterwards_all_in_their_order);
     tcase_add_test(tcase, a_class_leaves_the_others_what_they_keep);
     tcase_add_test(tcase, a_reserve_of_one_class_is_not_used_up_by_what_another_has);
     tcase_add_test(tcase, with_four_connections_each_class_keeps_one);

@@ -1,0 +1,442 @@
+#include "app/daemon_child.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "child/child_process.h"
+#include "child/directory_users.h"
+#include "child/oom_counter.h"
+#include "child/port_owner.h"
+#include "child/supervisor.h"
+
+static const struct supervisor_options supervision = {
+    .delay_min_us = 200000,
+    .delay_max_us = 10000000,
+    .stable_us = 1000000,
+    .end_timeout_us = 10000000,
+    .first_starts_max = 3, /* the port may have been taken in the moment before */
+};
+/* An earlier Chroma finishes what it does when it is told to end: so long at most is waited. */
+static const uint64_t leftover_wait_us = 30000000;
+static const uint64_t leftover_look_us = 200000;
+/* Between two looks at the port of one that starts: small beside the second that it takes. */
+static const uint64_t port_look_us = 20000;
+static const uint64_t others_look_us = 1000000;
+
+/* What a worker looks at. */
+enum look_kind { LOOK_NONE, LOOK_DIRECTORY, LOOK_PORT, LOOK_OTHERS };
+
+struct look {
+    struct worker_job     job;
+    enum look_kind        kind;
+    pid_t                 group;
+    bool                  has_user, has_foreign_peer;
+    struct directory_user user;
+    enum port_owner       owner;
+};
+
+struct daemon_child {
+    struct daemon                    *daemon;
+    const struct daemon_child_events *events;
+    void                             *ctx;
+    struct daemon_child_command       command;
+    struct supervisor                 supervisor;
+    struct child_process             *process;
+    struct loop_timer                *timer;
+    struct look                       look;
+    bool                              is_looking;
+    enum look_kind                    next_look; /* due at next_look_us */
+    uint64_t                          next_look_us;
+    uint64_t                          begun_us;   /* the start that is under way */
+    uint64_t                          oom_before; /* the counter when it was started */
+    bool                              told_leftover, told_stranger, told_end;
+    unsigned                          others_seen; /* looks in a row */
+    bool                              has_others;
+};
+
+static void on_child_line(struct bytes line, bool is_error, void *ctx);
+static void on_child_exit(int wait_status, void *ctx);
+static void drive(struct daemon_child *child);
+static void set_alarm(struct daemon_child *child);
+static void on_alarm(void *ctx);
+static void look_later(struct daemon_child *child, enum look_kind kind, uint64_t delay_us);
+static void begin_look(struct daemon_child *child);
+static void run_look(struct worker_job *job);
+static void on_looked(struct worker_job *job);
+static void on_directory_seen(struct daemon_child *child);
+static void refuse_directory(struct daemon_child *child);
+static void start_process(struct daemon_child *child);
+static void on_port_seen(struct daemon_child *child);
+static void on_others_seen(struct daemon_child *child);
+static void become_sidecar(struct daemon_child *child, const char *reason);
+static enum supervisor_cause cause_of(const struct daemon_child *child, int wait_status);
+static void                  log_end_of_child(const struct daemon_child *child, int wait_status,
+                                              enum supervisor_cause cause);
+static void                  fail_child(struct daemon_child *child, const char *reason);
+static uint64_t              child_now_us(const struct daemon_child *child);
+
+static const struct child_process_events process_events = {.on_line = on_child_line,
+                                                           .on_exit = on_child_exit};
+
+struct daemon_child *daemon_child_new(struct daemon                    *daemon,
+                                      const struct daemon_child_events *events, void *ctx)
+{
+    struct daemon_child      *child = calloc(1, sizeof *child);
+    struct supervisor_options options = supervision;
+
+    if (child == NULL)
+        return NULL;
+    child->daemon = daemon;
+    child->events = events;
+    child->ctx = ctx;
+    options.hang_timeout_us = daemon->settings->exec_hang_timeout_us;
+    supervisor_init(&child->supervisor, &options);
+    child->process = child_process_new(daemon->loop, &process_events, child);
+    child->timer = loop_timer_new(daemon->loop, on_alarm, child);
+    if (child->process == NULL || child->timer == NULL) {
+        daemon_child_free(child);
+        return NULL;
+    }
+    proxy_hold(daemon->proxy, true);
+    upstream_health_hold(daemon->backend.health, true);
+    return child;
+}
+
+void daemon_child_free(struct daemon_child *child)
+{
+    if (child == NULL)
+        return;
+    child_process_free(child->process);
+    loop_timer_free(child->timer);
+    free(child);
+}
+
+void daemon_child_begin(struct daemon_child *child, const struct daemon_child_command *command)
+{
+    child->command = *command;
+    supervisor_begin(&child->supervisor, child_now_us(child));
+    drive(child);
+}
+
+static void on_child_line(struct bytes line, bool is_error, void *ctx)
+{
+    struct log_line out;
+    bool            has_words = false;
+
+    (void)ctx;
+    for (size_t i = 0; i < line.size && !has_words; i++)
+        has_words = text_is_alnum(line.data[i]);
+    if (!has_words) /* a picture */
+        return;
+    log_begin(&out, LOG_INFO, "chroma");
+    log_text(&out, "stream", is_error ? "stderr" : "stdout");
+    log_bytes(&out, "line", line);
+    log_end(&out);
+}
+
+/* Carry out what the policy says. */
+static void drive(struct daemon_child *child)
+{
+    enum supervisor_action action;
+
+    while ((action = supervisor_next(&child->supervisor, child_now_us(child))) !=
+           SUPERVISOR_NOTHING) {
+        if (action == SUPERVISOR_START) {
+            child->begun_us = child_now_us(child);
+            child->told_leftover = child->told_stranger = false;
+            look_later(child, LOOK_DIRECTORY, 0);
+        } else {
+            child_process_signal(child->process, action == SUPERVISOR_KILL ? SIGKILL : SIGINT);
+        }
+    }
+    if (child->supervisor.state == SUPERVISOR_STOPPED && !child->told_end) {
+        child->told_end = true;
+        child->events->on_stopped(child->ctx);
+        return;
+    }
+    set_alarm(child);
+}
+
+static void set_alarm(struct daemon_child *child)
+{
+    uint64_t at_us = supervisor_wake_us(&child->supervisor);
+
+    if (child->next_look != LOOK_NONE && !child->is_looking && child->next_look_us < at_us)
+        at_us = child->next_look_us;
+    if (at_us == UINT64_MAX)
+        loop_timer_clear(child->timer);
+    else
+        loop_timer_set(child->timer, at_us);
+}
+
+static void on_alarm(void *ctx)
+{
+    struct daemon_child *child = ctx;
+
+    if (child->next_look != LOOK_NONE && !child->is_looking &&
+        child_now_us(child) >= child->next_look_us)
+        begin_look(child);
+    drive(child);
+}
+
+static void look_later(struct daemon_child *child, enum look_kind kind, uint64_t delay_us)
+{
+    child->next_look = kind;
+    child->next_look_us = child_now_us(child) + delay_us;
+    set_alarm(child);
+}
+
+static void begin_look(struct daemon_child *child)
+{
+    child->is_looking = true;
+    child->look =
+        (struct look){.job = {.kind = WORKER_POOL_WATCH, .run = run_look, .done = on_looked},
+                      .kind = child->next_look,
+                      .group = child_process_id(child->process)};
+    child->next_look = LOOK_NONE;
+    worker_pool_submit(child->daemon->workers, &child->look.job);
+}
+
+/* On a worker: reads /proc. The command does not change while the child lives. */
+static void run_look(struct worker_job *job)
+{
+    struct look                       *look = CONTAINER_OF(job, struct look, job);
+    const struct daemon_child         *child = CONTAINER_OF(look, struct daemon_child, look);
+    const struct daemon_child_command *command = &child->command;
+
+    if (look->kind == LOOK_PORT) {
+        look->owner = port_owner_find(command->port, look->group);
+        return;
+    }
+    if (command->directory[0] != '\0')
+        look->has_user = directory_users_find(command->directory, look->group, &look->user);
+    if (look->kind == LOOK_OTHERS)
+        look->has_foreign_peer = port_owner_has_foreign_peer(command->port, look->group);
+}
+
+static void on_looked(struct worker_job *job)
+{
+    struct look         *look = CONTAINER_OF(job, struct look, job);
+    struct daemon_child *child = CONTAINER_OF(look, struct daemon_child, look);
+
+    child->is_looking = false;
+    if (look->kind == LOOK_DIRECTORY)
+        on_directory_seen(child);
+    else if (look->group != child_process_id(child->process))
+        return; /* of one that is gone */
+    else if (look->kind == LOOK_PORT)
+        on_port_seen(child);
+    else
+        on_others_seen(child);
+    set_alarm(child);
+}
+
+static void on_directory_seen(struct daemon_child *child)
+{
+    const struct look *look = &child->look;
+    uint64_t           waited_us = child_now_us(child) - child->begun_us;
+
+    if (child->supervisor.state != SUPERVISOR_STARTING) { /* it is to stop */
+        supervisor_on_exited(&child->supervisor, SUPERVISOR_EXITED, child_now_us(child));
+        drive(child);
+    } else if (look->has_user && look->user.is_leftover && waited_us < leftover_wait_us) {
+        if (!child->told_leftover)
+            log_event(LOG_WARNING, "waiting_for_old_chroma", "command", look->user.command);
+        child->told_leftover = true;
+        look_later(child, LOOK_DIRECTORY, leftover_look_us);
+    } else if (look->has_user && !child->supervisor.was_ready) {
+        refuse_directory(child);
+    } else {
+        start_process(child);
+    }
+}
+
+static void refuse_directory(struct daemon_child *child)
+{
+    char reason[512];
+
+    snprintf(reason, sizeof reason,
+             "%.300s is used by process %d (%s); two at a time damage it, so end that one first",
+             child->command.directory, (int)child->look.user.process, child->look.user.command);
+    fail_child(child, reason);
+}
+
+static void start_process(struct daemon_child *child)
+{
+    struct error error;
+    enum status  status;
+
+    child->oom_before = oom_counter_read("");
+    status = child_process_start(child->process, child->command.arguments, child->command.variables,
+                                 "CHROMABOUNCER_", &error);
+    if (status == STATUS_OK) {
+        supervisor_on_started(&child->supervisor);
+        look_later(child, LOOK_PORT, port_look_us);
+    } else if (!child->supervisor.was_ready) {
+        fail_child(child, error.text); /* no such program: that does not get better */
+    } else {
+        log_event(LOG_ERROR, "chroma_not_started", "reason", error.text);
+        supervisor_on_exited(&child->supervisor, SUPERVISOR_EXITED, child_now_us(child));
+        drive(child);
+    }
+}
+
+static void on_port_seen(struct daemon_child *child)
+{
+    if (child->supervisor.state != SUPERVISOR_STARTING)
+        return;
+    if (child->look.owner == PORT_OWNER_GROUP) {
+        upstream_health_hold(child->daemon->backend.health, false); /* its heartbeat decides */
+        return;
+    }
+    if (child->look.owner == PORT_OWNER_STRANGER && !child->told_stranger) {
+        child->told_stranger = true;
+        log_event(LOG_ERROR, "port_of_chroma_is_taken", NULL, NULL);
+    }
+    look_later(child, LOOK_PORT, port_look_us);
+}
+
+void daemon_child_on_health(struct daemon_child *child)
+{
+    enum upstream_health_state state = upstream_health_state(child->daemon->backend.health);
+    enum supervisor_state      before = child->supervisor.state;
+
+    if (state == UPSTREAM_HEALTH_UNKNOWN || !child->supervisor.has_process)
+        return;
+    supervisor_on_heartbeat(&child->supervisor, state == UPSTREAM_HEALTH_UP, child_now_us(child));
+    if (before == SUPERVISOR_STARTING && child->supervisor.state == SUPERVISOR_READY) {
+        struct log_line line;
+
+        log_begin(&line, LOG_INFO, "chroma_ready");
+        log_number(&line, "process", (uint64_t)child_process_id(child->process));
+        log_ms(&line, "took_ms", child_now_us(child) - child->begun_us);
+        log_end(&line);
+        proxy_hold(child->daemon->proxy, false);
+        look_later(child, LOOK_OTHERS, others_look_us);
+        child->events->on_ready(child->ctx);
+    }
+    drive(child);
+}
+
+/* Twice in a row: a `chroma` command that looks at a directory for a moment is no user. */
+static void on_others_seen(struct daemon_child *child)
+{
+    const struct look *look = &child->look;
+    char               reason[160];
+
+    look_later(child, LOOK_OTHERS, others_look_us);
+    child->others_seen = look->has_user || look->has_foreign_peer ? child->others_seen + 1 : 0;
+    if (child->has_others || child->others_seen < 2)
+        return;
+    if (look->has_user)
+        snprintf(reason, sizeof reason, "process %d has its directory open: %s",
+                 (int)look->user.process, look->user.command);
+    else
+        snprintf(reason, sizeof reason, "somebody is connected to its port %u directly",
+                 child->command.port);
+    become_sidecar(child, reason);
+}
+
+/* What they have written while nobody looked is not known: there is no way back. */
+static void become_sidecar(struct daemon_child *child, const char *reason)
+{
+    child->has_others = true;
+    log_event(LOG_ERROR, "chroma_has_other_users", "reason", reason);
+    log_event(LOG_ERROR, "role_is_now_sidecar", "why",
+              "not every write to this Chroma comes through this process");
+    proxy_set_gateway(child->daemon->proxy, false);
+}
+
+static void on_child_exit(int wait_status, void *ctx)
+{
+    struct daemon_child  *child = ctx;
+    enum supervisor_cause cause = cause_of(child, wait_status);
+
+    upstream_health_hold(child->daemon->backend.health, true);
+    proxy_hold(child->daemon->proxy, true);
+    child->next_look = LOOK_NONE;
+    child->others_seen = 0;
+    cause = supervisor_on_exited(&child->supervisor, cause, child_now_us(child));
+    log_end_of_child(child, wait_status, cause);
+    if (child->supervisor.state == SUPERVISOR_FAILED) {
+        char reason[320];
+
+        snprintf(reason, sizeof reason,
+                 "Chroma ended %u times before it was ready; it said: %.200s",
+                 child->supervisor.failed_starts, child_process_last_lines(child->process));
+        fail_child(child, reason);
+        return;
+    }
+    drive(child);
+}
+
+static enum supervisor_cause cause_of(const struct daemon_child *child, int wait_status)
+{
+    if (!WIFSIGNALED(wait_status))
+        return SUPERVISOR_EXITED;
+    return WTERMSIG(wait_status) == SIGKILL && oom_counter_read("") > child->oom_before
+               ? SUPERVISOR_OUT_OF_MEMORY
+               : SUPERVISOR_SIGNALED;
+}
+
+static void log_end_of_child(const struct daemon_child *child, int wait_status,
+                             enum supervisor_cause cause)
+{
+    enum supervisor_state state = child->supervisor.state;
+    uint64_t              now_us = child_now_us(child), start_us = child->supervisor.start_at_us;
+    struct log_line       line;
+
+    log_begin(&line, state == SUPERVISOR_STOPPED ? LOG_INFO : LOG_ERROR, "chroma_ended");
+    log_text(&line, "cause", supervisor_cause_name(cause));
+    if (WIFSIGNALED(wait_status))
+        log_text(&line, "signal", strsignal(WTERMSIG(wait_status)));
+    else
+        log_number(&line, "status", (uint64_t)WEXITSTATUS(wait_status));
+    if (state == SUPERVISOR_WAITING)
+        log_ms(&line, "starts_in_ms", start_us > now_us ? start_us - now_us : 0);
+    if (state != SUPERVISOR_STOPPED)
+        log_text(&line, "last_lines", child_process_last_lines(child->process));
+    log_end(&line);
+}
+
+static void fail_child(struct daemon_child *child, const char *reason)
+{
+    log_event(LOG_ERROR, "chroma_cannot_be_started", "reason", reason);
+    if (child->supervisor.state != SUPERVISOR_FAILED)
+        supervisor_give_up(&child->supervisor);
+    child->next_look = LOOK_NONE;
+    loop_timer_clear(child->timer);
+    child->events->on_failed(reason, child->ctx);
+}
+
+void daemon_child_stop(struct daemon_child *child, uint64_t kill_at_us)
+{
+    supervisor_stop(&child->supervisor, kill_at_us);
+    if (child->supervisor.state == SUPERVISOR_FAILED && !child->told_end) {
+        child->told_end = true;
+        child->events->on_stopped(child->ctx);
+        return;
+    }
+    drive(child);
+}
+
+bool daemon_child_was_ready(const struct daemon_child *child)
+{
+    return child->supervisor.was_ready;
+}
+
+enum status daemon_child_print_metrics(const struct daemon_child *child, struct byte_buffer *out)
+{
+    return metric_print(out, supervisor_metrics, supervisor_metric_count, &child->supervisor.stats);
+}
+
+static uint64_t child_now_us(const struct daemon_child *child)
+{
+    return loop_now_us(child->daemon->loop);
+}

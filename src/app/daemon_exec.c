@@ -1,0 +1,61 @@
+#include "app/daemon_exec.h"
+
+#include <sysexits.h>
+
+#include "app/daemon.h"
+#include "app/daemon_child.h"
+
+/* Chroma takes a moment to finish what it does; a fifth of a short drain.timeout. */
+static const uint64_t chroma_end_us = 5000000;
+
+static void on_exec_ready(void *ctx);
+static void on_exec_failed(const char *reason, void *ctx);
+static void on_exec_stopped(void *ctx);
+
+static const struct daemon_child_events exec_events = {
+    .on_ready = on_exec_ready, .on_failed = on_exec_failed, .on_stopped = on_exec_stopped};
+
+enum status daemon_exec_start(struct daemon *daemon, struct error *error)
+{
+    const struct daemon_child_command command = {.arguments = daemon->plan->arguments,
+                                                 .directory = daemon->plan->directory,
+                                                 .port = daemon->plan->port};
+
+    daemon->child = daemon_child_new(daemon, &exec_events, daemon);
+    if (daemon->child == NULL)
+        return error_set(error, STATUS_NO_MEMORY, "out of memory at start");
+    daemon_child_begin(daemon->child, &command);
+    return STATUS_OK;
+}
+
+/* Who waits was let go by the pool already. */
+static void on_exec_ready(void *ctx)
+{
+    (void)ctx;
+}
+
+/* Its supervisor, a person or a program, must see it. */
+static void on_exec_failed(const char *reason, void *ctx)
+{
+    struct daemon *daemon = ctx;
+
+    (void)reason;
+    daemon->exit_status = EX_UNAVAILABLE;
+    loop_stop(daemon->loop);
+}
+
+static void on_exec_stopped(void *ctx)
+{
+    struct daemon *daemon = ctx;
+
+    loop_stop(daemon->loop);
+}
+
+uint64_t daemon_exec_drain_us(const struct daemon *daemon)
+{
+    uint64_t all_us = daemon->settings->drain_timeout_us;
+
+    if (daemon->child == NULL)
+        return all_us;
+    return all_us - (all_us / 5 < chroma_end_us ? all_us / 5 : chroma_end_us);
+}
