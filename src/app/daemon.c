@@ -14,6 +14,7 @@
 #include "app/daemon_exec.h"
 #include "app/daemon_metrics.h"
 #include "app/daemon_state.h"
+#include "app/daemon_wrap.h"
 #include "base/log.h"
 #include "config.h"
 
@@ -65,13 +66,16 @@ int daemon_run_plan(const struct settings_sources *sources, const struct machine
     enum status  status = daemon_start(&daemon, &error);
 
     if (status == STATUS_OK) {
-        printf("listening on %s\n", daemon.listening_text);
-        fflush(stdout);
+        if (daemon.wrap == NULL) { /* standard output is the application's */
+            printf("listening on %s\n", daemon.listening_text);
+            fflush(stdout);
+        }
         log_start(&daemon);
         loop_run(daemon.loop);
         log_event(LOG_INFO, "stopped", NULL, NULL);
     } else {
         fprintf(stderr, "chromabouncer: %s\n", error.text);
+        daemon_wrap_refuse(&daemon, exit_status(status));
     }
     /* A look-up in a dead name server cannot be waited for: the system takes everything back. */
     if (daemon.pool != NULL && upstream_pool_is_resolving(daemon.pool)) {
@@ -100,7 +104,8 @@ static enum status daemon_start(struct daemon *daemon, struct error *error)
     if (status == STATUS_OK)
         status = catch_signals(daemon, error);
     if (status == STATUS_OK && daemon->plan != NULL)
-        status = daemon_exec_start(daemon, error);
+        status = daemon->plan->wrap == NULL ? daemon_exec_start(daemon, error)
+                                            : daemon_wrap_start(daemon, error);
     return status;
 }
 
@@ -225,6 +230,8 @@ static enum status listen_on(struct daemon *daemon, struct front *front,
     if (status != STATUS_OK)
         return status;
     socket_address_format(&bound, text);
+    if (front == daemon->front && strrchr(text, ':') != NULL)
+        daemon->data_port = (uint16_t)strtoul(strrchr(text, ':') + 1, NULL, 10);
     snprintf(daemon->listening_text + used, sizeof daemon->listening_text - used, "%s%s%s",
              used == 0                       ? ""
              : front == daemon->status_front ? ", status on "
@@ -439,6 +446,7 @@ static void stop(struct daemon *daemon)
     backend_watch_done(&daemon->backend);
     upstream_pool_free(daemon->pool);
     proxy_free(daemon->proxy);
+    daemon_wrap_free(daemon->wrap);
     daemon_child_free(daemon->child);
     loop_timer_free(daemon->drain_timer);
     loop_free(daemon->loop);

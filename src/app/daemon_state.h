@@ -33,6 +33,8 @@ struct daemon {
     struct status_server_source    source;
     struct daemon_child           *child;       /* NULL: Chroma runs by itself */
     const struct daemon_plan      *plan;        /* NULL likewise */
+    struct daemon_wrap            *wrap;        /* NULL: no `wrap` */
+    uint16_t                       data_port;   /* of the last TCP listener for clients */
     int                            exit_status; /* of a plan that failed; else 0 */
     struct loop_timer             *drain_timer;
     bool                           draining;

@@ -17,6 +17,7 @@
 #include "cli/exec_command.h"
 #include "cli/health_command.h"
 #include "cli/version_command.h"
+#include "cli/wrap_command.h"
 #include "config.h"
 
 static int run_command(const struct options *options);
@@ -41,6 +42,10 @@ static const struct command {
      .run = exec_command,
      .words_max = INT_MAX - 1,
      .settings = true},
+    {.name = "wrap",
+     .usage = " [--path DIR] [--strict] [FLAG]... -- COMMAND...",
+     .help = "run COMMAND; its embedded Chroma clients of one directory become clients of a server",
+     .main = wrap_command},
     {.name = "config",
      .usage = " init | check FILE | show",
      .help = "print a sample file, check a file, or show every setting and where it comes from",

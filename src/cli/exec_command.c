@@ -8,18 +8,11 @@
 #include "child/chroma_command.h"
 #include "child/port_owner.h"
 #include "child/private_folder.h"
+#include "cli/child_values.h"
 #include "cli/cli.h"
 
-/* What is set for the operator, as if it stood on the command line; borrowed by the sources. */
-struct exec_values {
-    char backend[48], listen[ADDRESS_TEXT_SIZE], memory[32];
-};
-
-static int         make_command(const struct options *options, uint16_t port, const char *folder,
-                                struct chroma_command *ret);
-static enum status set_values(struct settings_sources *sources, const struct machine *machine,
-                              const struct chroma_command *command, uint16_t port,
-                              struct exec_values *values, struct error *error);
+static int make_command(const struct options *options, uint16_t port, const char *folder,
+                        struct chroma_command *ret);
 static int run_behind(struct options *options, const struct chroma_command *command, uint16_t port);
 
 int exec_command(const struct options *options)
@@ -63,7 +56,7 @@ static int make_command(const struct options *options, uint16_t port, const char
 static int run_behind(struct options *options, const struct chroma_command *command, uint16_t port)
 {
     static struct settings settings;
-    struct exec_values     values;
+    struct child_values    values = {.listen = {.kind = ADDRESS_TCP, .port = command->port}};
     struct machine         machine;
     struct daemon_plan     plan = {
             .arguments = command->arguments, .directory = command->directory, .port = port};
@@ -71,50 +64,11 @@ static int run_behind(struct options *options, const struct chroma_command *comm
     int          exit_status;
 
     machine_read("", &machine);
-    if (set_values(&options->sources, &machine, command, port, &values, &error) != STATUS_OK)
+    snprintf(values.listen.host, sizeof values.listen.host, "%s", command->host);
+    if (child_values_set(&values, &options->sources, &machine, port, &error) != STATUS_OK)
         return cli_fail_error(&error);
     exit_status = cli_load(options, &settings, &machine);
     if (exit_status != EX_OK)
         return exit_status;
     return daemon_run_plan(&options->sources, &machine, &settings, &plan);
-}
-
-/* What nobody has set follows from the command: where clients look for Chroma, that there is no
- * other way to it, and that most of the memory is Chroma's. A reload sees the same values. */
-static enum status set_values(struct settings_sources *sources, const struct machine *machine,
-                              const struct chroma_command *command, uint16_t port,
-                              struct exec_values *values, struct error *error)
-{
-    static struct settings settings;
-    struct address         listen = {.kind = ADDRESS_TCP, .port = command->port};
-    enum status            status = settings_sources_load(sources, &settings, error);
-
-    if (status != STATUS_OK)
-        return status;
-    if (settings.origins[SETTINGS_ID_backend_url].source != SETTINGS_DEFAULT)
-        return error_set(error, STATUS_INVALID,
-                         "backend.url is set, but exec runs the backend itself; leave it out");
-    snprintf(values->backend, sizeof values->backend, "http://%s:%u", CHROMA_COMMAND_HOST, port);
-    status = settings_sources_assign(sources, BYTES_LITERAL("backend.url"), values->backend, error);
-    if (status == STATUS_OK && settings.origins[SETTINGS_ID_role].source == SETTINGS_DEFAULT)
-        status = settings_sources_assign(sources, BYTES_LITERAL("role"), "gateway", error);
-    if (status == STATUS_OK &&
-        settings.origins[SETTINGS_ID_listen_address].source == SETTINGS_DEFAULT) {
-        snprintf(listen.host, sizeof listen.host, "%s", command->host);
-        address_format(&listen, values->listen, sizeof values->listen);
-        status = settings_sources_assign(sources, BYTES_LITERAL("listen.address"), values->listen,
-                                         error);
-    }
-    if (status == STATUS_OK &&
-        settings.origins[SETTINGS_ID_memory_max].source == SETTINGS_DEFAULT) {
-        uint64_t bytes = machine->memory_bytes / 8, most = 256 << 20;
-        uint64_t least = settings.body_max_bytes == 0 ? 40 << 20 : settings.body_max_bytes;
-
-        bytes = bytes > most ? most : bytes;
-        bytes = bytes < least ? least : bytes; /* it must hold one body */
-        snprintf(values->memory, sizeof values->memory, "%lluB", (unsigned long long)bytes);
-        status =
-            settings_sources_assign(sources, BYTES_LITERAL("memory_max"), values->memory, error);
-    }
-    return status;
 }

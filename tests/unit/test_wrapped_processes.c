@@ -1,0 +1,76 @@
+/* What must hold: a process is known by its environment or because it has asked, as long as it runs
+ * and no longer. */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "child/wrapped_processes.h"
+#include "support/check_main.h"
+
+static struct wrapped_processes processes;
+
+static pid_t start(const char *value)
+{
+    int   ready[2];
+    char  byte;
+    pid_t id;
+
+    ck_assert_int_eq(pipe(ready), 0);
+    id = fork();
+    if (id == 0) {
+        if (value != NULL)
+            setenv("TEST_WRAPPED", value, 1);
+        dup2(ready[1], 1);
+        execl("/bin/sh", "sh", "-c", "echo x; exec sleep 100", NULL);
+        _exit(1);
+    }
+    ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+    return id;
+}
+
+static void stop(pid_t id)
+{
+    kill(id, SIGKILL);
+    waitpid(id, NULL, 0);
+}
+
+START_TEST(a_process_is_known_by_its_environment)
+{
+    pid_t id = start("/some/where");
+
+    ck_assert(wrapped_processes_is_any_marked("TEST_WRAPPED=/some/where"));
+    ck_assert(!wrapped_processes_is_any_marked("TEST_WRAPPED=/some"));
+    stop(id);
+    ck_assert(!wrapped_processes_is_any_marked("TEST_WRAPPED=/some/where"));
+}
+END_TEST
+
+START_TEST(a_process_that_has_asked_is_known_until_it_ends)
+{
+    pid_t first = start(NULL), second = start(NULL);
+
+    ck_assert(!wrapped_processes_is_any_known_alive(&processes));
+    wrapped_processes_add(&processes, first);
+    wrapped_processes_add(&processes, first);
+    wrapped_processes_add(&processes, second);
+    ck_assert_uint_eq(processes.count, 2);
+    stop(first);
+    ck_assert(wrapped_processes_is_any_known_alive(&processes));
+    ck_assert_uint_eq(processes.count, 1);
+    wrapped_processes_add(&processes, first); /* there is no such process */
+    stop(second);
+    ck_assert(!wrapped_processes_is_any_known_alive(&processes));
+    ck_assert_uint_eq(processes.count, 0);
+    wrapped_processes_done(&processes);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("wrapped_processes");
+
+    tcase_add_test(tcase, a_process_is_known_by_its_environment);
+    tcase_add_test(tcase, a_process_that_has_asked_is_known_until_it_ends);
+    return check_main("wrapped_processes", tcase);
+}
