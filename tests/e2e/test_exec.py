@@ -1,0 +1,217 @@
+"""`chromabouncer exec`: a real Chroma as a child, its deaths and ours."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+
+import pytest
+
+from bed import PROXY, ROOT, Process, free_port
+from processes import children, wait_until, with_word
+
+CHROMA = ROOT / ".venv/bin/chroma"
+UNAVAILABLE, SYSTEM = 69, 71
+
+
+class Exec(Process):
+    name = "exec"
+
+    def __init__(self, arguments=None, flags=(), wait=True):
+        super().__init__()
+        self.port = free_port()
+        self.database = self.directory / "db" / "chroma.sqlite3"
+        self.arguments = arguments or [
+            CHROMA, "run", "--path", self.directory / "db", "--host", "127.0.0.1", "--port", self.port,
+        ]
+        self.flags = flags
+        if wait:
+            self.start()
+
+    def start(self):
+        before = self.text().count("listening on")
+        self.spawn([PROXY, "exec", "--status", "off", *self.flags, "--", *self.arguments])
+        self.wait_until(lambda: self.text().count("listening on") > before)
+
+    def text(self):
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def events(self, name):
+        lines = [json.loads(line) for line in self.text().splitlines() if line.startswith("{")]
+        return [line for line in lines if line["event"] == name]
+
+    def ask(self, path="/api/v2/heartbeat", body=None, seconds=60):
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"content-type": "application/json"}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, headers)
+        with urllib.request.urlopen(request, timeout=seconds) as answer:
+            return json.load(answer)
+
+    def chroma(self):
+        return wait_until(lambda: children(self.process.pid))[0]
+
+    def end(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        return self.process.wait(40)
+
+
+@pytest.fixture
+def running():
+    with Exec() as one:
+        yield one
+    wait_until(lambda: not with_word(one.directory.name))
+
+
+def test_it_accepts_at_once_and_answers_when_chroma_is_ready(running):
+    assert "nanosecond heartbeat" in running.ask()
+    ready = running.events("chroma_ready")[0]
+    assert ready["process"] == running.chroma()
+    assert running.end() == 0
+    assert not children(running.process.pid) and not with_word(running.directory.name)
+    assert running.events("chroma_ended")[0]["level"] == "info"
+
+
+def test_a_configuration_file_serves_too():
+    with Exec(wait=False) as one:
+        config = one.directory / "theirs.yaml"
+        data = one.directory / "data"
+        config.write_text(f"port: {one.port}\nlisten_address: 127.0.0.1\npersist_path: {data}\n")
+        one.arguments = [CHROMA, "run", config]
+        one.start()
+        one.ask()
+        assert (data / "chroma.sqlite3").exists()
+        assert one.end() == 0
+
+
+def test_killed_chroma_is_started_again_and_requests_wait(running):
+    running.ask()
+    first = running.chroma()
+    for _ in range(3):
+        killed = running.chroma()
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: not os.path.exists(f"/proc/{killed}"))
+        assert "nanosecond heartbeat" in running.ask()  # waits for the new one
+    assert running.chroma() != first
+    ends = running.events("chroma_ended")
+    assert len(ends) == 3 and all(end["cause"] == "it was killed" for end in ends)
+    # It lived for less than a second each time: the wait before the next start doubles.
+    assert [end["starts_in_ms"] for end in ends] == [200.0, 400.0, 800.0]
+
+
+def test_a_directory_in_use_is_refused_with_the_process(running):
+    running.ask()
+    user = running.chroma()
+    with Exec(wait=False) as second:
+        second.arguments = [CHROMA, "run", "--path", running.directory / "db", "--port", second.port]
+        second.spawn([PROXY, "exec", "--status", "off", "--", *second.arguments])
+        assert second.process.wait(30) == UNAVAILABLE
+        reason = second.events("chroma_cannot_be_started")[0]["reason"]
+        assert f"is used by process {user} " in reason
+    assert running.ask()
+
+
+def test_a_missing_chroma_and_a_corrupt_directory_end_it_with_the_reason():
+    with Exec(wait=False) as one:
+        one.spawn([PROXY, "exec", "--status", "off", "--", "/nonexistent/chroma", "run"])
+        assert one.process.wait(30) == UNAVAILABLE
+        assert "/nonexistent/chroma" in one.events("chroma_cannot_be_started")[0]["reason"]
+    with Exec(wait=False) as one:
+        one.database.parent.mkdir()
+        one.database.write_bytes(b"no database" * 1000)
+        one.spawn([PROXY, "exec", "--status", "off", "--", *one.arguments])
+        assert one.process.wait(60) == UNAVAILABLE
+        assert "it said" in one.events("chroma_cannot_be_started")[0]["reason"]
+        assert len(one.events("chroma_ended")) == 3
+
+
+def test_a_taken_port_is_said_and_nothing_is_started():
+    with Exec(wait=False) as one, socket.create_server(("127.0.0.1", one.port)):
+        one.spawn([PROXY, "exec", "--status", "off", "--", *one.arguments])
+        assert one.process.wait(30) == SYSTEM
+        assert str(one.port) in one.text() and not one.database.exists()
+
+
+def test_killed_itself_it_leaves_no_chroma_and_the_next_start_waits_for_the_old_one():
+    with Exec() as one:
+        one.ask()
+        old = one.chroma()
+        os.kill(old, signal.SIGSTOP)  # one that takes its time to end
+        one.kill()
+        one.start()
+        wait_until(lambda: one.events("waiting_for_old_chroma"))
+        os.kill(old, signal.SIGCONT)
+        assert "nanosecond heartbeat" in one.ask()
+        assert not os.path.exists(f"/proc/{old}")
+        assert one.end() == 0
+        wait_until(lambda: not with_word(one.directory.name))
+
+
+def test_interrupted_by_the_terminal_it_ends_chroma_last_and_finishes_what_is_under_way(running):
+    answers = []
+
+    def ask():
+        answers.append(running.ask())
+
+    running.ask()
+    threads = [threading.Thread(target=ask) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    assert running.end(signal.SIGINT) == 0
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 20
+    assert not with_word(running.directory.name)
+
+
+def test_a_stop_while_chroma_starts_is_quick():
+    with Exec() as one:
+        assert one.end() == 0
+        assert not with_word(one.directory.name)
+
+
+def test_others_at_the_port_or_the_directory_turn_the_role_to_sidecar(running):
+    running.ask()
+    holder = subprocess.Popen(
+        [sys.executable, "-c", f"f = open({str(running.database)!r}); input()"],
+        stdin=subprocess.PIPE,
+    )
+    try:
+        reason = wait_until(lambda: running.events("chroma_has_other_users"))[0]["reason"]
+        assert f"process {holder.pid} has its directory open" in reason
+        assert running.events("role_is_now_sidecar")
+    finally:
+        holder.communicate(b"\n")
+
+
+def test_a_peer_of_chroma_itself_turns_the_role_to_sidecar(running):
+    running.ask()
+    backend = running.events("started")[0]["backend"].rpartition(":")[2]
+    code = f"import socket; s = socket.create_connection(('127.0.0.1', {backend})); input()"
+    peer = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+    try:
+        reason = wait_until(lambda: running.events("chroma_has_other_users"))[0]["reason"]
+        assert f"port {backend}" in reason
+    finally:
+        peer.communicate(b"\n")
+
+
+def test_our_own_connections_do_not(running):
+    running.ask()
+    threading.Event().wait(3.5)
+    assert not running.events("chroma_has_other_users")
+
+
+def test_a_hanging_chroma_is_killed_and_started_again():
+    flags = ["--set", "exec.hang_timeout=1s", "--set", "backend.health_interval=200ms",
+             "--set", "backend.health_timeout=500ms"]
+    with Exec(flags=flags) as one:
+        one.ask()
+        os.kill(one.chroma(), signal.SIGSTOP)
+        # INT does not reach it; KILL comes 10 s later.
+        ended = wait_until(lambda: one.events("chroma_ended"), 40)[0]
+        assert ended["cause"] == "it did not answer its heartbeat"
+        assert "nanosecond heartbeat" in one.ask()
