@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "child/child_process.h"
+#include "child/database_mode.h"
 #include "child/directory_users.h"
 #include "child/oom_counter.h"
 #include "child/port_owner.h"
@@ -39,6 +40,8 @@ struct look {
     bool                  has_user, has_foreign_peer;
     struct directory_user user;
     enum port_owner       owner;
+    enum status           mode; /* what database_mode_set() said */
+    struct error          mode_error;
 };
 
 struct daemon_child {
@@ -55,6 +58,7 @@ struct daemon_child {
     uint64_t                          next_look_us;
     uint64_t                          begun_us;   /* the start that is under way */
     uint64_t                          oom_before; /* the counter when it was started */
+    bool                              is_wal;     /* exec.sqlite_wal */
     bool                              told_leftover, told_stranger, told_end;
     unsigned                          others_seen; /* looks in a row */
     bool                              has_others;
@@ -95,6 +99,7 @@ struct daemon_child *daemon_child_new(struct daemon                    *daemon,
     child->daemon = daemon;
     child->events = events;
     child->ctx = ctx;
+    child->is_wal = daemon->settings->exec_sqlite_wal;
     options.hang_timeout_us = daemon->settings->exec_hang_timeout_us;
     supervisor_init(&child->supervisor, &options);
     child->process = child_process_new(daemon->loop, &process_events, child);
@@ -198,6 +203,7 @@ static void begin_look(struct daemon_child *child)
     child->look =
         (struct look){.job = {.kind = WORKER_POOL_WATCH, .run = run_look, .done = on_looked},
                       .kind = child->next_look,
+                      .mode = STATUS_AGAIN,
                       .group = child_process_id(child->process)};
     child->next_look = LOOK_NONE;
     worker_pool_submit(child->daemon->workers, &child->look.job);
@@ -216,6 +222,8 @@ static void run_look(struct worker_job *job)
     }
     if (command->directory[0] != '\0')
         look->has_user = directory_users_find(command->directory, look->group, &look->user);
+    if (look->kind == LOOK_DIRECTORY && !look->has_user && command->directory[0] != '\0')
+        look->mode = database_mode_set(command->directory, child->is_wal, &look->mode_error);
     if (look->kind == LOOK_OTHERS)
         look->has_foreign_peer = port_owner_has_foreign_peer(command->port, look->group);
 }
@@ -272,6 +280,10 @@ static void start_process(struct daemon_child *child)
     struct error error;
     enum status  status;
 
+    if (child->look.mode == STATUS_OK)
+        log_event(LOG_INFO, "database_mode_changed", "mode", child->is_wal ? "wal" : "delete");
+    else if (child->look.mode == STATUS_IO_FAILED) /* Chroma may say more about it */
+        log_event(LOG_ERROR, "database_mode_not_changed", "reason", child->look.mode_error.text);
     child->oom_before = oom_counter_read("");
     status = child_process_start(child->process, child->command.arguments, child->command.variables,
                                  "CHROMABOUNCER_", &error);

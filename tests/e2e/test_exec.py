@@ -215,3 +215,23 @@ def test_a_hanging_chroma_is_killed_and_started_again():
         ended = wait_until(lambda: one.events("chroma_ended"), 40)[0]
         assert ended["cause"] == "it did not answer its heartbeat"
         assert "nanosecond heartbeat" in one.ask()
+
+
+def test_the_database_is_put_into_WAL_mode_and_back():
+    with Exec(flags=["--set", "exec.sqlite_wal=true"]) as one:
+        one.ask()
+        one.end()  # a new directory: Chroma has made it itself
+        one.start()
+        one.ask()
+        collection = one.ask("/api/v2/tenants/default_tenant/databases/default_database/collections",
+                             {"name": "records"})
+        one.ask("/api/v2/tenants/default_tenant/databases/default_database/collections/"
+                f"{collection['id']}/add", {"ids": ["a"], "embeddings": [[1, 2]]})
+        assert one.database.read_bytes()[18] == 2
+        one.end()
+        one.flags = ()
+        one.start()
+        count = one.ask("/api/v2/tenants/default_tenant/databases/default_database/collections/"
+                        f"{collection['id']}/count")
+        assert count == 1 and one.database.read_bytes()[18] == 1
+        assert [event["mode"] for event in one.events("database_mode_changed")] == ["wal", "delete"]
