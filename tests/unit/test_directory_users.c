@@ -40,7 +40,25 @@ static void teardown(void)
     ck_assert_int_eq(system(command), 0);
 }
 
-/* A shell that has `path` open, with the variable of a child of `starter` if that is not 0. */
+/* Between two programs a process has no environment. */
+static void wait_until_it_sleeps(void)
+{
+    char  path[64], name[32] = "";
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)child);
+    for (int i = 0; i < 5000 && strcmp(name, "sleep\n") != 0; i++) {
+        usleep(1000);
+        file = fopen(path, "r");
+        if (file != NULL && fgets(name, sizeof name, file) == NULL)
+            name[0] = '\0';
+        if (file != NULL)
+            fclose(file);
+    }
+    ck_assert_str_eq(name, "sleep\n");
+}
+
+/* A process that has `path` open, with the variable of a child of `starter` if that is not 0. */
 static void open_it(const char *path, pid_t starter)
 {
     int  ready[2];
@@ -59,6 +77,7 @@ static void open_it(const char *path, pid_t starter)
     }
     setpgid(child, child);
     ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+    wait_until_it_sleeps();
 }
 
 START_TEST(nobody_uses_it)

@@ -12,17 +12,19 @@ static struct wrapped_processes processes;
 
 static pid_t start(const char *value)
 {
-    int   ready[2];
+    int   ready[2], never[2]; /* nothing comes there */
     char  byte;
     pid_t id;
 
-    ck_assert_int_eq(pipe(ready), 0);
+    ck_assert_int_eq(pipe(ready) | pipe(never), 0);
     id = fork();
     if (id == 0) {
         if (value != NULL)
             setenv("TEST_WRAPPED", value, 1);
         dup2(ready[1], 1);
-        execl("/bin/sh", "sh", "-c", "echo x; exec sleep 100", NULL);
+        dup2(never[0], 0);
+        close(never[1]);
+        execl("/bin/sh", "sh", "-c", "echo x; read y", NULL);
         _exit(1);
     }
     ck_assert_int_eq(read(ready[0], &byte, 1), 1);
