@@ -18,8 +18,8 @@ struct upstream_health {
     struct upstream_incarnation_watcher watcher;
     struct upstream_question            heartbeat;
     enum upstream_health_state          state;
-    bool is_held; /* no checks are made */
-    unsigned failures, blocked; /* in a row */
+    bool                                is_held;           /* no checks are made */
+    unsigned                            failures, blocked; /* in a row */
     uint64_t                            asked_us;          /* when the last check began */
     uint64_t                            took_us;
     char                                problem[320];

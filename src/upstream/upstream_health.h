@@ -63,12 +63,12 @@ struct upstream_health *upstream_health_new(struct loop                         
 void upstream_health_set_times(struct upstream_health *health, uint64_t interval_us,
                                uint64_t timeout_us);
 
-/* Before its parts. NULL is a no-op. */
-void /* While held no check is made and the state is UNKNOWN: the backend is known not to run, or not to
+/* While held no check is made and the state is UNKNOWN: the backend is known not to run, or not to
  * be ready to be asked. Checks begin anew, at once, when it is let go. */
 void upstream_health_hold(struct upstream_health *health, bool held);
 
-upstream_health_free(struct upstream_health *health);
+/* Before its parts. NULL is a no-op. */
+void upstream_health_free(struct upstream_health *health);
 
 /* What the checks say. */
 enum upstream_health_state upstream_health_state(const struct upstream_health *health);
