@@ -94,7 +94,7 @@ void upstream_health_hold(struct upstream_health *health, bool held)
     loop_timer_clear(health->timer);
     upstream_control_cancel(health->parts.control, &health->heartbeat);
     health->failures = health->blocked = 0;
-    health->problem[0] = '\0';
+    snprintf(health->problem, sizeof health->problem, "it is being started");
     set_health_state(health, UPSTREAM_HEALTH_UNKNOWN);
 }
 
