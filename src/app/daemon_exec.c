@@ -2,8 +2,8 @@
 
 #include <sysexits.h>
 
-#include "app/daemon.h"
 #include "app/daemon_child.h"
+#include "app/daemon_plan.h"
 
 /* Chroma takes a moment to finish what it does; a fifth of a short drain.timeout. */
 static const uint64_t chroma_end_us = 5000000;

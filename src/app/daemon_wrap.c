@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "app/daemon.h"
 #include "app/daemon_child.h"
+#include "app/daemon_plan.h"
 #include "base/log.h"
 #include "child/chroma_command.h"
 #include "child/chroma_config.h"

@@ -32,7 +32,7 @@ static enum status take_config(struct making *making, const char *path);
 static void        guess_directory(struct chroma_command *command);
 static enum status make_other(struct making *making, int count, char **words);
 static char       *fill_in(const char *word, const char *port);
-static void        add(struct making *making, const char *word);
+static void        command_add(struct making *making, const char *word);
 static enum status add_made(struct making *making, char *word);
 
 enum status chroma_command_make(int count, char **words, uint16_t port, const char *config_path,
@@ -96,7 +96,7 @@ static enum status make_run(struct making *making, int count, char **words, int 
         else if (i > run && words[i][0] != '-')
             status = take_config(making, words[i]);
         else
-            add(making, words[i]);
+            command_add(making, words[i]);
     }
     if (status != STATUS_OK)
         return status;
@@ -106,9 +106,9 @@ static enum status make_run(struct making *making, int count, char **words, int 
                                                 "chroma run takes either a configuration file or "
                                                 "--host and --port, not both");
     guess_directory(making->command);
-    add(making, "--host");
-    add(making, CHROMA_COMMAND_HOST);
-    add(making, "--port");
+    command_add(making, "--host");
+    command_add(making, CHROMA_COMMAND_HOST);
+    command_add(making, "--port");
     return add_made(making, strdup(making->port_text));
 }
 
@@ -135,8 +135,8 @@ static enum status take_flag(struct making *making, const char *flag, const char
     }
     if (strcmp(flag, "--port") == 0)
         return take_port(making, value);
-    add(making, flag);
-    add(making, value);
+    command_add(making, flag);
+    command_add(making, value);
     if (strcmp(flag, "--path") == 0 &&
         (size_t)snprintf(command->directory, sizeof command->directory, "%s", value) >=
             sizeof command->directory)
@@ -193,7 +193,7 @@ static enum status make_other(struct making *making, int count, char **words)
     strcpy(making->command->host, CHROMA_COMMAND_HOST);
     for (int i = 0; i < count; i++) {
         if (strstr(words[i], "{host}") == NULL && strstr(words[i], "{port}") == NULL) {
-            add(making, words[i]);
+            command_add(making, words[i]);
             continue;
         }
         has_port = has_port || strstr(words[i], "{port}") != NULL;
@@ -232,7 +232,7 @@ static char *fill_in(const char *word, const char *port)
     return made;
 }
 
-static void add(struct making *making, const char *word)
+static void command_add(struct making *making, const char *word)
 {
     making->command->arguments[making->count++] = word;
 }
@@ -243,7 +243,7 @@ static enum status add_made(struct making *making, char *word)
     if (word == NULL)
         return error_set(making->error, STATUS_NO_MEMORY, "out of memory");
     making->command->owned[making->words_made++] = word;
-    add(making, word);
+    command_add(making, word);
     return STATUS_OK;
 }
 

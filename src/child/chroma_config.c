@@ -8,20 +8,20 @@
 #include <unistd.h>
 #include <yaml.h>
 
-static enum status load(const char *path, yaml_document_t *document, struct error *error);
+static enum status config_load(const char *path, yaml_document_t *document, struct error *error);
 static enum status read_known(yaml_document_t *document, struct chroma_config *ret);
 static const char *text_of(yaml_document_t *document, int node);
 static void        remove_key(yaml_document_t *document, const char *key);
-static bool        add(yaml_document_t *document, const char *key, const char *value,
-                       yaml_scalar_style_t style);
-static bool        listen_on(yaml_document_t *document, uint16_t port);
-static enum status store(const char *path, yaml_document_t *document, struct error *error);
+static bool        config_add(yaml_document_t *document, const char *key, const char *value,
+                              yaml_scalar_style_t style);
+static bool        config_listen_on(yaml_document_t *document, uint16_t port);
+static enum status config_store(const char *path, yaml_document_t *document, struct error *error);
 
 enum status chroma_config_rewrite(const char *from, const char *to, uint16_t port,
                                   struct chroma_config *ret, struct error *error)
 {
     yaml_document_t document;
-    enum status     status = load(from, &document, error);
+    enum status     status = config_load(from, &document, error);
 
     if (status != STATUS_OK)
         return status;
@@ -29,17 +29,17 @@ enum status chroma_config_rewrite(const char *from, const char *to, uint16_t por
     if (status == STATUS_OK) {
         remove_key(&document, "port");
         remove_key(&document, "listen_address");
-        status = listen_on(&document, port) ? STATUS_OK : STATUS_NO_MEMORY;
+        status = config_listen_on(&document, port) ? STATUS_OK : STATUS_NO_MEMORY;
     }
     if (status == STATUS_OK)
-        return store(to, &document, error);
+        return config_store(to, &document, error);
     yaml_document_delete(&document);
     return error_set(error, status, "%s: %s", from,
                      status == STATUS_INVALID ? "it is no table of settings with a port"
                                               : "out of memory");
 }
 
-static enum status load(const char *path, yaml_document_t *document, struct error *error)
+static enum status config_load(const char *path, yaml_document_t *document, struct error *error)
 {
     FILE         *file = fopen(path, "re");
     yaml_parser_t parser;
@@ -110,18 +110,18 @@ static void remove_key(yaml_document_t *document, const char *key)
     root->data.mapping.pairs.top = to;
 }
 
-static bool listen_on(yaml_document_t *document, uint16_t port)
+static bool config_listen_on(yaml_document_t *document, uint16_t port)
 {
     char number[8];
 
     snprintf(number, sizeof number, "%u", port);
-    return add(document, "port", number, YAML_PLAIN_SCALAR_STYLE) &&
-           add(document, "listen_address", "127.0.0.1", YAML_DOUBLE_QUOTED_SCALAR_STYLE);
+    return config_add(document, "port", number, YAML_PLAIN_SCALAR_STYLE) &&
+           config_add(document, "listen_address", "127.0.0.1", YAML_DOUBLE_QUOTED_SCALAR_STYLE);
 }
 
 /* The root is the first node. */
-static bool add(yaml_document_t *document, const char *key, const char *value,
-                yaml_scalar_style_t style)
+static bool config_add(yaml_document_t *document, const char *key, const char *value,
+                       yaml_scalar_style_t style)
 {
     int name = yaml_document_add_scalar(document, NULL, (const yaml_char_t *)key, -1,
                                         YAML_PLAIN_SCALAR_STYLE);
@@ -131,7 +131,7 @@ static bool add(yaml_document_t *document, const char *key, const char *value,
 }
 
 /* Takes the document. Readable by its owner only: a file may hold credentials. */
-static enum status store(const char *path, yaml_document_t *document, struct error *error)
+static enum status config_store(const char *path, yaml_document_t *document, struct error *error)
 {
     int            fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     FILE          *file = fd < 0 ? NULL : fdopen(fd, "w");
@@ -165,12 +165,13 @@ enum status chroma_config_write(const char *to, const char *directory, uint16_t 
     if (!yaml_document_initialize(&document, NULL, NULL, NULL, 1, 1))
         return error_set(error, STATUS_NO_MEMORY, "out of memory");
     if (yaml_document_add_mapping(&document, NULL, YAML_BLOCK_MAPPING_STYLE) == 0 ||
-        !listen_on(&document, port) ||
-        !add(&document, "persist_path", directory, YAML_DOUBLE_QUOTED_SCALAR_STYLE) ||
-        !add(&document, "max_payload_size_bytes", number, YAML_PLAIN_SCALAR_STYLE) ||
-        !add(&document, "allow_reset", allows_reset ? "true" : "false", YAML_PLAIN_SCALAR_STYLE)) {
+        !config_listen_on(&document, port) ||
+        !config_add(&document, "persist_path", directory, YAML_DOUBLE_QUOTED_SCALAR_STYLE) ||
+        !config_add(&document, "max_payload_size_bytes", number, YAML_PLAIN_SCALAR_STYLE) ||
+        !config_add(&document, "allow_reset", allows_reset ? "true" : "false",
+                    YAML_PLAIN_SCALAR_STYLE)) {
         yaml_document_delete(&document);
         return error_set(error, STATUS_NO_MEMORY, "out of memory");
     }
-    return store(to, &document, error);
+    return config_store(to, &document, error);
 }

@@ -7,7 +7,7 @@
 
 static enum status read_members(const json_t *object, struct hook_request *ret,
                                 struct error *error);
-static bool        read_text(const json_t *object, const char *name, char *out, size_t size);
+static bool        hook_read_text(const json_t *object, const char *name, char *out, size_t size);
 static enum status append_line(struct byte_buffer *out, json_t *object);
 
 enum status hook_request_parse(struct bytes line, struct hook_request *ret, struct error *error)
@@ -30,28 +30,28 @@ static enum status read_members(const json_t *object, struct hook_request *ret, 
     *ret = (struct hook_request){.operation = HOOK_OPEN};
     if (json_integer_value(json_object_get(object, "hook")) != 1)
         return error_set(error, STATUS_INVALID, "the hook speaks another version of the protocol");
-    if (!read_text(object, "path", ret->path, sizeof ret->path) || ret->path[0] != '/')
+    if (!hook_read_text(object, "path", ret->path, sizeof ret->path) || ret->path[0] != '/')
         return error_set(error, STATUS_INVALID, "path must be an absolute path");
-    if (!read_text(object, "op", operation, sizeof operation))
+    if (!hook_read_text(object, "op", operation, sizeof operation))
         operation[0] = '\0';
     if (strcmp(operation, "note") == 0) {
         ret->operation = HOOK_NOTE;
-        return read_text(object, "what", ret->what, sizeof ret->what)
+        return hook_read_text(object, "what", ret->what, sizeof ret->what)
                    ? STATUS_OK
                    : error_set(error, STATUS_INVALID, "a note needs a short text in what");
     }
     if (strcmp(operation, "open") != 0)
         return error_set(error, STATUS_INVALID, "op must be open or note");
-    if (!read_text(object, "python", ret->python, sizeof ret->python) || ret->python[0] != '/')
+    if (!hook_read_text(object, "python", ret->python, sizeof ret->python) || ret->python[0] != '/')
         return error_set(error, STATUS_INVALID, "the path of the Python interpreter is not known");
-    if (!read_text(object, "version", ret->version, sizeof ret->version))
+    if (!hook_read_text(object, "version", ret->version, sizeof ret->version))
         return error_set(error, STATUS_INVALID, "the version of chromadb is not known");
     ret->allow_reset = json_is_true(json_object_get(object, "allow_reset"));
     return STATUS_OK;
 }
 
 /* False: not there, no text, too long, or it holds a NUL. */
-static bool read_text(const json_t *object, const char *name, char *out, size_t size)
+static bool hook_read_text(const json_t *object, const char *name, char *out, size_t size)
 {
     const json_t *member = json_object_get(object, name);
     const char   *text = json_string_value(member);

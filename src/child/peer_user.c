@@ -30,7 +30,7 @@ static bool read_end(const struct sockaddr_storage *storage, struct in6_addr *ad
                      in_port_t *port);
 static bool ask_kernel(struct peer_user *user, const struct ends *ends, uid_t *ret_user,
                        bool *ret_knows);
-static bool read_table(const struct ends *ends, uid_t *ret_user);
+static bool peer_read_table(const struct ends *ends, uid_t *ret_user);
 static void format_end(const struct ends *ends, const struct in6_addr *address, in_port_t port,
                        char *out, size_t size);
 
@@ -64,7 +64,7 @@ bool peer_user_is_ours(struct peer_user *user, int fd)
         return credentials.uid == geteuid();
     if (!read_ends(fd, &ends))
         return false;
-    if (!ask_kernel(user, &ends, &found, &knows) && (knows || !read_table(&ends, &found)))
+    if (!ask_kernel(user, &ends, &found, &knows) && (knows || !peer_read_table(&ends, &found)))
         return false;
     return found == geteuid();
 }
@@ -146,7 +146,7 @@ static bool ask_kernel(struct peer_user *user, const struct ends *ends, uid_t *r
 }
 
 /* Rows as in port_owner.c; addresses there are words in the byte order of this machine. */
-static bool read_table(const struct ends *ends, uid_t *ret_user)
+static bool peer_read_table(const struct ends *ends, uid_t *ret_user)
 {
     FILE *table = fopen(ends->family == AF_INET ? "/proc/net/tcp" : "/proc/net/tcp6", "re");
     char  line[512], peer[48], own[48], local[48], remote[48];

@@ -31,9 +31,9 @@ struct wanted {
     bool     is_listener; /* else a peer */
 };
 
-static void read_table(const char *path, struct wanted wanted, struct inodes *inodes);
+static void port_read_table(const char *path, struct wanted wanted, struct inodes *inodes);
 static bool read_row(const char *line, struct wanted wanted, unsigned long *ret_inode);
-static bool is_loopback(const char *address);
+static bool port_is_loopback(const char *address);
 static bool has_inode(const struct inodes *inodes, unsigned long inode);
 static bool on_group_socket(pid_t process, int fd, const char *link, void *ctx);
 static bool on_our_socket(pid_t process, int fd, const char *link, void *ctx);
@@ -46,15 +46,15 @@ enum port_owner port_owner_find(uint16_t port, pid_t group)
     const struct wanted wanted = {.port = port, .is_listener = true};
     struct inodes       inodes = {.count = 0};
 
-    read_table("/proc/net/tcp", wanted, &inodes);
-    read_table("/proc/net/tcp6", wanted, &inodes);
+    port_read_table("/proc/net/tcp", wanted, &inodes);
+    port_read_table("/proc/net/tcp6", wanted, &inodes);
     if (inodes.count == 0)
         return PORT_OWNER_NOBODY;
     return process_files_walk(group, on_group_socket, &inodes) ? PORT_OWNER_GROUP
                                                                : PORT_OWNER_STRANGER;
 }
 
-static void read_table(const char *path, struct wanted wanted, struct inodes *inodes)
+static void port_read_table(const char *path, struct wanted wanted, struct inodes *inodes)
 {
     FILE         *table = fopen(path, "re");
     char          line[512];
@@ -81,12 +81,12 @@ static bool read_row(const char *line, struct wanted wanted, unsigned long *ret_
         return false;
     if (wanted.is_listener)
         return state == tcp_listen && local_port == wanted.port;
-    return state == tcp_established && remote_port == wanted.port && is_loopback(remote) &&
+    return state == tcp_established && remote_port == wanted.port && port_is_loopback(remote) &&
            *ret_inode != 0;
 }
 
 /* 127.0.0.0/8, as it is and mapped into IPv6, and ::1; in the byte order of this machine. */
-static bool is_loopback(const char *address)
+static bool port_is_loopback(const char *address)
 {
     const struct in6_addr one = IN6ADDR_LOOPBACK_INIT;
     const size_t          size = strlen(address);
@@ -138,8 +138,8 @@ bool port_owner_has_foreign_peer(uint16_t port, pid_t group)
     const struct wanted wanted = {.port = port};
     struct inodes       before = {.count = 0}, after = {.count = 0};
 
-    read_table("/proc/net/tcp", wanted, &before);
-    read_table("/proc/net/tcp6", wanted, &before);
+    port_read_table("/proc/net/tcp", wanted, &before);
+    port_read_table("/proc/net/tcp6", wanted, &before);
     if (before.count == 0)
         return false;
     process_files_walk_own(on_our_socket, &before);
@@ -147,8 +147,8 @@ bool port_owner_has_foreign_peer(uint16_t port, pid_t group)
         process_files_walk(group, on_our_socket, &before);
     if (before.count == 0)
         return false;
-    read_table("/proc/net/tcp", wanted, &after);
-    read_table("/proc/net/tcp6", wanted, &after);
+    port_read_table("/proc/net/tcp", wanted, &after);
+    port_read_table("/proc/net/tcp6", wanted, &after);
     drop_what_is_gone(&before, &after);
     return before.count > 0;
 }

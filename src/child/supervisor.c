@@ -34,18 +34,18 @@ static const unsigned successors[SUPERVISOR_STATES] = {
 };
 #undef TO
 
-static void move_to(struct supervisor *supervisor, enum supervisor_state state);
+static void supervisor_move_to(struct supervisor *supervisor, enum supervisor_state state);
 static bool is_hanging(const struct supervisor *supervisor, uint64_t now_us);
 static void end(struct supervisor *supervisor, enum supervisor_cause cause, uint64_t kill_at_us);
 static void wait_before_start(struct supervisor *supervisor, uint64_t now_us);
-static uint64_t lesser(uint64_t left, uint64_t right);
+static uint64_t supervisor_lesser(uint64_t left, uint64_t right);
 
 void supervisor_init(struct supervisor *supervisor, const struct supervisor_options *options)
 {
     *supervisor = (struct supervisor){.options = *options, .delay_us = options->delay_min_us};
 }
 
-static void move_to(struct supervisor *supervisor, enum supervisor_state state)
+static void supervisor_move_to(struct supervisor *supervisor, enum supervisor_state state)
 {
     assert(successors[supervisor->state] & (1u << state));
     supervisor->state = state;
@@ -54,7 +54,7 @@ static void move_to(struct supervisor *supervisor, enum supervisor_state state)
 void supervisor_begin(struct supervisor *supervisor, uint64_t now_us)
 {
     supervisor->start_at_us = now_us;
-    move_to(supervisor, SUPERVISOR_WAITING);
+    supervisor_move_to(supervisor, SUPERVISOR_WAITING);
 }
 
 enum supervisor_action supervisor_next(struct supervisor *supervisor, uint64_t now_us)
@@ -63,7 +63,7 @@ enum supervisor_action supervisor_next(struct supervisor *supervisor, uint64_t n
     case SUPERVISOR_WAITING:
         if (now_us < supervisor->start_at_us)
             return SUPERVISOR_NOTHING;
-        move_to(supervisor, SUPERVISOR_STARTING);
+        supervisor_move_to(supervisor, SUPERVISOR_STARTING);
         return SUPERVISOR_START;
     case SUPERVISOR_READY:
         if (!is_hanging(supervisor, now_us))
@@ -96,7 +96,7 @@ static bool is_hanging(const struct supervisor *supervisor, uint64_t now_us)
 
 static void end(struct supervisor *supervisor, enum supervisor_cause cause, uint64_t kill_at_us)
 {
-    move_to(supervisor, SUPERVISOR_ENDING);
+    supervisor_move_to(supervisor, SUPERVISOR_ENDING);
     supervisor->ending_cause = cause;
     supervisor->asked = false;
     supervisor->kill_at_us = kill_at_us;
@@ -131,7 +131,7 @@ void supervisor_on_started(struct supervisor *supervisor)
 void supervisor_on_heartbeat(struct supervisor *supervisor, bool good, uint64_t now_us)
 {
     if (supervisor->state == SUPERVISOR_STARTING && supervisor->has_process && good) {
-        move_to(supervisor, SUPERVISOR_READY);
+        supervisor_move_to(supervisor, SUPERVISOR_READY);
         supervisor->was_ready = true;
         supervisor->ready_at_us = now_us;
         supervisor->unwell_since_us = UINT64_MAX;
@@ -156,18 +156,18 @@ enum supervisor_cause supervisor_on_exited(struct supervisor    *supervisor,
     if (before == SUPERVISOR_ENDING && !supervisor->must_stop)
         cause = supervisor->ending_cause;
     if (supervisor->must_stop) {
-        move_to(supervisor, SUPERVISOR_STOPPED);
+        supervisor_move_to(supervisor, SUPERVISOR_STOPPED);
         return cause;
     }
     supervisor->stats.ends[cause]++;
     if (before == SUPERVISOR_STARTING && !supervisor->was_ready &&
         ++supervisor->failed_starts >= options->first_starts_max) {
-        move_to(supervisor, SUPERVISOR_FAILED);
+        supervisor_move_to(supervisor, SUPERVISOR_FAILED);
         return cause;
     }
     if (cause == SUPERVISOR_RECYCLED) { /* no death: nothing to wait for */
         supervisor->start_at_us = now_us;
-        move_to(supervisor, SUPERVISOR_WAITING);
+        supervisor_move_to(supervisor, SUPERVISOR_WAITING);
         return cause;
     }
     if (before != SUPERVISOR_STARTING && now_us - supervisor->ready_at_us >= options->stable_us)
@@ -179,17 +179,18 @@ enum supervisor_cause supervisor_on_exited(struct supervisor    *supervisor,
 void supervisor_give_up(struct supervisor *supervisor)
 {
     assert(!supervisor->has_process);
-    move_to(supervisor, SUPERVISOR_FAILED);
+    supervisor_move_to(supervisor, SUPERVISOR_FAILED);
 }
 
 static void wait_before_start(struct supervisor *supervisor, uint64_t now_us)
 {
     supervisor->start_at_us = now_us + supervisor->delay_us;
-    supervisor->delay_us = lesser(supervisor->delay_us * 2, supervisor->options.delay_max_us);
-    move_to(supervisor, SUPERVISOR_WAITING);
+    supervisor->delay_us =
+        supervisor_lesser(supervisor->delay_us * 2, supervisor->options.delay_max_us);
+    supervisor_move_to(supervisor, SUPERVISOR_WAITING);
 }
 
-static uint64_t lesser(uint64_t left, uint64_t right)
+static uint64_t supervisor_lesser(uint64_t left, uint64_t right)
 {
     return left < right ? left : right;
 }
@@ -206,14 +207,14 @@ void supervisor_stop(struct supervisor *supervisor, uint64_t kill_at_us)
     switch (supervisor->state) {
     case SUPERVISOR_IDLE:
     case SUPERVISOR_WAITING:
-        move_to(supervisor, SUPERVISOR_STOPPED);
+        supervisor_move_to(supervisor, SUPERVISOR_STOPPED);
         return;
     case SUPERVISOR_STARTING:
     case SUPERVISOR_READY:
         end(supervisor, SUPERVISOR_EXITED, kill_at_us);
         return;
     case SUPERVISOR_ENDING:
-        supervisor->kill_at_us = lesser(supervisor->kill_at_us, kill_at_us);
+        supervisor->kill_at_us = supervisor_lesser(supervisor->kill_at_us, kill_at_us);
         return;
     default:
         return;

@@ -43,7 +43,7 @@ static bool           take_own_flag(struct wrap *wrap, char **argv, int *at, int
 static int            find_directory(struct wrap *wrap);
 static int            find_hook(struct wrap *wrap);
 static bool           is_hook_folder(const char *folder);
-static int            prepare(struct wrap *wrap);
+static int            wrap_prepare(struct wrap *wrap);
 static int            start_proxy(struct wrap *wrap);
 static bool           open_ends(struct wrap *wrap);
 _Noreturn static void be_the_proxy(struct wrap *wrap);
@@ -62,7 +62,7 @@ int wrap_command(int argc, char **argv)
     if (exit_status == EX_OK)
         exit_status = find_hook(&wrap);
     if (exit_status == EX_OK)
-        exit_status = prepare(&wrap);
+        exit_status = wrap_prepare(&wrap);
     if (exit_status == EX_OK)
         exit_status = start_proxy(&wrap);
     if (exit_status == EX_OK)
@@ -180,7 +180,7 @@ static bool is_hook_folder(const char *folder)
     return access(path, R_OK) == 0;
 }
 
-static int prepare(struct wrap *wrap)
+static int wrap_prepare(struct wrap *wrap)
 {
     char         program[PROGRAM_PATH_SIZE];
     struct error error;

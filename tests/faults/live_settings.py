@@ -179,6 +179,22 @@ def sees_checks(bed, seconds):
     return within(seconds, lambda: bed.stub.stats()["requests"]["admin"] >= before + 3)
 
 
+def sees_python(bed, seconds):
+    return within(
+        seconds,
+        lambda: any(e["family"] == "python" for e in bed.proxy.events("backend_known")[-1:]),
+    )
+
+
+def sees_second_client_of_an_address_refused(bed, seconds):
+    def is_refused():
+        with Client(bed.proxy.listen) as first, Client(bed.proxy.listen) as second:
+            first.ask("GET", HEARTBEAT)
+            return second.ask("GET", HEARTBEAT).status == 503
+
+    return within(seconds, is_refused)
+
+
 def sees_check_fail(bed, seconds):
     bed.stall("op=admin,stall=5s")
     return within(seconds, lambda: bed.proxy.metrics()["chromabouncer_backend_up"] == 0)
@@ -340,6 +356,11 @@ ROWS = {
     "backend.connect_timeout": ("100ms", plain("5m", sees_connect_timeout)),
     "backend.idle_timeout": ("100ms", plain("1h", sees_backend_idle_closed)),
     "backend.resolve_interval": ("1s", plain("1h", sees_new_name)),
+    "backend.family": ("python", plain("rust", sees_python)),
+    "listen.connections_per_address_max": (
+        "1",
+        plain("100", sees_second_client_of_an_address_refused),
+    ),
     "backend.health_interval": ("100ms", plain("1h", sees_checks) | {"others": []}),
     "backend.health_timeout": (
         "100ms",

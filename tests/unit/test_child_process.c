@@ -131,7 +131,8 @@ START_TEST(no_ignored_signal_and_no_mask_is_inherited)
     sigfillset(&all);
     sigdelset(&all, SIGCHLD);
     sigprocmask(SIG_SETMASK, &all, NULL);
-    run_to_end("grep -E '^Sig(Blk|Ign)' /proc/self/status");
+    /* 32 and 33 are the C library's own: nobody can reset what he inherited of them. */
+    run_to_end("grep -E '^Sig(Blk|Ign)' /proc/self/status | sed 's/000000018/000000000/'");
     ck_assert_str_eq(lines, "SigBlk:\t0000000000000000;SigIgn:\t0000000000000000;");
 }
 END_TEST

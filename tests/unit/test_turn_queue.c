@@ -70,8 +70,8 @@ START_TEST(while_held_only_control_goes_and_afterwards_all_in_their_order)
     ask(TURN_CONTROL, STATUS_OK);
     CK_NEXT(NULL);
     turn_queue_hold(queue, false);
-    CK_NEXT(write);
     CK_NEXT(read);
+    CK_NEXT(write);
     CK_NEXT(NULL);
 }
 END_TEST
