@@ -152,6 +152,7 @@ static enum status start_core(struct daemon *daemon, struct error *error)
                        [WORKER_POOL_NAME] = 1,
                        [WORKER_POOL_WATCH] = daemon->plan == NULL ? 0 : 1}};
 
+    writes.is_supervised = daemon->plan != NULL;
     daemon_state_memory_options(settings, accounts);
     memory_account_budget_init(&daemon->budget, settings->memory_max_bytes, accounts, on_room,
                                daemon);

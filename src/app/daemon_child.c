@@ -372,6 +372,8 @@ static void on_child_exit(int wait_status, void *ctx)
 
     upstream_health_hold(child->daemon->backend.health, true);
     proxy_hold(child->daemon->proxy, true);
+    upstream_incarnation_void(child->daemon->backend.incarnation, "Chroma ended");
+    proxy_backend_ended(child->daemon->proxy);
     child->next_look = LOOK_NONE;
     child->others_seen = 0;
     cause = supervisor_on_exited(&child->supervisor, cause, child_now_us(child));

@@ -90,6 +90,7 @@ static void exchange_clear(struct exchange *exchange)
     lane_rooms_init_ticket(&exchange->lane_room, exchange_on_lane_room);
     timeout_queue_init_node(&exchange->deadline);
     timeout_queue_init_node(&exchange->wait_limit);
+    timeout_queue_init_node(&exchange->pass.repeat);
 }
 
 void exchange_move(struct exchange *exchange, enum exchange_state state)
@@ -247,6 +248,7 @@ void exchange_stop_clocks(struct exchange *exchange)
 {
     timeout_queue_stop(&exchange->deadline);
     timeout_queue_stop(&exchange->wait_limit);
+    timeout_queue_stop(&exchange->pass.repeat);
 }
 
 static void exchange_on_replied(struct reply *reply)

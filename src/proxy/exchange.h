@@ -72,11 +72,14 @@ struct exchange {
     /* What goes to Chroma: of a read, its own call; of a write, the write that somebody sends. */
     struct exchange_pass {
         struct call                call;
-        struct byte_buffer         head;         /* as sent */
-        struct bytes               body;         /* as sent, what is kept of it */
-        struct answer_sink         entry;        /* the chain begins here and ends in `reply` */
-        struct collection_question question;     /* what its answer may teach */
-        bool                       is_streaming; /* the body goes to Chroma as it arrives */
+        struct byte_buffer         head;     /* as sent */
+        struct bytes               body;     /* as sent, what is kept of it */
+        struct answer_sink         entry;    /* the chain begins here and ends in `reply` */
+        struct collection_question question; /* what its answer may teach */
+        struct timeout             repeat;   /* until it is asked again after Chroma died */
+        unsigned                   deaths;   /* of Chroma, under it */
+        bool is_held;      /* nothing of the answer is passed before it is complete */
+        bool is_streaming; /* the body goes to Chroma as it arrives */
     } pass;
     struct write       *write; /* NULL before its body is complete */
     struct write_waiter waiter;

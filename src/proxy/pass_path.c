@@ -8,10 +8,14 @@
 #include "proxy/batch_limit_sink.h"
 #include "proxy/learn_sink.h"
 #include "proxy/request_head.h"
+#include "proxy/whole_sink.h"
 #include "proxy/write_lanes.h"
 
 /* Chroma's descriptions of collections are learned from up to this size. */
 enum { learned_bytes_max = 256 * 1024 };
+
+/* Deaths of Chroma under one read. */
+enum { deaths_max = 3 };
 
 static void                pass_begin(struct exchange *exchange);
 static void                pass_on_room(struct exchange *exchange);
@@ -29,6 +33,7 @@ static void                pass_ask_again(void *ctx);
 static void                pass_learn(void *ctx, unsigned status, struct bytes body);
 static void                pass_on_answer_body(struct answer_sink *sink, struct bytes data);
 static void                pass_on_failure(struct answer_sink *sink, enum status why, bool sent);
+static bool                pass_may_repeat(const struct exchange *exchange, enum status why);
 static void                pass_note_times(struct exchange *exchange);
 static void                pass_on_deadline(struct exchange *exchange);
 static void                pass_on_client_gone(struct exchange *exchange);
@@ -202,9 +207,15 @@ static void pass_on_head(struct answer_sink *sink, const struct http_head *head)
     exchange_move(exchange, EXCHANGE_ANSWERING);
     pass_note_times(exchange);
     answer_sink_free_behind(sink); /* of the first attempt */
+    exchange->pass.is_held = false;
     chosen = pass_choose_sink(exchange, head);
     if (chosen != NULL)
         answer_sink_insert(sink, chosen);
+    if (exchange->proxy->is_supervised && whole_sink_wants(head) &&
+        (chosen = whole_sink_new()) != NULL) {
+        answer_sink_insert(sink, chosen);
+        exchange->pass.is_held = true;
+    }
     answer_sink_head(sink->next, head);
 }
 
@@ -264,7 +275,32 @@ static void pass_on_failure(struct answer_sink *sink, enum status why, bool sent
 
     if (exchange->state != EXCHANGE_ANSWERING)
         pass_note_times(exchange);
-    answer_sink_failure(sink->next, why, sent);
+    exchange->pass.deaths += sent;
+    if (pass_may_repeat(exchange, why))
+        timeout_queue_start(exchange->proxy->repeats, &exchange->pass.repeat);
+    else
+        answer_sink_failure(sink->next, why, sent);
+}
+
+/* A Chroma of our own is started again. What was passed on cannot be taken back, and what has
+ * killed it three times is not sent for ever. */
+static bool pass_may_repeat(const struct exchange *exchange, enum status why)
+{
+    return exchange->proxy->is_supervised && !exchange->pass.is_streaming &&
+           (why == STATUS_BACKEND_RESET || why == STATUS_BACKEND_DOWN) &&
+           (exchange->state != EXCHANGE_ANSWERING || exchange->pass.is_held) &&
+           exchange->pass.deaths < deaths_max;
+}
+
+/* Within the deadline that the first attempt began. */
+void pass_path_on_repeat(struct timeout *timeout)
+{
+    struct exchange *exchange = CONTAINER_OF(timeout, struct exchange, pass.repeat);
+
+    exchange->record.was_retried = true;
+    if (exchange->state == EXCHANGE_ANSWERING)
+        exchange_move(exchange, EXCHANGE_WAITING);
+    pass_send(exchange);
 }
 
 /* Waiting for a turn counts for every attempt, the time at Chroma from the first one on. */

@@ -15,4 +15,7 @@ enum { PASS_PATH_KEPT_MAX = 256 * 1024 };
 
 extern const struct exchange_path pass_path;
 
+/* A read may be asked again that Chroma died under. */
+void pass_path_on_repeat(struct timeout *timeout);
+
 #endif

@@ -8,10 +8,15 @@
 #include "proxy/call.h"
 #include "proxy/dispatch.h"
 #include "proxy/exchange.h"
+#include "proxy/pass_path.h"
 #include "proxy/write_lanes.h"
 
 /* Calls are looked at so often for those that hang. */
 static const uint64_t hung_check_us = 1000000;
+
+/* A read that Chroma died under is asked again after this: until its exit is seen, others would
+ * meet the dead one too. */
+static const uint64_t repeat_us = 100000;
 
 /* A write of which nobody will know the outcome may be applied as late as this: SQLite's busy
  * time-out in Chroma is 1000 s. */
@@ -47,6 +52,7 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
     proxy->budget = budget;
     proxy->pool = pool;
     proxy->options = *options;
+    proxy->is_supervised = writes->is_supervised;
     list_init(&proxy->exchanges);
     list_init(&proxy->spare_exchanges);
     list_init(&proxy->writes);
@@ -97,8 +103,9 @@ static bool new_timeouts(struct proxy *proxy)
         timeout_queue_new(proxy->loop, options->deadline_write_us, dispatch_on_deadline);
     proxy->wait_limits =
         timeout_queue_new(proxy->loop, options->queue_wait_max_us, dispatch_on_wait_limit);
-    return proxy->read_deadlines != NULL && proxy->write_deadlines != NULL &&
-           proxy->wait_limits != NULL;
+    proxy->repeats = timeout_queue_new(proxy->loop, repeat_us, pass_path_on_repeat);
+    return proxy->repeats != NULL && proxy->read_deadlines != NULL &&
+           proxy->write_deadlines != NULL && proxy->wait_limits != NULL;
 }
 
 static struct turn_queue_options turn_options(const struct proxy_options *options)
@@ -121,6 +128,12 @@ void proxy_watch_write_answers(struct proxy *proxy,
 {
     proxy->on_write_answer = on_answer;
     proxy->write_answer_ctx = ctx;
+}
+
+void proxy_backend_ended(struct proxy *proxy)
+{
+    collection_table_new_incarnation(proxy->collections, true);
+    write_lanes_backend_ended(proxy->lanes);
 }
 
 void proxy_set_gateway(struct proxy *proxy, bool is_gateway)
@@ -246,6 +259,7 @@ void proxy_free(struct proxy *proxy)
     timeout_queue_free(proxy->read_deadlines);
     timeout_queue_free(proxy->write_deadlines);
     timeout_queue_free(proxy->wait_limits);
+    timeout_queue_free(proxy->repeats);
     free(proxy);
 }
 

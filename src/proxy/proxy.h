@@ -47,6 +47,10 @@ void proxy_watch_write_answers(struct proxy *proxy,
 /* Does every write to this Chroma come through here, as far as is known now? */
 void proxy_set_gateway(struct proxy *proxy, bool is_gateway);
 
+/* The Chroma that we run has certainly ended, and with it every write that it had. What is harmless
+ * to repeat is sent again when the next one runs. Before that one is started. */
+void proxy_backend_ended(struct proxy *proxy);
+
 /* While held nothing is sent to Chroma, which is known not to run: calls wait for their turn,
  * within their deadlines. */
 void proxy_hold(struct proxy *proxy, bool held);

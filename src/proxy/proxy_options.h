@@ -25,6 +25,7 @@ struct proxy_options {
 /* How writes are merged; see coalescer.h. */
 struct proxy_write_options {
     bool     is_coalescing;     /* false: each write goes by itself, as it came */
+    bool     is_supervised;     /* we run Chroma: proxy_backend_ended() will be told */
     bool     is_gateway;        /* every write to this Chroma comes through here */
     uint32_t in_flight_max;     /* calls at once; 0: by what the backend is */
     uint32_t batch_records_max; /* 0: by measured cost */

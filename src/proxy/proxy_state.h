@@ -33,7 +33,8 @@ struct proxy {
 
     /* What is known of the backend. */
     enum chroma_family       family;
-    uint64_t                 incarnation; /* of which it is known */
+    uint64_t                 incarnation;   /* of which it is known */
+    bool                     is_supervised; /* we run it, and hear of its end */
     struct collection_table *collections;
     void (*on_write_answer)(void *ctx, unsigned status, struct bytes body); /* NULL: nobody */
     void                  *write_answer_ctx;
@@ -53,6 +54,7 @@ struct proxy {
     struct loop_timer    *hung_timer;
     struct list           calls; /* sent and without an answer, the oldest first */
     struct timeout_queue *read_deadlines, *write_deadlines, *wait_limits;
+    struct timeout_queue *repeats; /* of reads that a dead Chroma did not answer */
     struct list           exchanges, spare_exchanges; /* requests with a client, and for the next */
     size_t                exchange_count, spare_count;
     struct list           writes; /* with a client or without */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chroma/chroma_repeat.h"
 #include "chroma/collection_table.h"
 #include "chroma/request_identity.h"
 #include "proxy/request_head.h"
@@ -183,7 +184,10 @@ void write_describe(const struct write *write, uint64_t now_us, struct coalescer
     *ret_write = (struct coalescer_write){
         .kind = COALESCER_BARRIER,
         .op = op,
-        .repeatable = op != COALESCER_OTHER,
+        .repeatable =
+            write->proxy->is_supervised
+                ? chroma_repeat_is_harmless(route->operation, byte_buffer_bytes(&write->body))
+                : op != COALESCER_OTHER,
         .sender = {.data = (const char *)&write->sender, .size = sizeof write->sender},
         .address = byte_buffer_bytes(&write->identity),
         .size = byte_buffer_size(&write->body),

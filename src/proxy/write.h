@@ -102,6 +102,7 @@ struct write {
     struct answer_sink  *stream_to; /* where a long answer goes; NULL: nowhere */
     struct write_call   *call;      /* of one that goes alone; NULL before and after */
     struct access_batch  batch;     /* the last call that it was part of */
+    unsigned             losses;    /* of one that goes by itself: calls that Chroma died under */
     struct timeout       again;     /* of one that goes by itself, while Chroma is down */
 };
 

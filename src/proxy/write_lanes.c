@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "chroma/chroma_repeat.h"
 #include "proxy/write_call.h"
 #include "proxy/write_metrics.h"
 
@@ -20,6 +21,9 @@ enum { distributed_batch_records_max = 1000, distributed_in_flight = 8 };
 
 /* How long a write that goes by itself waits before it is tried again. */
 static const uint64_t again_us = 250000;
+
+/* What kills Chroma is not sent for ever. */
+enum { losses_max = 3 };
 
 struct write_lanes {
     struct proxy              *proxy;
@@ -50,6 +54,7 @@ static void     write_lanes_refuse(struct write *write, enum status status,
 static void     write_lanes_release(struct write *write);
 static enum status write_lanes_send_alone(struct write_lanes *lanes, struct write *write);
 static void        write_lanes_on_alone_over(struct write_call *call, void *ctx);
+static bool        write_lanes_may_repeat(struct write *write);
 static void        write_lanes_on_again(struct timeout *timeout);
 static void        write_lanes_log_hang(const struct coalescer_batch *batch);
 
@@ -67,6 +72,7 @@ struct write_lanes *write_lanes_new(struct proxy *proxy, const struct proxy_writ
         .batch_records_max = options->batch_records_max,
         .batch_bytes_max = options->batch_bytes_max,
         .split_oversize = options->split_oversize,
+        .is_supervised = options->is_supervised,
         .patience_us = options->patience_us,
         .members_max = UINT32_MAX, /* bounded by room for bodies and by admission */
         .lanes_max = 1 << 16,
@@ -368,7 +374,8 @@ static void write_lanes_on_alone_over(struct write_call *call, void *ctx)
 
     if (outcome.kind == COALESCER_ANSWERED) {
         write_call_tell(call, write, FRONT_EXECUTED_UNSAID);
-    } else if (outcome.kind == COALESCER_NOT_SENT && failure != STATUS_SHUTTING_DOWN &&
+    } else if (failure != STATUS_SHUTTING_DOWN &&
+               (outcome.kind == COALESCER_NOT_SENT || write_lanes_may_repeat(write)) &&
                loop_now_us(lanes->proxy->loop) + again_us < write->deadline_us) {
         write_call_end(call);
         timeout_queue_start(lanes->again, &write->again);
@@ -380,6 +387,13 @@ static void write_lanes_on_alone_over(struct write_call *call, void *ctx)
     }
     write_call_adopt(call, write);
     write_call_end(call);
+}
+
+/* It was lost with a Chroma of our own: is that harmless, and not for the third time? */
+static bool write_lanes_may_repeat(struct write *write)
+{
+    return write->proxy->is_supervised && ++write->losses < losses_max &&
+           chroma_repeat_is_harmless(write->route.operation, byte_buffer_bytes(&write->body));
 }
 
 static void write_lanes_on_again(struct timeout *timeout)
@@ -440,6 +454,12 @@ void write_lanes_set_backend(struct write_lanes *lanes, uint64_t batch_records_m
         backend.in_flight_max =
             batch_records_max == distributed_batch_records_max ? distributed_in_flight : 1;
     coalescer_set_backend(lanes->coalescer, &backend);
+    loop_later(lanes->proxy->loop, &lanes->pump_task);
+}
+
+void write_lanes_backend_ended(struct write_lanes *lanes)
+{
+    coalescer_backend_ended(lanes->coalescer, loop_now_us(lanes->proxy->loop));
     loop_later(lanes->proxy->loop, &lanes->pump_task);
 }
 

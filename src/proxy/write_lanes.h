@@ -41,6 +41,9 @@ bool write_lanes_give_up(struct write_lanes *lanes, struct write *write,
 /* The proxy's family has changed, or what Chroma said of its limits. */
 void write_lanes_set_backend(struct write_lanes *lanes, uint64_t batch_records_max);
 
+/* As proxy_backend_ended(). */
+void write_lanes_backend_ended(struct write_lanes *lanes);
+
 /* See coalescer_set_role(). */
 void write_lanes_set_gateway(struct write_lanes *lanes, bool is_gateway);
 

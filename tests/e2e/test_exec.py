@@ -68,7 +68,7 @@ def running():
 
 def test_it_accepts_at_once_and_answers_when_chroma_is_ready(running):
     assert "nanosecond heartbeat" in running.ask()
-    ready = running.events("chroma_ready")[0]
+    ready = wait_until(lambda: running.events("chroma_ready"))[0]
     assert ready["process"] == running.chroma()
     assert running.end() == 0
     assert not children(running.process.pid) and not with_word(running.directory.name)
