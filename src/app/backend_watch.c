@@ -181,6 +181,8 @@ static void log_state(struct backend_watch *watch)
     if (state == watch->told_state)
         return;
     watch->told_state = state;
+    if (state == UPSTREAM_HEALTH_UNKNOWN) /* it is being started, as its starter tells */
+        return;
     if (state == UPSTREAM_HEALTH_UP)
         log_event(LOG_INFO, "backend_up", NULL, NULL);
     else

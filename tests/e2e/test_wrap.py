@@ -191,6 +191,7 @@ def test_killed_chroma_comes_back_and_a_killed_proxy_leaves_nothing(folder):
     time.sleep(0.5)
     server = [pid for pid in with_word("chromadb_rust_bindings as chroma") if in_folder(pid, folder)]
     os.kill(server[0], signal.SIGKILL)
+    wait_until(lambda: not os.path.exists(f"/proc/{server[0]}"))  # reaped: the proxy knows
     process.stdin.write(b"\n")
     process.stdin.flush()
     assert process.stdout.readline() == b"[['one']]\n"

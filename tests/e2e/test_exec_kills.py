@@ -1,0 +1,95 @@
+"""Chroma is killed again and again behind `chromabouncer exec`, under load: nobody notices."""
+
+import http.client
+import json
+import os
+import signal
+import threading
+import time
+
+from processes import wait_until
+from test_exec import Exec
+
+COLLECTIONS = "/api/v2/tenants/default_tenant/databases/default_database/collections"
+SECONDS, KILL_EVERY, READERS, WRITERS = 18, 5, 8, 8
+
+
+class Client:
+    def __init__(self, port):
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+
+    def ask(self, method, path, body=None):
+        data = None if body is None else json.dumps(body)
+        self.connection.request(method, path, data, {"content-type": "application/json"})
+        answer = self.connection.getresponse()
+        text = answer.read()
+        return answer.status, json.loads(text or b"null")
+
+
+def test_kills_under_load_fail_no_request_and_lose_no_write():
+    with Exec() as one:
+        client = Client(one.port)
+        status, collection = client.ask("POST", COLLECTIONS, {"name": "kills", "get_or_create": True})
+        assert status == 200
+        path = f"{COLLECTIONS}/{collection['id']}"
+        assert client.ask("POST", f"{path}/upsert", record("seed"))[0] == 200
+        failures, acknowledged, waits, lock = [], [], [], threading.Lock()
+        end = time.monotonic() + SECONDS
+
+        def note(began, status, answer, what):
+            with lock:
+                waits.append(time.monotonic() - began)
+                if status >= 300:
+                    failures.append((what, status, answer))
+                elif what.startswith("w"):
+                    acknowledged.append(what)
+
+        def write(number):
+            mine, count = Client(one.port), 0
+            while time.monotonic() < end:
+                name, began = f"w{number}-{count}", time.monotonic()
+                operation = ("upsert", "add")[count % 2]
+                note(began, *mine.ask("POST", f"{path}/{operation}", record(name)), name)
+                count += 1
+
+        def read(number):
+            mine, count = Client(one.port), 0
+            while time.monotonic() < end:
+                began = time.monotonic()
+                if count % 2:
+                    answer = mine.ask("GET", f"{path}/count")
+                else:
+                    answer = mine.ask("POST", f"{path}/get", {"ids": ["seed"]})
+                note(began, *answer, f"r{number}-{count}")
+                count += 1
+
+        threads = [threading.Thread(target=write, args=(i,)) for i in range(WRITERS)]
+        threads += [threading.Thread(target=read, args=(i,)) for i in range(READERS)]
+        for thread in threads:
+            thread.start()
+        kills = 0
+        while time.monotonic() < end - KILL_EVERY:
+            time.sleep(KILL_EVERY)
+            os.kill(one.chroma(), signal.SIGKILL)
+            kills += 1
+            wait_until(lambda: len(one.events("chroma_ready")) > kills)
+        for thread in threads:
+            thread.join()
+        assert kills >= 2 and not failures, failures[:5]
+        missing = find_missing(client, path, acknowledged)
+        print(f"{kills} kills, {len(waits)} requests, longest {max(waits):.1f} s")
+        assert not missing, missing[:5]
+        assert one.end() == 0
+
+
+def record(name):
+    return {"ids": [name], "embeddings": [[1.0, 2.0, 3.0]], "documents": [name]}
+
+
+def find_missing(client, path, names):
+    found = set()
+    for start in range(0, len(names), 500):
+        status, got = client.ask("POST", f"{path}/get", {"ids": names[start : start + 500]})
+        assert status == 200, got
+        found |= set(got["ids"])
+    return sorted(set(names) - found)
