@@ -37,6 +37,7 @@ struct access_record {
     uint64_t                    queue_us;                    /* waited for its turn at Chroma */
     uint64_t                    overhead_us;                 /* spent in our own code */
     uint64_t                    request_bytes, answer_bytes; /* of the bodies */
+    uint64_t                    records;                     /* of a write; 0: not known */
     unsigned                    code;                        /* 0: no answer was begun */
     enum request_metrics_source source;
     enum access_end             end;

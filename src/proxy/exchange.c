@@ -30,6 +30,7 @@ static void             exchange_on_room(struct memory_claim *claim);
 static void             exchange_begin_wait(struct exchange *exchange);
 static void             exchange_end_wait(struct exchange *exchange);
 static void             exchange_leave_room(struct exchange *exchange);
+static void             exchange_tell(const struct exchange *exchange, uint64_t now_us);
 static void             exchange_on_replied(struct reply *reply);
 static void             exchange_free_later(void *object);
 static void             exchange_trim(struct byte_buffer *buffer);
@@ -277,6 +278,7 @@ void exchange_finish(struct exchange *exchange)
                           finished_us - record->began_us);
     metric_histogram_add(&proxy->metrics.overhead, record->overhead_us);
     access_log_request(proxy->options.access_log, &request, record, finished_us);
+    exchange_tell(exchange, finished_us);
     exchange->reply.connection = NULL;
     if (connection != NULL)
         front_connection_finish(connection);
@@ -284,6 +286,29 @@ void exchange_finish(struct exchange *exchange)
     exchange_leave_room(exchange);
     proxy->exchange_count--;
     loop_free_later(proxy->loop, exchange, exchange_free_later);
+}
+
+/* Whoever counts by client. */
+static void exchange_tell(const struct exchange *exchange, uint64_t now_us)
+{
+    const struct http_field      *agent = http_head_find(exchange->head, HTTP_FIELD_USER_AGENT);
+    const struct access_record   *record = &exchange->record;
+    const struct finished_request request = {
+        .route = &exchange->route,
+        .peer = exchange->peer,
+        .user_agent = agent == NULL ? (struct bytes){0} : agent->value,
+        .began_us = record->began_us,
+        .ended_us = now_us,
+        .code = record->code,
+        .records = record->records,
+        .answer_bytes = record->answer_bytes,
+        .call_writes = record->batch.attempts > 0 ? record->batch.members : 0,
+        .at_chroma_us = record->first_byte_us > record->connected_us && record->connected_us > 0
+                            ? record->first_byte_us - record->connected_us
+                            : 0};
+
+    if (exchange->proxy->on_finished != NULL)
+        exchange->proxy->on_finished(exchange->proxy->on_finished_ctx, &request);
 }
 
 static void exchange_leave_room(struct exchange *exchange)

@@ -147,6 +147,12 @@ void proxy_hold(struct proxy *proxy, bool held)
     call_run_turns(proxy);
 }
 
+void proxy_on_finished(struct proxy *proxy, finished_request_fn *fn, void *ctx)
+{
+    proxy->on_finished = fn;
+    proxy->on_finished_ctx = ctx;
+}
+
 void proxy_set_options(struct proxy *proxy, const struct proxy_options *options)
 {
     struct turn_queue_options turns = turn_options(options);

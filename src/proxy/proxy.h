@@ -17,6 +17,7 @@
 #include "front/front_connection.h"
 #include "io/loop.h"
 #include "io/worker_pool.h"
+#include "proxy/finished_request.h"
 #include "proxy/proxy_options.h"
 #include "upstream/upstream_pool.h"
 
@@ -54,6 +55,9 @@ void proxy_backend_ended(struct proxy *proxy);
 /* While held nothing is sent to Chroma, which is known not to run: calls wait for their turn,
  * within their deadlines. */
 void proxy_hold(struct proxy *proxy, bool held);
+
+/* Call `fn` for each request that is over, from the loop; NULL: nobody. */
+void proxy_on_finished(struct proxy *proxy, finished_request_fn *fn, void *ctx);
 
 /* Change the options while running. */
 void proxy_set_options(struct proxy *proxy, const struct proxy_options *options);

@@ -15,6 +15,7 @@
 #include "io/worker_pool.h"
 #include "limits/turn_queue.h"
 #include "proxy/admission.h"
+#include "proxy/finished_request.h"
 #include "proxy/lane_rooms.h"
 #include "proxy/proxy_options.h"
 #include "proxy/request_metrics.h"
@@ -60,6 +61,8 @@ struct proxy {
     struct list           writes; /* with a client or without */
     struct list           write_calls;
     struct request_metrics metrics;
+    finished_request_fn   *on_finished; /* NULL: nobody wants to know */
+    void                  *on_finished_ctx;
 };
 
 #endif

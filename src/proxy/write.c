@@ -20,6 +20,7 @@ static bool write_write_shared_head(struct write *write, const struct http_head 
 static bool write_write_identity(struct write *write, const struct http_head *head,
                                  const struct socket_address *peer);
 static bool write_find_lane(const struct write *write, uint64_t now_us, unsigned char ret_lane[16]);
+static void write_note(const struct write *write, struct access_record *record);
 static void write_take_room(struct write *write, const struct write_request *request);
 
 struct write *write_new(struct proxy *proxy, const struct write_request *request,
@@ -232,6 +233,13 @@ static bool write_find_lane(const struct write *write, uint64_t now_us, unsigned
         (struct bytes){text[2], size[2]}, now_us, ret_lane);
 }
 
+/* What the waiter's log line and counts need. */
+static void write_note(const struct write *write, struct access_record *record)
+{
+    record->batch = write->batch;
+    record->records = write->is_eligible ? write->records.count : 0;
+}
+
 void write_tell_answer(struct write *write, const struct http_head *head, struct bytes body,
                        enum front_executed executed)
 {
@@ -239,7 +247,7 @@ void write_tell_answer(struct write *write, const struct http_head *head, struct
 
     if (waiter == NULL)
         return;
-    waiter->record->batch = write->batch;
+    write_note(write, waiter->record);
     write->waiter = NULL;
     waiter->ops->on_answer(waiter, head, body, executed);
 }
@@ -250,7 +258,7 @@ void write_tell_stream(struct write *write, struct call *source, enum front_exec
 
     if (waiter == NULL)
         return;
-    waiter->record->batch = write->batch;
+    write_note(write, waiter->record);
     write->waiter = NULL;
     write->stream_to = waiter->ops->on_stream(waiter, source, executed);
 }
@@ -262,7 +270,7 @@ void write_tell_refused(struct write *write, enum status status, enum front_exec
 
     if (waiter == NULL)
         return;
-    waiter->record->batch = write->batch;
+    write_note(write, waiter->record);
     write->waiter = NULL;
     waiter->ops->on_refused(waiter, status, executed, message);
 }

@@ -1,0 +1,28 @@
+/* finished_request - what is told of each request when it is over, to whoever counts by client
+ *
+ * Plain data, borrowed for the call: no field value but the User-Agent, no body.
+ */
+#ifndef PROXY_FINISHED_REQUEST_H
+#define PROXY_FINISHED_REQUEST_H
+
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "chroma/chroma_route.h"
+#include "io/socket.h"
+
+struct finished_request {
+    const struct chroma_route   *route;
+    const struct socket_address *peer;
+    struct bytes                 user_agent;         /* empty: the request had none */
+    uint64_t                     began_us, ended_us; /* monotonic */
+    unsigned                     code;               /* of the answer; 0: none was begun */
+    uint64_t                     records;            /* written; 0: not known */
+    uint64_t                     answer_bytes;       /* of its body */
+    uint64_t                     call_writes;  /* writes in the last call that it was part of */
+    uint64_t                     at_chroma_us; /* of that call, or its own; 0: not sent */
+};
+
+typedef void finished_request_fn(void *ctx, const struct finished_request *request);
+
+#endif
