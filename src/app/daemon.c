@@ -5,14 +5,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "admin/status_server.h"
+#include "app/daemon_advice.h"
 #include "app/daemon_child.h"
+#include "app/daemon_control.h"
 #include "app/daemon_exec.h"
 #include "app/daemon_metrics.h"
+#include "app/daemon_reload.h"
 #include "app/daemon_state.h"
 #include "app/daemon_wrap.h"
 #include "base/log.h"
@@ -26,7 +28,6 @@ static const uint64_t drain_check_us = 50000;
 
 static enum status daemon_start(struct daemon *daemon, struct error *error);
 static void        set_allocator(void);
-static void        raise_descriptor_limit(const struct settings *settings);
 static enum status start_log(const struct settings *settings, struct error *error);
 static enum status start_core(struct daemon *daemon, struct error *error);
 static void        on_room(void *ctx);
@@ -38,8 +39,6 @@ static enum status catch_signals(struct daemon *daemon, struct error *error);
 static void        on_stop_signal(int signal_number, void *ctx);
 static void        on_quit_signal(int signal_number, void *ctx);
 static void        on_reload_signal(int signal_number, void *ctx);
-static void        on_setting_changed(void *ctx, const char *key, const char *from, const char *to,
-                                      bool live);
 static void        on_reopen_signal(int signal_number, void *ctx);
 static void        begin_drain(struct daemon *daemon);
 static void        on_drain_timer(void *ctx);
@@ -93,7 +92,7 @@ static enum status daemon_start(struct daemon *daemon, struct error *error)
 
     set_allocator();
     daemon->started_wall_s = daemon->loaded_wall_s = clock_wall_us() / 1000000u;
-    raise_descriptor_limit(daemon->settings);
+    daemon_reload_raise_descriptor_limit(daemon->settings);
     status = start_log(daemon->settings, error);
     if (status == STATUS_OK)
         status = start_core(daemon, error);
@@ -101,6 +100,8 @@ static enum status daemon_start(struct daemon *daemon, struct error *error)
         status = start_front(daemon, error);
     if (status == STATUS_OK)
         status = start_status(daemon, error);
+    if (status == STATUS_OK)
+        status = daemon_control_start(daemon, error);
     if (status == STATUS_OK)
         status = catch_signals(daemon, error);
     if (status == STATUS_OK && daemon->plan != NULL)
@@ -117,18 +118,6 @@ static void set_allocator(void)
     mallopt(M_ARENA_MAX, 2);
     mallopt(M_TRIM_THRESHOLD, 16 << 20);
     mallopt(M_MMAP_THRESHOLD, 1 << 20);
-}
-
-static void raise_descriptor_limit(const struct settings *settings)
-{
-    rlim_t wanted = settings->listen_connections_max + settings->backend_connections_max +
-                    settings_other_descriptors;
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
-        return;
-    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static enum status start_log(const struct settings *settings, struct error *error)
@@ -171,8 +160,13 @@ static enum status start_core(struct daemon *daemon, struct error *error)
         daemon->drain_timer = loop_timer_new(daemon->loop, on_drain_timer, daemon);
     if (daemon->drain_timer != NULL)
         proxy_watch_write_answers(daemon->proxy, backend_watch_learn, &daemon->backend);
-    if (daemon->drain_timer == NULL)
+    if (daemon->drain_timer != NULL)
+        daemon->advice = advice_new();
+    if (daemon->advice != NULL)
+        daemon->collections = collection_usage_new();
+    if (daemon->collections == NULL)
         return error_set(error, STATUS_NO_MEMORY, "out of memory at start");
+    proxy_on_finished(daemon->proxy, daemon_advice_note, daemon);
     return STATUS_OK;
 }
 
@@ -279,35 +273,10 @@ static void on_quit_signal(int signal_number, void *ctx)
 
 static void on_reload_signal(int signal_number, void *ctx)
 {
-    struct daemon *daemon = ctx;
-    struct error   error;
+    struct error error;
 
     (void)signal_number;
-    daemon->reload_failed =
-        settings_sources_reload(daemon->sources, daemon->machine, daemon->settings, &error,
-                                on_setting_changed, daemon) != STATUS_OK;
-    if (daemon->reload_failed) {
-        log_event(LOG_ERROR, "reload_failed", "reason", error.text);
-        return;
-    }
-    daemon->loaded_wall_s = clock_wall_us() / 1000000u;
-    raise_descriptor_limit(daemon->settings);
-    daemon_state_apply(daemon);
-    log_event(LOG_INFO, "reloaded", NULL, NULL);
-}
-
-static void on_setting_changed(void *ctx, const char *key, const char *from, const char *to,
-                               bool live)
-{
-    struct log_line line;
-
-    (void)ctx;
-    log_begin(&line, live ? LOG_INFO : LOG_WARNING,
-              live ? "setting_changed" : "setting_needs_restart");
-    log_text(&line, "key", key);
-    log_text(&line, "from", from);
-    log_text(&line, "to", to);
-    log_end(&line);
+    (void)!daemon_reload(ctx, &error); /* it is logged */
 }
 
 static void on_reopen_signal(int signal_number, void *ctx)
@@ -440,6 +409,7 @@ static void log_unknown_variable(void *ctx, struct bytes name)
 /* The workers first: none may call back into what is freed. */
 static void stop(struct daemon *daemon)
 {
+    control_server_free(daemon->control);
     front_free(daemon->status_front);
     front_free(daemon->front);
     worker_pool_free(daemon->workers);
@@ -449,6 +419,8 @@ static void stop(struct daemon *daemon)
     proxy_free(daemon->proxy);
     daemon_wrap_free(daemon->wrap);
     daemon_child_free(daemon->child);
+    advice_free(daemon->advice);
+    collection_usage_free(daemon->collections);
     loop_timer_free(daemon->drain_timer);
     loop_free(daemon->loop);
 }

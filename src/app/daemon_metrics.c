@@ -100,6 +100,8 @@ static enum status print_metrics(void *ctx, struct byte_buffer *out)
         status =
             metric_print(out, memory_account_metrics, memory_account_metric_count, &daemon->budget);
     if (status == STATUS_OK)
+        status = advice_print_metrics(daemon->advice, loop_now_us(daemon->loop), out);
+    if (status == STATUS_OK)
         status = metric_print(out, process_metrics, COUNT_OF(process_metrics), &process);
     if (status == STATUS_OK)
         status = print_lag(daemon, out);

@@ -5,6 +5,9 @@
 #ifndef APP_DAEMON_STATE_H
 #define APP_DAEMON_STATE_H
 
+#include "admin/advice.h"
+#include "admin/collection_usage.h"
+#include "admin/control_server.h"
 #include "admin/status_server.h"
 #include "app/backend_watch.h"
 #include "app/settings.h"
@@ -36,6 +39,9 @@ struct daemon {
     struct daemon_wrap            *wrap;        /* NULL: no `wrap` */
     uint16_t                       data_port;   /* of the last TCP listener for clients */
     int                            exit_status; /* of a plan that failed; else 0 */
+    struct control_server         *control;     /* NULL: there is none */
+    struct advice                 *advice;
+    struct collection_usage       *collections;
     struct loop_timer             *drain_timer;
     bool                           draining;
     uint64_t                       drain_began_us;

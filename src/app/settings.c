@@ -21,6 +21,7 @@ static const struct settings_row rows[SETTINGS_COUNT] = {
 };
 
 #define NAME_TEXT(field)           field
+#define NAME_SOCKET(field)         field
 #define NAME_SWITCH(field)         field
 #define NAME_CHOICE(field)         field
 #define NAME_COUNT(field)          field
@@ -386,6 +387,9 @@ static const char *print_origin(const struct settings        *settings,
         break;
     case SETTINGS_FLAG:
         snprintf(out, size, "command line");
+        break;
+    case SETTINGS_CONTROL:
+        snprintf(out, size, "control socket");
     }
     return out;
 }

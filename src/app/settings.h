@@ -46,6 +46,7 @@ enum settings_log_access {
 
 /* The kind of a row names the C type of its field and the unit at the end of its name. */
 #define SETTINGS_FIELD_TEXT(field)           char field[SETTINGS_TEXT_SIZE];
+#define SETTINGS_FIELD_SOCKET(field)         char field[SETTINGS_TEXT_SIZE];
 #define SETTINGS_FIELD_SWITCH(field)         bool field;
 #define SETTINGS_FIELD_CHOICE(field)         enum settings_##field field;
 #define SETTINGS_FIELD_COUNT(field)          uint64_t field;

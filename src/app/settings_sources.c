@@ -9,6 +9,7 @@
 #include "base/text.h"
 
 static const char our_prefix[] = "CHROMABOUNCER_";
+static const char run_folder[] = "/run/chromabouncer";
 static const char usual_file[] = SYSCONFDIR "/chromabouncer/chromabouncer.yaml";
 
 static enum status assign_cell(struct settings_sources *sources, struct bytes key,
@@ -23,9 +24,11 @@ static bool        is_ours(const char *entry, struct bytes *ret_name, const char
 static bool        is_no_setting(struct bytes name, const char *value);
 static enum settings_id find_variable(struct bytes name);
 static enum settings_id nearest_variable(struct bytes name);
-static void             tell_table(const struct settings *old, const struct settings *fresh,
-                                   enum settings_table_id table, settings_sources_change_fn *on_change,
-                                   void *ctx);
+static void settings_sources_tell(const struct settings *old, const struct settings *fresh,
+                                  settings_sources_change_fn *on_change, void *ctx);
+static void tell_table(const struct settings *old, const struct settings *fresh,
+                       enum settings_table_id table, settings_sources_change_fn *on_change,
+                       void *ctx);
 static void tell_record(const struct settings_table *table, const void *old, const void *fresh,
                         settings_sources_change_fn *on_change, void *ctx);
 
@@ -276,19 +279,24 @@ enum status settings_sources_reload(const struct settings_sources *sources,
     status = settings_check(&merged, machine, error);
     if (status != STATUS_OK)
         return status;
-    for (enum settings_id id = 0; id < SETTINGS_COUNT; id++) {
-        char from[SETTINGS_VALUE_SIZE], to[SETTINGS_VALUE_SIZE];
-        bool live = settings_row(id)->live;
-
-        settings_print(settings, id, from);
-        if (strcmp(from, settings_print(&fresh, id, to)) == 0)
-            continue;
-        on_change(ctx, settings_row(id)->key, from, to, live);
-    }
-    for (size_t i = 0; i < settings_table_count(); i++)
-        tell_table(settings, &fresh, (enum settings_table_id)i, on_change, ctx);
+    settings_sources_tell(settings, &fresh, on_change, ctx);
     *settings = merged;
     return STATUS_OK;
+}
+
+/* What is different. */
+static void settings_sources_tell(const struct settings *old, const struct settings *fresh,
+                                  settings_sources_change_fn *on_change, void *ctx)
+{
+    for (enum settings_id id = 0; id < SETTINGS_COUNT; id++) {
+        char from[SETTINGS_VALUE_SIZE], to[SETTINGS_VALUE_SIZE];
+
+        settings_print(old, id, from);
+        if (strcmp(from, settings_print(fresh, id, to)) != 0)
+            on_change(ctx, settings_row(id)->key, from, to, settings_row(id)->live);
+    }
+    for (size_t i = 0; i < settings_table_count(); i++)
+        tell_table(old, fresh, (enum settings_table_id)i, on_change, ctx);
 }
 
 /* The columns of the records that are new or remain, then the records that go. */
@@ -335,4 +343,51 @@ static void tell_record(const struct settings_table *table, const void *old, con
                  table->columns[i].key);
         on_change(ctx, key, from, to, table->live);
     }
+}
+
+enum status settings_sources_change(const struct machine *machine, struct settings *settings,
+                                    struct bytes key, struct bytes value, struct error *error,
+                                    settings_sources_change_fn *on_change, void *ctx)
+{
+    const struct settings_origin origin = {.source = SETTINGS_CONTROL};
+    enum settings_id             id = settings_find(key);
+    struct bytes                 name, column;
+    enum settings_table_id       table = settings_split_cell(key, &name, &column);
+    struct settings              changed = *settings;
+    enum status                  status;
+
+    if (id == SETTINGS_COUNT)
+        status = settings_set_cell(&changed, key, value, origin, error);
+    else
+        status = settings_set(&changed, id, value, origin, error);
+    if (status != STATUS_OK)
+        return status;
+    if (id != SETTINGS_COUNT ? !settings_row(id)->live
+                             : table < settings_table_count() && !settings_table(table)->live)
+        return error_set(error, STATUS_INVALID, "%.*s takes a restart; change it in the file",
+                         (int)key.size, key.data);
+    settings_resolve(&changed, machine);
+    status = settings_check(&changed, machine, error);
+    if (status != STATUS_OK)
+        return status;
+    settings_sources_tell(settings, &changed, on_change, ctx);
+    *settings = changed;
+    return STATUS_OK;
+}
+
+const char *settings_sources_control_path(const struct settings_sources *sources,
+                                          const struct settings *settings, char *out)
+{
+    const char *folder = environment_get(sources, "XDG_RUNTIME_DIR");
+    int         size = 0;
+
+    if (strcmp(settings->control_path, "off") == 0)
+        return NULL;
+    if (strcmp(settings->control_path, "auto") != 0)
+        size = snprintf(out, SETTINGS_SOURCES_PATH_SIZE, "%s", settings->control_path);
+    else if (folder != NULL && folder[0] == '/')
+        size = snprintf(out, SETTINGS_SOURCES_PATH_SIZE, "%s/chromabouncer.sock", folder);
+    else if (access(run_folder, W_OK) == 0)
+        size = snprintf(out, SETTINGS_SOURCES_PATH_SIZE, "%s/control.sock", run_folder);
+    return size > 0 && size < SETTINGS_SOURCES_PATH_SIZE ? out : NULL;
 }

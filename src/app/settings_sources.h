@@ -64,4 +64,20 @@ MUST_CHECK enum status settings_sources_reload(const struct settings_sources *so
                                                struct settings *settings, struct error *error,
                                                settings_sources_change_fn *on_change, void *ctx);
 
+/* Change one setting of the running program, or one column of a record ("TABLE.NAME.COLUMN"): as a
+ * reload would, but for this one value, which the next reload forgets.
+ * STATUS_INVALID  unknown, not allowed, takes a new process, or does not fit the other settings:
+ *                 `error` says which, `settings` is unchanged. */
+MUST_CHECK enum status settings_sources_change(const struct machine *machine,
+                                               struct settings *settings, struct bytes key,
+                                               struct bytes value, struct error *error,
+                                               settings_sources_change_fn *on_change, void *ctx);
+
+enum { SETTINGS_SOURCES_PATH_SIZE = 108 };
+
+/* Where the control socket is: control.path, or what auto comes to. `out` has
+ * SETTINGS_SOURCES_PATH_SIZE bytes and is returned; NULL: there is none. */
+const char *settings_sources_control_path(const struct settings_sources *sources,
+                                          const struct settings *settings, char *out);
+
 #endif

@@ -15,7 +15,13 @@
 /* The longest name of a record with its NUL. */
 enum { SETTINGS_NAME_SIZE = 64 };
 
-enum settings_source { SETTINGS_DEFAULT, SETTINGS_FILE, SETTINGS_ENVIRONMENT, SETTINGS_FLAG };
+enum settings_source {
+    SETTINGS_DEFAULT,
+    SETTINGS_FILE,
+    SETTINGS_ENVIRONMENT,
+    SETTINGS_FLAG,
+    SETTINGS_CONTROL /* by `ctl set`, until the next reload */
+};
 
 struct settings_origin {
     enum settings_source source;

@@ -28,6 +28,11 @@ enum status settings_value_read(const struct settings_rule *rule, struct bytes t
     switch (rule->kind) {
     case SETTINGS_KIND_TEXT:
         return read_text(rule, text, field, error);
+    case SETTINGS_KIND_SOCKET:
+        if (!bytes_begin_with(text, BYTES_LITERAL("/")) &&
+            !bytes_equal(text, BYTES_LITERAL("auto")) && !bytes_equal(text, BYTES_LITERAL("off")))
+            return not_allowed(rule, text, error);
+        return read_text(rule, text, field, error);
     case SETTINGS_KIND_SWITCH:
         if (!bytes_equal(text, BYTES_LITERAL("true")) && !bytes_equal(text, BYTES_LITERAL("false")))
             return not_allowed(rule, text, error);
@@ -175,6 +180,7 @@ const char *settings_value_print(const struct settings_rule *rule, const void *f
 {
     switch (rule->kind) {
     case SETTINGS_KIND_TEXT:
+    case SETTINGS_KIND_SOCKET:
         snprintf(out, SETTINGS_VALUE_SIZE, "%s", (const char *)field);
         return out;
     case SETTINGS_KIND_SWITCH:
@@ -240,6 +246,9 @@ const char *settings_value_allowed(const struct settings_rule *rule, char *out)
     const char *what = "";
 
     switch (rule->kind) {
+    case SETTINGS_KIND_SOCKET:
+        snprintf(out, SETTINGS_VALUE_SIZE, "auto, off or /PATH of at most %s bytes", rule->max);
+        return out;
     case SETTINGS_KIND_TEXT:
         snprintf(out, SETTINGS_VALUE_SIZE, "text of at most %s bytes", rule->max);
         return out;

@@ -7,28 +7,37 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "admin/control_server.h"
+#include "admin/control_verb.h"
 #include "app/daemon.h"
 #include "app/settings_docs.h"
 #include "base/text.h"
 #include "bench/bench.h"
+#include "cli/advice_command.h"
 #include "cli/check_command.h"
 #include "cli/cli.h"
+#include "cli/completion.h"
 #include "cli/config_command.h"
+#include "cli/ctl_command.h"
 #include "cli/exec_command.h"
 #include "cli/health_command.h"
+#include "cli/top_command.h"
 #include "cli/version_command.h"
 #include "cli/wrap_command.h"
 #include "config.h"
 
 static int run_command(const struct options *options);
+static int completion_command(const struct options *options);
 
 static const struct command {
     const char *name;
     const char *usage; /* what follows the name */
     const char *help;
     int (*run)(const struct options *options);
-    int  words_max;                     /* behind the name */
-    bool settings;                      /* takes the flags of settings */
+    int      words_max;                 /* behind the name */
+    bool     settings;                  /* takes the flags of settings */
+    unsigned own;                       /* OPTIONS_... that it takes */
+    void (*print_more)(void);           /* for --help; NULL: nothing */
     int (*main)(int argc, char **argv); /* reads its own flags; then nothing above counts */
 } commands[] = {
     {.name = "run",
@@ -62,15 +71,50 @@ static const struct command {
      .help = "ask the running proxy, or with --backend that server, whether it is ready",
      .run = health_command,
      .settings = true},
+    {.name = "ctl",
+     .usage = " VERB [WORD]... [-o json]",
+     .help = "look into the running proxy, and change it, over its control socket",
+     .run = ctl_command,
+     .words_max = CONTROL_SERVER_WORDS_MAX,
+     .settings = true,
+     .own = OPTIONS_OUTPUT | OPTIONS_WAIT,
+     .print_more = ctl_command_print_verbs},
+    {.name = "top",
+     .usage = " [--once] [-o json]",
+     .help = "watch the running proxy: requests, latencies, queues, batches, operations",
+     .run = top_command,
+     .settings = true,
+     .own = OPTIONS_OUTPUT | OPTIONS_ONCE},
+    {.name = "advice",
+     .usage = " [-o json]",
+     .help = "what the clients of the running proxy could do better, and how that is known",
+     .run = advice_command,
+     .settings = true,
+     .own = OPTIONS_OUTPUT},
     {.name = "bench",
      .usage = " [OPTION]...",
      .help = "compare a Chroma server with and without the proxy, or put load on it",
      .main = bench_main},
+    {.name = "completion",
+     .usage = " bash | zsh | fish",
+     .help = "print a script that lets the shell complete command lines",
+     .run = completion_command,
+     .words_max = 1},
     {.name = "version",
      .usage = "",
      .help = "say what this program was built with",
      .run = version_command},
 };
+
+/* Flags that are no settings, for the completions. */
+static const struct completion_word own_flags[] = {
+    {"--config", "read settings from this YAML file"},
+    {"--set", "set one setting"},
+    {"--wait", "of ctl"},
+    {"--once", "of top"},
+    {"-o", "json"},
+    {"--help", "what there is"},
+    {"--version", "the version"}};
 
 static void                  hold_standard_streams(void);
 static const struct command *find_command(const char *name);
@@ -107,6 +151,11 @@ int commands_main(int argc, char **argv)
                         options.words[command->words_max + 1]);
     if (options.first_setting != NULL && !command->settings)
         return cli_fail(EX_USAGE, "%s takes no %s", command->name, options.first_setting);
+    if ((options.own & ~command->own) != 0)
+        return cli_fail(EX_USAGE, "%s takes no %s", command->name,
+                        (options.own & ~command->own & OPTIONS_OUTPUT) != 0 ? "-o"
+                        : (options.own & ~command->own & OPTIONS_WAIT) != 0 ? "--wait"
+                                                                            : "--once");
     if (command->settings && command->run != run_command) /* which logs them */
         settings_sources_each_unknown(&options.sources, warn_of_variable, NULL);
     return command->run(&options);
@@ -173,6 +222,8 @@ static int print_help(const struct command *command)
         for (size_t i = 0; i < COUNT_OF(commands); i++)
             printf("  %s%s\n      %s\n", commands[i].name, commands[i].usage, commands[i].help);
     }
+    if (command != NULL && command->print_more != NULL)
+        command->print_more();
     if (command == NULL || command->settings)
         print_flags();
     if (command == NULL) {
@@ -190,11 +241,13 @@ static void print_flags(void)
     printf("\nFlags:\n");
     for (enum settings_id id = 0; id < SETTINGS_COUNT; id++) {
         const struct settings_row *row = settings_row(id);
-        bool                       is_url = row->rule.kind == SETTINGS_KIND_URL;
+        enum settings_kind         kind = row->rule.kind;
+        const char                *what = kind == SETTINGS_KIND_URL      ? "URL"
+                                          : kind == SETTINGS_KIND_SOCKET ? "PATH"
+                                                                         : "ADDRESS";
 
         if (row->flag[0] != '\0')
-            printf("  %-9s %-8s --set %s=%s\n", row->flag, is_url ? "URL" : "ADDRESS", row->key,
-                   is_url ? "URL" : "ADDRESS");
+            printf("  %-9s %-8s --set %s=%s\n", row->flag, what, row->key, what);
     }
     printf("  %-18s read settings from this YAML file\n"
            "  %-18s set one setting\n"
@@ -212,4 +265,35 @@ static int run_command(const struct options *options)
     if (exit_status != EX_OK)
         return exit_status;
     return daemon_run(&options->sources, &machine, &settings);
+}
+
+static int completion_command(const struct options *options)
+{
+    const char             *shell = options->word_count > 1 ? options->words[1] : "";
+    struct completion_word  names[COUNT_OF(commands)], verbs[CONTROL_VERB_COUNT];
+    struct completion_word  keys[SETTINGS_COUNT], flags[SETTINGS_COUNT + COUNT_OF(own_flags)];
+    struct completion_words words = {.commands = names,
+                                     .flags = flags,
+                                     .verbs = verbs,
+                                     .keys = keys,
+                                     .command_count = COUNT_OF(commands),
+                                     .flag_count = COUNT_OF(own_flags),
+                                     .verb_count = CONTROL_VERB_COUNT,
+                                     .key_count = SETTINGS_COUNT};
+
+    memcpy(flags, own_flags, sizeof own_flags);
+    for (size_t i = 0; i < COUNT_OF(commands); i++)
+        names[i] = (struct completion_word){commands[i].name, commands[i].help};
+    for (enum control_verb_id id = 0; id < CONTROL_VERB_COUNT; id++)
+        verbs[id] = (struct completion_word){control_verb(id)->name, control_verb(id)->help};
+    for (enum settings_id id = 0; id < SETTINGS_COUNT; id++) {
+        const struct settings_row *row = settings_row(id);
+
+        keys[id] = (struct completion_word){row->key, row->help};
+        if (row->flag[0] != '\0')
+            flags[words.flag_count++] = (struct completion_word){row->flag, row->key};
+    }
+    if (!completion_print(stdout, shell, &words))
+        return cli_fail(EX_USAGE, "write completion bash, completion zsh or completion fish");
+    return fflush(stdout) == 0 ? EX_OK : cli_fail(EX_OSERR, "cannot write to standard output");
 }

@@ -6,10 +6,12 @@
 #include "base/text.h"
 
 /* Flags that are no settings. */
-static const char *const own_flags[] = {"--help", "--version", "--config", "--set"};
+static const char *const own_flags[] = {"--help", "--version", "--config",
+                                        "--set",  "--wait",    "--once"};
 
 static enum status parse_flag(struct options *options, char *argument, char *next,
                               bool *ret_used_next, struct error *error);
+static enum status set_output(struct options *options, const char *value, struct error *error);
 static bool        find_setting(struct bytes name, enum settings_id *ret_id);
 static enum status set_config(struct options *options, const char *value, struct error *error);
 static enum status set_pair(struct options *options, const char *pair, struct error *error);
@@ -61,6 +63,14 @@ static enum status parse_flag(struct options *options, char *argument, char *nex
         options->version = true;
         return STATUS_OK;
     }
+    if (strcmp(argument, "--wait") == 0 || strcmp(argument, "--once") == 0) {
+        options->own |= argument[2] == 'w' ? OPTIONS_WAIT : OPTIONS_ONCE;
+        return STATUS_OK;
+    }
+    if (strcmp(argument, "-o") == 0) {
+        *ret_used_next = true;
+        return set_output(options, next, error);
+    }
     if (!is_config && !is_set && !find_setting(name, &id))
         return unknown_flag(name, error);
     if (value == NULL)
@@ -74,6 +84,14 @@ static enum status parse_flag(struct options *options, char *argument, char *nex
         return set_pair(options, value, error);
     return settings_sources_assign(&options->sources, bytes_of(settings_row(id)->key), value,
                                    error);
+}
+
+static enum status set_output(struct options *options, const char *value, struct error *error)
+{
+    if (value == NULL || strcmp(value, "json") != 0)
+        return error_set(error, STATUS_INVALID, "-o takes json");
+    options->own |= OPTIONS_OUTPUT;
+    return STATUS_OK;
 }
 
 static bool find_setting(struct bytes name, enum settings_id *ret_id)

@@ -8,11 +8,19 @@
 
 #include "app/settings_sources.h"
 
+/* Flags that some commands take beside those about settings. */
+enum {
+    OPTIONS_OUTPUT = 1 /* -o json */,
+    OPTIONS_WAIT = 2 /* --wait */,
+    OPTIONS_ONCE = 4 /* --once */
+};
+
 struct options {
     struct settings_sources sources;
     char                  **words; /* what is no flag, the command first; borrowed from argv */
     int                     word_count;
     const char             *first_setting; /* the first flag about settings; NULL: none */
+    unsigned                own;           /* OPTIONS_... that were given */
     bool                    help, version;
 };
 

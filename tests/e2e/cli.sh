@@ -15,6 +15,7 @@ bad=0
 for name in $(env | sed -n 's/^\(CHROMABOUNCER_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
 # Files in the system's directories must not decide what this test finds.
 export CHROMABOUNCER_CONFIG=/dev/null
+unset XDG_RUNTIME_DIR
 
 fail() {
     echo "$1"
@@ -146,7 +147,8 @@ says out 'at most 5461 records in a write; base64 on'
 # A running proxy.
 printf 'queue: {wait_max: 10s}\n' >run.yaml
 # shellcheck disable=SC2086
-"$program" $sockets --config run.yaml --set log.file="$work/log" >listening 2>err &
+"$program" $sockets --config run.yaml --set log.file="$work/log" --control "$work/control" \
+    >listening 2>err &
 daemon=$!
 wait_for listening
 grep -q '^listening on ' listening || fail "no line when ready"
@@ -193,7 +195,85 @@ done
 kill -HUP "$daemon"
 logs '"event":"reload_failed"'
 
-kill -TERM "$daemon"
+# The control socket: verbs, a table or JSON, and what is refused.
+control="--control $work/control"
+run 64 ctl;                          says err 'write ctl VERB'
+run 64 ctl stast;                    says err 'did you mean stats?'
+run 64 ctl set;                      says err 'write set KEY=VALUE'
+run 64 ctl stats --once;             says err 'ctl takes no --once'
+run 64 ctl stats --wait;             says err 'stats takes no --wait'
+run 64 ctl stats -o yaml;            says err '-o takes json'
+run 64 health -o json;               says err 'health takes no -o'
+run 78 ctl stats --control off;      says err 'there is no control socket'
+run 64 ctl stats --control here;     says err 'write auto, off or /PATH'
+run 69 ctl stats --control "$work/nobody"; says err 'no proxy answers at'
+run 0 ctl --help;                    says out 'set KEY=VALUE'
+[ "$(stat -c %a control)" = 600 ] || fail "the control socket's mode"
+# shellcheck disable=SC2086
+{
+    run 0 ctl stats $control;        says out 'backend_up'
+    says out 'process_open_fds'
+    run 0 ctl stats -o json $control
+    python3 -c 'import json; a = json.load(open("out")); assert a["backend_up"] is True; assert \
+        a["metrics"]["chromabouncer_backend_up"] == 1' || fail "ctl stats -o json"
+    run 0 ctl set queue.wait_max=7s $control; says out 'the next reload or restart'
+    logs '"key":"queue.wait_max","from":"20s","to":"7s"'
+    run 64 ctl set queue.wait_max=7 $control; says err "queue.wait_max: '7' is not allowed"
+    run 64 ctl set workers=3 $control; says err 'workers takes a restart'
+    run 64 ctl set queue.wait_mix=7s $control; says err 'did you mean queue.wait_max?'
+    run 64 ctl set queue.wait_max $control; says err 'write set KEY=VALUE'
+    run 64 ctl set 'a b' $control;   says err 'has blanks'
+    run 0 ctl log-level debug $control; says out 'log.level'
+    run 64 ctl log-level loud $control; says err 'error|warning|info|debug'
+    run 64 ctl reload $control;      says err 'did you mean queue.wait_max?'
+    printf 'queue: {wait_max: 20s}\n' >run.yaml
+    run 0 ctl reload $control;       says out 'reloaded  yes'
+    logs '"key":"queue.wait_max","from":"7s","to":"20s"'
+    run 0 top --once $control;       says out 'requests'
+    run 0 top --once -o json $control
+    python3 -c 'import json; a = json.load(open("out")); assert a["interval_seconds"] > 0.9' ||
+        fail "top -o json"
+    run 0 advice $control;           says out 'Nothing stands out'
+    python3 -c 'import http.client, socket, sys
+for _ in range(12): # at least 6 of them in one minute
+    connection = http.client.HTTPConnection("chroma")
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(sys.argv[1])
+    connection.request("GET", "/api/v2/auth/identity", headers={"User-Agent": "tester 1"})
+    connection.getresponse().read()' "$work/data"
+    run 0 ctl clients $control;      says out 'tester 1'
+    run 0 advice $control
+    says out 'tester 1 at unix: constructs a client again and again'
+    says out 'in a minute, 12 in all)'
+    run 0 advice -o json $control;   says out '"rule":"clients_constructed"'
+    run 64 top --wait $control;      says err 'top takes no --wait'
+    # A second proxy does not take the socket of the first.
+    run 71 --listen "unix:$work/fourth" --status off $control; says err 'control'
+}
+
+# Completions: made from the tables, and they complete.
+run 64 completion tcsh;              says err 'completion bash'
+for shell in bash zsh fish; do
+    run 0 completion "$shell";       says out 'queue.wait_max'
+    says out 'log-level'
+    if command -v "$shell" >/dev/null; then
+        "$shell" -n out || fail "completion $shell: not valid"
+    fi
+done
+run 0 completion bash
+if command -v bash >/dev/null; then
+    bash -c '. ./out; compopt() { :; }
+        t() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _chromabouncer "$1" "${!#}" "${@: -2:1}"
+            echo "${COMPREPLY[*]}"; }
+        t chromabouncer ctl rel; t chromabouncer comp; t chromabouncer --set queue.wait_m
+        t chromabouncer top --on' >completed 2>err || fail "completion bash"
+    printf 'reload\ncompletion\nqueue.wait_max=\n--once\n' | diff completed - ||
+        fail "completion bash"
+fi
+
+# shellcheck disable=SC2086
+run 0 ctl drain --wait $control;     says out 'draining  yes'
+[ ! -e control ] || fail "ctl drain --wait has not waited"
 wait "$daemon"
 status=$?
 daemon=''

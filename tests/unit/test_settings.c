@@ -35,6 +35,9 @@ static const struct {
     {"writes.coalesce", "yes", "writes.coalesce: 'yes' is not allowed; write true or false"},
     {"writes.coalesce", "1", "write true or false"},
     {"log.file", "a\nb", "log.file: a control character"},
+    {"control.path", "here", "control.path: 'here' is not allowed; write auto, off or /PATH of at"},
+    {"control.path", "", "control.path: '' is not allowed"},
+    {"control.path", "/\n", "control.path: a control character"},
     {"log.file", "\xff", "invalid UTF-8"},
 };
 
@@ -56,6 +59,8 @@ static const struct {
     {"writes.split_oversize", "true", "true"},
     {"log.file", "/var/log/x.log", "/var/log/x.log"},
     {"log.file", "", ""},
+    {"control.path", "/run/x.sock", "/run/x.sock"},
+    {"control.path", "off", "off"},
 };
 
 static const struct {

@@ -1,0 +1,151 @@
+#include "app/daemon_advice.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "admin/advice.h"
+#include "admin/collection_usage.h"
+#include "chroma/chroma_route.h"
+
+static enum advice_what what_of(const struct chroma_route *route);
+static void             print_uuid(const uint8_t uuid[16], char out[37]);
+
+void daemon_advice_note(void *ctx, const struct finished_request *request)
+{
+    struct daemon                  *daemon = ctx;
+    char                            host[SOCKET_ADDRESS_TEXT_MAX];
+    struct collection_usage_request usage = {.is_write = request->route->info->is_write,
+                                             .status = request->code,
+                                             .records = request->records,
+                                             .call_writes = request->call_writes,
+                                             .at_chroma_us = request->at_chroma_us,
+                                             .ended_us = request->ended_us};
+
+    socket_address_format_host(request->peer, host);
+    advice_note(daemon->advice, &(struct advice_request){.address = bytes_of(host),
+                                                         .user_agent = request->user_agent,
+                                                         .what = what_of(request->route),
+                                                         .began_us = request->began_us,
+                                                         .ended_us = request->ended_us,
+                                                         .status = request->code,
+                                                         .records = request->records,
+                                                         .answer_bytes = request->answer_bytes});
+    if (!request->route->has_uuid)
+        return;
+    memcpy(usage.uuid, request->route->uuid, sizeof usage.uuid);
+    collection_usage_note(daemon->collections, &usage);
+}
+
+static enum advice_what what_of(const struct chroma_route *route)
+{
+    switch (route->operation) {
+    case CHROMA_OPERATION_IDENTITY:
+        return ADVICE_CONSTRUCTION;
+    case CHROMA_OPERATION_ADD:
+    case CHROMA_OPERATION_UPSERT:
+    case CHROMA_OPERATION_UPDATE:
+    case CHROMA_OPERATION_DELETE:
+        return ADVICE_WRITE;
+    case CHROMA_OPERATION_GET:
+        return ADVICE_GET;
+    case CHROMA_OPERATION_QUERY:
+        return ADVICE_QUERY;
+    default:
+        return ADVICE_OTHER;
+    }
+}
+
+enum status daemon_advice_list_clients(const struct daemon *daemon, json_t *answer)
+{
+    const struct advice_client *clients[ADVICE_CLIENTS_MAX];
+    size_t                      count = advice_clients(daemon->advice, clients);
+    uint64_t                    now_us = loop_now_us(daemon->loop);
+    json_t                     *list = json_array();
+
+    for (size_t i = 0; i < count && list != NULL; i++) {
+        const struct advice_client *client = clients[i];
+        uint64_t idle_us = now_us > client->last_us ? now_us - client->last_us : 0;
+
+        if (json_array_append_new(
+                list,
+                json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "agent", client->agent,
+                          "address", client->address, "requests", (json_int_t)client->requests,
+                          "errors", (json_int_t)client->errors, "constructions",
+                          (json_int_t)client->constructions, "writes", (json_int_t)client->writes,
+                          "queries", (json_int_t)client->queries, "gets", (json_int_t)client->gets,
+                          "idle_seconds", (json_int_t)(idle_us / 1000000))) != 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    }
+    return json_object_set_new(answer, "clients", list) == 0 ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+enum status daemon_advice_list(const struct daemon *daemon, json_t *answer)
+{
+    const struct advice_client *clients[ADVICE_CLIENTS_MAX];
+    size_t                      count = advice_clients(daemon->advice, clients);
+    uint64_t                    now_us = loop_now_us(daemon->loop), times;
+    json_t                     *list = json_array();
+    bool                        is_whole = list != NULL;
+
+    for (unsigned id = 0; id < ADVICE_RULES && is_whole; id++) {
+        const struct advice_rule *rule = advice_rule((enum advice_rule_id)id);
+
+        for (size_t i = 0; i < count && is_whole; i++) {
+            char evidence[128];
+
+            if (!advice_finds(clients[i], (enum advice_rule_id)id, now_us, &times, evidence,
+                              sizeof evidence))
+                continue;
+            is_whole = json_array_append_new(
+                           list, json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s}", "rule",
+                                           rule->name, "agent", clients[i]->agent, "address",
+                                           clients[i]->address, "count", (json_int_t)times,
+                                           "evidence", evidence, "meaning", rule->meaning, "remedy",
+                                           rule->remedy, "here", rule->here)) == 0;
+        }
+    }
+    if (!is_whole) {
+        json_decref(list);
+        return STATUS_NO_MEMORY;
+    }
+    return json_object_set_new(answer, "advice", list) == 0 ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+enum status daemon_advice_list_collections(const struct daemon *daemon, json_t *answer)
+{
+    const struct collection_usage_entry *entries[COLLECTION_USAGE_MAX];
+    size_t  count = collection_usage_list(daemon->collections, entries);
+    json_t *list = json_array();
+    bool    is_whole = list != NULL;
+
+    for (size_t i = 0; i < count && is_whole; i++) {
+        const struct collection_usage_entry *entry = entries[i];
+        char                                 uuid[37];
+
+        print_uuid(entry->uuid, uuid);
+        is_whole =
+            json_array_append_new(
+                list, json_pack("{s:s, s:f, s:I, s:I, s:I, s:I, s:I}", "collection", uuid,
+                                "seconds_at_chroma", (double)entry->at_chroma_us / 1e6, "reads",
+                                (json_int_t)entry->reads, "writes", (json_int_t)entry->writes,
+                                "records", (json_int_t)entry->records, "merged",
+                                (json_int_t)entry->merged, "errors", (json_int_t)entry->errors)) ==
+            0;
+    }
+    if (is_whole)
+        return json_object_set_new(answer, "collections", list) == 0 ? STATUS_OK : STATUS_NO_MEMORY;
+    json_decref(list);
+    return STATUS_NO_MEMORY;
+}
+
+/* 8-4-4-4-12 digits and the NUL. */
+static void print_uuid(const uint8_t uuid[16], char out[37])
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < 16; i++)
+        used += (size_t)snprintf(out + used, 37 - used, "%s%02x",
+                                 i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
+}

@@ -1,0 +1,64 @@
+#include "app/daemon_reload.h"
+
+#include <sys/resource.h>
+
+#include "base/log.h"
+
+static void on_setting_changed(void *ctx, const char *key, const char *from, const char *to,
+                               bool live);
+
+enum status daemon_reload(struct daemon *daemon, struct error *error)
+{
+    enum status status = settings_sources_reload(daemon->sources, daemon->machine, daemon->settings,
+                                                 error, on_setting_changed, daemon);
+
+    daemon->reload_failed = status != STATUS_OK;
+    if (daemon->reload_failed) {
+        log_event(LOG_ERROR, "reload_failed", "reason", error->text);
+        return status;
+    }
+    daemon->loaded_wall_s = clock_wall_us() / 1000000u;
+    daemon_reload_raise_descriptor_limit(daemon->settings);
+    daemon_state_apply(daemon);
+    log_event(LOG_INFO, "reloaded", NULL, NULL);
+    return STATUS_OK;
+}
+
+static void on_setting_changed(void *ctx, const char *key, const char *from, const char *to,
+                               bool live)
+{
+    struct log_line line;
+
+    (void)ctx;
+    log_begin(&line, live ? LOG_INFO : LOG_WARNING,
+              live ? "setting_changed" : "setting_needs_restart");
+    log_text(&line, "key", key);
+    log_text(&line, "from", from);
+    log_text(&line, "to", to);
+    log_end(&line);
+}
+
+enum status daemon_reload_set(struct daemon *daemon, struct bytes key, struct bytes value,
+                              struct error *error)
+{
+    enum status status = settings_sources_change(daemon->machine, daemon->settings, key, value,
+                                                 error, on_setting_changed, daemon);
+
+    if (status != STATUS_OK)
+        return status;
+    daemon_reload_raise_descriptor_limit(daemon->settings);
+    daemon_state_apply(daemon);
+    return STATUS_OK;
+}
+
+void daemon_reload_raise_descriptor_limit(const struct settings *settings)
+{
+    rlim_t wanted = settings->listen_connections_max + settings->backend_connections_max +
+                    settings_other_descriptors;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}

@@ -1,0 +1,97 @@
+#include "cli/ctl_command.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+
+#include "admin/control_verb.h"
+#include "cli/cli.h"
+#include "cli/control_client.h"
+#include "cli/ctl_table.h"
+
+/* Between two looks of --wait. */
+static const struct timespec wait_between = {.tv_nsec = 100000000};
+
+static enum status join(const struct options *options, char *line, size_t size,
+                        struct error *error);
+static int         ctl_command_refuse(const struct error *error);
+static int         wait_until_gone(const char *path);
+
+int ctl_command(const struct options *options)
+{
+    const char *const   *words = (const char *const *)options->words + 1;
+    size_t               count = (size_t)options->word_count - 1;
+    enum control_verb_id verb;
+    char                 path[SETTINGS_SOURCES_PATH_SIZE], line[1024];
+    struct error         error;
+    json_t              *answer;
+    int                  exit_status;
+
+    if (count == 0)
+        return cli_fail(EX_USAGE, "write ctl VERB; `chromabouncer ctl --help` lists the verbs");
+    if (control_verb_find(count, words, &verb, &error) != STATUS_OK ||
+        join(options, line, sizeof line, &error) != STATUS_OK)
+        return cli_fail(EX_USAGE, "ctl: %s", error.text);
+    if ((options->own & OPTIONS_WAIT) != 0 && verb != CONTROL_VERB_drain)
+        return cli_fail(EX_USAGE, "ctl: %s takes no --wait", words[0]);
+    exit_status = control_client_path(options, path);
+    if (exit_status != EX_OK)
+        return exit_status;
+    if (control_client_ask(path, line, &answer, &error) != STATUS_OK)
+        return ctl_command_refuse(&error);
+    if ((options->own & OPTIONS_OUTPUT) != 0) {
+        json_dumpf(answer, stdout, JSON_COMPACT);
+        putchar('\n');
+    } else {
+        ctl_table_print(stdout, answer);
+    }
+    json_decref(answer);
+    if (fflush(stdout) != 0)
+        return cli_fail(EX_OSERR, "cannot write to standard output");
+    return (options->own & OPTIONS_WAIT) != 0 ? wait_until_gone(path) : EX_OK;
+}
+
+/* The line to send. A word is what stands between blanks there. */
+static enum status join(const struct options *options, char *line, size_t size, struct error *error)
+{
+    size_t used = 0;
+
+    for (int i = 1; i < options->word_count; i++) {
+        const char *word = options->words[i];
+
+        if (word[0] == '\0' || strpbrk(word, " \t\r\n") != NULL || strlen(word) + 2 > size - used)
+            return error_set(error, STATUS_INVALID, "a word is empty, too long or has blanks");
+        used += (size_t)snprintf(line + used, size - used, "%s%s", i == 1 ? "" : " ", word);
+    }
+    return STATUS_OK;
+}
+
+static int ctl_command_refuse(const struct error *error)
+{
+    return cli_fail(error->status == STATUS_BACKEND_DOWN ? EX_UNAVAILABLE
+                    : error->status == STATUS_INVALID    ? EX_USAGE
+                                                         : EX_OSERR,
+                    "%s", error->text);
+}
+
+/* drain.timeout bounds it. */
+static int wait_until_gone(const char *path)
+{
+    struct error error;
+    json_t      *answer;
+
+    while (control_client_ask(path, "stats", &answer, &error) == STATUS_OK) {
+        json_decref(answer);
+        nanosleep(&wait_between, NULL);
+    }
+    return EX_OK;
+}
+
+void ctl_command_print_verbs(void)
+{
+    printf("\nVerbs:\n");
+    for (enum control_verb_id id = 0; id < CONTROL_VERB_COUNT; id++)
+        printf("  %s%s\n      %s\n", control_verb(id)->name, control_verb(id)->words,
+               control_verb(id)->help);
+}
