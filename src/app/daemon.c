@@ -14,6 +14,7 @@
 #include "app/daemon_control.h"
 #include "app/daemon_exec.h"
 #include "app/daemon_metrics.h"
+#include "app/daemon_pause.h"
 #include "app/daemon_reload.h"
 #include "app/daemon_state.h"
 #include "app/daemon_wrap.h"
@@ -290,6 +291,7 @@ static void begin_drain(struct daemon *daemon)
 {
     uint64_t now_us = loop_now_us(daemon->loop);
 
+    daemon_pause_end(daemon, "it drains");
     daemon->draining = true;
     daemon->drain_began_us = now_us;
     front_drain(daemon->front);
@@ -422,6 +424,7 @@ static void stop(struct daemon *daemon)
     advice_free(daemon->advice);
     collection_usage_free(daemon->collections);
     loop_timer_free(daemon->drain_timer);
+    loop_timer_free(daemon->pause_timer);
     loop_free(daemon->loop);
 }
 

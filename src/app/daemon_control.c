@@ -9,6 +9,7 @@
 #include "admin/control_verb.h"
 #include "app/daemon_advice.h"
 #include "app/daemon_metrics.h"
+#include "app/daemon_pause.h"
 #include "app/daemon_reload.h"
 #include "base/log.h"
 #include "config.h"
@@ -34,6 +35,11 @@ static enum status verb_log_level(struct daemon *daemon, const char *word, json_
                                   struct error *error);
 static enum status change(struct daemon *daemon, struct bytes key, const char *value,
                           json_t *answer, struct error *error);
+static enum status verb_pause(struct daemon *daemon, const char *word, json_t *answer,
+                              struct error *error);
+static enum status tell_pause(const struct daemon *daemon, json_t *answer, struct error *error);
+static enum status verb_resume(struct daemon *daemon, const char *word, json_t *answer,
+                               struct error *error);
 static enum status verb_reload(struct daemon *daemon, const char *word, json_t *answer,
                                struct error *error);
 static enum status verb_drain(struct daemon *daemon, const char *word, json_t *answer,
@@ -107,12 +113,13 @@ static enum status verb_stats(struct daemon *daemon, const char *word, json_t *a
     settings_print(daemon->settings, SETTINGS_ID_backend_url, backend);
     return daemon_control_fill(
         answer,
-        json_pack("{s:s, s:i, s:I, s:s, s:s, s:b, s:s, s:I, s:b, s:o}", "version", PACKAGE_VERSION,
-                  "pid", (int)getpid(), "uptime_seconds",
+        json_pack("{s:s, s:i, s:I, s:s, s:s, s:b, s:s, s:I, s:b, s:b, s:I, s:o}", "version",
+                  PACKAGE_VERSION, "pid", (int)getpid(), "uptime_seconds",
                   (json_int_t)(now_s - daemon->started_wall_s), "listening", daemon->listening_text,
                   "backend", backend, "backend_up", is_up, "backend_problem", problem,
                   "backend_connections_max", (json_int_t)daemon->settings->backend_connections_max,
-                  "draining", daemon->draining, "metrics", metrics),
+                  "draining", daemon->draining, "paused", proxy_is_paused(daemon->proxy),
+                  "under_way", (json_int_t)proxy_under_way(daemon->proxy), "metrics", metrics),
         error);
 }
 
@@ -230,6 +237,31 @@ static enum status change(struct daemon *daemon, struct bytes key, const char *v
                                json_pack("{s:s%, s:s, s:s}", "key", key.data, key.size, "value",
                                          value, "until", "the next reload or restart"),
                                error);
+}
+
+static enum status verb_pause(struct daemon *daemon, const char *word, json_t *answer,
+                              struct error *error)
+{
+    enum status status = daemon_pause(daemon, error);
+
+    (void)word;
+    return status == STATUS_OK ? tell_pause(daemon, answer, error) : status;
+}
+
+static enum status tell_pause(const struct daemon *daemon, json_t *answer, struct error *error)
+{
+    return daemon_control_fill(answer,
+                               json_pack("{s:b, s:I}", "paused", proxy_is_paused(daemon->proxy),
+                                         "under_way", (json_int_t)proxy_under_way(daemon->proxy)),
+                               error);
+}
+
+static enum status verb_resume(struct daemon *daemon, const char *word, json_t *answer,
+                               struct error *error)
+{
+    (void)word;
+    daemon_pause_end(daemon, "ctl resume");
+    return tell_pause(daemon, answer, error);
 }
 
 static enum status verb_reload(struct daemon *daemon, const char *word, json_t *answer,

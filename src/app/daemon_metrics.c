@@ -13,7 +13,7 @@
 /* Numbers of the process itself, under the names that Prometheus gives them. */
 struct process_stats {
     uint64_t cpu_us, resident_bytes, virtual_bytes, open_fds, max_fds, start_s;
-    uint64_t buffered_bytes, buffered_max_bytes, log_dropped, reload_ok, reloaded_s;
+    uint64_t buffered_bytes, buffered_max_bytes, log_dropped, reload_ok, reloaded_s, paused;
 };
 
 static const struct metric_desc process_metrics[] = {
@@ -32,6 +32,8 @@ static const struct metric_desc process_metrics[] = {
            "memory_max: the bound on chromabouncer_buffered_bytes."),
     METRIC(COUNTER, process_stats, log_dropped, "chromabouncer_log_lines_dropped_total",
            "Log lines that could not be written in time."),
+    METRIC(GAUGE, process_stats, paused, "chromabouncer_paused",
+           "1 while new requests wait for the end of a pause."),
     METRIC(GAUGE, process_stats, reload_ok, "chromabouncer_config_last_reload_successful",
            "1 if the last reload succeeded or there was none."),
     METRIC(GAUGE, process_stats, reloaded_s,
@@ -156,6 +158,7 @@ static void read_process(const struct daemon *daemon, struct process_stats *stat
         .buffered_bytes = daemon->budget.used,
         .buffered_max_bytes = daemon->budget.max,
         .log_dropped = log_dropped(),
+        .paused = proxy_is_paused(daemon->proxy),
         .reload_ok = !daemon->reload_failed,
         .reloaded_s = daemon->loaded_wall_s,
     };

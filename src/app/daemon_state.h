@@ -42,7 +42,7 @@ struct daemon {
     struct control_server         *control;     /* NULL: there is none */
     struct advice                 *advice;
     struct collection_usage       *collections;
-    struct loop_timer             *drain_timer;
+    struct loop_timer             *drain_timer, *pause_timer; /* the latter NULL before a pause */
     bool                           draining;
     uint64_t                       drain_began_us;
     bool                           reload_failed; /* the last one */

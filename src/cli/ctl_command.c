@@ -1,5 +1,6 @@
 #include "cli/ctl_command.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -17,6 +18,7 @@ static enum status join(const struct options *options, char *line, size_t size,
                         struct error *error);
 static int         ctl_command_refuse(const struct error *error);
 static int         wait_until_gone(const char *path);
+static int         wait_until_still(const char *path);
 
 int ctl_command(const struct options *options)
 {
@@ -33,7 +35,8 @@ int ctl_command(const struct options *options)
     if (control_verb_find(count, words, &verb, &error) != STATUS_OK ||
         join(options, line, sizeof line, &error) != STATUS_OK)
         return cli_fail(EX_USAGE, "ctl: %s", error.text);
-    if ((options->own & OPTIONS_WAIT) != 0 && verb != CONTROL_VERB_drain)
+    if ((options->own & OPTIONS_WAIT) != 0 && verb != CONTROL_VERB_drain &&
+        verb != CONTROL_VERB_pause)
         return cli_fail(EX_USAGE, "ctl: %s takes no --wait", words[0]);
     exit_status = control_client_path(options, path);
     if (exit_status != EX_OK)
@@ -49,7 +52,9 @@ int ctl_command(const struct options *options)
     json_decref(answer);
     if (fflush(stdout) != 0)
         return cli_fail(EX_OSERR, "cannot write to standard output");
-    return (options->own & OPTIONS_WAIT) != 0 ? wait_until_gone(path) : EX_OK;
+    if ((options->own & OPTIONS_WAIT) == 0)
+        return EX_OK;
+    return verb == CONTROL_VERB_drain ? wait_until_gone(path) : wait_until_still(path);
 }
 
 /* The line to send. A word is what stands between blanks there. */
@@ -86,6 +91,26 @@ static int wait_until_gone(const char *path)
         nanosleep(&wait_between, NULL);
     }
     return EX_OK;
+}
+
+/* Their deadlines, and pause.max, bound it. */
+static int wait_until_still(const char *path)
+{
+    struct error error;
+    json_t      *answer;
+
+    while (control_client_ask(path, "stats", &answer, &error) == STATUS_OK) {
+        bool is_paused = json_is_true(json_object_get(answer, "paused"));
+        bool is_still = json_integer_value(json_object_get(answer, "under_way")) == 0;
+
+        json_decref(answer);
+        if (!is_paused)
+            return cli_fail(EX_TEMPFAIL, "the pause has ended before all requests had");
+        if (is_still)
+            return EX_OK;
+        nanosleep(&wait_between, NULL);
+    }
+    return ctl_command_refuse(&error);
 }
 
 void ctl_command_print_verbs(void)

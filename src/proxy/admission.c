@@ -2,6 +2,7 @@
 
 static void admission_serve(void *ctx);
 static void admission_serve_later(struct admission *admission);
+static bool admission_has_room(const struct admission *admission);
 
 void admission_init(struct admission *admission, struct loop *loop, size_t max)
 {
@@ -24,7 +25,7 @@ void admission_init_ticket(struct admission_ticket *ticket,
 
 bool admission_ask(struct admission *admission, struct admission_ticket *ticket)
 {
-    if (admission->held < admission->max && admission->waiting_count == 0) {
+    if (admission_has_room(admission) && admission->waiting_count == 0) {
         admission->held++;
         ticket->is_held = true;
         return true;
@@ -46,6 +47,12 @@ void admission_leave(struct admission *admission, struct admission_ticket *ticke
     admission_serve_later(admission);
 }
 
+void admission_pause(struct admission *admission, bool is_paused)
+{
+    admission->is_paused = is_paused;
+    admission_serve_later(admission);
+}
+
 void admission_set_max(struct admission *admission, size_t max)
 {
     admission->max = max;
@@ -54,7 +61,7 @@ void admission_set_max(struct admission *admission, size_t max)
 
 static void admission_serve_later(struct admission *admission)
 {
-    if (admission->waiting_count > 0 && admission->held < admission->max)
+    if (admission->waiting_count > 0 && admission_has_room(admission))
         loop_later(admission->loop, &admission->task);
 }
 
@@ -62,7 +69,7 @@ static void admission_serve(void *ctx)
 {
     struct admission *admission = ctx;
 
-    while (admission->waiting_count > 0 && admission->held < admission->max) {
+    while (admission->waiting_count > 0 && admission_has_room(admission)) {
         struct admission_ticket *ticket =
             LIST_ITEM(list_first(&admission->waiting), struct admission_ticket, node);
 
@@ -72,4 +79,9 @@ static void admission_serve(void *ctx)
         ticket->is_held = true;
         ticket->on_admitted(ticket);
     }
+}
+
+static bool admission_has_room(const struct admission *admission)
+{
+    return !admission->is_paused && admission->held < admission->max;
 }

@@ -23,6 +23,7 @@ struct admission_ticket {
 struct admission {
     struct loop     *loop;
     size_t           held, max;
+    bool             is_paused; /* nobody is admitted */
     size_t           waiting_count;
     struct list      waiting; /* the oldest first */
     struct loop_task task;
@@ -42,6 +43,9 @@ bool admission_ask(struct admission *admission, struct admission_ticket *ticket)
 
 /* Give the place back, or stop waiting. No-op when there is neither. */
 void admission_leave(struct admission *admission, struct admission_ticket *ticket);
+
+/* Admit nobody, or again; who holds a place keeps it. */
+void admission_pause(struct admission *admission, bool is_paused);
 
 /* `max` from now on. */
 void admission_set_max(struct admission *admission, size_t max);

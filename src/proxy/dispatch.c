@@ -13,6 +13,7 @@ static void  dispatch_on_abort(void *request, enum status why);
 static void  dispatch_on_drained(void *request);
 static void  dispatch_on_refused(const struct front_connection *connection,
                                  const struct error *error, void *ctx);
+static bool  is_held_by_pause(const struct exchange *exchange);
 
 const struct front_handler dispatch_handler = {.on_request = dispatch_on_request,
                                                .on_body = dispatch_on_body,
@@ -90,7 +91,10 @@ void dispatch_on_deadline(struct timeout *timeout)
 {
     struct exchange *exchange = CONTAINER_OF(timeout, struct exchange, deadline);
 
-    exchange->path->on_deadline(exchange);
+    if (is_held_by_pause(exchange))
+        exchange_start_deadline(exchange);
+    else
+        exchange->path->on_deadline(exchange);
 }
 
 /* Counts only while it waits for its turn, or for room. */
@@ -98,6 +102,14 @@ void dispatch_on_wait_limit(struct timeout *timeout)
 {
     struct exchange *exchange = CONTAINER_OF(timeout, struct exchange, wait_limit);
 
-    if (!call_is_sent(&exchange->pass.call))
+    if (is_held_by_pause(exchange))
+        timeout_queue_start(exchange->proxy->wait_limits, timeout);
+    else if (!call_is_sent(&exchange->pass.call))
         exchange->path->on_deadline(exchange);
+}
+
+/* Its clocks begin anew when the pause has ended. */
+static bool is_held_by_pause(const struct exchange *exchange)
+{
+    return exchange->proxy->admission.is_paused && !exchange->admission.is_held;
 }

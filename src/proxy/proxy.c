@@ -311,6 +311,21 @@ static void count_unfinished(struct proxy *proxy)
     }
 }
 
+void proxy_pause(struct proxy *proxy, bool is_paused)
+{
+    admission_pause(&proxy->admission, is_paused);
+}
+
+bool proxy_is_paused(const struct proxy *proxy)
+{
+    return proxy->admission.is_paused;
+}
+
+size_t proxy_under_way(const struct proxy *proxy)
+{
+    return proxy_unfinished(proxy) - proxy->admission.waiting_count;
+}
+
 size_t proxy_unfinished(const struct proxy *proxy)
 {
     size_t count = proxy->exchange_count;

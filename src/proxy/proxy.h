@@ -72,6 +72,14 @@ const struct front_handler *proxy_handler(void);
  * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED  `out` holds a part. */
 MUST_CHECK enum status proxy_print_metrics(struct proxy *proxy, struct byte_buffer *out);
 
+/* Let no new request begin, or again: meanwhile it waits, unread in its socket, and its deadlines
+ * begin anew when the pause ends. What is under way goes on. */
+void proxy_pause(struct proxy *proxy, bool is_paused);
+bool proxy_is_paused(const struct proxy *proxy);
+
+/* proxy_unfinished(), but for the requests that have not begun. */
+size_t proxy_under_way(const struct proxy *proxy);
+
 /* Requests whose client still waits, and writes that go on without one. */
 size_t proxy_unfinished(const struct proxy *proxy);
 

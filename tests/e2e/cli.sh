@@ -233,6 +233,12 @@ run 0 ctl --help;                    says out 'set KEY=VALUE'
     run 0 top --once -o json $control
     python3 -c 'import json; a = json.load(open("out")); assert a["interval_seconds"] > 0.9' ||
         fail "top -o json"
+    run 0 ctl pause --wait $control; says out 'paused     yes'
+    logs '"event":"paused"'
+    run 0 ctl resume $control;       says out 'paused     no'
+    logs '"event":"resumed","reason":"ctl resume"'
+    run 0 ctl collections $control;  says out 'no collections'
+    run 0 ctl queues -o json $control; says out 'chromabouncer_queue_requests'
     run 0 advice $control;           says out 'Nothing stands out'
     python3 -c 'import http.client, socket, sys
 for _ in range(12): # at least 6 of them in one minute

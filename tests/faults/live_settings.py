@@ -43,6 +43,7 @@ class Bed:
     def __init__(self, settings, stub_arguments=(), backend=None, prefix=()):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="live-"))
         self.settings = dict(setting.split("=") for setting in settings)
+        self.settings["control.path"] = self.directory / "control"
         self.stub = Stub(self.directory, arguments=stub_arguments)
         self.proxy = Proxy(self.directory, backend or self.stub.url)
         self.file = self.directory / "settings.yaml"
@@ -336,6 +337,14 @@ def sees_access_line(bed, seconds):
     return within(seconds, lambda: len(bed.proxy.events("request")) > before)
 
 
+def sees_pause_end(bed, seconds):
+    ctl = [PROXY, "ctl", "--control", bed.settings["control.path"]]
+    subprocess.run([*ctl, "pause"], check=True, capture_output=True)
+    answer = bed.ask(seconds, "GET", HEARTBEAT)
+    subprocess.run([*ctl, "resume"], check=True, capture_output=True)
+    return answer == 200
+
+
 def full_listener(bed):
     """A backend to which no connection can be made: nobody takes those that fill its queue."""
     listener = socket.socket()
@@ -384,6 +393,7 @@ ROWS = {
     "queue.bytes_max": ("1MiB", plain("64MiB", sees_bytes_bounded, "backend.connections_max=1")),
     "deadline.read": ("100ms", plain("1h", sees_read_deadline)),
     "deadline.write": ("100ms", plain("1h", sees_write_deadline)),
+    "pause.max": ("1s", plain("24h", sees_pause_end)),
     "drain.timeout": ("100ms", plain("1h", sees_drain_end) | {"ends": True}),
     "log.level": ("info", plain("error", sees_access_line)),
     "log.access": ("all", plain("off", sees_access_line)),

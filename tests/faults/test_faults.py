@@ -19,6 +19,7 @@ import unittest
 from fault_bed import (
     DATABASE,
     PROXY,
+    TEST_SECONDS,
     Client,
     Cut,
     FaultTest,
@@ -90,6 +91,42 @@ class BackendFaults(FaultTest):
         for answer in load.answers:
             if answer.status != 404:
                 self.expect_error(answer, answer.status)
+        self.expect_recovery()
+
+    def test_backend_restarted_during_a_pause(self):
+        """No request fails, though there is no Chroma for a second and the deadlines are shorter."""
+        control = self.directory / "control"
+        self.start_both(
+            control__path=control,
+            deadline__read="500ms",
+            deadline__write="500ms",
+            queue__wait_max="500ms",
+        )
+
+        def ctl(*words):
+            command = [PROXY, "ctl", *words, "--control", str(control), "-o", "json"]
+            done = subprocess.run(command, check=True, capture_output=True, timeout=TEST_SECONDS)
+            return json.loads(done.stdout)
+
+        def request(identifier):
+            if int(identifier.split("-")[1]) % 2:
+                return "GET", "/api/v2/heartbeat"
+            return "POST", f"{DATABASE}/collections", {"name": identifier, "get_or_create": True}
+
+        with Load(self.proxy.listen, request) as load:
+            wait_for(lambda: load.outcomes[200] > 100, "load runs")
+            self.assertTrue(ctl("pause", "--wait")["paused"])
+            self.assertEqual(ctl("stats")["under_way"], 0)
+            self.stub.kill()
+            before = sum(load.outcomes.values())
+            time.sleep(1)
+            self.assertLessEqual(sum(load.outcomes.values()), before + 8)
+            self.stub.start()
+            self.assertFalse(ctl("resume")["paused"])
+            before = load.outcomes[200]
+            wait_for(lambda: load.outcomes[200] > before + 100, "service again")
+        self.assertEqual(set(load.outcomes), {200}, load.answers[:3])
+        self.collection = self.stub.new_collection("faults")
         self.expect_recovery()
 
     def test_refused_request_tells_readyz_before_the_heartbeat(self):

@@ -83,6 +83,25 @@ START_TEST(a_raised_bound_admits_those_who_wait)
 }
 END_TEST
 
+START_TEST(pause_admits_nobody_and_its_end_all_in_order)
+{
+    ck_assert(admission_ask(&admission, &tickets[0]));
+    admission_pause(&admission, true);
+    for (size_t i = 1; i < count; i++)
+        ck_assert(!admission_ask(&admission, &tickets[i]));
+    admission_leave(&admission, &tickets[0]); /* who was in may end */
+    admission_set_max(&admission, 3);
+    loop_drive_for(loop, 1000);
+    ck_assert_uint_eq(told_count, 0);
+    admission_pause(&admission, false);
+    ck_assert_uint_eq(told_count, 0); /* never inside a call */
+    loop_drive_for(loop, 1000);
+    ck_assert_uint_eq(told_count, 3);
+    for (size_t i = 0; i < 3; i++)
+        ck_assert_ptr_eq(told[i], &tickets[i + 1]);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("admission");
@@ -92,5 +111,6 @@ int main(void)
     tcase_add_test(tcase, nobody_goes_past_one_who_waits);
     tcase_add_test(tcase, who_left_is_not_told);
     tcase_add_test(tcase, a_raised_bound_admits_those_who_wait);
+    tcase_add_test(tcase, pause_admits_nobody_and_its_end_all_in_order);
     return check_main("admission", tcase);
 }
