@@ -34,8 +34,8 @@ static enum status start_core(struct daemon *daemon, struct error *error);
 static void        on_room(void *ctx);
 static enum status start_front(struct daemon *daemon, struct error *error);
 static enum status start_status(struct daemon *daemon, struct error *error);
-static enum status listen_on(struct daemon *daemon, struct front *front,
-                             const struct address *address, struct error *error);
+static enum status daemon_listen_on(struct daemon *daemon, struct front *front,
+                                    const struct address *address, struct error *error);
 static enum status catch_signals(struct daemon *daemon, struct error *error);
 static void        on_stop_signal(int signal_number, void *ctx);
 static void        on_quit_signal(int signal_number, void *ctx);
@@ -190,7 +190,7 @@ static enum status start_front(struct daemon *daemon, struct error *error)
         return error_set(error, STATUS_NO_MEMORY, "out of memory at start");
     for (size_t i = 0; i < settings->listen_address.count; i++) {
         enum status status =
-            listen_on(daemon, daemon->front, &settings->listen_address.items[i], error);
+            daemon_listen_on(daemon, daemon->front, &settings->listen_address.items[i], error);
 
         if (status != STATUS_OK)
             return status;
@@ -209,11 +209,11 @@ static enum status start_status(struct daemon *daemon, struct error *error)
         front_new(daemon->loop, &daemon->budget, &options, &status_server_handler, &daemon->source);
     if (daemon->status_front == NULL)
         return error_set(error, STATUS_NO_MEMORY, "out of memory at start");
-    return listen_on(daemon, daemon->status_front, &daemon->settings->status_address, error);
+    return daemon_listen_on(daemon, daemon->status_front, &daemon->settings->status_address, error);
 }
 
-static enum status listen_on(struct daemon *daemon, struct front *front,
-                             const struct address *address, struct error *error)
+static enum status daemon_listen_on(struct daemon *daemon, struct front *front,
+                                    const struct address *address, struct error *error)
 {
     struct socket_address resolved, bound;
     char                  text[SOCKET_ADDRESS_TEXT_MAX];

@@ -103,7 +103,7 @@ static enum status settings_check_descriptors(const struct settings *settings,
                                               const struct machine *machine, struct error *error);
 static bool        is_given(const struct settings *settings, enum settings_id id);
 static bool        same_place(const struct address *left, const struct address *right);
-static uint64_t    lesser(uint64_t left, uint64_t right);
+static uint64_t    settings_lesser(uint64_t left, uint64_t right);
 
 const struct settings_row *settings_row(enum settings_id id)
 {
@@ -480,18 +480,18 @@ void settings_resolve(struct settings *settings, const struct machine *machine)
     if (settings->memory_max_bytes == 0)
         settings->memory_max_bytes = machine->memory_limited
                                          ? machine->memory_bytes / 2
-                                         : lesser(machine->memory_bytes / 4, 1 << 30);
+                                         : settings_lesser(machine->memory_bytes / 4, 1 << 30);
     if (settings->memory_max_bytes < settings->body_max_bytes)
         settings->memory_max_bytes = settings->body_max_bytes;
     if (!is_given(settings, SETTINGS_ID_queue_bytes_max))
         settings->queue_bytes_max_bytes =
-            lesser(settings->queue_bytes_max_bytes, settings->memory_max_bytes);
+            settings_lesser(settings->queue_bytes_max_bytes, settings->memory_max_bytes);
     if (settings->workers == 0)
         settings->workers = machine->cpus > 1 ? machine->cpus - 1 : 1;
     if (!is_given(settings, SETTINGS_ID_listen_connections_max) &&
         machine->descriptors_max > others)
         settings->listen_connections_max =
-            lesser(settings->listen_connections_max, machine->descriptors_max - others);
+            settings_lesser(settings->listen_connections_max, machine->descriptors_max - others);
 }
 
 static bool is_given(const struct settings *settings, enum settings_id id)
@@ -509,7 +509,7 @@ static bool same_place(const struct address *left, const struct address *right)
     return left->port != 0 && left->port == right->port && strcmp(left->host, right->host) == 0;
 }
 
-static uint64_t lesser(uint64_t left, uint64_t right)
+static uint64_t settings_lesser(uint64_t left, uint64_t right)
 {
     return left < right ? left : right;
 }

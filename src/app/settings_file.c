@@ -34,7 +34,7 @@ static enum status settings_file_read_section(struct reader *reader, struct plac
 static enum status read_value(struct reader *reader, struct place *place, size_t index,
                               yaml_mark_t at);
 static enum status read_list(struct reader *reader, const char *key, char *out, size_t size);
-static enum status read_table(struct reader *reader, enum settings_table_id table);
+static enum status settings_file_read_table(struct reader *reader, enum settings_table_id table);
 static enum status read_record(struct reader *reader, enum settings_table_id table,
                                const yaml_event_t *event);
 static enum status set(struct reader *reader, struct place *place, size_t index, struct bytes text,
@@ -159,7 +159,7 @@ static enum status read_entry(struct reader *reader, struct place *place, const 
                                       name);
     if (table < settings_table_count()) {
         place->table_seen[table] = true;
-        return read_table(reader, table);
+        return settings_file_read_table(reader, table);
     }
     if (place->table == NULL)
         settings_unknown(bytes_of(name), &why);
@@ -265,7 +265,7 @@ static enum status read_list(struct reader *reader, const char *key, char *out, 
     return status;
 }
 
-static enum status read_table(struct reader *reader, enum settings_table_id table)
+static enum status settings_file_read_table(struct reader *reader, enum settings_table_id table)
 {
     const char  *key = settings_table(table)->key;
     yaml_event_t event;

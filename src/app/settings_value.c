@@ -5,8 +5,8 @@
 
 #include "base/text.h"
 
-static enum status read_text(const struct settings_rule *rule, struct bytes text, char *field,
-                             struct error *error);
+static enum status settings_value_read_text(const struct settings_rule *rule, struct bytes text,
+                                            char *field, struct error *error);
 static enum status read_choice(const struct settings_rule *rule, struct bytes text, unsigned *field,
                                struct error *error);
 static enum status read_number(const struct settings_rule *rule, struct bytes text, uint64_t *field,
@@ -27,12 +27,12 @@ enum status settings_value_read(const struct settings_rule *rule, struct bytes t
 {
     switch (rule->kind) {
     case SETTINGS_KIND_TEXT:
-        return read_text(rule, text, field, error);
+        return settings_value_read_text(rule, text, field, error);
     case SETTINGS_KIND_SOCKET:
         if (!bytes_begin_with(text, BYTES_LITERAL("/")) &&
             !bytes_equal(text, BYTES_LITERAL("auto")) && !bytes_equal(text, BYTES_LITERAL("off")))
             return not_allowed(rule, text, error);
-        return read_text(rule, text, field, error);
+        return settings_value_read_text(rule, text, field, error);
     case SETTINGS_KIND_SWITCH:
         if (!bytes_equal(text, BYTES_LITERAL("true")) && !bytes_equal(text, BYTES_LITERAL("false")))
             return not_allowed(rule, text, error);
@@ -59,8 +59,8 @@ enum status settings_value_read(const struct settings_rule *rule, struct bytes t
     return read_number(rule, text, field, error);
 }
 
-static enum status read_text(const struct settings_rule *rule, struct bytes text, char *field,
-                             struct error *error)
+static enum status settings_value_read_text(const struct settings_rule *rule, struct bytes text,
+                                            char *field, struct error *error)
 {
     uint64_t longest = 0;
     bool     row_is_good = text_to_number(bytes_of(rule->max), &longest);

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 static enum status resolve(struct bench_target *target, struct error *error);
-static bool        is_loopback(const struct sockaddr_storage *address);
+static bool        bench_target_is_loopback(const struct sockaddr_storage *address);
 
 enum status bench_target_init(struct bench_target *target, const char *url, struct error *error)
 {
@@ -47,12 +47,12 @@ static enum status resolve(struct bench_target *target, struct error *error)
     memcpy(&target->socket_address, found->ai_addr, found->ai_addrlen);
     target->socket_address_size = found->ai_addrlen;
     freeaddrinfo(found);
-    target->is_loopback = is_loopback(&target->socket_address);
+    target->is_loopback = bench_target_is_loopback(&target->socket_address);
     address_format(&target->address, target->host, sizeof(target->host));
     return STATUS_OK;
 }
 
-static bool is_loopback(const struct sockaddr_storage *address)
+static bool bench_target_is_loopback(const struct sockaddr_storage *address)
 {
     if (address->ss_family == AF_INET)
         return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == 127;

@@ -16,7 +16,7 @@ AVX2 static inline int32_t distance_avx2_sum_lanes(__m256i sum)
     return _mm_cvtsi128_si32(half);
 }
 
-AVX2 static inline __m256i load(const void *data)
+AVX2 static inline __m256i distance_avx2_load(const void *data)
 {
     return _mm256_loadu_si256((const __m256i *)data);
 }
@@ -38,7 +38,7 @@ AVX2 static int32_t offset_of(const int8_t *query, size_t stride)
     __m256i sum = _mm256_setzero_si256();
 
     for (size_t k = 0; k < stride; k += 32) {
-        __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), load(query + k));
+        __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), distance_avx2_load(query + k));
 
         sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
     }
@@ -60,13 +60,13 @@ AVX2 static void distance_avx2_dot_u8(const int8_t *query, const uint8_t *codes,
         for (uint32_t j = i + distance_ahead; j < i + distance_ahead + 2 && j < count; j++)
             distance_ask_for(codes + slots[j] * stride, stride);
         for (size_t k = 0; k < stride; k += 64) {
-            __m256i low = load(query + k), high = load(query + k + 32);
+            __m256i low = distance_avx2_load(query + k), high = distance_avx2_load(query + k + 32);
             __m256i low_size = _mm256_abs_epi8(low), high_size = _mm256_abs_epi8(high);
 
-            s0 = add_u8(s0, load(c0 + k), low, low_size);
-            s1 = add_u8(s1, load(c1 + k), low, low_size);
-            s2 = add_u8(s2, load(c0 + k + 32), high, high_size);
-            s3 = add_u8(s3, load(c1 + k + 32), high, high_size);
+            s0 = add_u8(s0, distance_avx2_load(c0 + k), low, low_size);
+            s1 = add_u8(s1, distance_avx2_load(c1 + k), low, low_size);
+            s2 = add_u8(s2, distance_avx2_load(c0 + k + 32), high, high_size);
+            s3 = add_u8(s3, distance_avx2_load(c1 + k + 32), high, high_size);
         }
         raw[i] = offset + distance_avx2_sum_lanes(_mm256_add_epi32(s0, s2));
         raw[i + 1] = offset + distance_avx2_sum_lanes(_mm256_add_epi32(s1, s3));
@@ -76,9 +76,9 @@ AVX2 static void distance_avx2_dot_u8(const int8_t *query, const uint8_t *codes,
         __m256i        sum = _mm256_setzero_si256();
 
         for (size_t k = 0; k < stride; k += 32) {
-            __m256i part = load(query + k);
+            __m256i part = distance_avx2_load(query + k);
 
-            sum = add_u8(sum, load(code + k), part, _mm256_abs_epi8(part));
+            sum = add_u8(sum, distance_avx2_load(code + k), part, _mm256_abs_epi8(part));
         }
         raw[i] = offset + distance_avx2_sum_lanes(sum);
     }
@@ -89,13 +89,13 @@ AVX2 static inline __m256i distance_avx2_add_u4(__m256i sum, const uint8_t *code
                                                 const int8_t *query)
 {
     const __m256i mask = _mm256_set1_epi8(15);
-    __m256i       b0 = load(code), b1 = load(code + 32);
-    __m256i       p0 = _mm256_maddubs_epi16(_mm256_and_si256(b0, mask), load(query));
-    __m256i       p1 = _mm256_maddubs_epi16(_mm256_and_si256(b1, mask), load(query + 32));
-    __m256i       p2 =
-        _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(b0, 4), mask), load(query + 64));
-    __m256i p3 =
-        _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(b1, 4), mask), load(query + 96));
+    __m256i       b0 = distance_avx2_load(code), b1 = distance_avx2_load(code + 32);
+    __m256i       p0 = _mm256_maddubs_epi16(_mm256_and_si256(b0, mask), distance_avx2_load(query));
+    __m256i p1 = _mm256_maddubs_epi16(_mm256_and_si256(b1, mask), distance_avx2_load(query + 32));
+    __m256i p2 = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(b0, 4), mask),
+                                      distance_avx2_load(query + 64));
+    __m256i p3 = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(b1, 4), mask),
+                                      distance_avx2_load(query + 96));
     __m256i all = _mm256_add_epi16(_mm256_add_epi16(p0, p1), _mm256_add_epi16(p2, p3));
 
     return _mm256_add_epi32(sum, _mm256_madd_epi16(all, _mm256_set1_epi16(1)));
@@ -125,7 +125,7 @@ AVX2 static int32_t distance_avx2_centre_u8(const uint8_t *code, size_t size, in
     __m256i sum = _mm256_setzero_si256();
 
     for (size_t i = 0; i < size; i += 32) {
-        __m256i bytes = load(code + i);
+        __m256i bytes = distance_avx2_load(code + i);
 
         _mm256_storeu_si256((__m256i *)(void *)(out + i),
                             _mm256_xor_si256(bytes, _mm256_set1_epi8(-128)));
@@ -150,7 +150,7 @@ AVX2 static int32_t distance_avx2_centre_u4(const uint8_t *code, size_t size, in
     __m256i       sum = _mm256_setzero_si256();
 
     for (size_t i = 0; i < size; i += 32) {
-        __m256i bytes = load(code + i);
+        __m256i bytes = distance_avx2_load(code + i);
         int8_t *low = out + 2 * (i / 64 * 64) + i % 64;
 
         sum =

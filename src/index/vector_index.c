@@ -13,8 +13,8 @@ enum { link_ratio = 4 /* WAITING slots linked along with each add, until none wa
 
 static enum status draw_identity(const struct vector_index_options *options,
                                  uint64_t                          *ret_identity);
-static enum status store(struct vector_index *index, uint32_t record, const float *vector,
-                         uint32_t *ret_slot);
+static enum status vector_index_store(struct vector_index *index, uint32_t record,
+                                      const float *vector, uint32_t *ret_slot);
 static enum status vector_index_make_room(struct vector_index *index, uint32_t record);
 static enum status store_many(struct vector_index *index, const uint32_t *records,
                               const float *vectors, uint32_t count, uint32_t *old_slots,
@@ -87,7 +87,7 @@ enum status vector_index_add(struct vector_index *index, uint32_t record, const 
     uint32_t    old = slot_table_find(&index->slots, record), slot;
     enum status status;
 
-    status = store(index, record, vector, &slot);
+    status = vector_index_store(index, record, vector, &slot);
     if (status == STATUS_OK && vector_index_core_is_graph_size(index)) {
         /* In a graph the new slot is linked here and now: it is the only one that waits. */
         index->link_cursor = index->slots.waiting == 1 ? slot : index->link_cursor;
@@ -99,8 +99,8 @@ enum status vector_index_add(struct vector_index *index, uint32_t record, const 
     return status;
 }
 
-static enum status store(struct vector_index *index, uint32_t record, const float *vector,
-                         uint32_t *ret_slot)
+static enum status vector_index_store(struct vector_index *index, uint32_t record,
+                                      const float *vector, uint32_t *ret_slot)
 {
     uint32_t    row, slot;
     enum status status;
@@ -166,7 +166,8 @@ static enum status store_many(struct vector_index *index, const uint32_t *record
         enum status status;
 
         old_slots[i] = slot_table_find(&index->slots, records[i]);
-        status = store(index, records[i], vectors + (size_t)i * index->options.dim, &slot);
+        status =
+            vector_index_store(index, records[i], vectors + (size_t)i * index->options.dim, &slot);
         if (status != STATUS_OK)
             return status;
         *ret_added = i + 1;

@@ -29,7 +29,8 @@ struct vector_search {
     bool                              timed_out;
 };
 
-static enum status prepare(struct vector_search *search, const struct vector_search_query *query);
+static enum status vector_search_prepare(struct vector_search             *search,
+                                         const struct vector_search_query *query);
 static enum status search_inside(struct vector_search *search, struct vector_search_hit *hits,
                                  uint32_t *ret_count, struct vector_search_stats *stats);
 static bool        prefers_graph(const struct vector_search *search, uint32_t *ret_ef);
@@ -94,7 +95,7 @@ enum status vector_search_run(struct vector_search *search, const struct vector_
     /* Once in a lifetime the codes are replaced: those that this search took do not know what came
      * after. */
     do {
-        status = prepare(search, query);
+        status = vector_search_prepare(search, query);
         if (status == STATUS_OK)
             status = search_inside(search, hits, ret_count, &stats);
     } while (status == STATUS_OK && search->codes != vector_index_core_codes(search->index));
@@ -104,7 +105,8 @@ enum status vector_search_run(struct vector_search *search, const struct vector_
     return status;
 }
 
-static enum status prepare(struct vector_search *search, const struct vector_search_query *query)
+static enum status vector_search_prepare(struct vector_search             *search,
+                                         const struct vector_search_query *query)
 {
     struct vector_index *index = search->index;
     uint32_t             used;
