@@ -15,13 +15,13 @@ static const uint64_t minute_us = 60000000;
 /* Beside what advice_client shows. */
 struct record {
     struct advice_client client;
-    uint64_t             key;                      /* of address and agent; 0: free */
     uint64_t             last_write_us;            /* when the latest of its writes ended */
     uint64_t             minute;                   /* the number of the minute that is counted */
     uint64_t             this_minute, last_minute; /* constructions */
 };
 
 struct advice {
+    uint64_t      keys[ADVICE_CLIENTS_MAX]; /* of address and agent; 0: free */
     struct record records[ADVICE_CLIENTS_MAX];
 };
 
@@ -91,21 +91,22 @@ void advice_note(struct advice *advice, const struct advice_request *request)
 static struct record *record_of(struct advice *advice, const struct advice_request *request)
 {
     uint64_t       key = key_of(request);
-    struct record *oldest = &advice->records[0];
+    size_t         oldest = 0;
+    struct record *record;
 
-    for (size_t i = 0; i < ADVICE_CLIENTS_MAX; i++) {
-        struct record *record = &advice->records[i];
-
-        if (record->key == key)
-            return record;
-        if (record->client.last_us < oldest->client.last_us)
-            oldest = record;
-    }
-    *oldest = (struct record){.key = key};
-    oldest->client.first_us = oldest->client.last_us = request->ended_us;
-    copy_text(oldest->client.address, sizeof oldest->client.address, request->address);
-    copy_text(oldest->client.agent, sizeof oldest->client.agent, request->user_agent);
-    return oldest;
+    for (size_t i = 0; i < ADVICE_CLIENTS_MAX; i++)
+        if (advice->keys[i] == key)
+            return &advice->records[i];
+    for (size_t i = 1; i < ADVICE_CLIENTS_MAX; i++)
+        if (advice->records[i].client.last_us < advice->records[oldest].client.last_us)
+            oldest = i;
+    record = &advice->records[oldest];
+    *record =
+        (struct record){.client.first_us = request->ended_us, .client.last_us = request->ended_us};
+    copy_text(record->client.address, sizeof record->client.address, request->address);
+    copy_text(record->client.agent, sizeof record->client.agent, request->user_agent);
+    advice->keys[oldest] = key;
+    return record;
 }
 
 /* FNV-1a: who wants to be taken for another client here gains nothing. */
@@ -188,7 +189,7 @@ size_t advice_clients(const struct advice *advice, const struct advice_client **
     size_t count = 0;
 
     for (size_t i = 0; i < ADVICE_CLIENTS_MAX; i++)
-        if (advice->records[i].key != 0)
+        if (advice->keys[i] != 0)
             out[count++] = &advice->records[i].client;
     qsort(out, count, sizeof *out, advice_by_time);
     return count;
