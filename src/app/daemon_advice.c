@@ -7,13 +7,13 @@
 #include "admin/collection_usage.h"
 #include "chroma/chroma_route.h"
 
+static struct bytes     host_of(struct daemon *daemon, const struct socket_address *peer);
 static enum advice_what what_of(const struct chroma_route *route);
 static void             print_uuid(const uint8_t uuid[16], char out[37]);
 
 void daemon_advice_note(void *ctx, const struct finished_request *request)
 {
     struct daemon                  *daemon = ctx;
-    char                            host[SOCKET_ADDRESS_TEXT_MAX];
     struct collection_usage_request usage = {.is_write = request->route->info->is_write,
                                              .status = request->code,
                                              .records = request->records,
@@ -21,8 +21,7 @@ void daemon_advice_note(void *ctx, const struct finished_request *request)
                                              .at_chroma_us = request->at_chroma_us,
                                              .ended_us = request->ended_us};
 
-    socket_address_format_host(request->peer, host);
-    advice_note(daemon->advice, &(struct advice_request){.address = bytes_of(host),
+    advice_note(daemon->advice, &(struct advice_request){.address = host_of(daemon, request->peer),
                                                          .user_agent = request->user_agent,
                                                          .what = what_of(request->route),
                                                          .began_us = request->began_us,
@@ -34,6 +33,20 @@ void daemon_advice_note(void *ctx, const struct finished_request *request)
         return;
     memcpy(usage.uuid, request->route->uuid, sizeof usage.uuid);
     collection_usage_note(daemon->collections, &usage);
+}
+
+/* Borrowed until the next call. */
+static struct bytes host_of(struct daemon *daemon, const struct socket_address *peer)
+{
+    unsigned char       at = peer->size > 3 ? peer->storage[3] : 0; /* of TCP the port's low byte */
+    struct daemon_host *host = &daemon->hosts[at % DAEMON_HOSTS];
+
+    if (host->text[0] == '\0' || host->peer.size != peer->size ||
+        memcmp(host->peer.storage, peer->storage, peer->size) != 0) {
+        host->peer = *peer;
+        socket_address_format_host(peer, host->text);
+    }
+    return bytes_of(host->text);
 }
 
 static enum advice_what what_of(const struct chroma_route *route)

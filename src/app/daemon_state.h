@@ -17,9 +17,17 @@
 #include "io/clock.h"
 #include "io/descriptor_count.h"
 #include "io/loop.h"
+#include "io/socket.h"
 #include "io/worker_pool.h"
 #include "proxy/proxy.h"
 #include "upstream/upstream_pool.h"
+
+/* Writing an address as text for each request would cost as much as counting it. */
+enum { DAEMON_HOSTS = 64 };
+struct daemon_host {
+    struct socket_address peer;
+    char                  text[SOCKET_ADDRESS_TEXT_MAX];
+};
 
 struct daemon {
     const struct settings_sources *sources;
@@ -41,6 +49,7 @@ struct daemon {
     int                            exit_status; /* of a plan that failed; else 0 */
     struct control_server         *control;     /* NULL: there is none */
     struct advice                 *advice;
+    struct daemon_host             hosts[DAEMON_HOSTS]; /* each peer has one place */
     struct collection_usage       *collections;
     struct loop_timer             *drain_timer, *pause_timer; /* the latter NULL before a pause */
     bool                           draining;
