@@ -11,7 +11,7 @@ enum {
     SPAN_SAMPLES_MAX = 63, /* the last ones of a span are enough */
     WINDOW_SAMPLES_MIN = 10,
     WINDOW_SAMPLES_MAX = 256,
-    STALE_WINDOWS = 5
+    STALE_WINDOWS = 3
 };
 
 static const uint64_t span_us = 5000000;
@@ -220,7 +220,7 @@ static void judge(struct concurrency_limit *limit, double ratio)
 
 static void look_for_staleness(struct concurrency_limit *limit, double ratio)
 {
-    bool is_least = limit->limit <= (double)limit->options.min;
+    bool is_least = concurrency_limit_value(limit) <= limit->options.min;
 
     limit->stale_windows = is_least && ratio > tolerance ? limit->stale_windows + 1 : 0;
     if (limit->stale_windows < STALE_WINDOWS)

@@ -11,7 +11,7 @@
  *
  * What a class takes at ease is the least of the medians of the last six spans of 5 s: medians,
  * since the least of all times would be that of the cheapest request of the class. If the limit is
- * at its least and Chroma still seems slow five times in a row, Chroma has become slower, and what
+ * at its least and Chroma still seems slow three times in a row, Chroma has become slower, and what
  * it takes now is the new ease.
  *
  * It works where all requests pass one process. Many that watch one Chroma each see the others'

@@ -4,13 +4,14 @@
 #include <stdlib.h>
 
 struct fair_flow {
-    struct list_node node;       /* while somebody waits who is not parked */
-    struct list      items;      /* not parked, in the order of arrival */
-    size_t           count;      /* that wait, parked ones too */
-    int64_t          deficit_us; /* what it may still take in this round; below 0: a debt */
-    int64_t          quantum_us; /* what it gains in each round */
-    uint64_t         calm;       /* of the queue, when it was last active */
-    uint64_t         busy_since_us;
+    struct list_node node;        /* while somebody waits who is not parked */
+    struct list      items;       /* not parked, in the order of arrival */
+    size_t           count;       /* that wait, parked ones too */
+    int64_t          deficit_us;  /* what it may still take in this round; below 0: a debt */
+    int64_t          quantum_us;  /* what it gains in each round */
+    uint64_t         calm;        /* of the queue, when it was last active */
+    uint64_t         rounds;      /* of the queue, up to which its debt was paid off while idle */
+    bool             is_standing; /* one has waited out the timeout, and it was not short since */
     bool             is_closed;
 };
 
@@ -19,25 +20,27 @@ struct fair_queue {
     struct list               active; /* flows, the one whose turn it is first */
     struct list               all;    /* items in the order of arrival */
     size_t                    active_count, count;
-    uint64_t                  calm; /* how often nobody waited: then all debts are forgiven */
+    uint64_t                  calm;   /* how often nobody waited: then all debts are forgiven */
+    uint64_t                  rounds; /* since the beginning, in parts of rounds_one */
     size_t                    flow_count;
     struct fair_flow          flows[];
 };
 
 /* Small against any call, so that the round robin is as fine as the calls are. */
-static const int64_t quantum_us = 1000;
+static const int64_t  quantum_us = 1000;
+static const uint64_t rounds_one = 65536;
 /* A flow whose calls were far dearer than expected is not punished for longer than this. */
 static const int64_t debt_max_us = 10000000;
 
 static void              activate(struct fair_queue *queue, struct fair_flow *flow);
+static void              pay_off_debt(struct fair_queue *queue, struct fair_flow *flow);
 static void              deactivate_empty(struct fair_queue *queue, struct fair_flow *flow);
 static struct fair_item *visit(struct fair_queue *queue, uint64_t now_us);
 static struct fair_item *head_of(struct fair_queue *queue, struct fair_flow *flow, uint64_t now_us);
-static bool              is_full(const struct fair_gate *gate);
-static void              unpark_first(struct fair_queue *queue, struct fair_gate *gate);
-static bool              is_standing(const struct fair_queue *queue, const struct fair_flow *flow,
-                                     uint64_t now_us);
-static bool              skip_rounds(struct fair_queue *queue, uint64_t now_us);
+static void look_at_oldest(const struct fair_queue *queue, struct fair_flow *flow, uint64_t now_us);
+static bool is_full(const struct fair_gate *gate);
+static void unpark_first(struct fair_queue *queue, struct fair_gate *gate);
+static bool skip_rounds(struct fair_queue *queue, uint64_t now_us);
 
 struct fair_queue *fair_queue_new(size_t flows)
 {
@@ -95,8 +98,6 @@ void fair_queue_add(struct fair_queue *queue, struct fair_item *item, uint64_t n
     item->since_us = now_us;
     if (item->cost_us < (uint64_t)quantum_us)
         item->cost_us = (uint64_t)quantum_us; /* calls that cost nothing would never end a round */
-    if (flow->count == 0)
-        flow->busy_since_us = now_us;
     flow->count++;
     queue->count++;
     list_push_back(&flow->items, &item->node);
@@ -111,8 +112,23 @@ static void activate(struct fair_queue *queue, struct fair_flow *flow)
     if (flow->calm != queue->calm)
         flow->deficit_us = 0;
     flow->calm = queue->calm;
+    pay_off_debt(queue, flow);
     list_push_back(&queue->active, &flow->node);
     queue->active_count++;
+}
+
+/* Rounds in which an idle flow took nothing pay off what it owes, and no more. */
+static void pay_off_debt(struct fair_queue *queue, struct fair_flow *flow)
+{
+    uint64_t rounds = (queue->rounds - flow->rounds) / rounds_one;
+
+    flow->rounds = queue->rounds;
+    if (flow->deficit_us >= 0)
+        return;
+    if (rounds > (uint64_t)(-flow->deficit_us / flow->quantum_us))
+        flow->deficit_us = 0;
+    else
+        flow->deficit_us += (int64_t)rounds * flow->quantum_us;
 }
 
 static void deactivate_empty(struct fair_queue *queue, struct fair_flow *flow)
@@ -121,6 +137,7 @@ static void deactivate_empty(struct fair_queue *queue, struct fair_flow *flow)
         return;
     if (flow->deficit_us > 0)
         flow->deficit_us = 0; /* nothing is saved up while nobody waits */
+    flow->rounds = queue->rounds;
     list_remove(&flow->node);
     queue->active_count--;
     if (queue->active_count == 0)
@@ -156,6 +173,7 @@ static struct fair_item *visit(struct fair_queue *queue, uint64_t now_us)
             continue; /* all of its items are parked */
         list_remove(node);
         list_push_back(&queue->active, node);
+        queue->rounds += rounds_one / queue->active_count;
         if (!flow->is_closed)
             flow->deficit_us += flow->quantum_us;
     }
@@ -165,8 +183,10 @@ static struct fair_item *visit(struct fair_queue *queue, uint64_t now_us)
 /* Who is next of the flow, parking those whose gate is full; NULL: nobody. */
 static struct fair_item *head_of(struct fair_queue *queue, struct fair_flow *flow, uint64_t now_us)
 {
-    bool is_newest_first = queue->options.is_newest_first && is_standing(queue, flow, now_us);
+    bool is_newest_first;
 
+    look_at_oldest(queue, flow, now_us);
+    is_newest_first = queue->options.is_newest_first && flow->is_standing;
     while (!flow->is_closed && !list_is_empty(&flow->items)) {
         struct list_node *node =
             is_newest_first ? list_last(&flow->items) : list_first(&flow->items);
@@ -181,16 +201,19 @@ static struct fair_item *head_of(struct fair_queue *queue, struct fair_flow *flo
     return NULL;
 }
 
+/* A queue that is short again does not stand. */
+static void look_at_oldest(const struct fair_queue *queue, struct fair_flow *flow, uint64_t now_us)
+{
+    const struct list_node *oldest = list_first(&flow->items);
+
+    if (oldest != NULL && now_us - LIST_ITEM(oldest, struct fair_item, node)->since_us <
+                              queue->options.standing_us / 2)
+        flow->is_standing = false;
+}
+
 static bool is_full(const struct fair_gate *gate)
 {
     return gate->max != 0 && gate->open >= gate->max;
-}
-
-static bool is_standing(const struct fair_queue *queue, const struct fair_flow *flow,
-                        uint64_t now_us)
-{
-    return queue->options.timeout_us != 0 && flow->count > 0 &&
-           now_us - flow->busy_since_us >= queue->options.timeout_us;
 }
 
 /* Give all flows as many rounds as the first of them to go still needs; false: nobody may go. */
@@ -212,6 +235,7 @@ static bool skip_rounds(struct fair_queue *queue, uint64_t now_us)
     }
     if (rounds == INT64_MAX)
         return false;
+    queue->rounds += (uint64_t)rounds * rounds_one;
     LIST_FOR_EACH(node, &queue->active)
     {
         struct fair_flow *flow = LIST_ITEM(node, struct fair_flow, node);
@@ -261,6 +285,7 @@ void fair_queue_remove(struct fair_queue *queue, struct fair_item *item)
     list_remove(&item->node);
     list_remove(&item->all_node);
     flow->count--;
+    flow->is_standing &= flow->count > 0;
     queue->count--;
     if (item->gate != NULL)
         unpark_first(queue, item->gate); /* the place may have been kept for this one */
@@ -272,27 +297,30 @@ void fair_queue_settle(struct fair_queue *queue, uint32_t flow_number, uint64_t 
 {
     struct fair_flow *flow = &queue->flows[flow_number];
 
+    if (!list_node_is_linked(&flow->node))
+        pay_off_debt(queue, flow);
     flow->deficit_us += (int64_t)charged_us - (int64_t)actual_us;
     if (flow->deficit_us < -debt_max_us)
         flow->deficit_us = -debt_max_us;
 }
 
-struct fair_item *fair_queue_expired(const struct fair_queue *queue, uint64_t now_us)
+struct fair_item *fair_queue_expired(struct fair_queue *queue, uint64_t now_us)
 {
     const struct list_node *oldest = list_first(&queue->all);
     struct fair_item       *item = LIST_ITEM(oldest, struct fair_item, all_node);
 
     if (oldest == NULL || queue->options.timeout_us == 0)
         return NULL;
-    if (now_us - item->since_us >= queue->options.timeout_us)
+    if (now_us - item->since_us >= queue->options.timeout_us) {
+        queue->flows[item->flow].is_standing = true;
         return item;
+    }
     LIST_FOR_EACH(node, &queue->active)
     {
         const struct fair_flow *flow = LIST_ITEM(node, struct fair_flow, node);
 
         item = LIST_ITEM(list_first(&flow->items), struct fair_item, node);
-        if (is_standing(queue, flow, now_us) &&
-            now_us - item->since_us >= queue->options.standing_us)
+        if (flow->is_standing && now_us - item->since_us >= queue->options.standing_us)
             return item;
     }
     return NULL;
@@ -310,12 +338,10 @@ uint64_t fair_queue_expiry_us(const struct fair_queue *queue)
     {
         const struct fair_flow *flow = LIST_ITEM(node, struct fair_flow, node);
         const struct fair_item *item = LIST_ITEM(list_first(&flow->items), struct fair_item, node);
-        uint64_t                standing_us = flow->busy_since_us + queue->options.timeout_us;
         uint64_t                at_us = item->since_us + queue->options.standing_us;
 
-        if (at_us < standing_us)
-            at_us = standing_us;
-        expiry_us = at_us < expiry_us ? at_us : expiry_us;
+        if (flow->is_standing && at_us < expiry_us)
+            expiry_us = at_us;
     }
     return expiry_us;
 }

@@ -11,11 +11,12 @@
  * no others.
  *
  * With a timeout (overload: shed) calls that have waited for long are given back to be refused. A
- * flow that has not been empty for the whole timeout has a standing queue: its calls are then
- * refused after the shorter `standing_us`, and the newest go first where that is allowed, since
- * the oldest will hardly be answered in time.
+ * flow of which one has waited out the timeout has a standing queue, until it is short again: its
+ * calls are then refused after the shorter `standing_us`, and the newest go first where that is
+ * allowed, since the oldest will hardly be answered in time. A flow that asks for less than its
+ * part does not get there.
  *
- * Thread: event loop only. Memory: 80 bytes for each flow; items are embedded in their owners.
+ * Thread: event loop only. Memory: 100 bytes for each flow; items are embedded in their owners.
  */
 #ifndef LIMITS_FAIR_QUEUE_H
 #define LIMITS_FAIR_QUEUE_H
@@ -101,7 +102,7 @@ void fair_queue_settle(struct fair_queue *queue, uint32_t flow, uint64_t charged
                        uint64_t actual_us);
 
 /* One that has waited for too long, still in the queue; NULL: none. */
-struct fair_item *fair_queue_expired(const struct fair_queue *queue, uint64_t now_us);
+struct fair_item *fair_queue_expired(struct fair_queue *queue, uint64_t now_us);
 
 /* When the next one will have waited for too long, if nothing changes; may be past; UINT64_MAX:
  * never. */

@@ -51,6 +51,7 @@ static struct fair_item *add(uint32_t flow, uint64_t cost_us)
 
     *item = (struct fair_item){.flow = flow, .cost_us = cost_us, .gate = item->gate};
     fair_queue_add(queue, item, now_us);
+    ck_assert_uint_eq(item->cost_us, cost_us);
     return item;
 }
 
@@ -132,10 +133,28 @@ START_TEST(a_debt_is_bounded_and_forgiven_when_nobody_waits)
     ck_assert_ptr_eq(take_first(), first);
     fair_queue_settle(queue, 0, 0, UINT32_MAX);
     add_many(1, 0, MS);
-    add_many(10, 1, 1000 * MS);
+    add_many(20, 1, 1000 * MS);
     while (take_first()->flow == 1)
         continue;
-    ck_assert_uint_ge(served_us[1], 10000 * MS);
+    ck_assert_uint_ge(served_us[1], 9000 * MS);
+    ck_assert_uint_le(served_us[1], 12000 * MS);
+}
+END_TEST
+
+START_TEST(a_service_pays_off_its_debt_while_it_asks_for_nothing)
+{
+    struct fair_item *back;
+
+    add(0, MS);
+    add_many(200, 1, 10 * MS);
+    add_many(100, 2, 10 * MS);
+    while (take_first()->flow != 0)
+        continue;
+    fair_queue_settle(queue, 0, MS, 500 * MS);
+    for (int i = 0; i < 160; i++) /* the others get 800 ms each */
+        take_first();
+    back = add(0, MS);
+    ck_assert(take_first() == back || take_first() == back || take_first() == back);
 }
 END_TEST
 
@@ -209,20 +228,38 @@ END_TEST
 
 START_TEST(under_a_standing_queue_the_newest_go_and_the_others_expire_sooner)
 {
-    struct fair_item *old, *new;
+    struct fair_item *first, *old, *new;
 
     shed_after(100 * MS, 10 * MS);
-    add(0, MS);
-    now_us += 95 * MS;
-    old = add(0, MS); /* the queue of 0 is never empty */
-    ck_assert_uint_eq(take_first()->since_us, now_us - 95 * MS);
-    now_us += 5 * MS;
+    first = add(0, MS);
+    now_us += 92 * MS;
+    old = add(0, MS);
+    ck_assert_uint_eq(fair_queue_expiry_us(queue), now_us + 8 * MS);
+    now_us += 8 * MS;
     new = add(0, MS);
+    ck_assert_ptr_eq(fair_queue_expired(queue, now_us), first);
+    fair_queue_remove(queue, first);
+    ck_assert_uint_eq(fair_queue_expiry_us(queue), now_us + 2 * MS);
     ck_assert_ptr_null(fair_queue_expired(queue, now_us));
-    ck_assert_uint_eq(fair_queue_expiry_us(queue), now_us + 5 * MS);
-    ck_assert_ptr_eq(fair_queue_expired(queue, now_us + 5 * MS), old);
-    ck_assert_ptr_eq(take_first(), new);
-    ck_assert_ptr_eq(take_first(), old);
+    ck_assert_ptr_eq(fair_queue_first(queue, now_us), new);
+    ck_assert_ptr_eq(fair_queue_expired(queue, now_us + 2 * MS), old);
+}
+END_TEST
+
+START_TEST(a_queue_that_is_short_again_stands_no_longer)
+{
+    struct fair_item *first, *second;
+
+    shed_after(100 * MS, 10 * MS);
+    first = add(0, MS);
+    now_us += 100 * MS;
+    second = add(0, MS);
+    ck_assert_ptr_eq(fair_queue_expired(queue, now_us), first);
+    fair_queue_remove(queue, first);
+    now_us += 4 * MS;
+    add(0, MS);
+    ck_assert_ptr_eq(fair_queue_first(queue, now_us), second); /* the oldest, not the newest */
+    ck_assert_uint_eq(fair_queue_expiry_us(queue), now_us + 96 * MS);
 }
 END_TEST
 
@@ -383,11 +420,13 @@ int main(void)
     tcase_add_test(tcase, a_backlog_of_one_service_does_not_stop_another);
     tcase_add_test(tcase, what_a_call_really_cost_is_settled);
     tcase_add_test(tcase, a_debt_is_bounded_and_forgiven_when_nobody_waits);
+    tcase_add_test(tcase, a_service_pays_off_its_debt_while_it_asks_for_nothing);
     tcase_add_test(tcase, a_closed_service_is_passed_over);
     tcase_add_test(tcase, those_at_a_full_gate_step_aside_in_order);
     tcase_add_test(tcase, nothing_expires_unless_asked_for);
     tcase_add_test(tcase, who_has_waited_for_the_timeout_expires);
     tcase_add_test(tcase, under_a_standing_queue_the_newest_go_and_the_others_expire_sooner);
+    tcase_add_test(tcase, a_queue_that_is_short_again_stands_no_longer);
     tcase_add_test(tcase, what_waits_for_a_gate_expires_too);
     tcase_add_test(tcase, random_backlogs_are_served_by_weight);
     tcase_add_test(tcase, whoever_may_go_does);

@@ -73,6 +73,14 @@ START_TEST(parts_of_a_second_count)
 }
 END_TEST
 
+START_TEST(what_takes_less_than_a_nanosecond_still_counts)
+{
+    set(UINT64_C(3000000000), 1, RATE_LIMIT_REFUSE, 0);
+    CK_TAKE(1, STATUS_OK, 0);
+    CK_TAKE(1, STATUS_LIMIT_REACHED, 1);
+}
+END_TEST
+
 START_TEST(what_costs_more_than_the_burst_needs_a_full_bucket)
 {
     set(10, 3, RATE_LIMIT_REFUSE, 0);
@@ -209,6 +217,7 @@ int main(void)
     tcase_add_test(tcase, a_burst_passes_and_then_the_rate);
     tcase_add_test(tcase, no_more_than_the_burst_is_saved_up);
     tcase_add_test(tcase, parts_of_a_second_count);
+    tcase_add_test(tcase, what_takes_less_than_a_nanosecond_still_counts);
     tcase_add_test(tcase, what_costs_more_than_the_burst_needs_a_full_bucket);
     tcase_add_test(tcase, delay_takes_what_will_be_there_in_time);
     tcase_add_test(tcase, shadow_counts_what_would_have_been_refused);

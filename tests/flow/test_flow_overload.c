@@ -1,0 +1,260 @@
+/* What must hold when more is asked of Chroma than it can do: most of what it can do is still
+ * answered in time, refusals are quick, services that ask for little are served, and all is well
+ * soon after. Floors are asserted below what was measured, for every seed. */
+#include "base/compiler.h"
+#include "flow/limits_world.h"
+#include "support/check_main.h"
+#include "support/sim_seeds.h"
+
+static struct limits_world_result result;
+static double                     asked; /* of Chroma's capacity */
+
+static double constant(unsigned service, double at_s)
+{
+    (void)at_s;
+    return service == 0 ? asked : 0;
+}
+
+static double burst(unsigned service, double at_s)
+{
+    if (service != 0)
+        return 0;
+    return at_s >= 4 && at_s < 14 ? 10 : 0.3;
+}
+
+/* One of three services asks for twenty times its part. */
+static double flood(unsigned service, double at_s)
+{
+    if (service == 0)
+        return at_s >= 2 ? 4 : 0.2;
+    return service < 3 ? 0.2 : 0;
+}
+
+static double five_times_slower(double at_s)
+{
+    return at_s >= 4 && at_s < 14 ? 0.2 : 1;
+}
+
+static double stalled(double at_s)
+{
+    return at_s >= 4 && at_s < 14 ? 0 : 1;
+}
+
+static struct limits_world_options with(uint64_t seed, unsigned seconds,
+                                        double (*load)(unsigned, double))
+{
+    return (struct limits_world_options){.seed = seed,
+                                         .cores = 4,
+                                         .proxies = 1,
+                                         .seconds = seconds,
+                                         .is_shed = true,
+                                         .tries = 1,
+                                         .load = load};
+}
+
+/* The best of some fixed numbers, over all seeds, may be a tenth better, no more. */
+static void check_against_fixed(struct limits_world_options options)
+{
+    size_t fixed[] = {LIMITS_WORLD_ADAPTIVE, options.cores / 2, options.cores, options.cores * 2};
+    double goodput[COUNT_OF(fixed)] = {0};
+
+    for (size_t i = 0; i < COUNT_OF(fixed); i++) {
+        struct sim_seeds seeds = sim_seeds_get(1);
+
+        options.reads_max = fixed[i];
+        for (options.seed = seeds.first; options.seed <= seeds.last; options.seed++) {
+            limits_world_run(&options, &result);
+            goodput[i] += limits_world_goodput(&result, 0, options.seconds);
+        }
+        SIM_CHECK(options.seed, goodput[0] >= 0.9 * goodput[i]);
+    }
+}
+
+/* Of what was asked in these seconds. */
+static double answered(unsigned from_s, unsigned to_s)
+{
+    uint64_t good = 0, offered = 0;
+
+    for (unsigned i = from_s; i < to_s; i++) {
+        good += result.good_by_second[i];
+        offered += result.offered_by_second[i];
+    }
+    return (double)good / (double)offered;
+}
+
+#define FOR_EACH_SEED(seed, count)                                                                 \
+    for (struct sim_seeds seeds = sim_seeds_get(count); seeds.first <= seeds.last; seeds.first++)  \
+        for (uint64_t seed = seeds.first, once = 1; once == 1; once = 0)
+
+static void overload(uint64_t seed, unsigned cores, double times, double floor)
+{
+    struct limits_world_options options = with(seed, 8, constant);
+
+    asked = times;
+    options.cores = cores;
+    limits_world_run(&options, &result);
+    SIM_CHECK(seed, limits_world_goodput(&result, 2, 8) >= floor);
+    SIM_CHECK(seed, result.refused_late == 0);
+    SIM_CHECK(seed, histogram_percentile(&result.answered, 0.99) <= 350000);
+}
+
+START_TEST(overload_does_not_lower_what_is_answered_in_time)
+{
+    FOR_EACH_SEED(seed, 2)
+    {
+        overload(seed, 4, 1.5, 0.85);
+        overload(seed, 4, 3, 0.85);
+        overload(seed, 4, 10, 0.85);
+        overload(seed, 8, 10, 0.75);
+        overload(seed, 2, 3, 0.8);
+    }
+}
+END_TEST
+
+START_TEST(without_a_limit_it_does)
+{
+    struct limits_world_options options = with(1, 8, constant);
+
+    asked = 1.5;
+    options.reads_max = LIMITS_WORLD_NONE;
+    limits_world_run(&options, &result);
+    ck_assert(limits_world_goodput(&result, 4, 8) < 0.1);
+}
+END_TEST
+
+START_TEST(half_the_load_is_answered_without_refusals)
+{
+    FOR_EACH_SEED(seed, 2)
+    {
+        struct limits_world_options options = with(seed, 8, constant);
+
+        asked = 0.5;
+        limits_world_run(&options, &result);
+        SIM_CHECK(seed, result.good[0] + 40 >= result.offered[0]); /* the last are under way */
+        SIM_CHECK(seed, result.refused <= result.offered[0] / 100);
+    }
+}
+END_TEST
+
+START_TEST(a_burst_is_served_at_full_speed_and_over_at_once)
+{
+    FOR_EACH_SEED(seed, 2)
+    {
+        for (unsigned tries = 1; tries <= 3; tries += 2) {
+            struct limits_world_options options = with(seed, 18, burst);
+
+            options.tries = tries;
+            limits_world_run(&options, &result);
+            for (unsigned i = 4; i < 14; i++)
+                SIM_CHECK(seed, limits_world_goodput(&result, i, i + 1) >= 0.7);
+            SIM_CHECK(seed, limits_world_goodput(&result, 4, 14) >= 0.88);
+            SIM_CHECK(seed, answered(16, 18) >= 0.9);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_backend_that_becomes_slower_is_used_and_comes_back)
+{
+    FOR_EACH_SEED(seed, 2)
+    {
+        for (unsigned tries = 1; tries <= 3; tries += 2) {
+            struct limits_world_options options = with(seed, 18, constant);
+
+            asked = 0.7;
+            options.speed = five_times_slower;
+            options.tries = tries;
+            limits_world_run(&options, &result);
+            SIM_CHECK(seed, limits_world_goodput(&result, 9, 14) >= 0.12); /* 0.2 is all there is */
+            SIM_CHECK(seed, answered(16, 18) >= 0.9);
+        }
+    }
+}
+END_TEST
+
+START_TEST(after_a_stall_all_is_well_within_two_seconds)
+{
+    FOR_EACH_SEED(seed, 2)
+    {
+        for (unsigned tries = 1; tries <= 3; tries += 2) {
+            struct limits_world_options options = with(seed, 18, constant);
+
+            asked = 0.7;
+            options.speed = stalled;
+            options.tries = tries;
+            limits_world_run(&options, &result);
+            SIM_CHECK(seed, answered(16, 18) >= 0.9);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_service_that_floods_waits_by_itself)
+{
+    uint64_t good = 0, offered = 0;
+
+    FOR_EACH_SEED(seed, 3)
+    {
+        struct limits_world_options options = with(seed, 10, flood);
+
+        limits_world_run(&options, &result);
+        good += result.good[1] + result.good[2];
+        offered += result.offered[1] + result.offered[2];
+        SIM_CHECK(seed, limits_world_goodput(&result, 3, 10) >= 0.88);
+        SIM_CHECK(seed, (double)(result.good[1] + result.good[2]) >=
+                            0.97 * (double)(result.offered[1] + result.offered[2]));
+    }
+    ck_assert((double)good >= 0.985 * (double)offered);
+}
+END_TEST
+
+START_TEST(thirty_proxies_that_do_not_know_of_each_other_still_get_something)
+{
+    FOR_EACH_SEED(seed, 2)
+    {
+        struct limits_world_options options = with(seed, 8, constant);
+
+        asked = 3;
+        options.proxies = 30;
+        limits_world_run(&options, &result);
+        SIM_CHECK(seed, limits_world_goodput(&result, 2, 8) >= 0.25);
+    }
+}
+END_TEST
+
+START_TEST(adaptive_is_at_most_a_tenth_worse_than_the_best_fixed_number)
+{
+    struct limits_world_options options = with(1, 8, constant);
+
+    asked = 1.5;
+    check_against_fixed(options);
+    asked = 10;
+    check_against_fixed(options);
+    options.cores = 8;
+    check_against_fixed(options);
+    check_against_fixed(with(1, 18, burst));
+    check_against_fixed(with(1, 10, flood));
+    asked = 0.7;
+    options = with(1, 18, constant);
+    options.speed = five_times_slower;
+    check_against_fixed(options);
+    options.speed = stalled;
+    check_against_fixed(options);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("flow_overload");
+
+    tcase_add_test(tcase, overload_does_not_lower_what_is_answered_in_time);
+    tcase_add_test(tcase, without_a_limit_it_does);
+    tcase_add_test(tcase, half_the_load_is_answered_without_refusals);
+    tcase_add_test(tcase, a_burst_is_served_at_full_speed_and_over_at_once);
+    tcase_add_test(tcase, a_backend_that_becomes_slower_is_used_and_comes_back);
+    tcase_add_test(tcase, after_a_stall_all_is_well_within_two_seconds);
+    tcase_add_test(tcase, a_service_that_floods_waits_by_itself);
+    tcase_add_test(tcase, thirty_proxies_that_do_not_know_of_each_other_still_get_something);
+    tcase_add_test(tcase, adaptive_is_at_most_a_tenth_worse_than_the_best_fixed_number);
+    return check_main("flow_overload", tcase);
+}

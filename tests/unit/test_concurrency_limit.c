@@ -1,0 +1,200 @@
+/* What must hold: the limit follows what Chroma can take, does not drift while it is not used, is
+ * not fooled by mixed requests or by writes, and finds its way back. (How it does under load:
+ * tests/flow/test_flow_overload.c.) */
+#include "limits/concurrency_limit.h"
+#include "support/check_main.h"
+
+#define MS     UINT64_C(1000)
+#define SECOND UINT64_C(1000000)
+
+static struct concurrency_limit *limit;
+static uint64_t                  now_us;
+
+static void setup(void)
+{
+    struct concurrency_limit_options options = {.start = 4, .min = 1, .max = 64};
+
+    limit = concurrency_limit_new(&options);
+    ck_assert_ptr_nonnull(limit);
+    now_us = 100 * SECOND;
+}
+
+static void teardown(void)
+{
+    concurrency_limit_free(limit);
+}
+
+/* `count` answers over `span_us`, each of them taking `took_us`, so many in flight as may be. */
+static void answers_of(enum concurrency_class class, int count, uint64_t took_us, uint64_t span_us,
+                       size_t in_flight)
+{
+    for (size_t i = 0; i < in_flight; i++)
+        concurrency_limit_sent(limit);
+    for (int i = 0; i < count; i++) {
+        now_us += span_us / (uint64_t)count;
+        concurrency_limit_ended(limit, class, CONCURRENCY_ANSWERED, took_us, false, now_us);
+        concurrency_limit_sent(limit);
+    }
+    for (size_t i = 0; i < in_flight; i++)
+        concurrency_limit_ended(limit, class, CONCURRENCY_NOTHING, 0, false, now_us);
+}
+
+static void answers(int count, uint64_t took_us, uint64_t span_us)
+{
+    answers_of(CONCURRENCY_QUERY, count, took_us, span_us, concurrency_limit_value(limit));
+}
+
+START_TEST(it_begins_as_told_and_grows_while_all_is_used_and_well)
+{
+    ck_assert_uint_eq(concurrency_limit_value(limit), 4);
+    answers(100, 5 * MS, SECOND);
+    ck_assert_uint_eq(concurrency_limit_ease_us(limit, CONCURRENCY_QUERY), 5 * MS);
+    ck_assert_uint_ge(concurrency_limit_value(limit), 7);
+    for (int i = 0; i < 300; i++)
+        answers(100, 5 * MS, SECOND);
+    ck_assert_uint_eq(concurrency_limit_value(limit), 64);
+}
+END_TEST
+
+START_TEST(it_does_not_grow_while_it_is_not_used)
+{
+    for (int i = 0; i < 60; i++)
+        answers_of(CONCURRENCY_QUERY, 100, 5 * MS, SECOND, 2);
+    ck_assert_uint_eq(concurrency_limit_value(limit), 4);
+}
+END_TEST
+
+START_TEST(it_shrinks_when_answers_take_longer_than_at_ease)
+{
+    answers(100, 5 * MS, SECOND);
+    answers(15, 12 * MS, 150 * MS);
+    ck_assert_uint_le(concurrency_limit_value(limit), 6);
+    answers(60, 12 * MS, 600 * MS);
+    ck_assert_uint_le(concurrency_limit_value(limit), 2);
+}
+END_TEST
+
+START_TEST(a_little_longer_is_tolerated)
+{
+    answers(100, 10 * MS, SECOND);
+    answers(100, 15 * MS, SECOND);
+    ck_assert_uint_ge(concurrency_limit_value(limit), 8);
+}
+END_TEST
+
+START_TEST(a_drop_shrinks_it_once_in_a_window)
+{
+    answers(100, 5 * MS, SECOND);
+    now_us += 100 * MS;
+    for (int i = 0; i < 5; i++)
+        concurrency_limit_sent(limit);
+    for (int i = 0; i < 5; i++)
+        concurrency_limit_ended(limit, CONCURRENCY_QUERY, CONCURRENCY_DROPPED, SECOND, false,
+                                now_us);
+    ck_assert_uint_ge(concurrency_limit_value(limit), 4);
+    ck_assert_uint_le(concurrency_limit_value(limit), 6);
+}
+END_TEST
+
+START_TEST(classes_are_judged_by_their_own_ease)
+{
+    answers(100, 5 * MS, SECOND);
+    answers_of(CONCURRENCY_LARGE, 30, 200 * MS, SECOND, 4);
+    ck_assert_uint_ge(concurrency_limit_value(limit), 7);
+    ck_assert_uint_eq(concurrency_limit_ease_us(limit, CONCURRENCY_LARGE), 200 * MS);
+}
+END_TEST
+
+START_TEST(one_cheap_request_does_not_make_all_others_slow)
+{
+    for (int i = 0; i < 60; i++) { /* a tenth takes 1 ms */
+        answers(9, 10 * MS, 90 * MS);
+        answers(1, 1 * MS, 10 * MS);
+    }
+    ck_assert_uint_eq(concurrency_limit_ease_us(limit, CONCURRENCY_QUERY), 10 * MS);
+    ck_assert_uint_ge(concurrency_limit_value(limit), 8);
+}
+END_TEST
+
+START_TEST(what_a_write_slows_down_is_not_ease)
+{
+    for (int i = 0; i < 40; i++) {
+        concurrency_limit_sent(limit);
+        now_us += 10 * MS;
+        concurrency_limit_ended(limit, CONCURRENCY_GET, CONCURRENCY_ANSWERED, 50 * MS, true,
+                                now_us);
+    }
+    ck_assert_uint_eq(concurrency_limit_ease_us(limit, CONCURRENCY_GET), 0);
+}
+END_TEST
+
+START_TEST(a_backend_that_became_slower_is_learned_anew)
+{
+    for (int i = 0; i < 12; i++)
+        answers(100, 5 * MS, SECOND);
+    for (int i = 0; i < 4; i++)
+        answers(40, 25 * MS, SECOND);
+    ck_assert_uint_eq(concurrency_limit_ease_us(limit, CONCURRENCY_QUERY), 25 * MS);
+    for (int i = 0; i < 4; i++)
+        answers(40, 25 * MS, SECOND);
+    ck_assert_uint_ge(concurrency_limit_value(limit), 3);
+}
+END_TEST
+
+START_TEST(and_when_it_is_fast_again_that_is_learned_too)
+{
+    answers(100, 25 * MS, SECOND);
+    for (int i = 0; i < 6; i++)
+        answers(100, 5 * MS, SECOND);
+    ck_assert_uint_eq(concurrency_limit_ease_us(limit, CONCURRENCY_QUERY), 5 * MS);
+}
+END_TEST
+
+START_TEST(few_answers_are_not_judged)
+{
+    answers(100, 5 * MS, SECOND);
+    for (int i = 0; i < 60; i++)
+        answers_of(CONCURRENCY_QUERY, 2, 50 * MS, SECOND, 1);
+    ck_assert_uint_ge(concurrency_limit_value(limit), 7);
+}
+END_TEST
+
+START_TEST(it_begins_anew_after_a_restart)
+{
+    answers(100, 5 * MS, SECOND);
+    concurrency_limit_restart(limit);
+    ck_assert_uint_eq(concurrency_limit_value(limit), 1);
+    answers(100, 5 * MS, SECOND);
+    ck_assert_uint_ge(concurrency_limit_value(limit), 3);
+}
+END_TEST
+
+START_TEST(after_a_long_silence_what_is_known_stays_known)
+{
+    answers(100, 5 * MS, SECOND);
+    now_us += 3600 * SECOND;
+    answers(1, 5 * MS, SECOND);
+    ck_assert_uint_eq(concurrency_limit_ease_us(limit, CONCURRENCY_QUERY), 5 * MS);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("concurrency_limit");
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, it_begins_as_told_and_grows_while_all_is_used_and_well);
+    tcase_add_test(tcase, it_does_not_grow_while_it_is_not_used);
+    tcase_add_test(tcase, it_shrinks_when_answers_take_longer_than_at_ease);
+    tcase_add_test(tcase, a_little_longer_is_tolerated);
+    tcase_add_test(tcase, a_drop_shrinks_it_once_in_a_window);
+    tcase_add_test(tcase, classes_are_judged_by_their_own_ease);
+    tcase_add_test(tcase, one_cheap_request_does_not_make_all_others_slow);
+    tcase_add_test(tcase, what_a_write_slows_down_is_not_ease);
+    tcase_add_test(tcase, a_backend_that_became_slower_is_learned_anew);
+    tcase_add_test(tcase, and_when_it_is_fast_again_that_is_learned_too);
+    tcase_add_test(tcase, few_answers_are_not_judged);
+    tcase_add_test(tcase, it_begins_anew_after_a_restart);
+    tcase_add_test(tcase, after_a_long_silence_what_is_known_stays_known);
+    return check_main("concurrency_limit", tcase);
+}
