@@ -26,7 +26,8 @@ for test in "$root"/tests/unit/test_*.c "$root"/tests/flow/test_flow_overload.c;
     name=$(basename "$test" .c)
     case $name in
     test_memory_account | test_turn_queue | test_fair_queue | test_rate_limit | test_breaker | \
-        test_retry_budget | test_concurrency_limit | test_flow_overload)
+        test_retry_budget | test_concurrency_limit | test_key_ring | \
+        test_flow_overload)
         mkdir -p "$work/tests"
         $cc $flags -c "$test" -o "$work/tests/$name.o"
         ;;
@@ -110,6 +111,15 @@ try concurrency_limit test_concurrency_limit 's/count \/ 2\];$/0];/' "medians, n
 try concurrency_limit test_concurrency_limit 's/    if (is_beside_write)/    if (false)/' "samples beside a write are no ease"
 try concurrency_limit test_flow_overload 's/limit->stale_windows < STALE_WINDOWS/true/' "stale ease is learned anew"
 try concurrency_limit test_concurrency_limit 's/limit->drops > 0)$/false)/' "drops"
+try key_ring test_key_ring 's/i < KEY_RING_DIGEST_SIZE; i++)$/i < 8; i++)/' "all of a digest is compared"
+try key_ring test_key_ring 's/ || entry->is_revoked)$/)/' "revoked keys"
+try key_scope test_key_ring 's/(scope->verbs \& verb) != 0 \&\&//' "verbs"
+try key_scope test_key_ring 's/ \&\&$/ ||/' "all parts of a scope"
+try key_scope test_key_ring 's/return bytes_equal(pattern, BYTES_LITERAL("\*"));/return true;/' "what concerns all needs a star"
+try key_scope test_key_ring 's/    return p == pattern.size;/    return true;/' "patterns match to their end"
+try key_text test_key_ring 's/    return memcmp(text.data + CHECK_AT.*/    return true;/' "the checksum of a key"
+try key_slowdown test_key_ring 's/    if (address.size > 8)/    if (false)/' "one IPv6 network is one address"
+try key_slowdown test_key_ring 's/failures_at(\&bucket\[i\], now_us) < failures_at(least, now_us)/true/' "the stubborn stay known"
 
 echo "$count mutants"
 exit $bad

@@ -1,0 +1,157 @@
+#include "limits/key_scope.h"
+
+static const struct verb {
+    struct bytes name;
+    unsigned     verbs;
+} verb_names[] = {
+    {BYTES_INIT("read"), KEY_VERB_READ},
+    {BYTES_INIT("write"), KEY_VERB_WRITE},
+    {BYTES_INIT("create"), KEY_VERB_CREATE},
+    {BYTES_INIT("delete"), KEY_VERB_DELETE},
+    {BYTES_INIT("admin"), KEY_VERB_ADMIN},
+    {BYTES_INIT("*"), KEY_VERB_READ | KEY_VERB_WRITE | KEY_VERB_CREATE | KEY_VERB_DELETE},
+};
+
+static bool         cut(struct bytes *rest, char separator, struct bytes *ret_part);
+static unsigned     find_verb(struct bytes name);
+static bool         reaches(const struct key_scope *scope, enum key_verb verb, struct bytes tenant,
+                            struct bytes database);
+static struct bytes tenant_of(const struct key_scope *scope);
+static struct bytes database_of(const struct key_scope *scope);
+static struct bytes collection_of(const struct key_scope *scope);
+static bool         matches(struct bytes pattern, struct bytes part);
+static bool         matches_text(struct bytes pattern, struct bytes text);
+
+enum status key_scope_parse(struct bytes text, struct key_scope *ret, struct error *error)
+{
+    struct key_scope scope = {0};
+    struct bytes     verbs, verb, tenant, database, rest = text;
+
+    if (text.size > KEY_SCOPE_TEXT_MAX)
+        return error_set(error, STATUS_INVALID, "a scope has %d characters at most",
+                         KEY_SCOPE_TEXT_MAX);
+    if (!cut(&rest, ':', &verbs) || !cut(&rest, '/', &tenant) || !cut(&rest, '/', &database) ||
+        tenant.size == 0 || database.size == 0 || rest.size == 0 ||
+        memchr(rest.data, '/', rest.size) != NULL)
+        return error_set(error, STATUS_INVALID,
+                         "a scope is VERBS:TENANT/DATABASE/COLLECTION, not '%.*s'", (int)text.size,
+                         text.data);
+    scope.text = tenant.data;
+    scope.tenant_size = (uint16_t)tenant.size;
+    scope.database_size = (uint16_t)database.size;
+    scope.collection_size = (uint16_t)rest.size;
+    while (verbs.size > 0) {
+        unsigned found;
+
+        if (!cut(&verbs, ',', &verb)) {
+            verb = verbs;
+            verbs.size = 0;
+        } else if (verbs.size == 0) {
+            verb.size = 0; /* a comma at the end */
+        }
+        found = find_verb(verb);
+        if (found == 0)
+            return error_set(error, STATUS_INVALID,
+                             "'%.*s' is no verb: read, write, create, delete, admin or *",
+                             (int)verb.size, verb.data);
+        scope.verbs = (uint8_t)(scope.verbs | found);
+    }
+    if (scope.verbs == 0)
+        return error_set(error, STATUS_INVALID, "a scope begins with its verbs: read,write:...");
+    *ret = scope;
+    return STATUS_OK;
+}
+
+/* Cut off what stands before the first separator; false: there is none. */
+static bool cut(struct bytes *rest, char separator, struct bytes *ret_part)
+{
+    const char *at = rest->size == 0 ? NULL : memchr(rest->data, separator, rest->size);
+
+    if (at == NULL)
+        return false;
+    *ret_part = (struct bytes){.data = rest->data, .size = (size_t)(at - rest->data)};
+    *rest = bytes_skip(*rest, ret_part->size + 1);
+    return true;
+}
+
+static unsigned find_verb(struct bytes name)
+{
+    for (size_t i = 0; i < COUNT_OF(verb_names); i++)
+        if (bytes_equal(name, verb_names[i].name))
+            return verb_names[i].verbs;
+    return 0;
+}
+
+bool key_scope_allows(const struct key_scope *scopes, size_t count, enum key_verb verb,
+                      const struct key_target *target)
+{
+    for (size_t i = 0; i < count; i++)
+        if (reaches(&scopes[i], verb, target->tenant, target->database) &&
+            matches(collection_of(&scopes[i]), target->collection))
+            return true;
+    return false;
+}
+
+bool key_scope_reaches(const struct key_scope *scopes, size_t count, enum key_verb verb,
+                       struct bytes tenant, struct bytes database)
+{
+    for (size_t i = 0; i < count; i++)
+        if (reaches(&scopes[i], verb, tenant, database))
+            return true;
+    return false;
+}
+
+static bool reaches(const struct key_scope *scope, enum key_verb verb, struct bytes tenant,
+                    struct bytes database)
+{
+    return (scope->verbs & verb) != 0 && matches(tenant_of(scope), tenant) &&
+           matches(database_of(scope), database);
+}
+
+static struct bytes tenant_of(const struct key_scope *scope)
+{
+    return (struct bytes){.data = scope->text, .size = scope->tenant_size};
+}
+
+static struct bytes database_of(const struct key_scope *scope)
+{
+    return (struct bytes){.data = scope->text + scope->tenant_size + 1,
+                          .size = scope->database_size};
+}
+
+static struct bytes collection_of(const struct key_scope *scope)
+{
+    return (struct bytes){.data = scope->text + scope->tenant_size + scope->database_size + 2,
+                          .size = scope->collection_size};
+}
+
+static bool matches(struct bytes pattern, struct bytes part)
+{
+    if (part.data == NULL)
+        return bytes_equal(pattern, BYTES_LITERAL("*"));
+    return matches_text(pattern, part);
+}
+
+/* When a character does not fit, the last `*` takes one more: at most size * size steps. */
+static bool matches_text(struct bytes pattern, struct bytes text)
+{
+    size_t p = 0, t = 0, star = SIZE_MAX, star_t = 0;
+
+    while (t < text.size) {
+        if (p < pattern.size && pattern.data[p] == '*') {
+            star = p++;
+            star_t = t;
+        } else if (p < pattern.size && pattern.data[p] == text.data[t]) {
+            p++;
+            t++;
+        } else if (star != SIZE_MAX) {
+            p = star + 1;
+            t = ++star_t;
+        } else {
+            return false;
+        }
+    }
+    while (p < pattern.size && pattern.data[p] == '*')
+        p++;
+    return p == pattern.size;
+}
