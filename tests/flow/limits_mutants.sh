@@ -26,7 +26,7 @@ for test in "$root"/tests/unit/test_*.c "$root"/tests/flow/test_flow_overload.c;
     name=$(basename "$test" .c)
     case $name in
     test_memory_account | test_turn_queue | test_fair_queue | test_rate_limit | test_breaker | \
-        test_retry_budget | test_concurrency_limit | test_key_ring | \
+        test_retry_budget | test_concurrency_limit | test_key_ring | test_service_limits | \
         test_flow_overload)
         mkdir -p "$work/tests"
         $cc $flags -c "$test" -o "$work/tests/$name.o"
@@ -120,6 +120,12 @@ try key_scope test_key_ring 's/    return p == pattern.size;/    return true;/' 
 try key_text test_key_ring 's/    return memcmp(text.data + CHECK_AT.*/    return true;/' "the checksum of a key"
 try key_slowdown test_key_ring 's/    if (address.size > 8)/    if (false)/' "one IPv6 network is one address"
 try key_slowdown test_key_ring 's/failures_at(\&bucket\[i\], now_us) < failures_at(least, now_us)/true/' "the stubborn stay known"
+try service_limits test_service_limits 's/ret->limit != SERVICE_LIMIT_NONE/ret->limit == SERVICE_LIMIT_BYTES/' "rates refuse"
+try service_limits test_service_limits 's/    struct rate_limit trial = \*rate;/    struct rate_limit \*real = (struct rate_limit *)rate, trial = *rate; rate_limit_settle(real, 0, 1, now_us);/' "all limits or none are charged"
+try service_limits test_service_limits 's/    if (!was_sent) {/    if (false) {/' "what was not sent is given back"
+try service_limits test_service_limits 's/wait_us > ret->wait_us) {/true) {/;s/        ret->wait_us = wait_us;/        ret->wait_us = 1;/' "the longest delay counts"
+try service_limits test_service_limits 's/--gate->holders > 0/false/' "gates live as long as they are used"
+try cost_predictor test_service_limits 's/sample > \*unit_us \* far/0/' "a call behind a lock is not believed"
 
 echo "$count mutants"
 exit $bad
