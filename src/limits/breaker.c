@@ -5,8 +5,8 @@ static const uint64_t open_first_us = 1000000, open_max_us = 30000000;
 
 static void count(struct breaker *breaker, bool is_failure, uint64_t now_us);
 static bool has_failed(const struct breaker *breaker);
-static void open(struct breaker *breaker, uint64_t now_us, struct rng *rng);
-static void move(struct breaker *breaker, enum breaker_state state, uint64_t now_us);
+static void break_open(struct breaker *breaker, uint64_t now_us, struct rng *rng);
+static void change_state(struct breaker *breaker, enum breaker_state state, uint64_t now_us);
 
 bool breaker_pass(struct breaker *breaker)
 {
@@ -39,10 +39,10 @@ bool breaker_report(struct breaker *breaker, enum breaker_outcome outcome, uint6
     if (breaker->state == BREAKER_TRYING) {
         if (is_failure) {
             breaker->reopened++;
-            open(breaker, now_us, rng);
+            break_open(breaker, now_us, rng);
         } else if (++breaker->successes == BREAKER_TRIES) {
             breaker->reopened = 0;
-            move(breaker, BREAKER_CLOSED, now_us);
+            change_state(breaker, BREAKER_CLOSED, now_us);
         }
         return breaker->state == BREAKER_CLOSED;
     }
@@ -50,7 +50,7 @@ bool breaker_report(struct breaker *breaker, enum breaker_outcome outcome, uint6
     breaker->connect_failures =
         outcome == BREAKER_CONNECT_FAILURE ? breaker->connect_failures + 1 : 0;
     if (breaker->connect_failures >= BREAKER_CONNECTS_MAX || (is_failure && has_failed(breaker)))
-        open(breaker, now_us, rng);
+        break_open(breaker, now_us, rng);
     return false;
 }
 
@@ -80,7 +80,7 @@ static bool has_failed(const struct breaker *breaker)
     return calls >= BREAKER_CALLS_MIN && failures * 2 >= calls;
 }
 
-static void open(struct breaker *breaker, uint64_t now_us, struct rng *rng)
+static void break_open(struct breaker *breaker, uint64_t now_us, struct rng *rng)
 {
     unsigned doublings = breaker->reopened < 5 ? breaker->reopened : 5;
     uint64_t wait_us = open_first_us << doublings;
@@ -89,10 +89,10 @@ static void open(struct breaker *breaker, uint64_t now_us, struct rng *rng)
         wait_us = open_max_us;
     breaker->next_us = now_us + wait_us * 4 / 5 + rng_below(rng, wait_us * 2 / 5);
     breaker->opened++;
-    move(breaker, BREAKER_OPEN, now_us);
+    change_state(breaker, BREAKER_OPEN, now_us);
 }
 
-static void move(struct breaker *breaker, enum breaker_state state, uint64_t now_us)
+static void change_state(struct breaker *breaker, enum breaker_state state, uint64_t now_us)
 {
     breaker->state = state;
     breaker->changed_us = now_us;
@@ -111,9 +111,9 @@ void breaker_heartbeat(struct breaker *breaker, bool is_answered, uint64_t now_u
     if (breaker->state != BREAKER_OPEN)
         return;
     if (is_answered) {
-        move(breaker, BREAKER_TRYING, now_us);
+        change_state(breaker, BREAKER_TRYING, now_us);
     } else if (now_us >= breaker->next_us) {
         breaker->reopened++;
-        open(breaker, now_us, rng);
+        break_open(breaker, now_us, rng);
     }
 }

@@ -20,7 +20,7 @@ struct key_ring {
 
 static const size_t table_size_min = 64;
 
-static struct entry  *find(const struct key_ring *ring, const unsigned char *digest);
+static struct entry  *find_entry(const struct key_ring *ring, const unsigned char *digest);
 static struct entry **place_of(const struct key_ring *ring, const unsigned char *digest);
 static bool           is_equal(const unsigned char *left, const unsigned char *right);
 static bool           grow(struct key_ring *ring);
@@ -69,7 +69,7 @@ enum status key_ring_add(struct key_ring *ring, const unsigned char digest[KEY_R
     if (scope_count > KEY_RING_SCOPES_MAX || ring->used >= KEY_RING_KEYS_MAX)
         return error_set(error, STATUS_LIMIT_REACHED, "%d keys with %d scopes each at most",
                          KEY_RING_KEYS_MAX, KEY_RING_SCOPES_MAX);
-    if (find(ring, digest) != NULL)
+    if (find_entry(ring, digest) != NULL)
         return error_set(error, STATUS_INVALID, "the key of '%.*s' is there already",
                          (int)name.size, name.data);
     if (ring->used * 2 >= ring->size && !grow(ring))
@@ -149,7 +149,7 @@ static enum status parse_scopes(struct entry *entry, const struct bytes *scopes,
 const struct key_ring_key *key_ring_find(struct key_ring    *ring,
                                          const unsigned char digest[KEY_RING_DIGEST_SIZE])
 {
-    struct entry *entry = find(ring, digest);
+    struct entry *entry = find_entry(ring, digest);
 
     if (entry == NULL || entry->is_revoked)
         return NULL;
@@ -157,7 +157,7 @@ const struct key_ring_key *key_ring_find(struct key_ring    *ring,
     return &entry->key;
 }
 
-static struct entry *find(const struct key_ring *ring, const unsigned char *digest)
+static struct entry *find_entry(const struct key_ring *ring, const unsigned char *digest)
 {
     return ring->size == 0 ? NULL : *place_of(ring, digest);
 }
@@ -185,7 +185,7 @@ static bool is_equal(const unsigned char *left, const unsigned char *right)
 
 bool key_ring_revoke(struct key_ring *ring, const unsigned char digest[KEY_RING_DIGEST_SIZE])
 {
-    struct entry *entry = find(ring, digest);
+    struct entry *entry = find_entry(ring, digest);
 
     if (entry == NULL || entry->is_revoked)
         return false;

@@ -19,8 +19,8 @@ static bool         reaches(const struct key_scope *scope, enum key_verb verb, s
 static struct bytes tenant_of(const struct key_scope *scope);
 static struct bytes database_of(const struct key_scope *scope);
 static struct bytes collection_of(const struct key_scope *scope);
-static bool         matches(struct bytes pattern, struct bytes part);
-static bool         matches_text(struct bytes pattern, struct bytes text);
+static bool         fits_pattern(struct bytes pattern, struct bytes part);
+static bool         fits_text(struct bytes pattern, struct bytes text);
 
 enum status key_scope_parse(struct bytes text, struct key_scope *ret, struct error *error)
 {
@@ -87,7 +87,7 @@ bool key_scope_allows(const struct key_scope *scopes, size_t count, enum key_ver
 {
     for (size_t i = 0; i < count; i++)
         if (reaches(&scopes[i], verb, target->tenant, target->database) &&
-            matches(collection_of(&scopes[i]), target->collection))
+            fits_pattern(collection_of(&scopes[i]), target->collection))
             return true;
     return false;
 }
@@ -104,8 +104,8 @@ bool key_scope_reaches(const struct key_scope *scopes, size_t count, enum key_ve
 static bool reaches(const struct key_scope *scope, enum key_verb verb, struct bytes tenant,
                     struct bytes database)
 {
-    return (scope->verbs & verb) != 0 && matches(tenant_of(scope), tenant) &&
-           matches(database_of(scope), database);
+    return (scope->verbs & verb) != 0 && fits_pattern(tenant_of(scope), tenant) &&
+           fits_pattern(database_of(scope), database);
 }
 
 static struct bytes tenant_of(const struct key_scope *scope)
@@ -125,15 +125,15 @@ static struct bytes collection_of(const struct key_scope *scope)
                           .size = scope->collection_size};
 }
 
-static bool matches(struct bytes pattern, struct bytes part)
+static bool fits_pattern(struct bytes pattern, struct bytes part)
 {
     if (part.data == NULL)
         return bytes_equal(pattern, BYTES_LITERAL("*"));
-    return matches_text(pattern, part);
+    return fits_text(pattern, part);
 }
 
 /* When a character does not fit, the last `*` takes one more: at most size * size steps. */
-static bool matches_text(struct bytes pattern, struct bytes text)
+static bool fits_text(struct bytes pattern, struct bytes text)
 {
     size_t p = 0, t = 0, star = SIZE_MAX, star_t = 0;
 

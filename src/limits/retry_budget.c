@@ -2,18 +2,18 @@
 
 static const uint64_t second_us = 1000000;
 
-static uint32_t *move_to(struct retry_budget *budget, uint32_t *slots, uint64_t now_us);
+static uint32_t *slot_of_now(struct retry_budget *budget, uint32_t *slots, uint64_t now_us);
 
 void retry_budget_count(struct retry_budget *budget, uint64_t now_us)
 {
-    uint32_t *slot = move_to(budget, budget->calls, now_us);
+    uint32_t *slot = slot_of_now(budget, budget->calls, now_us);
 
     if (*slot < UINT32_MAX)
         (*slot)++;
 }
 
 /* Empty the slots of the seconds that have passed; returns the one of now. */
-static uint32_t *move_to(struct retry_budget *budget, uint32_t *slots, uint64_t now_us)
+static uint32_t *slot_of_now(struct retry_budget *budget, uint32_t *slots, uint64_t now_us)
 {
     uint64_t second = now_us / second_us;
 
@@ -29,7 +29,7 @@ static uint32_t *move_to(struct retry_budget *budget, uint32_t *slots, uint64_t 
 
 bool retry_budget_take(struct retry_budget *budget, uint64_t now_us)
 {
-    uint32_t *slot = move_to(budget, budget->retries, now_us);
+    uint32_t *slot = slot_of_now(budget, budget->retries, now_us);
     uint64_t  calls = 0, retries = 0;
 
     for (unsigned i = 0; i < RETRY_BUDGET_WINDOW_S; i++) {

@@ -27,7 +27,7 @@ struct service_limits {
 
 static enum service_limit first_over(struct service *service, uint64_t bytes, uint64_t units,
                                      uint64_t now_us, uint64_t *ret_wait_us);
-static bool               is_over(struct service *service, const struct rate_limit *rate,
+static bool               refuses(struct service *service, const struct rate_limit *rate,
                                   enum service_limit limit, uint64_t cost, uint64_t now_us,
                                   uint64_t *ret_wait_us);
 static struct bytes       make_key(char out[], uint32_t service, enum turn_class class,
@@ -107,14 +107,14 @@ enum status service_limits_admit(struct service_limits *limits, uint32_t number,
 static enum service_limit first_over(struct service *service, uint64_t bytes, uint64_t units,
                                      uint64_t now_us, uint64_t *ret_wait_us)
 {
-    if (is_over(service, &service->rate, SERVICE_LIMIT_RATE, units, now_us, ret_wait_us))
+    if (refuses(service, &service->rate, SERVICE_LIMIT_RATE, units, now_us, ret_wait_us))
         return SERVICE_LIMIT_RATE;
-    if (is_over(service, &service->bytes, SERVICE_LIMIT_BYTES, bytes, now_us, ret_wait_us))
+    if (refuses(service, &service->bytes, SERVICE_LIMIT_BYTES, bytes, now_us, ret_wait_us))
         return SERVICE_LIMIT_BYTES;
     return SERVICE_LIMIT_NONE;
 }
 
-static bool is_over(struct service *service, const struct rate_limit *rate,
+static bool refuses(struct service *service, const struct rate_limit *rate,
                     enum service_limit limit, uint64_t cost, uint64_t now_us, uint64_t *ret_wait_us)
 {
     struct rate_limit trial = *rate;

@@ -308,6 +308,23 @@ START_TEST(a_lent_turn_lets_another_go_and_keeps_its_connection)
 }
 END_TEST
 
+START_TEST(a_granted_turn_can_change_its_owner)
+{
+    struct turn *granted, *next, *owner = &turns[used++];
+
+    turn_queue_set_turns_max(queue, TURN_WRITE, 1);
+    granted = ask(TURN_WRITE, STATUS_OK);
+    next = ask(TURN_WRITE, STATUS_AGAIN);
+    turn_queue_move(queue, owner, granted);
+    ck_assert_int_eq(granted->state, TURN_IDLE);
+    CK_NEXT(NULL);
+    turn_queue_answered(queue, owner, now_us);
+    CK_NEXT(next);
+    turn_queue_done(queue, owner, now_us, 0);
+    ck_assert_uint_eq(turn_queue_stats(queue)->connections[TURN_WRITE], 1);
+}
+END_TEST
+
 START_TEST(who_leaves_is_not_granted)
 {
     struct turn *first, *second, *third;
@@ -639,6 +656,7 @@ int main(void)
     tcase_add_test(tcase, who_may_not_go_stops_nobody_else);
     tcase_add_test(tcase, the_answer_ends_the_turn_and_keeps_the_connection);
     tcase_add_test(tcase, a_lent_turn_lets_another_go_and_keeps_its_connection);
+    tcase_add_test(tcase, a_granted_turn_can_change_its_owner);
     tcase_add_test(tcase, who_leaves_is_not_granted);
     tcase_add_test(tcase, only_a_bound_refuses_and_never_control);
     tcase_add_test(tcase, a_smaller_cap_waits_until_enough_is_done);
