@@ -5,7 +5,7 @@
 3. A Chroma server, so that all workers share one index.
 4. Writes go through a queue: one call for all that have come.
 
-Run: CHROMA_PORT=PORT TEXTS=DIR uvicorn fixed:app [--workers N]
+Run: SERVER_PORT=PORT TEXTS=DIR uvicorn fixed:app [--workers N]
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from table import TableEmbeddings
 
 BATCH_MAX = 100
 
-client = chromadb.HttpClient(host="127.0.0.1", port=int(os.environ["CHROMA_PORT"]))
+client = chromadb.HttpClient(host="127.0.0.1", port=int(os.environ["SERVER_PORT"]))
 store = Chroma("articles", TableEmbeddings(os.environ["TEXTS"]), client=client)
 threads = concurrent.futures.ThreadPoolExecutor(4)
 queue = asyncio.Queue()

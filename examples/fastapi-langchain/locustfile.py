@@ -13,6 +13,7 @@ import random
 import urllib.parse
 import uuid
 
+import gevent
 from locust import constant, events, task
 from locust.contrib.fasthttp import FastHttpUser
 
@@ -23,6 +24,7 @@ stored, unwritten = texts[: int(os.environ["RECORDS"])], texts[int(os.environ["R
 next_text = itertools.cycle(unwritten)
 acknowledged, missed = [], []
 CHECK_RESULTS = 10  # the index is approximate
+gevent.get_hub().loop.update_now()  # or --run-time would count from before the texts were read
 
 
 class Reader(FastHttpUser):
@@ -64,6 +66,7 @@ def write_result(environment, **_):
         "p99_ms": total.get_response_time_percentile(0.99),
         "acknowledged": acknowledged,
         "missed": len(missed),
+        "errors": [f"{each.occurrences} x {each.error}" for each in environment.stats.errors.values()],
     }
     if "RESULT" in os.environ:
         with open(os.environ["RESULT"], "w", encoding="utf-8") as file:

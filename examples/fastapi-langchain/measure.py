@@ -22,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 import urllib.request
 
 import chromadb
@@ -132,18 +133,20 @@ class Run:
         self.variant, self.workers, self.texts, self.arguments = variant, workers, texts, arguments
         self.scratch = tempfile.TemporaryDirectory(prefix="fastapi-langchain-")
         self.database = os.path.join(self.scratch.name, "db")
+        self.log = os.path.join(self.scratch.name, "log")
         shutil.copytree(base, self.database)
         self.port, self.chroma_port = free_port(), free_port()
 
     def measure(self):
         with self.scratch, contextlib.ExitStack() as stack:
-            roots = []
             if self.variant == "fixed":
-                roots.append(stack.enter_context(self.running(self.chroma(), self.is_chroma_up)))
-            roots.append(stack.enter_context(self.running(self.application(), self.is_up)))
-            sampler = Sampler(roots)
+                stack.enter_context(self.running(self.chroma(), self.is_chroma_up))
+            stack.enter_context(self.running(self.application(), self.is_up))
+            sampler = Sampler(f"DATABASE={self.database}".encode())
             result = self.load()
             result.update(sampler.stop())
+            if result["failures"]:
+                print(f"measure: errors: {result.pop('errors')}\n{self.log_end()}", file=sys.stderr)
             stack.close()
             acknowledged = result.pop("acknowledged")
             result["lost"] = 0 if self.variant == "floor" else self.count_lost(acknowledged)
@@ -163,21 +166,19 @@ class Run:
         module = {"wrap": "unfixed"}.get(self.variant, self.variant)
         command = [BIN / "uvicorn", f"{module}:app", "--app-dir", HERE, "--port", self.port]
         command += ["--workers", self.workers, "--no-access-log", "--log-level", "warning"]
+        # On a busy machine uvicorn would take a worker for dead that is still importing.
+        command += ["--timeout-worker-healthcheck", "60"]
         return (self.arguments.wrap if self.variant == "wrap" else []) + command
 
     def environment(self):
-        return {
-            **os.environ,
-            "DATABASE": self.database,
-            "TEXTS": str(self.texts),
-            "CHROMA_PORT": str(self.chroma_port),
-            "ANONYMIZED_TELEMETRY": "False",
-        }
+        own = {"DATABASE": self.database, "TEXTS": str(self.texts), "ANONYMIZED_TELEMETRY": "False"}
+        if self.variant == "fixed":
+            own["SERVER_PORT"] = str(self.chroma_port)
+        return {**os.environ, **own}
 
     @contextlib.contextmanager
     def running(self, command, is_ready):
-        log_path = os.path.join(self.scratch.name, "log")
-        with open(log_path, "ab") as log:
+        with open(self.log, "ab") as log:
             process = subprocess.Popen(
                 [str(part) for part in command],
                 stdin=subprocess.DEVNULL,
@@ -190,12 +191,14 @@ class Run:
             deadline = time.monotonic() + 120
             while not is_ready():
                 if process.poll() is not None or time.monotonic() > deadline:
-                    text = pathlib.Path(log_path).read_text(errors="replace")
-                    sys.exit(f"measure: did not start: {text[-3000:]}")
+                    sys.exit(f"measure: did not start: {self.log_end()}")
                 time.sleep(0.1)
-            yield process.pid
+            yield
         finally:
             end(process)
+
+    def log_end(self):
+        return pathlib.Path(self.log).read_text(errors="replace")[-3000:]
 
     def is_chroma_up(self):
         return answers(f"http://127.0.0.1:{self.chroma_port}/api/v2/heartbeat")
@@ -204,7 +207,12 @@ class Run:
         return answers(f"http://127.0.0.1:{self.port}/openapi.json")
 
     def load(self):
-        self.locust(3 if self.arguments.quick else 5)  # warm
+        """Only when all workers have opened their store, and have been under load for a moment."""
+        query = urllib.parse.urlencode({"text": load_texts(self.texts)[0]["text"]})
+        for _ in range(8 * self.workers):
+            if not answers(f"http://127.0.0.1:{self.port}/search?{query}", timeout=60):
+                sys.exit(f"measure: a search failed: {self.log_end()}")
+        self.locust(3 if self.arguments.quick else 5)
         return self.locust(self.arguments.seconds)
 
     def locust(self, seconds):
@@ -218,7 +226,7 @@ class Run:
             check=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**self.environment(), "RECORDS": records, "RESULT": result},
+            env={**self.environment(), "DATABASE": "", "RECORDS": records, "RESULT": result},
         )
         return json.loads(pathlib.Path(result).read_text(encoding="utf-8"))
 
@@ -238,18 +246,18 @@ class Run:
 
 
 class Sampler:
-    """Once a second: memory (each page counted once) and descriptors of some processes and all
-    that descend from them. stop() gives the highest."""
+    """Once a second: memory (each page counted once) and descriptors of all processes whose
+    environment holds `mark`. stop() gives the highest."""
 
-    def __init__(self, roots):
-        self.roots, self.memory, self.descriptors = roots, 0, 0
+    def __init__(self, mark):
+        self.mark, self.memory, self.descriptors = mark, 0, 0
         self.done = threading.Event()
         self.thread = threading.Thread(target=self.sample, daemon=True)
         self.thread.start()
 
     def sample(self):
         while not self.done.wait(1):
-            processes = descendants(self.roots)
+            processes = processes_with(self.mark)
             self.memory = max(self.memory, sum(map(memory_of, processes)))
             self.descriptors = max(self.descriptors, sum(map(descriptors_of, processes)))
 
@@ -259,17 +267,14 @@ class Sampler:
         return {"memory_mb": self.memory / 1024, "descriptors": self.descriptors}
 
 
-def descendants(roots):
-    parents = {}
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+def processes_with(mark):
+    """All whose environment holds `mark`, whoever their parent is by now."""
+    found = []
+    for environment in pathlib.Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-    found = set(roots)
-    while True:
-        more = {pid for pid, parent in parents.items() if parent in found} - found
-        if not more:
-            return found
-        found |= more
+            if mark in environment.read_bytes():
+                found.append(int(environment.parent.name))
+    return found
 
 
 def memory_of(pid):
@@ -298,9 +303,9 @@ def end(process):
     process.wait()
 
 
-def answers(url):
+def answers(url, timeout=5):
     try:
-        with urllib.request.urlopen(url, timeout=5):
+        with urllib.request.urlopen(url, timeout=timeout):
             return True
     except OSError:
         return False

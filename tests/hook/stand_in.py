@@ -88,9 +88,13 @@ class StandIn:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        environment = dict(os.environ, ANONYMIZED_TELEMETRY="False", PYTHONWARNINGS="ignore")
-        for name in ("PYTHONPATH", "HTTP_PROXY", "http_proxy"):
-            environment.pop(name, None)
+        # CHROMA_PORT and the like would win over the configuration file.
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.upper().startswith("CHROMA") and name != "PYTHONPATH"
+        }
+        environment["ANONYMIZED_TELEMETRY"] = "False"
         chroma = os.path.join(os.path.dirname(request["python"]), "chroma")
         command = [request["python"], chroma, "run"]
         if int(request["version"].split(".")[0]) >= 1:

@@ -8,6 +8,7 @@ import pytest
 THREADS = """
 import threading
 chromadb.PersistentClient(directory).get_or_create_collection("threads", embedding_function=None)
+chromadb.api.client.SharedSystemClient.clear_system_cache()
 start, errors, clients = threading.Barrier(16), [], []
 
 def work(number):
