@@ -12,7 +12,7 @@ static const struct verb {
     {BYTES_INIT("*"), KEY_VERB_READ | KEY_VERB_WRITE | KEY_VERB_CREATE | KEY_VERB_DELETE},
 };
 
-static bool         cut(struct bytes *rest, char separator, struct bytes *ret_part);
+static bool         scope_cut(struct bytes *rest, char separator, struct bytes *ret_part);
 static unsigned     find_verb(struct bytes name);
 static bool         reaches(const struct key_scope *scope, enum key_verb verb, struct bytes tenant,
                             struct bytes database);
@@ -30,7 +30,7 @@ enum status key_scope_parse(struct bytes text, struct key_scope *ret, struct err
     if (text.size > KEY_SCOPE_TEXT_MAX)
         return error_set(error, STATUS_INVALID, "a scope has %d characters at most",
                          KEY_SCOPE_TEXT_MAX);
-    if (!cut(&rest, ':', &verbs) || !cut(&rest, '/', &tenant) || !cut(&rest, '/', &database) ||
+    if (!scope_cut(&rest, ':', &verbs) || !scope_cut(&rest, '/', &tenant) || !scope_cut(&rest, '/', &database) ||
         tenant.size == 0 || database.size == 0 || rest.size == 0 ||
         memchr(rest.data, '/', rest.size) != NULL)
         return error_set(error, STATUS_INVALID,
@@ -43,7 +43,7 @@ enum status key_scope_parse(struct bytes text, struct key_scope *ret, struct err
     while (verbs.size > 0) {
         unsigned found;
 
-        if (!cut(&verbs, ',', &verb)) {
+        if (!scope_cut(&verbs, ',', &verb)) {
             verb = verbs;
             verbs.size = 0;
         } else if (verbs.size == 0) {
@@ -63,7 +63,7 @@ enum status key_scope_parse(struct bytes text, struct key_scope *ret, struct err
 }
 
 /* Cut off what stands before the first separator; false: there is none. */
-static bool cut(struct bytes *rest, char separator, struct bytes *ret_part)
+static bool scope_cut(struct bytes *rest, char separator, struct bytes *ret_part)
 {
     const char *at = rest->size == 0 ? NULL : memchr(rest->data, separator, rest->size);
 
