@@ -267,11 +267,12 @@ void fair_queue_end(struct fair_queue *queue, struct fair_item *item)
 static void unpark_first(struct fair_queue *queue, struct fair_gate *gate)
 {
     struct list_node *node = list_first(&gate->parked);
-    struct fair_item *item = LIST_ITEM(node, struct fair_item, node);
+    struct fair_item *item;
     struct fair_flow *flow;
 
     if (node == NULL || is_full(gate))
         return;
+    item = LIST_ITEM(node, struct fair_item, node);
     flow = &queue->flows[item->flow];
     list_remove(node);
     list_push_front(&flow->items, node);
@@ -307,10 +308,11 @@ void fair_queue_settle(struct fair_queue *queue, uint32_t flow_number, uint64_t 
 struct fair_item *fair_queue_expired(struct fair_queue *queue, uint64_t now_us)
 {
     const struct list_node *oldest = list_first(&queue->all);
-    struct fair_item       *item = LIST_ITEM(oldest, struct fair_item, all_node);
+    struct fair_item       *item;
 
     if (oldest == NULL || queue->options.timeout_us == 0)
         return NULL;
+    item = LIST_ITEM(oldest, struct fair_item, all_node);
     if (now_us - item->since_us >= queue->options.timeout_us) {
         queue->flows[item->flow].is_standing = true;
         return item;
