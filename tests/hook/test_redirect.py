@@ -58,8 +58,8 @@ cloud = chromadb.CloudClient(
     cloud_port=port, enable_ssl=False,
 )
 tell(
-    ephemeral=facts(chromadb.EphemeralClient()),
-    plain=facts(chromadb.Client()),
+    ephemeral=facts(chromadb.EphemeralClient(Settings(persist_directory=directory))),
+    plain=facts(chromadb.Client(Settings(persist_directory=directory))),
     http=facts(chromadb.HttpClient(host="127.0.0.1", port=port)),
     cloud=facts(cloud),
     asynchronous=asyncio.run(asynchronous()),
