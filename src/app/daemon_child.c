@@ -286,7 +286,7 @@ static void start_process(struct daemon_child *child)
         log_event(LOG_ERROR, "database_mode_not_changed", "reason", child->look.mode_error.text);
     child->oom_before = oom_counter_read("");
     status = child_process_start(child->process, child->command.arguments, child->command.variables,
-                                 "CHROMABOUNCER_", &error);
+                                 child->command.without, &error);
     if (status == STATUS_OK) {
         supervisor_on_started(&child->supervisor);
         look_later(child, LOOK_PORT, port_look_us);

@@ -42,6 +42,7 @@ void daemon_child_free(struct daemon_child *child);
 struct daemon_child_command {
     const char *const *arguments;
     const char *const *variables;
+    const char        *without; /* variables of ours that begin so are left out */
     const char        *directory;
     uint16_t           port;
 };

@@ -1,9 +1,11 @@
 #include "app/daemon_exec.h"
 
+#include <stdio.h>
 #include <sysexits.h>
 
 #include "app/daemon_child.h"
 #include "app/daemon_plan.h"
+#include "child/chroma_command.h"
 
 /* Chroma takes a moment to finish what it does; a fifth of a short drain.timeout. */
 static const uint64_t chroma_end_us = 5000000;
@@ -19,7 +21,15 @@ enum status daemon_exec_start(struct daemon *daemon, struct error *error)
 {
     const struct daemon_child_command command = {.arguments = daemon->plan->arguments,
                                                  .directory = daemon->plan->directory,
-                                                 .port = daemon->plan->port};
+                                                 .port = daemon->plan->port,
+                                                 .variables = daemon->exec_variables,
+                                                 .without = "CHROMABOUNCER_"};
+
+    /* In the environment these would win over the config file that we write (1.5.9, 1.0.20). */
+    snprintf(daemon->exec_port, sizeof daemon->exec_port, "CHROMA_PORT=%u",
+             (unsigned)daemon->plan->port);
+    daemon->exec_variables[0] = daemon->exec_port;
+    daemon->exec_variables[1] = "CHROMA_LISTEN_ADDRESS=" CHROMA_COMMAND_HOST;
 
     daemon->child = daemon_child_new(daemon, &exec_events, daemon);
     if (daemon->child == NULL)

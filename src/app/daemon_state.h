@@ -42,8 +42,10 @@ struct daemon {
     struct proxy                  *proxy;
     struct front                  *front, *status_front;
     struct status_server_source    source;
-    struct daemon_child           *child;       /* NULL: Chroma runs by itself */
-    const struct daemon_plan      *plan;        /* NULL likewise */
+    struct daemon_child           *child;         /* NULL: Chroma runs by itself */
+    const struct daemon_plan      *plan;          /* NULL likewise */
+    char                           exec_port[24]; /* for the Chroma that we start */
+    const char                    *exec_variables[3];
     struct daemon_wrap            *wrap;        /* NULL: no `wrap` */
     uint16_t                       data_port;   /* of the last TCP listener for clients */
     int                            exit_status; /* of a plan that failed; else 0 */

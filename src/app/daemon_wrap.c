@@ -188,6 +188,8 @@ static void begin_chroma(struct daemon_wrap *wrap, const struct hook_request *re
 {
     struct daemon_child_command command = {.arguments = wrap->arguments,
                                            .variables = wrap->variables,
+                                           /* CHROMA_PORT and others win over a config file */
+                                           .without = "CHROMA",
                                            .directory = wrap->directory,
                                            .port = wrap->daemon->plan->port};
     struct error                error;

@@ -75,7 +75,8 @@ def test_it_accepts_at_once_and_answers_when_chroma_is_ready(running):
     assert running.events("chroma_ended")[0]["level"] == "info"
 
 
-def test_a_configuration_file_serves_too():
+def test_a_configuration_file_serves_too(monkeypatch):
+    monkeypatch.setenv("CHROMA_PORT", str(free_port()))  # Chroma lets it win over the file
     with Exec(wait=False) as one:
         config = one.directory / "theirs.yaml"
         data = one.directory / "data"
