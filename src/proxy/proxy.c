@@ -132,6 +132,7 @@ void proxy_watch_write_answers(struct proxy *proxy,
 
 void proxy_backend_ended(struct proxy *proxy)
 {
+    proxy->ends++;
     collection_table_new_incarnation(proxy->collections, true);
     write_lanes_backend_ended(proxy->lanes);
 }

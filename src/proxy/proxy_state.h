@@ -36,6 +36,7 @@ struct proxy {
     enum chroma_family       family;
     uint64_t                 incarnation;   /* of which it is known */
     bool                     is_supervised; /* we run it, and hear of its end */
+    uint64_t                 ends;          /* of Chromas that we ran: a proof for what they had */
     struct collection_table *collections;
     void (*on_write_answer)(void *ctx, unsigned status, struct bytes body); /* NULL: nobody */
     void                  *write_answer_ctx;

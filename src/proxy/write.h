@@ -102,8 +102,12 @@ struct write {
     struct answer_sink  *stream_to; /* where a long answer goes; NULL: nowhere */
     struct write_call   *call;      /* of one that goes alone; NULL before and after */
     struct access_batch  batch;     /* the last call that it was part of */
-    unsigned             losses;    /* of one that goes by itself: calls that Chroma died under */
-    struct timeout       again;     /* of one that goes by itself, while Chroma is down */
+    /* Of one that goes by itself. */
+    unsigned       losses;  /* calls whose connection broke */
+    bool           is_lost; /* the last one, and it may be sent again if Chroma ended */
+    uint64_t       ends;    /* proxy->ends when it was sent */
+    uint64_t       lost_us;
+    struct timeout again; /* of one that goes by itself, while Chroma is down */
 };
 
 /* Take over a complete request. NULL when out of memory: then nothing was taken. */

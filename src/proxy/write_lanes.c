@@ -25,6 +25,9 @@ static const uint64_t again_us = 250000;
 /* What kills Chroma is not sent for ever. */
 enum { losses_max = 3 };
 
+/* Connections die before the exit of their process is seen: so long it is waited for. */
+static const uint64_t proof_us = 1000000;
+
 struct write_lanes {
     struct proxy              *proxy;
     struct proxy_write_options options;
@@ -362,6 +365,7 @@ static enum status write_lanes_send_alone(struct write_lanes *lanes, struct writ
 {
     struct write_call *call = write_call_start_one(write, write_lanes_on_alone_over, lanes);
 
+    write->ends = write->proxy->ends;
     return call == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 }
 
@@ -389,18 +393,35 @@ static void write_lanes_on_alone_over(struct write_call *call, void *ctx)
     write_call_end(call);
 }
 
-/* It was lost with a Chroma of our own: is that harmless, and not for the third time? */
+/* It may have been lost with a Chroma of our own: would a repeat be harmless, and not the third? */
 static bool write_lanes_may_repeat(struct write *write)
 {
-    return write->proxy->is_supervised && ++write->losses < losses_max &&
-           chroma_repeat_is_harmless(write->route.operation, byte_buffer_bytes(&write->body));
+    write->is_lost =
+        write->proxy->is_supervised && ++write->losses < losses_max &&
+        chroma_repeat_is_harmless(write->route.operation, byte_buffer_bytes(&write->body));
+    write->lost_us = loop_now_us(write->proxy->loop);
+    return write->is_lost;
 }
 
+/* A write that was lost waits for the proof that Chroma has ended: a connection that broke by
+ * itself may have left it alive, and a repeat could then overtake what comes later. */
 static void write_lanes_on_again(struct timeout *timeout)
 {
-    struct write *write = CONTAINER_OF(timeout, struct write, again);
+    struct write       *write = CONTAINER_OF(timeout, struct write, again);
+    struct write_lanes *lanes = write->proxy->lanes;
+    bool                is_proved = write->ends != write->proxy->ends;
 
-    if (write_lanes_send_alone(write->proxy->lanes, write) == STATUS_OK)
+    if (write->is_lost && !is_proved) {
+        if (loop_now_us(write->proxy->loop) - write->lost_us < proof_us) {
+            timeout_queue_start(lanes->again, timeout);
+            return;
+        }
+        write_tell_refused(write, STATUS_BACKEND_RESET, FRONT_EXECUTED_MAYBE, NULL);
+        write_free(write);
+        return;
+    }
+    write->is_lost = false;
+    if (write_lanes_send_alone(lanes, write) == STATUS_OK)
         return;
     write_tell_refused(write, STATUS_NO_MEMORY, FRONT_EXECUTED_NO, NULL);
     write_free(write);
@@ -417,7 +438,7 @@ bool write_lanes_give_up(struct write_lanes *lanes, struct write *write,
         *ret_executed = FRONT_EXECUTED_MAYBE;
         return true;
     }
-    *ret_executed = FRONT_EXECUTED_NO;
+    *ret_executed = write->is_lost ? FRONT_EXECUTED_MAYBE : FRONT_EXECUTED_NO;
     if (write->call != NULL) {
         struct write_call *call = write->call;
 

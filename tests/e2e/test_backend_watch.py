@@ -94,22 +94,20 @@ def test_data_swapped_behind_a_restarted_server():
 
 
 @pytest.mark.parametrize(
-    ("version", "says", "merges"),
-    [("0.5.23", "0.5.23", False), ("0.6.3", "0.6.3", False), ("1.0.20", "1.0.0", True)],
+    ("version", "says", "family"),
+    [("0.5.23", "0.5.23", "python"), ("0.6.3", "0.6.3", "python"), ("1.0.20", "1.0.0", "rust")],
 )
-def test_family_of_other_releases(version, says, merges):
+def test_family_of_other_releases(version, says, family):
     if not (VENVS / version / "bin/chroma").exists():
         pytest.skip(f"no {version} in CHROMA_VENVS")
     with OldChroma(version) as chroma, WatchedProxy(chroma.port) as proxy:
-        family = "rust" if merges else "python"
         wait_for(lambda: f"family       {family}, says version {says}" in proxy.get("/"), family)
         before = proxy.moved()
         time.sleep(11)  # uvicorn closes idle connections after 5 s
         assert proxy.moved() == before
-        assert proxy.may_merge() == merges
+        assert proxy.may_merge()
         command = [PROXY, "check", "--backend", f"http://127.0.0.1:{chroma.port}"]
         command += ["--listen", "127.0.0.1:0", "--status", "off"]
         checked = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         assert f"says version {says}" in checked
-        assert ("ok    merging         on" in checked) == merges
-        assert ("warn  merging         off" in checked) == (not merges)
+        assert "ok    merging         on" in checked
