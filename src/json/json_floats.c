@@ -159,7 +159,7 @@ size_t json_floats_take(struct json_scan *scan, float *ret_floats, size_t max)
 static inline bool to_float(struct parts parts, float *ret_float)
 {
     const uint64_t middle = UINT64_C(1) << 28, cut = (UINT64_C(1) << 29) - 1, margin = 8;
-    const double   smallest = 0x1p-126, largest = 0x1p127;
+    const double   largest = 0x1p127; /* and none is below 1e-37, which is normal */
     double         value;
     uint64_t       bits;
 
@@ -171,8 +171,7 @@ static inline bool to_float(struct parts parts, float *ret_float)
         return false;
     value = to_double(parts);
     memcpy(&bits, &value, sizeof bits);
-    if (UNLIKELY((bits & cut) - (middle - margin) <= 2 * margin) ||
-        UNLIKELY(value < smallest || value > largest))
+    if (UNLIKELY((bits & cut) - (middle - margin) <= 2 * margin) || UNLIKELY(value > largest))
         return false;
     *ret_float = (float)(parts.is_negative ? -value : value);
     return true;

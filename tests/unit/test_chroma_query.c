@@ -100,8 +100,9 @@ START_TEST(queries_are_the_same_if_chroma_reads_the_same)
                "{" Q ",\"include\":[\"embeddings\"]}", NULL, "{" Q ",\"ids\":[]}", NULL,
                "{" Q ",\"ids\":[\"a\"]}", "{" Q ",\"ids\":[\"\\u0061\"]}", NULL,
                "{" Q ",\"ids\":[\"a\",\"b\"]}", NULL, "{" Q ",\"ids\":[\"b\",\"a\"]}", NULL,
-               "{" Q ",\"ids\":[\"ab\"]}", NULL, "{" Q ",\"ids\":[\"\"]}", NULL,
-               "{" Q ",\"ids\":[\"\",\"\"]}", NULL, "{" Q ",\"ids\":[\"\\u0000\"]}");
+               "{" Q ",\"ids\":[\"ab\"]}", NULL, "{" Q ",\"ids\":[\"a\\u0000\"]}", NULL,
+               "{" Q ",\"ids\":[\"\"]}", NULL, "{" Q ",\"ids\":[\"\",\"\"]}", NULL,
+               "{" Q ",\"ids\":[\"\\u0000\"]}");
 }
 END_TEST
 
@@ -145,7 +146,8 @@ START_TEST(filters_are_the_same_if_their_values_are)
         "{\"where\":{\"n\":0.0}}", NULL, "{\"where\":{\"n\":{\"$eq\":1}}}", NULL,
         "{\"where\":{\"n\":[1]}}", NULL, "{\"where\":{\"n\":[1,1]}}", NULL,
         "{\"where\":{\"n\":[[1],1]}}", NULL, "{\"where\":{\"n\":[[1,1]]}}", NULL,
-        "{\"where_document\":{\"n\":1}}", NULL,
+        "{\"where\":{\"n\":[[1],[1]]}}", NULL, "{\"where\":{\"n\":[[[1],1]]}}", NULL,
+        "{\"where\":{\"m\":1}}", NULL, "{\"where_document\":{\"n\":1}}", NULL,
         "{\"where\":{\"n\":1},\"where_document\":{\"n\":1}}",
         "{\"where_document\":{\"n\":1},\"where\":{\"n\":1}}", NULL,
         "{\"where\":{\"$and\":[{\"a\":1},{\"b\":2}]}}", NULL,

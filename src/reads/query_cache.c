@@ -1,0 +1,427 @@
+#include "reads/query_cache.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/hash_map.h"
+#include "base/list.h"
+#include "reads/chunk_pool.h"
+
+enum {
+    /* A collection, its place in the map and what malloc adds. */
+    COLLECTION_COST = 288,
+    BYTES_PER_COLLECTION = 16 << 10, /* of the cache: so many collections may have entries */
+    COLLECTIONS_MIN = 16,
+    /* Entries that go for one that comes: what is large pays for itself in a few, and no call takes
+     * long. */
+    EVICTIONS_MAX = 256,
+    COLLECTION_EVICTIONS_MAX = 8,
+    HAND_STEPS_MAX = 256 /* then the entry under the hand goes, asked for or not */
+};
+
+/* What others know of a collection comes first. */
+struct collection_entries {
+    struct query_cache_collection seen;
+    struct list                   entries;
+};
+
+/* At the beginning of the first chunk of its chain; the answer follows. */
+struct query_cache_entry {
+    struct list_node           order; /* in query_cache.order, the newest first */
+    struct list_node           sibling;
+    struct query_cache_entry  *next; /* in its bucket */
+    struct collection_entries *collection;
+    struct query_cache_key     key;
+    struct query_validity      validity;
+    uint64_t                   stored_us, cost_us;
+    uint32_t                   size, chunk_count;
+    bool                       was_hit; /* since the hand passed */
+};
+
+struct query_cache {
+    struct query_cache_options options;
+    struct memory_account     *account;
+    struct chunk_pool          chunks;
+    struct query_cache_entry **buckets;
+    size_t                     bucket_mask;
+    size_t                     fixed_bytes; /* charged for all but the blocks */
+    struct list                order;
+    struct list_node          *hand; /* an entry's, or the list's own head */
+    struct hash_map           *collections;
+    struct query_cache_stats   stats;
+};
+
+enum { FIRST_SIZE = CHUNK_DATA_SIZE - sizeof(struct query_cache_entry) };
+
+static bool                       set_up(struct query_cache *cache, const unsigned char *secret);
+static struct query_cache_entry **find_place(struct query_cache           *cache,
+                                             const struct query_cache_key *key);
+static void                       drop(struct query_cache *cache, struct query_cache_entry **place);
+static void          drop_entry(struct query_cache *cache, struct query_cache_entry *entry);
+static struct chunk *make_room(struct query_cache *cache, size_t chunk_count);
+static bool          evict(struct query_cache *cache);
+static struct collection_entries *get_collection(struct query_cache *cache, const uint8_t *uuid);
+static struct query_cache_entry  *fill(struct chunk *chain, const struct bytes *pieces,
+                                       size_t count);
+
+static struct chunk *chunk_of(const struct query_cache_entry *entry)
+{
+    return CONTAINER_OF((char *)entry, struct chunk, data);
+}
+
+static struct bytes uuid_bytes(const uint8_t *uuid)
+{
+    return (struct bytes){.data = (const char *)uuid, .size = 16};
+}
+
+const struct metric_desc query_cache_metrics[] = {
+#define LOOKUPS(field, result)                                                                     \
+    METRIC_LABELED(COUNTER, query_cache_stats, field, "chromabouncer_cache_lookups_total",         \
+                   "result=\"" result "\"",                                                        \
+                   "Reads whose answer was looked for, by what was found.")
+    LOOKUPS(hits, "hit"),
+    LOOKUPS(misses, "miss"),
+    LOOKUPS(stale, "stale"),
+    LOOKUPS(expired, "expired"),
+#undef LOOKUPS
+    METRIC(COUNTER, query_cache_stats, stored, "chromabouncer_cache_stored_total",
+           "Answers that were kept."),
+    METRIC(COUNTER, query_cache_stats, evicted, "chromabouncer_cache_evictions_total",
+           "Answers that made room for others; many beside few hits: the cache is too small."),
+#define NOT_STORED(field, reason)                                                                  \
+    METRIC_LABELED(COUNTER, query_cache_stats, field, "chromabouncer_cache_not_stored_total",      \
+                   "reason=\"" reason "\"", "Answers that could not be kept, by why.")
+    NOT_STORED(too_large, "too_large"),
+    NOT_STORED(no_room, "no_room"),
+#undef NOT_STORED
+    METRIC(GAUGE, query_cache_stats, entries, "chromabouncer_cache_entries",
+           "Answers that are kept now."),
+    METRIC(GAUGE, query_cache_stats, bytes, "chromabouncer_cache_bytes",
+           "Memory of the cache, with all that belongs to it."),
+    METRIC(DURATION_COUNTER, query_cache_stats, saved_us, "chromabouncer_cache_saved_seconds_total",
+           "What the answers given from the cache had taken Chroma."),
+};
+const size_t query_cache_metric_count = COUNT_OF(query_cache_metrics);
+
+struct query_cache *query_cache_new(const struct query_cache_options *options,
+                                    struct memory_account            *account,
+                                    const unsigned char               secret[SIPHASH_KEY_SIZE])
+{
+    struct query_cache *cache = calloc(1, sizeof *cache);
+
+    if (cache == NULL)
+        return NULL;
+    cache->options = *options;
+    if (cache->options.object_bytes_max > UINT32_MAX)
+        cache->options.object_bytes_max = UINT32_MAX;
+    cache->account = account;
+    list_init(&cache->order);
+    cache->hand = &cache->order.head;
+    if (!set_up(cache, secret)) {
+        free(cache->buckets);
+        hash_map_free(cache->collections);
+        free(cache);
+        return NULL;
+    }
+    return cache;
+}
+
+/* A bucket for each chunk: one entry in it on average at most. */
+static bool set_up(struct query_cache *cache, const unsigned char *secret)
+{
+    size_t bytes_max = cache->options.bytes_max;
+    size_t collections_max = bytes_max / BYTES_PER_COLLECTION, buckets = 1;
+
+    if (collections_max < COLLECTIONS_MIN)
+        collections_max = COLLECTIONS_MIN;
+    while (buckets < bytes_max / CHUNK_SIZE / 2)
+        buckets *= 2;
+    cache->bucket_mask = buckets - 1;
+    cache->fixed_bytes =
+        sizeof *cache + buckets * sizeof *cache->buckets + collections_max * COLLECTION_COST;
+    chunk_pool_init(&cache->chunks,
+                    bytes_max > cache->fixed_bytes ? bytes_max - cache->fixed_bytes : 0,
+                    cache->account);
+    cache->buckets = calloc(buckets, sizeof(struct query_cache_entry *));
+    cache->collections = hash_map_new(secret, collections_max);
+    if (cache->buckets == NULL || cache->collections == NULL)
+        return false;
+    memory_account_charge(cache->account, cache->fixed_bytes);
+    cache->stats.bytes = cache->fixed_bytes;
+    return true;
+}
+
+void query_cache_free(struct query_cache *cache)
+{
+    if (cache == NULL)
+        return;
+    query_cache_flush(cache, NULL);
+    chunk_pool_done(&cache->chunks);
+    memory_account_release(cache->account, cache->fixed_bytes);
+    hash_map_free(cache->collections);
+    free(cache->buckets);
+    free(cache);
+}
+
+enum query_cache_result query_cache_find(struct query_cache           *cache,
+                                         const struct query_cache_key *key,
+                                         const struct query_validity *now, uint64_t max_age_us,
+                                         uint64_t now_us, struct query_cache_hit *ret_hit)
+{
+    struct query_cache_entry **place = find_place(cache, key);
+    struct query_cache_entry  *entry = *place;
+
+    if (entry == NULL) {
+        cache->stats.misses++;
+        return QUERY_CACHE_MISS;
+    }
+    entry->collection->seen.lookups++;
+    if (!query_validity_holds(&entry->validity, now)) {
+        cache->stats.stale++;
+        drop(cache, place);
+        return QUERY_CACHE_STALE;
+    }
+    if (now_us - entry->stored_us > max_age_us) {
+        cache->stats.expired++;
+        return QUERY_CACHE_EXPIRED;
+    }
+    entry->was_hit = true;
+    entry->collection->seen.hits++;
+    entry->collection->seen.saved_us += entry->cost_us;
+    cache->stats.hits++;
+    cache->stats.saved_us += entry->cost_us;
+    *ret_hit = (struct query_cache_hit){.size = entry->size,
+                                        .age_us = now_us - entry->stored_us,
+                                        .cost_us = entry->cost_us,
+                                        .part = {.data = (const char *)(entry + 1)},
+                                        .next = chunk_of(entry)->next,
+                                        .left = entry->size};
+    ret_hit->part.size = ret_hit->left < FIRST_SIZE ? ret_hit->left : FIRST_SIZE;
+    return QUERY_CACHE_HIT;
+}
+
+/* Where the pointer to the entry of `key` is, or would be. */
+static struct query_cache_entry **find_place(struct query_cache           *cache,
+                                             const struct query_cache_key *key)
+{
+    struct query_cache_entry **place;
+    size_t                     hash;
+
+    memcpy(&hash, key->digest, sizeof hash);
+    place = &cache->buckets[hash & cache->bucket_mask];
+    while (*place != NULL && memcmp(&(*place)->key, key, sizeof *key) != 0)
+        place = &(*place)->next;
+    return place;
+}
+
+bool query_cache_read(struct query_cache_hit *hit, struct bytes *ret_part)
+{
+    if (hit->left == 0)
+        return false;
+    *ret_part = hit->part;
+    hit->left -= hit->part.size;
+    if (hit->left > 0) {
+        hit->part =
+            (struct bytes){.data = hit->next->data,
+                           .size = hit->left < CHUNK_DATA_SIZE ? hit->left : CHUNK_DATA_SIZE};
+        hit->next = hit->next->next;
+    }
+    return true;
+}
+
+/* Take an entry out of everything. */
+static void drop(struct query_cache *cache, struct query_cache_entry **place)
+{
+    struct query_cache_entry  *entry = *place;
+    struct collection_entries *collection = entry->collection;
+
+    *place = entry->next;
+    if (cache->hand == &entry->order)
+        cache->hand = entry->order.prev;
+    list_remove(&entry->order);
+    list_remove(&entry->sibling);
+    collection->seen.entries--;
+    collection->seen.bytes -= (uint64_t)entry->chunk_count * CHUNK_SIZE;
+    if (collection->seen.entries == 0) {
+        hash_map_remove(cache->collections, uuid_bytes(collection->seen.uuid));
+        free(collection);
+    }
+    chunk_pool_give(&cache->chunks, chunk_of(entry));
+    cache->stats.entries--;
+    cache->stats.bytes = cache->fixed_bytes + cache->chunks.bytes;
+}
+
+static void drop_entry(struct query_cache *cache, struct query_cache_entry *entry)
+{
+    drop(cache, find_place(cache, &entry->key));
+}
+
+enum status query_cache_put(struct query_cache *cache, const struct query_cache_key *key,
+                            const struct query_validity *validity, uint64_t cost_us,
+                            uint64_t now_us, const struct bytes *pieces, size_t count)
+{
+    struct query_cache_entry **place = find_place(cache, key), *entry;
+    struct collection_entries *collection;
+    struct chunk              *chain;
+    size_t                     size = 0, chunk_count = 1;
+
+    assert(validity->stamp != 0);
+    if (*place != NULL)
+        drop(cache, place);
+    for (size_t i = 0; i < count; i++)
+        size += pieces[i].size;
+    if (size > cache->options.object_bytes_max) {
+        cache->stats.too_large++;
+        return STATUS_TOO_LARGE;
+    }
+    if (size > FIRST_SIZE)
+        chunk_count += (size - FIRST_SIZE + CHUNK_DATA_SIZE - 1) / CHUNK_DATA_SIZE;
+    chain = make_room(cache, chunk_count);
+    collection = chain == NULL ? NULL : get_collection(cache, key->collection);
+    if (collection == NULL) {
+        if (chain != NULL)
+            chunk_pool_give(&cache->chunks, chain);
+        cache->stats.no_room++;
+        cache->stats.bytes = cache->fixed_bytes + cache->chunks.bytes;
+        return STATUS_NO_MEMORY;
+    }
+    entry = fill(chain, pieces, count);
+    *entry = (struct query_cache_entry){.collection = collection,
+                                        .key = *key,
+                                        .validity = *validity,
+                                        .stored_us = now_us,
+                                        .cost_us = cost_us,
+                                        .size = (uint32_t)size,
+                                        .chunk_count = (uint32_t)chunk_count};
+    place = find_place(cache, key); /* evictions may have changed the bucket */
+    *place = entry;
+    list_push_front(&cache->order, &entry->order);
+    list_push_back(&collection->entries, &entry->sibling);
+    collection->seen.entries++;
+    collection->seen.bytes += (uint64_t)chunk_count * CHUNK_SIZE;
+    cache->stats.stored++;
+    cache->stats.entries++;
+    cache->stats.bytes = cache->fixed_bytes + cache->chunks.bytes;
+    return STATUS_OK;
+}
+
+/* So many chunks, others evicted for them. NULL: not even so. */
+static struct chunk *make_room(struct query_cache *cache, size_t chunk_count)
+{
+    struct chunk *chain = NULL;
+
+    if (chunk_count > chunk_pool_capacity(&cache->chunks))
+        return NULL;
+    for (unsigned evictions = 0; evictions <= EVICTIONS_MAX; evictions++) {
+        chain = chunk_pool_take(&cache->chunks, chunk_count);
+        if (chain != NULL || !evict(cache))
+            break;
+    }
+    return chain;
+}
+
+/* SIEVE's hand goes from the oldest to the newest and begins again. False: there is no entry. */
+static bool evict(struct query_cache *cache)
+{
+    struct query_cache_entry *entry;
+
+    if (list_is_empty(&cache->order))
+        return false;
+    for (unsigned steps = 0;; steps++) {
+        if (cache->hand == &cache->order.head)
+            cache->hand = cache->order.head.prev;
+        entry = LIST_ITEM(cache->hand, struct query_cache_entry, order);
+        if (!entry->was_hit || steps == HAND_STEPS_MAX)
+            break;
+        entry->was_hit = false;
+        cache->hand = entry->order.prev;
+    }
+    drop_entry(cache, entry); /* moves the hand on */
+    cache->stats.evicted++;
+    return true;
+}
+
+static struct collection_entries *get_collection(struct query_cache *cache, const uint8_t *uuid)
+{
+    struct collection_entries *collection = hash_map_get(cache->collections, uuid_bytes(uuid));
+    enum status                status = STATUS_LIMIT_REACHED;
+
+    if (collection != NULL)
+        return collection;
+    collection = calloc(1, sizeof *collection);
+    if (collection == NULL)
+        return NULL;
+    memcpy(collection->seen.uuid, uuid, sizeof collection->seen.uuid);
+    list_init(&collection->entries);
+    for (unsigned evictions = 0; evictions <= COLLECTION_EVICTIONS_MAX; evictions++) {
+        status = hash_map_put(cache->collections, uuid_bytes(collection->seen.uuid), collection);
+        if (status != STATUS_LIMIT_REACHED || !evict(cache))
+            break;
+    }
+    if (status != STATUS_OK) {
+        free(collection);
+        return NULL;
+    }
+    return collection;
+}
+
+/* Write the pieces behind where the entry of `chain` will stand. */
+static struct query_cache_entry *fill(struct chunk *chain, const struct bytes *pieces, size_t count)
+{
+    struct query_cache_entry *entry = (struct query_cache_entry *)(void *)chain->data;
+    char                     *at = (char *)(entry + 1);
+    size_t                    room = FIRST_SIZE;
+
+    for (size_t i = 0; i < count; i++) {
+        struct bytes piece = pieces[i];
+
+        while (piece.size > 0) {
+            size_t part;
+
+            if (room == 0) {
+                chain = chain->next;
+                at = chain->data;
+                room = CHUNK_DATA_SIZE;
+            }
+            part = piece.size < room ? piece.size : room;
+            memcpy(at, piece.data, part);
+            at += part;
+            room -= part;
+            piece = bytes_skip(piece, part);
+        }
+    }
+    return entry;
+}
+
+size_t query_cache_flush(struct query_cache *cache, const uint8_t collection[16])
+{
+    struct collection_entries *entries;
+    size_t                     count = 0;
+
+    if (collection == NULL) {
+        for (; !list_is_empty(&cache->order); count++)
+            drop_entry(cache,
+                       LIST_ITEM(list_first(&cache->order), struct query_cache_entry, order));
+        return count;
+    }
+    entries = hash_map_get(cache->collections, uuid_bytes(collection));
+    for (size_t left = entries == NULL ? 0 : (size_t)entries->seen.entries; left > 0; left--) {
+        drop_entry(cache,
+                   LIST_ITEM(list_first(&entries->entries), struct query_cache_entry, sibling));
+        count++;
+    }
+    return count;
+}
+
+const struct query_cache_stats *query_cache_get_stats(const struct query_cache *cache)
+{
+    return &cache->stats;
+}
+
+const struct query_cache_collection *query_cache_next(const struct query_cache *cache,
+                                                      size_t                   *position)
+{
+    struct collection_entries *collection = hash_map_next(cache->collections, position);
+
+    return collection == NULL ? NULL : &collection->seen;
+}

@@ -1,0 +1,286 @@
+/* What must hold: an answer is found under its own key and validity only, byte for byte; the cap is
+ * kept with all overhead; what is asked for again stays. */
+#include "reads/query_cache.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/compiler.h"
+#include "base/rng.h"
+#include "support/check_main.h"
+#include "support/plain_budget.h"
+
+enum { BYTES_MAX = 2 << 20, OBJECT_MAX = 100 << 10, FOREVER = 1000000000 };
+
+static const unsigned char          secret[SIPHASH_KEY_SIZE] = "secret";
+static struct memory_account_budget budget;
+static struct memory_account       *account = &budget.accounts[MEMORY_ACCOUNT_CACHE];
+static struct query_cache          *cache;
+static const struct query_validity  now = {.stamp = 7, .epoch = 2, .incarnation = 3};
+
+static void make_cache(size_t bytes_max)
+{
+    cache = query_cache_new(
+        &(struct query_cache_options){.bytes_max = bytes_max, .object_bytes_max = OBJECT_MAX},
+        account, secret);
+    ck_assert_ptr_nonnull(cache);
+}
+
+static void set_up(void)
+{
+    plain_budget_init(&budget, 1 << 30);
+    make_cache(BYTES_MAX);
+}
+
+static void tear_down(void)
+{
+    query_cache_free(cache);
+    ck_assert_uint_eq(account->used, 0);
+}
+
+static struct query_cache_key key_of(unsigned collection, unsigned identity, unsigned question)
+{
+    struct query_cache_key key;
+
+    memset(&key, 0, sizeof key);
+    memcpy(key.collection, &collection, sizeof collection);
+    memcpy(key.identity, &identity, sizeof identity);
+    for (size_t i = 0; i < 2; i++) {
+        uint64_t half = rng_mix(question * 2 + i + 1);
+
+        memcpy(key.digest + 8 * i, &half, sizeof half);
+    }
+    return key;
+}
+
+/* The answer number `number`, of `size` bytes that depend on it. */
+static struct bytes text_of(unsigned number, size_t size)
+{
+    static char text[OBJECT_MAX + 1];
+
+    for (size_t i = 0; i < size; i++)
+        text[i] = (char)(number * 31 + i * 7 + (i >> 10));
+    return (struct bytes){.data = text, .size = size};
+}
+
+static enum status put(struct query_cache_key key, unsigned number, size_t size)
+{
+    struct bytes text = text_of(number, size);
+    size_t       cut = size / 3;
+    struct bytes pieces[] = {{.data = text.data, .size = cut}, bytes_skip(text, cut)};
+
+    return query_cache_put(cache, &key, &now, 1000, 50, pieces, 2);
+}
+
+static enum query_cache_result find(struct query_cache_key key, struct query_validity validity,
+                                    struct query_cache_hit *ret_hit)
+{
+    return query_cache_find(cache, &key, &validity, FOREVER, 60, ret_hit);
+}
+
+static bool holds(struct query_cache_key key, unsigned number, size_t size)
+{
+    struct query_cache_hit hit;
+    struct bytes           part, text = text_of(number, size);
+
+    if (find(key, now, &hit) != QUERY_CACHE_HIT)
+        return false;
+    ck_assert_uint_eq(hit.size, size);
+    while (query_cache_read(&hit, &part)) {
+        ck_assert_uint_gt(part.size, 0);
+        ck_assert_uint_le(part.size, text.size);
+        ck_assert_mem_eq(part.data, text.data, part.size);
+        text = bytes_skip(text, part.size);
+    }
+    ck_assert_uint_eq(text.size, 0);
+    return true;
+}
+
+START_TEST(an_answer_comes_back_whole_at_any_size)
+{
+    for (size_t size = 0; size < 6000; size += size < 2200 ? 1 : 97) {
+        ck_assert_int_eq(put(key_of(1, 1, 1), (unsigned)size, size), STATUS_OK);
+        ck_assert(holds(key_of(1, 1, 1), (unsigned)size, size));
+    }
+    ck_assert_int_eq(put(key_of(1, 1, 1), 3, OBJECT_MAX), STATUS_OK);
+    ck_assert(holds(key_of(1, 1, 1), 3, OBJECT_MAX));
+    ck_assert_uint_eq(query_cache_get_stats(cache)->entries, 1);
+}
+END_TEST
+
+START_TEST(only_the_same_question_of_the_same_asker_is_answered)
+{
+    struct query_cache_hit hit;
+
+    ck_assert_int_eq(put(key_of(1, 1, 1), 1, 100), STATUS_OK);
+    ck_assert(find(key_of(2, 1, 1), now, &hit) == QUERY_CACHE_MISS);
+    ck_assert(find(key_of(1, 2, 1), now, &hit) == QUERY_CACHE_MISS);
+    ck_assert(find(key_of(1, 1, 2), now, &hit) == QUERY_CACHE_MISS);
+    ck_assert(holds(key_of(1, 1, 1), 1, 100));
+    ck_assert_uint_eq(query_cache_get_stats(cache)->misses, 3);
+    ck_assert_uint_eq(query_cache_get_stats(cache)->hits, 1);
+    ck_assert_uint_eq(query_cache_get_stats(cache)->saved_us, 1000);
+}
+END_TEST
+
+START_TEST(what_may_have_changed_is_not_answered_and_goes)
+{
+    static const struct query_validity others[] = {{8, 2, 3}, {7, 1, 3}, {7, 2, 4}, {0, 2, 3}};
+    struct query_cache_hit             hit;
+
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        ck_assert_int_eq(put(key_of(1, 1, 1), 1, 100), STATUS_OK);
+        ck_assert(find(key_of(1, 1, 1), others[i], &hit) == QUERY_CACHE_STALE);
+        ck_assert(find(key_of(1, 1, 1), now, &hit) == QUERY_CACHE_MISS);
+    }
+    ck_assert_uint_eq(query_cache_get_stats(cache)->entries, 0);
+    ck_assert(!query_validity_holds(&(struct query_validity){0, 1, 1},
+                                    &(struct query_validity){0, 1, 1}));
+}
+END_TEST
+
+START_TEST(an_answer_older_than_wanted_is_not_given)
+{
+    struct query_cache_key key = key_of(1, 1, 1);
+    struct query_cache_hit hit;
+
+    ck_assert_int_eq(put(key, 1, 100), STATUS_OK); /* at 50 */
+    ck_assert(query_cache_find(cache, &key, &now, 10, 61, &hit) == QUERY_CACHE_EXPIRED);
+    ck_assert(query_cache_find(cache, &key, &now, 11, 61, &hit) == QUERY_CACHE_HIT);
+    ck_assert_uint_eq(hit.age_us, 11);
+    ck_assert_uint_eq(hit.cost_us, 1000);
+}
+END_TEST
+
+START_TEST(what_is_too_large_takes_the_place_of_nothing)
+{
+    struct query_cache_hit hit;
+
+    ck_assert_int_eq(put(key_of(1, 1, 1), 1, 100), STATUS_OK);
+    ck_assert_int_eq(put(key_of(1, 1, 2), 1, 100), STATUS_OK);
+    ck_assert_int_eq(put(key_of(1, 1, 1), 2, OBJECT_MAX + 1), STATUS_TOO_LARGE);
+    ck_assert(find(key_of(1, 1, 1), now, &hit) == QUERY_CACHE_MISS);
+    ck_assert(holds(key_of(1, 1, 2), 1, 100));
+    ck_assert_uint_eq(query_cache_get_stats(cache)->too_large, 1);
+}
+END_TEST
+
+START_TEST(a_collection_can_be_forgotten)
+{
+    struct query_cache_hit               hit;
+    const struct query_cache_collection *collection;
+    size_t                               position = 0;
+    unsigned                             uuid = 1;
+    uint8_t                              bytes[16] = {0};
+
+    memcpy(bytes, &uuid, sizeof uuid);
+    for (unsigned i = 0; i < 10; i++) {
+        ck_assert_int_eq(put(key_of(1, i, i), i, 2000), STATUS_OK);
+        ck_assert_int_eq(put(key_of(2, i, i), i, 100), STATUS_OK);
+    }
+    ck_assert_uint_eq(query_cache_flush(cache, bytes), 10);
+    ck_assert_uint_eq(query_cache_flush(cache, bytes), 0);
+    ck_assert(find(key_of(1, 3, 3), now, &hit) == QUERY_CACHE_MISS);
+    ck_assert(holds(key_of(2, 3, 3), 3, 100));
+    collection = query_cache_next(cache, &position);
+    ck_assert_uint_eq(collection->entries, 10);
+    ck_assert_uint_eq(collection->bytes, 10 * 1024);
+    ck_assert_uint_eq(collection->hits, 1);
+    ck_assert_ptr_null(query_cache_next(cache, &position));
+    ck_assert_uint_eq(query_cache_flush(cache, NULL), 10);
+    ck_assert_uint_eq(query_cache_get_stats(cache)->entries, 0);
+}
+END_TEST
+
+/* Random traffic beside a model that remembers what was put last. */
+START_TEST(whatever_comes_the_cap_is_kept_and_answers_are_right)
+{
+    enum { KEYS = 3000, ROUNDS = 60000 };
+    static struct {
+        unsigned number;
+        size_t   size;
+    } model[KEYS];
+    struct rng rng;
+    unsigned   hits = 0;
+
+    rng_init(&rng, 5);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        unsigned at = (unsigned)(rng_below(&rng, KEYS) * rng_below(&rng, KEYS) / KEYS);
+        const struct query_cache_stats *stats = query_cache_get_stats(cache);
+
+        if (rng_below(&rng, 3) > 0) {
+            hits += holds(key_of(at % 40, at % 3, at), model[at].number, model[at].size);
+        } else {
+            model[at].number = i;
+            model[at].size =
+                rng_below(&rng, 50) == 0 ? rng_below(&rng, OBJECT_MAX) : rng_below(&rng, 5000);
+            ck_assert_int_eq(put(key_of(at % 40, at % 3, at), i, model[at].size), STATUS_OK);
+        }
+        ck_assert_uint_eq(account->used, stats->bytes);
+        ck_assert_uint_le(stats->bytes, BYTES_MAX);
+    }
+    ck_assert_uint_gt(hits, ROUNDS / 10);
+    ck_assert_uint_gt(query_cache_get_stats(cache)->evicted, 0);
+}
+END_TEST
+
+START_TEST(what_is_asked_again_survives_a_scan)
+{
+    enum { HOT = 250, SCAN = 20000 };
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < HOT; i++)
+        ck_assert_int_eq(put(key_of(1, 1, i), i, 100), STATUS_OK);
+    for (unsigned i = 0; i < SCAN; i++) {
+        ck_assert_int_eq(put(key_of(2, 1, HOT + i), i, 100), STATUS_OK);
+        if (i % 3 == 0) /* each of the hot ones every 750 strangers */
+            holds(key_of(1, 1, i / 3 % HOT), i / 3 % HOT, 100);
+    }
+    for (unsigned i = 0; i < HOT; i++)
+        kept += holds(key_of(1, 1, i), i, 100);
+    ck_assert_uint_eq(kept, HOT);
+}
+END_TEST
+
+START_TEST(more_collections_than_it_can_know_do_not_stop_it)
+{
+    for (unsigned i = 0; i < 5000; i++) {
+        ck_assert_int_eq(put(key_of(i, 1, i), i, 100), STATUS_OK);
+        ck_assert(holds(key_of(i, 1, i), i, 100));
+    }
+}
+END_TEST
+
+START_TEST(without_room_nothing_is_kept_and_nothing_fails)
+{
+    struct query_cache_hit hit;
+
+    query_cache_free(cache);
+    plain_budget_init(&budget, 100 << 10);
+    make_cache(BYTES_MAX);
+    ck_assert_int_eq(put(key_of(1, 1, 1), 1, 100), STATUS_NO_MEMORY);
+    ck_assert(find(key_of(1, 1, 1), now, &hit) == QUERY_CACHE_MISS);
+    ck_assert_uint_eq(query_cache_get_stats(cache)->no_room, 1);
+    query_cache_free(cache);
+    make_cache(1000); /* not even a block */
+    ck_assert_int_eq(put(key_of(1, 1, 1), 1, 100), STATUS_NO_MEMORY);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("query_cache");
+
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_test(tcase, an_answer_comes_back_whole_at_any_size);
+    tcase_add_test(tcase, only_the_same_question_of_the_same_asker_is_answered);
+    tcase_add_test(tcase, what_may_have_changed_is_not_answered_and_goes);
+    tcase_add_test(tcase, an_answer_older_than_wanted_is_not_given);
+    tcase_add_test(tcase, what_is_too_large_takes_the_place_of_nothing);
+    tcase_add_test(tcase, a_collection_can_be_forgotten);
+    tcase_add_test(tcase, whatever_comes_the_cap_is_kept_and_answers_are_right);
+    tcase_add_test(tcase, what_is_asked_again_survives_a_scan);
+    tcase_add_test(tcase, more_collections_than_it_can_know_do_not_stop_it);
+    tcase_add_test(tcase, without_room_nothing_is_kept_and_nothing_fails);
+    return check_main("query_cache", tcase);
+}
