@@ -19,6 +19,15 @@ struct upstream_pool_options daemon_state_pool_options(const struct settings *se
     };
 }
 
+/* Others must not wait for room that answers hold. */
+static size_t cache_bytes(const struct settings *settings)
+{
+    uint64_t quarter = settings->memory_max_bytes / 4;
+
+    return (size_t)(settings->cache_bytes_max_bytes < quarter ? settings->cache_bytes_max_bytes
+                                                              : quarter);
+}
+
 /* Shares are small: they keep each kind of buffer alive while others fill the rest. */
 void daemon_state_memory_options(const struct settings        *settings,
                                  struct memory_account_options ret_accounts[MEMORY_ACCOUNT_COUNT])
@@ -48,6 +57,10 @@ struct proxy_options daemon_state_proxy_options(const struct settings *settings)
         .access_log = settings->log_access == SETTINGS_LOG_ACCESS_ALL      ? PROXY_LOG_ALL
                       : settings->log_access == SETTINGS_LOG_ACCESS_ERRORS ? PROXY_LOG_ERRORS
                                                                            : PROXY_LOG_OFF,
+        .cache = {.is_enabled = settings->cache_enabled != SETTINGS_CACHE_ENABLED_FALSE,
+                  .bytes_max = cache_bytes(settings),
+                  .max_staleness_us = settings->cache_max_staleness_us,
+                  .trust_us = settings->cache_trust_us},
     };
 }
 

@@ -25,6 +25,11 @@ enum { settings_other_descriptors = 128 };
 
 /* The words of each CHOICE, in the order of its row. */
 enum settings_role { SETTINGS_ROLE_SIDECAR, SETTINGS_ROLE_GATEWAY };
+enum settings_cache_enabled {
+    SETTINGS_CACHE_ENABLED_AUTO,
+    SETTINGS_CACHE_ENABLED_FALSE,
+    SETTINGS_CACHE_ENABLED_TRUE
+};
 enum settings_backend_family {
     SETTINGS_BACKEND_FAMILY_AUTO,
     SETTINGS_BACKEND_FAMILY_RUST,

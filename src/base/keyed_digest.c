@@ -6,7 +6,7 @@
 static uint64_t read_word(const unsigned char *data);
 static void     begin_half(uint64_t state[4], const unsigned char *key);
 
-static inline uint64_t rotate(uint64_t value, int by)
+static inline uint64_t rotate_word(uint64_t value, int by)
 {
     return value << by | value >> (64 - by);
 }
@@ -15,14 +15,14 @@ static inline void mix_round(uint64_t state[4])
 {
     state[0] += state[1];
     state[2] += state[3];
-    state[1] = rotate(state[1], 13) ^ state[0];
-    state[3] = rotate(state[3], 16) ^ state[2];
-    state[0] = rotate(state[0], 32);
+    state[1] = rotate_word(state[1], 13) ^ state[0];
+    state[3] = rotate_word(state[3], 16) ^ state[2];
+    state[0] = rotate_word(state[0], 32);
     state[2] += state[1];
     state[0] += state[3];
-    state[1] = rotate(state[1], 17) ^ state[2];
-    state[3] = rotate(state[3], 21) ^ state[0];
-    state[2] = rotate(state[2], 32);
+    state[1] = rotate_word(state[1], 17) ^ state[2];
+    state[3] = rotate_word(state[3], 21) ^ state[0];
+    state[2] = rotate_word(state[2], 32);
 }
 
 /* The halves do not wait for each other, so a processor does both in little more than the time of

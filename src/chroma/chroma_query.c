@@ -47,12 +47,12 @@ struct parse {
     const char   *reason;
 };
 
-/* Take the value of a field, which is not null; false after refuse(). */
+/* Take the value of a field, which is not null; false after refuse_query(). */
 typedef bool take_field_fn(struct parse *parse);
 
-static bool take_body(struct parse *parse);
-static bool take_field(struct parse *parse, struct json_string key);
-static bool may_be_null(enum chroma_query_field field);
+static bool take_query_body(struct parse *parse);
+static bool take_query_field(struct parse *parse, struct json_string key);
+static bool field_may_be_null(enum chroma_query_field field);
 static bool take_vectors(struct parse *parse);
 static bool take_vector(struct parse *parse, size_t *ret_dimension);
 static bool take_float_literal(struct parse *parse);
@@ -66,16 +66,16 @@ static bool take_n_results(struct parse *parse);
 static bool take_limit(struct parse *parse);
 static bool take_offset(struct parse *parse);
 static bool take_count(struct parse *parse, uint64_t *ret_count);
-static void fill_defaults(struct parse *parse, bool null_is_default);
+static void fill_query_defaults(struct parse *parse, bool null_is_default);
 static void put_default_include(struct parse *parse);
 static void put_whole(struct parse *parse);
 static void begin_words(struct parse *parse);
 static void end_words(struct parse *parse, unsigned char ret_digest[KEYED_DIGEST_SIZE]);
 static void put_word(struct parse *parse, uint32_t word);
 static void put_long(struct parse *parse, enum mark mark, uint64_t value);
-static void put_bytes(struct parse *parse, enum mark mark, struct bytes bytes);
+static void put_sized(struct parse *parse, enum mark mark, struct bytes bytes);
 static void put_string(struct parse *parse, struct json_string string);
-static bool refuse(struct parse *parse, const char *reason);
+static bool refuse_query(struct parse *parse, const char *reason);
 
 static const struct {
     const char    *name;
@@ -114,13 +114,13 @@ enum status chroma_query_read(const struct chroma_route *route, bool null_is_def
     if (route->is_v1 || !route->has_uuid ||
         (!is_count && route->operation != CHROMA_OPERATION_QUERY &&
          route->operation != CHROMA_OPERATION_GET))
-        refuse(&parse, "no read of records");
+        refuse_query(&parse, "no read of records");
     else if (body.size > UINT32_MAX)
-        refuse(&parse, "too large");
+        refuse_query(&parse, "too large");
     else if (is_count && body.size > 0)
-        refuse(&parse, "a body where none belongs");
-    else if (!is_count && take_body(&parse))
-        fill_defaults(&parse, null_is_default);
+        refuse_query(&parse, "a body where none belongs");
+    else if (!is_count && take_query_body(&parse))
+        fill_query_defaults(&parse, null_is_default);
     if (parse.reason != NULL) {
         *ret_reason = parse.reason;
         return STATUS_INVALID;
@@ -130,22 +130,23 @@ enum status chroma_query_read(const struct chroma_route *route, bool null_is_def
     return STATUS_OK;
 }
 
-static bool take_body(struct parse *parse)
+static bool take_query_body(struct parse *parse)
 {
     struct json_string key;
 
     if (!json_scan_object(&parse->scan))
-        return refuse(parse, "not a JSON object");
+        return refuse_query(parse, "not a JSON object");
     while (json_scan_member(&parse->scan, &key))
-        if (!take_field(parse, key))
+        if (!take_query_field(parse, key))
             return false;
     if (!json_scan_end(&parse->scan))
-        return refuse(parse, "not valid JSON");
+        return refuse_query(parse, "not valid JSON");
     return parse->seen[CHROMA_QUERY_EMBEDDINGS] ||
-           parse->route->operation == CHROMA_OPERATION_GET || refuse(parse, "no query_embeddings");
+           parse->route->operation == CHROMA_OPERATION_GET ||
+           refuse_query(parse, "no query_embeddings");
 }
 
-static bool take_field(struct parse *parse, struct json_string key)
+static bool take_query_field(struct parse *parse, struct json_string key)
 {
     bool                    is_query = parse->route->operation == CHROMA_OPERATION_QUERY;
     enum chroma_query_field field = 0;
@@ -155,20 +156,20 @@ static bool take_field(struct parse *parse, struct json_string key)
         field++;
     if (field == CHROMA_QUERY_FIELD_COUNT ||
         !(is_query ? fields[field].in_query : fields[field].in_get))
-        return refuse(parse, "an unknown field");
+        return refuse_query(parse, "an unknown field");
     if (parse->seen[field])
-        return refuse(parse, "a field twice");
+        return refuse_query(parse, "a field twice");
     parse->seen[field] = true;
     if (json_scan_kind(&parse->scan) == JSON_KIND_NULL) {
         parse->is_null[field] = true;
-        return may_be_null(field) && json_scan_value(&parse->scan, NULL)
+        return field_may_be_null(field) && json_scan_value(&parse->scan, NULL)
                    ? true
-                   : refuse(parse, "null where Chroma refuses it");
+                   : refuse_query(parse, "null where Chroma refuses it");
     }
     begin = parse->scan.at;
     begin_words(parse);
     if (!fields[field].take(parse))
-        return refuse(parse, "not valid JSON");
+        return refuse_query(parse, "not valid JSON");
     end_words(parse, parse->values[field]);
     parse->query->field_set |= 1U << field;
     parse->query->spans[field] =
@@ -176,7 +177,7 @@ static bool take_field(struct parse *parse, struct json_string key)
     return true;
 }
 
-static bool may_be_null(enum chroma_query_field field)
+static bool field_may_be_null(enum chroma_query_field field)
 {
     return field != CHROMA_QUERY_EMBEDDINGS && field != CHROMA_QUERY_INCLUDE;
 }
@@ -206,7 +207,7 @@ static bool take_vector(struct parse *parse, size_t *ret_dimension)
 
     *ret_dimension = 0;
     if (!json_scan_array(&parse->scan))
-        return refuse(parse, "a vector that is no array");
+        return refuse_query(parse, "a vector that is no array");
     while (json_scan_element(&parse->scan)) {
         /* A number that cannot be taken at once counts as one. */
         count = json_floats_take(&parse->scan, floats, WORDS_MAX);
@@ -230,8 +231,8 @@ static bool take_float_literal(struct parse *parse)
 
     if (json_scan_kind(&parse->scan) != JSON_KIND_NUMBER ||
         !json_scan_number(&parse->scan, &number) || !number.is_safe_float)
-        return refuse(parse, "a vector that holds no finite number");
-    put_bytes(parse, MARK_FLOAT_LITERAL, number.raw);
+        return refuse_query(parse, "a vector that holds no finite number");
+    put_sized(parse, MARK_FLOAT_LITERAL, number.raw);
     return true;
 }
 
@@ -243,7 +244,7 @@ static bool take_ids(struct parse *parse)
         return false;
     while (json_scan_element(&parse->scan)) {
         if (!json_scan_string(&parse->scan, &id))
-            return refuse(parse, "an id that is not a string");
+            return refuse_query(parse, "an id that is not a string");
         put_string(parse, id);
         parse->query->id_count++;
     }
@@ -294,7 +295,7 @@ static bool take_filter_object(struct parse *parse)
     }
     if (parse->scan.failed)
         return false;
-    return count == 1 || refuse(parse, "a filter that has not one member");
+    return count == 1 || refuse_query(parse, "a filter that has not one member");
 }
 
 static bool take_filter_array(struct parse *parse)
@@ -332,7 +333,7 @@ static bool take_filter_number(struct parse *parse)
         put_long(parse, MARK_DOUBLE, bits);
         return true;
     }
-    put_bytes(parse, MARK_LITERAL, number.raw);
+    put_sized(parse, MARK_LITERAL, number.raw);
     return true;
 }
 
@@ -350,7 +351,7 @@ static bool take_include(struct parse *parse)
         while (i < COUNT_OF(includes) && !json_scan_equals(name, bytes_of(includes[i].name)))
             i++;
         if (i == COUNT_OF(includes))
-            return refuse(parse, "something unknown to include");
+            return refuse_query(parse, "something unknown to include");
         put_word(parse, includes[i].include);
         parse->query->include_set |= includes[i].include;
     }
@@ -381,7 +382,7 @@ static bool take_count(struct parse *parse, uint64_t *ret_count)
     if (!json_scan_number(&parse->scan, &number))
         return false;
     if (!number.is_integer || number.raw.size > COUNT_DIGITS_MAX || number.raw.data[0] == '-')
-        return refuse(parse, "a number of records that is none");
+        return refuse_query(parse, "a number of records that is none");
     for (size_t i = 0; i < number.raw.size; i++)
         count = count * 10 + (uint64_t)(number.raw.data[i] - '0');
     put_long(parse, MARK_INTEGER, count);
@@ -390,7 +391,7 @@ static bool take_count(struct parse *parse, uint64_t *ret_count)
 }
 
 /* Give fields that are not there the value that they stand for, or say that they are not there. */
-static void fill_defaults(struct parse *parse, bool null_is_default)
+static void fill_query_defaults(struct parse *parse, bool null_is_default)
 {
     bool is_query = parse->route->operation == CHROMA_OPERATION_QUERY;
 
@@ -426,11 +427,11 @@ static void put_whole(struct parse *parse)
 {
     begin_words(parse);
     put_word(parse, (uint32_t)parse->route->operation);
-    put_bytes(parse, MARK_LITERAL, parse->route->tenant);
-    put_bytes(parse, MARK_LITERAL, parse->route->database);
+    put_sized(parse, MARK_LITERAL, parse->route->tenant);
+    put_sized(parse, MARK_LITERAL, parse->route->database);
     if (parse->route->operation != CHROMA_OPERATION_COUNT)
         for (size_t i = 0; i < CHROMA_QUERY_FIELD_COUNT; i++)
-            put_bytes(parse, MARK_DIGEST,
+            put_sized(parse, MARK_DIGEST,
                       (struct bytes){.data = (const char *)parse->values[i],
                                      .size = sizeof parse->values[i]});
     end_words(parse, parse->query->digest);
@@ -466,7 +467,7 @@ static void put_long(struct parse *parse, enum mark mark, uint64_t value)
     put_word(parse, (uint32_t)(value >> 32));
 }
 
-static void put_bytes(struct parse *parse, enum mark mark, struct bytes bytes)
+static void put_sized(struct parse *parse, enum mark mark, struct bytes bytes)
 {
     put_word(parse, (uint32_t)mark);
     put_word(parse, (uint32_t)bytes.size);
@@ -490,11 +491,11 @@ static void put_string(struct parse *parse, struct json_string string)
         text = (struct bytes){.data = decoded, .size = json_scan_decode(string, decoded)};
     else if (string.has_escapes)
         mark = MARK_LITERAL;
-    put_bytes(parse, mark, text);
+    put_sized(parse, mark, text);
 }
 
 /* The first reason stands. */
-static bool refuse(struct parse *parse, const char *reason)
+static bool refuse_query(struct parse *parse, const char *reason)
 {
     if (parse->reason == NULL)
         parse->reason = reason;

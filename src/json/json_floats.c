@@ -32,7 +32,7 @@ static bool        to_float(struct parts parts, float *ret_float);
 static double      to_double(struct parts parts);
 static const char *next_number(const char *at, const char *end);
 
-static inline bool is_digit(char c)
+static inline bool is_decimal(char c)
 {
     return c >= '0' && c <= '9';
 }
@@ -87,7 +87,7 @@ static inline const char *take_digits(const char *at, const char *end, uint64_t 
             return at;
     }
 #endif
-    for (; at < end && is_digit(*at); at++)
+    for (; at < end && is_decimal(*at); at++)
         *digits = *digits * 10 + (uint64_t)(*at - '0');
     return at;
 }
@@ -125,7 +125,7 @@ static const char *take_exponent(const char *at, const char *end, int *power)
     const char *start = at + (at < end && (*at == '-' || *at == '+'));
     int         exponent = 0;
 
-    for (at = start; at < end && is_digit(*at); at++) {
+    for (at = start; at < end && is_decimal(*at); at++) {
         if (at - start == 2)
             return NULL;
         exponent = exponent * 10 + (*at - '0');
@@ -189,7 +189,7 @@ static inline const char *next_number(const char *at, const char *end)
     if (end - at < 3 || *at != ',')
         return NULL;
     at += at[1] == ' ' ? 2 : 1;
-    return *at == '-' || is_digit(*at) ? at : NULL;
+    return *at == '-' || is_decimal(*at) ? at : NULL;
 }
 
 bool json_floats_exact(struct json_number number, double *ret_value)

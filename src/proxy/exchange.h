@@ -23,6 +23,7 @@
 #include "http/http_head.h"
 #include "proxy/access_log.h"
 #include "proxy/admission.h"
+#include "proxy/cache_question.h"
 #include "proxy/call.h"
 #include "proxy/lane_rooms.h"
 #include "proxy/proxy_state.h"
@@ -81,8 +82,9 @@ struct exchange {
         bool is_held;      /* nothing of the answer is passed before it is complete */
         bool is_streaming; /* the body goes to Chroma as it arrives */
     } pass;
-    struct write       *write; /* NULL before its body is complete */
-    struct write_waiter waiter;
+    struct cache_question question; /* of a read that may be answered without asking */
+    struct write         *write;    /* NULL before its body is complete */
+    struct write_waiter   waiter;
 
     struct reply reply;
 };

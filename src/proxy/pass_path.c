@@ -6,6 +6,7 @@
 #include "io/clock.h"
 #include "proxy/ask_again_sink.h"
 #include "proxy/batch_limit_sink.h"
+#include "proxy/cache_path.h"
 #include "proxy/learn_sink.h"
 #include "proxy/request_head.h"
 #include "proxy/whole_sink.h"
@@ -22,6 +23,7 @@ static void                pass_on_room(struct exchange *exchange);
 static void                pass_on_body(struct exchange *exchange, struct bytes data);
 static void                pass_begin_streaming(struct exchange *exchange);
 static void                pass_on_body_end(struct exchange *exchange);
+static void                pass_ask(struct exchange *exchange);
 static void                pass_send(struct exchange *exchange);
 static void                pass_on_writable(struct call *call);
 static void                pass_stream(struct exchange *exchange, struct bytes data, bool last);
@@ -70,7 +72,7 @@ static void pass_begin(struct exchange *exchange)
 static void pass_on_room(struct exchange *exchange)
 {
     if (exchange->body_ended) {
-        pass_send(exchange);
+        pass_ask(exchange);
         return;
     }
     if (exchange->head->expects_continue)
@@ -109,12 +111,19 @@ static void pass_on_body_end(struct exchange *exchange)
     if (exchange->wait_began_us != 0)
         return; /* a request without a body, not admitted yet: on_room sends it */
     if (!exchange->pass.is_streaming) {
-        pass_send(exchange);
+        pass_ask(exchange);
         return;
     }
     exchange_start_deadline(exchange);
     if (byte_buffer_size(&exchange->body) == 0 && call_is_active(&exchange->pass.call))
         pass_stream(exchange, (struct bytes){0}, true);
+}
+
+/* The request is complete. */
+static void pass_ask(struct exchange *exchange)
+{
+    if (!cache_path_answer(exchange))
+        pass_send(exchange);
 }
 
 static void pass_send(struct exchange *exchange)
@@ -228,6 +237,8 @@ static struct answer_sink *pass_choose_sink(struct exchange *exchange, const str
         return NULL;
     if (route->info->is_retry_safe && !exchange->record.was_retried && ask_again_sink_wants(head))
         return ask_again_sink_new(pass_ask_again, exchange);
+    if (route->info->class == CHROMA_CLASS_READ)
+        return cache_path_sink(exchange, head);
     if (pass_describes(route->operation) && head->status == 200)
         return learn_sink_new(learned_bytes_max, pass_learn, exchange);
     if (route->operation == CHROMA_OPERATION_PRE_FLIGHT &&

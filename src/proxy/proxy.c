@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "io/clock.h"
+#include "proxy/cache_path.h"
 #include "proxy/call.h"
 #include "proxy/dispatch.h"
 #include "proxy/exchange.h"
@@ -28,6 +29,7 @@ enum { collections_max = 1 << 14, collections_bytes_max = 8 << 20 };
 static void                      make_secrets(struct proxy *proxy);
 static bool                      new_timeouts(struct proxy *proxy);
 static struct turn_queue_options turn_options(const struct proxy_options *options);
+static void                      proxy_set_cache(struct proxy *proxy, bool is_gateway);
 static void                      run_waiters(void *ctx);
 static bool                      take_control_turn(void *ctx);
 static void                      give_control_turn(void *ctx);
@@ -67,6 +69,9 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
     proxy->lane_rooms =
         lane_rooms_new(loop, proxy->secret, &budget->accounts[MEMORY_ACCOUNT_WRITES]);
     proxy->lanes = write_lanes_new(proxy, writes);
+    proxy->cache =
+        cache_path_new(&options->cache, &budget->accounts[MEMORY_ACCOUNT_CACHE], loop_now_us(loop));
+    proxy_set_cache(proxy, writes->is_gateway);
     proxy->hung_timer = loop_timer_new(loop, on_hung_timer, proxy);
     if (proxy->collections == NULL || proxy->turns == NULL || proxy->lane_rooms == NULL ||
         proxy->lanes == NULL || proxy->hung_timer == NULL || !new_timeouts(proxy)) {
@@ -140,6 +145,13 @@ void proxy_backend_ended(struct proxy *proxy)
 void proxy_set_gateway(struct proxy *proxy, bool is_gateway)
 {
     write_lanes_set_gateway(proxy->lanes, is_gateway);
+    proxy_set_cache(proxy, is_gateway);
+}
+
+static void proxy_set_cache(struct proxy *proxy, bool is_gateway)
+{
+    proxy->is_gateway = is_gateway;
+    cache_path_set(proxy->cache, &proxy->options.cache, is_gateway);
 }
 
 void proxy_hold(struct proxy *proxy, bool held)
@@ -159,6 +171,7 @@ void proxy_set_options(struct proxy *proxy, const struct proxy_options *options)
     struct turn_queue_options turns = turn_options(options);
 
     proxy->options = *options;
+    proxy_set_cache(proxy, proxy->is_gateway);
     admission_set_max(&proxy->admission, options->requests_max);
     turn_queue_set_options(proxy->turns, &turns);
     timeout_queue_set_duration(proxy->read_deadlines, options->deadline_read_us);
@@ -257,6 +270,7 @@ void proxy_free(struct proxy *proxy)
     while ((node = list_first(&proxy->exchanges)) != NULL ||
            (node = list_first(&proxy->spare_exchanges)) != NULL)
         exchange_free(LIST_ITEM(node, struct exchange, node));
+    cache_path_free(proxy->cache);
     lane_rooms_free(proxy->lane_rooms);
     collection_table_free(proxy->collections);
     admission_done(&proxy->admission);
@@ -284,6 +298,8 @@ enum status proxy_print_metrics(struct proxy *proxy, struct byte_buffer *out)
     if (status == STATUS_OK)
         status = metric_print(out, turn_queue_metrics, turn_queue_metric_count,
                               turn_queue_stats(proxy->turns));
+    if (status == STATUS_OK)
+        status = cache_path_print_metrics(proxy->cache, out);
     return status == STATUS_OK ? write_lanes_print_metrics(proxy->lanes, out) : status;
 }
 

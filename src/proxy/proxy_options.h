@@ -11,6 +11,14 @@
 
 enum proxy_access_log { PROXY_LOG_ALL, PROXY_LOG_ERRORS, PROXY_LOG_OFF };
 
+/* Which answers are kept; see cache_path.h. */
+struct proxy_cache_options {
+    bool     is_enabled;
+    size_t   bytes_max;        /* when the proxy is made; 0: none */
+    uint64_t max_staleness_us; /* 0: in role gateway as old as it may be, else nothing is kept */
+    uint64_t trust_us;         /* of an answer to who may show credentials */
+};
+
 struct proxy_options {
     size_t                connections_max;   /* to Chroma; never exceeded */
     uint64_t              body_bytes_max;    /* larger requests get Chroma's 413; 0: no limit */
@@ -20,6 +28,7 @@ struct proxy_options {
     uint64_t              deadline_write_us;
     bool                  adds_headers;
     enum proxy_access_log access_log;
+    struct proxy_cache_options cache;
 };
 
 /* How writes are merged; see coalescer.h. */

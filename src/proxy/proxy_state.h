@@ -21,6 +21,7 @@
 #include "proxy/request_metrics.h"
 #include "upstream/upstream_pool.h"
 
+struct read_cache;
 struct write_lanes;
 
 struct proxy {
@@ -41,6 +42,9 @@ struct proxy {
     void (*on_write_answer)(void *ctx, unsigned status, struct bytes body); /* NULL: nobody */
     void                  *write_answer_ctx;
     struct write_observers observers; /* of whatever may change something; the table is first */
+
+    struct read_cache *cache; /* NULL: none */
+    bool               is_gateway;
 
     /* Who waits for what, in the order in which it is taken. */
     struct admission    admission;  /* of requests */

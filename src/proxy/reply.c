@@ -1,5 +1,6 @@
 #include "proxy/reply.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -73,7 +74,7 @@ static enum http_framing reply_choose_framing(const struct reply     *reply,
 
 static bool reply_write_head(struct reply *reply, const struct http_head *head, uint64_t size)
 {
-    char                       fields[256];
+    char                       fields[400];
     struct http_writer_options options = {.framing = reply->framing,
                                           .content_length = size,
                                           .keep_content_length =
@@ -95,7 +96,8 @@ static bool reply_write_head(struct reply *reply, const struct http_head *head, 
     return http_writer_response(&reply->out, head, &options) == STATUS_OK;
 }
 
-/* X-Chromabouncer-Source and Server-Timing (milliseconds). Written by hand: once per request. */
+/* Cache-Status, Age, X-Chromabouncer-Source and Server-Timing (milliseconds). Written by hand: once
+ * per request. */
 static size_t reply_write_own_fields(const struct reply *reply, const struct http_head *head,
                                      char *fields)
 {
@@ -104,6 +106,12 @@ static size_t reply_write_own_fields(const struct reply *reply, const struct htt
     const struct access_record *record = reply->record;
     char                       *at = fields;
 
+    if (reply->cache_status != NULL)
+        at += sprintf(at, "Cache-Status: %s\r\n", reply->cache_status);
+    if (record->source == REQUEST_METRICS_SOURCE_CACHE)
+        return (size_t)(at - fields) +
+               (size_t)sprintf(at, "X-Chromabouncer-Source: cache\r\nAge: %" PRIu64 "\r\n",
+                               reply->age_us / 1000000);
     memcpy(at, intro, sizeof intro - 1);
     at += sizeof intro - 1;
     at = reply_append_ms(at, "queue;dur=", record->queue_us);
@@ -284,6 +292,27 @@ void reply_whole(struct reply *reply, const struct http_head *head, struct bytes
         reply_finish_with(reply, body);
     else
         reply_error(reply, STATUS_NO_MEMORY, FRONT_EXECUTED_MAYBE, NULL);
+}
+
+void reply_hit(struct reply *reply, const struct http_head *head, struct query_cache_hit *hit)
+{
+    enum status  status = STATUS_OK;
+    struct bytes part;
+
+    reply->record->code = head->status;
+    reply->record->source = REQUEST_METRICS_SOURCE_CACHE;
+    reply->record->answered_us = loop_now_us(reply->proxy->loop);
+    reply->record->answer_bytes = hit->size;
+    reply->age_us = hit->age_us;
+    reply->framing = HTTP_FRAMING_LENGTH;
+    if (!reply_write_head(reply, head, hit->size))
+        status = STATUS_NO_MEMORY;
+    while (status == STATUS_OK && query_cache_read(hit, &part))
+        status = byte_buffer_append(&reply->out, part, SIZE_MAX);
+    if (status == STATUS_OK)
+        reply_finish_with(reply, (struct bytes){0});
+    else
+        reply_error(reply, status, FRONT_EXECUTED_NO, NULL);
 }
 
 void reply_too_large(struct reply *reply, bool is_plain)

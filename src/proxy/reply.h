@@ -19,8 +19,9 @@
 #include "proxy/access_log.h"
 #include "proxy/answer_sink.h"
 #include "proxy/call.h"
+#include "reads/query_cache.h"
 
-/* Embedded in its owner, who sets all but the last three. */
+/* Embedded in its owner, who sets all before `sink` that apply. */
 struct reply {
     struct proxy            *proxy;
     struct front_connection *connection; /* NULL: the client is gone or answered */
@@ -29,6 +30,8 @@ struct reply {
     struct call             *source;   /* whose answer passes; NULL: nobody needs to wait */
     enum front_executed      executed; /* to be said with Chroma's answer */
     void (*on_finished)(struct reply *reply);
+    const char *cache_status; /* what Cache-Status says, static storage; NULL: nothing */
+    uint64_t    age_us;       /* of an answer that was kept */
 
     struct answer_sink sink;
     struct byte_buffer out; /* the head, not sent yet */
@@ -46,6 +49,9 @@ void reply_error(struct reply *reply, enum status status, enum front_executed ex
 
 /* Answer with what Chroma answered, all of it at once, and finish. */
 void reply_whole(struct reply *reply, const struct http_head *head, struct bytes body);
+
+/* Answer with what was kept, and finish. `hit` is borrowed and read. */
+void reply_hit(struct reply *reply, const struct http_head *head, struct query_cache_hit *hit);
 
 /* Answer 413 as Chroma does on this route, and finish. */
 void reply_too_large(struct reply *reply, bool is_plain);

@@ -46,7 +46,9 @@ static bool        is_empty(const struct metric_histogram *histogram);
 const char *request_metrics_source_name(enum request_metrics_source source)
 {
     static const char *const names[REQUEST_METRICS_SOURCES] = {
-        [REQUEST_METRICS_SOURCE_BACKEND] = "backend", [REQUEST_METRICS_SOURCE_PROXY] = "proxy"};
+        [REQUEST_METRICS_SOURCE_BACKEND] = "backend",
+        [REQUEST_METRICS_SOURCE_CACHE] = "cache",
+        [REQUEST_METRICS_SOURCE_PROXY] = "proxy"};
 
     return names[source];
 }

@@ -17,6 +17,7 @@
 /* Who gave the answer. */
 enum request_metrics_source {
     REQUEST_METRICS_SOURCE_BACKEND,
+    REQUEST_METRICS_SOURCE_CACHE,
     REQUEST_METRICS_SOURCE_PROXY, /* an error of our own */
     REQUEST_METRICS_SOURCES
 };

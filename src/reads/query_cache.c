@@ -54,11 +54,11 @@ struct query_cache {
 enum { FIRST_SIZE = CHUNK_DATA_SIZE - sizeof(struct query_cache_entry) };
 
 static bool                       set_up(struct query_cache *cache, const unsigned char *secret);
-static struct query_cache_entry **find_place(struct query_cache           *cache,
-                                             const struct query_cache_key *key);
+static struct query_cache_entry **find_kept(struct query_cache           *cache,
+                                            const struct query_cache_key *key);
 static void                       drop(struct query_cache *cache, struct query_cache_entry **place);
 static void          drop_entry(struct query_cache *cache, struct query_cache_entry *entry);
-static struct chunk *make_room(struct query_cache *cache, size_t chunk_count);
+static struct chunk *evict_for(struct query_cache *cache, size_t chunk_count);
 static bool          evict(struct query_cache *cache);
 static struct collection_entries *get_collection(struct query_cache *cache, const uint8_t *uuid);
 static struct query_cache_entry  *fill(struct chunk *chain, const struct bytes *pieces,
@@ -168,7 +168,7 @@ enum query_cache_result query_cache_find(struct query_cache           *cache,
                                          const struct query_validity *now, uint64_t max_age_us,
                                          uint64_t now_us, struct query_cache_hit *ret_hit)
 {
-    struct query_cache_entry **place = find_place(cache, key);
+    struct query_cache_entry **place = find_kept(cache, key);
     struct query_cache_entry  *entry = *place;
 
     if (entry == NULL) {
@@ -201,8 +201,8 @@ enum query_cache_result query_cache_find(struct query_cache           *cache,
 }
 
 /* Where the pointer to the entry of `key` is, or would be. */
-static struct query_cache_entry **find_place(struct query_cache           *cache,
-                                             const struct query_cache_key *key)
+static struct query_cache_entry **find_kept(struct query_cache           *cache,
+                                            const struct query_cache_key *key)
 {
     struct query_cache_entry **place;
     size_t                     hash;
@@ -253,14 +253,14 @@ static void drop(struct query_cache *cache, struct query_cache_entry **place)
 
 static void drop_entry(struct query_cache *cache, struct query_cache_entry *entry)
 {
-    drop(cache, find_place(cache, &entry->key));
+    drop(cache, find_kept(cache, &entry->key));
 }
 
 enum status query_cache_put(struct query_cache *cache, const struct query_cache_key *key,
                             const struct query_validity *validity, uint64_t cost_us,
                             uint64_t now_us, const struct bytes *pieces, size_t count)
 {
-    struct query_cache_entry **place = find_place(cache, key), *entry;
+    struct query_cache_entry **place = find_kept(cache, key), *entry;
     struct collection_entries *collection;
     struct chunk              *chain;
     size_t                     size = 0, chunk_count = 1;
@@ -276,7 +276,7 @@ enum status query_cache_put(struct query_cache *cache, const struct query_cache_
     }
     if (size > FIRST_SIZE)
         chunk_count += (size - FIRST_SIZE + CHUNK_DATA_SIZE - 1) / CHUNK_DATA_SIZE;
-    chain = make_room(cache, chunk_count);
+    chain = evict_for(cache, chunk_count);
     collection = chain == NULL ? NULL : get_collection(cache, key->collection);
     if (collection == NULL) {
         if (chain != NULL)
@@ -293,7 +293,7 @@ enum status query_cache_put(struct query_cache *cache, const struct query_cache_
                                         .cost_us = cost_us,
                                         .size = (uint32_t)size,
                                         .chunk_count = (uint32_t)chunk_count};
-    place = find_place(cache, key); /* evictions may have changed the bucket */
+    place = find_kept(cache, key); /* evictions may have changed the bucket */
     *place = entry;
     list_push_front(&cache->order, &entry->order);
     list_push_back(&collection->entries, &entry->sibling);
@@ -306,7 +306,7 @@ enum status query_cache_put(struct query_cache *cache, const struct query_cache_
 }
 
 /* So many chunks, others evicted for them. NULL: not even so. */
-static struct chunk *make_room(struct query_cache *cache, size_t chunk_count)
+static struct chunk *evict_for(struct query_cache *cache, size_t chunk_count)
 {
     struct chunk *chain = NULL;
 

@@ -161,6 +161,22 @@ def sees_second_client_refused(bed, seconds):
         return bed.ask(SHOWS_SECONDS, "GET", HEARTBEAT) in (503, 0)
 
 
+def is_kept(bed):
+    """Is the second of two equal counts, by who shows credentials, answered from the cache?"""
+    with Client(bed.proxy.listen, timeout=SHOWS_SECONDS) as client:
+        ask = ("GET", f"{bed.collection}/count", None, ["authorization: mine"])
+        client.ask(*ask)
+        return client.ask(*ask).fields.get("cache-status", "").endswith("; hit")
+
+
+def sees_answers_kept(bed, seconds):
+    return within(seconds, lambda: is_kept(bed))
+
+
+def sees_answers_not_kept(bed, seconds):
+    return not is_kept(bed)
+
+
 def sees_one_connection(bed, seconds):
     """Three reads of 0.3 s each go one after the other."""
     bed.stall("op=count,stall=300ms")
@@ -385,6 +401,9 @@ ROWS = {
     "listen.send_timeout": ("100ms", plain("1h", sees_slow_reader_cut)),
     "listen.start_line_max": ("1KiB", plain("16KiB", sees_long_line_refused)),
     "listen.head_max": ("4KiB", plain("64KiB", sees_long_head_refused)),
+    "cache.enabled": ("false", plain("auto", sees_answers_not_kept, "role=gateway")),
+    "cache.max_staleness": ("1h", plain("0s", sees_answers_kept)),
+    "cache.trust": ("0s", plain("1h", sees_answers_not_kept, "role=gateway")),
     "queue.wait_max": ("100ms", plain("1h", sees_wait_end, "backend.connections_max=1")),
     "queue.requests_max": (
         "1",

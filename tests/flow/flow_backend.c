@@ -438,14 +438,17 @@ static void write_answer(struct flow_backend_connection *connection)
     snprintf(text, sizeof text, "HTTP/1.1 %u Status\r\nX-Id: %u\r\nchroma-trace-id: t%u\r\n%s%s",
              status, connection->id, connection->id, plan->close ? "Connection: close\r\n" : "",
              plan->fields != NULL ? plan->fields : "");
+    if (plan->is_bare)
+        snprintf(text, sizeof text, "HTTP/1.1 %u Status\r\n%s", status,
+                 plan->fields != NULL ? plan->fields : "");
     append(&connection->out, text);
-    if (connection->is_batch)
+    if (connection->is_batch && !plan->is_bare)
         append(&connection->out, "X-Ids: ,");
     for (size_t i = 0; i < connection->batch_count; i++) {
         snprintf(text, sizeof text, "%u,", connection->batch_ids[i]);
         append(&connection->out, text);
     }
-    if (connection->is_batch)
+    if (connection->is_batch && !plan->is_bare)
         append(&connection->out, "\r\n");
     if (framing == HTTP_FRAMING_LENGTH && status != 204) {
         snprintf(text, sizeof text, "Content-Length: %llu\r\n", (unsigned long long)size);

@@ -35,13 +35,23 @@ static size_t taken(const char *text)
 /* A number in one of the spellings that clients use. */
 static void draw_number(struct rng *rng, char *text, size_t size)
 {
-    static const char *const formats[] = {"%.17g", "%.9g", "%.7g", "%.3f", "%.6f", "%.8e", "%.0f"};
-    double                   scale = pow(10, (double)rng_below(rng, 40) - 25);
-    double                   value = (rng_double(rng) - 0.5) * scale;
+    double scale = pow(10, (double)rng_below(rng, 40) - 25);
+    double value = (rng_double(rng) - 0.5) * scale;
+    int    digits = 7 + (int)rng_below(rng, 11);
 
     if (rng_below(rng, 2) == 0)
         value = (double)(float)value;
-    snprintf(text, size, formats[rng_below(rng, COUNT_OF(formats))], value);
+    switch (rng_below(rng, 3)) {
+    case 0:
+        snprintf(text, size, "%.*f", digits - 7, value);
+        break;
+    case 1:
+        snprintf(text, size, "%.*e", digits - 1, value);
+        break;
+    default:
+        snprintf(text, size, "%.*g", digits, value);
+        break;
+    }
 }
 
 START_TEST(what_is_taken_is_what_every_rounding_gives)

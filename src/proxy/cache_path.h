@@ -1,0 +1,57 @@
+/* cache_path - reads that are answered without asking Chroma
+ *
+ * A query, get or count whose body is complete is looked up before it asks for a turn. If it is not
+ * known, its answer is kept on its way to the client: only if it is a plain 200 and if nothing that
+ * might have changed it was under way between the moment when it was first looked for, which is
+ * before it is sent, and its last byte.
+ *
+ * In role gateway an answer is kept as long as no write comes. In role sidecar there may be others
+ * who write, so nothing is kept unless the operator bounds how old an answer may be. Answers to
+ * requests that carry more than the fields of a plain client, which may be credentials, are given
+ * for `trust_us` at most, for Chroma may refuse them by now.
+ *
+ * A write that the process before this one had in flight may be applied yet, and nobody tells: what
+ * is kept in the first seconds goes when they are over.
+ *
+ * Private to proxy/. Thread: event loop only. Memory: query_cache.h; answers on their way to it are
+ * bounded by CACHE_PATH_OBJECT_MAX each.
+ */
+#ifndef PROXY_CACHE_PATH_H
+#define PROXY_CACHE_PATH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/byte_buffer.h"
+#include "base/memory_account.h"
+#include "http/http_head.h"
+#include "proxy/answer_sink.h"
+#include "proxy/proxy_options.h"
+
+struct exchange;
+struct read_cache;
+
+enum { CACHE_PATH_OBJECT_MAX = 512 << 10 };
+
+/* `options` are copied. NULL: there is no cache, which is no error. */
+struct read_cache *cache_path_new(const struct proxy_cache_options *options,
+                                  struct memory_account *account, uint64_t now_us);
+
+/* NULL is a no-op, as everywhere below. */
+void cache_path_free(struct read_cache *cache);
+
+/* `is_gateway`: every write to this Chroma comes through here. If it ceases to be so, all goes. */
+void cache_path_set(struct read_cache *cache, const struct proxy_cache_options *options,
+                    bool is_gateway);
+
+/* The request is complete and was not sent yet. True: it is answered and finished. */
+bool cache_path_answer(struct exchange *exchange);
+
+/* Chroma's answer begins: who keeps it. NULL: nobody. */
+struct answer_sink *cache_path_sink(struct exchange *exchange, const struct http_head *head);
+
+/* Append the metrics. Outcomes as metric_print(). */
+MUST_CHECK enum status cache_path_print_metrics(const struct read_cache *cache,
+                                                struct byte_buffer      *out);
+
+#endif

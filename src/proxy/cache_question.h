@@ -1,0 +1,15 @@
+/* cache_question - what a read asks, for those who look for its answer; part of an exchange
+ *
+ * Private to proxy/.
+ */
+#ifndef PROXY_CACHE_QUESTION_H
+#define PROXY_CACHE_QUESTION_H
+
+#include "reads/query_cache.h"
+
+struct cache_question {
+    struct query_cache_key key;
+    struct query_validity  asked; /* when it was looked for; stamp 0: do not keep the answer */
+};
+
+#endif

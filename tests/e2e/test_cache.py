@@ -1,0 +1,289 @@
+"""What is answered from the cache of a gateway is what Chroma would answer, on a real server: keys
+are equal only where answers are, and no read that began after a write was acknowledged misses it.
+
+CACHE_SECONDS=300 lets the history run so long instead of a few seconds.
+"""
+
+import http.client
+import json
+import os
+import threading
+import time
+
+import pytest
+
+from bed import DATABASE, Chroma, Proxy
+
+SECONDS = float(os.environ.get("CACHE_SECONDS", "6"))
+DIMENSION = 4
+
+
+class Asker:
+    """One connection; `status` is what Cache-Status said last."""
+
+    def __init__(self, port):
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self.status = self.code = self.age = None
+
+    def ask(self, method, path, body=None, headers=()):
+        text = body if body is None or isinstance(body, str) else json.dumps(body)
+        self.connection.request(
+            method, path, text, {"content-type": "application/json", **dict(headers)}
+        )
+        response = self.connection.getresponse()
+        answer = response.read()
+        self.code = response.status
+        self.status = response.getheader("cache-status")
+        self.age = response.getheader("age")
+        return json.loads(answer) if answer else None
+
+
+@pytest.fixture(scope="module")
+def chroma():
+    with Chroma() as server:
+        yield server
+
+
+@pytest.fixture
+def gateway(chroma):
+    with Proxy(chroma.port, ["--set", "role=gateway"]) as proxy:
+        wait_until_known(chroma, proxy)
+        yield proxy
+
+
+def wait_until_known(chroma, proxy):
+    """Which Chroma it is the proxy finds out in its first moments; what was kept before is void."""
+    path, asker = new_collection(chroma, "known"), Asker(proxy.port)
+    deadline, hits = time.monotonic() + 20, 0
+    while hits < 20:
+        asker.ask("GET", f"{path}/count")
+        hits = hits + 1 if asker.status == "chromabouncer; hit" else 0
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def new_collection(chroma, name, count=20):
+    made = chroma.ask("POST", f"{DATABASE}/collections", {"name": name, "get_or_create": True})
+    path = f"{DATABASE}/collections/{made['id']}"
+    chroma.ask("POST", f"{path}/upsert", records(range(count)))
+    return path
+
+
+def records(numbers):
+    return {
+        "ids": [f"r{i}" for i in numbers],
+        "embeddings": [[i * 0.5, 1.25, -2, 0.1] for i in numbers],
+        "documents": [f"document {i}" for i in numbers],
+        "metadatas": [{"n": i, "half": i / 2, "odd": i % 2 == 1} for i in numbers],
+    }
+
+
+V = '"query_embeddings":[[1, 2, 0.1, -0.0]]'
+SAME_QUERIES = [
+    [
+        f"{{{V}}}",
+        '{"query_embeddings":[[1.0,20e-1,0.10000000149011612,0]]}',
+        f'{{"n_results":10,"ids":null,"where":null,"where_document":null,{V}}}',
+        f'{{"include":["documents","metadatas","distances"],"n_results":null,{V}}}',
+    ],
+    [f'{{{V},"include":["metadatas","documents","distances"]}}'],
+    [f'{{{V},"include":[]}}'],
+    [f'{{{V},"n_results":3}}'],
+    ['{"query_embeddings":[[1,2,0.10000001,0]]}'],
+    ['{"query_embeddings":[[1,2,0.1,0],[1,2,0.1,0]]}'],
+    [f'{{{V},"where":{{"n":1}}}}', f'{{"where":{{ "\\u006e" : 1 }},{V}}}'],
+    [f'{{{V},"where":{{"n":1.5}}}}', f'{{{V},"where":{{"n":1.50}}}}'],
+    [f'{{{V},"where":{{"n":1.0}}}}'],
+    [f'{{{V},"where":{{"half":1}}}}'],
+    [f'{{{V},"where":{{"half":{{"$eq":1}}}}}}'],
+    [f'{{{V},"where_document":{{"$contains":"1"}}}}'],
+    [f'{{{V},"where_document":{{"$not_contains":"1"}}}}'],
+    [f'{{{V},"where":{{"$and":[{{"n":{{"$gt":2}}}},{{"odd":true}}]}}}}'],
+    [f'{{{V},"where":{{"$or":[{{"n":{{"$gt":2}}}},{{"odd":true}}]}}}}'],
+    [f'{{{V},"ids":["r1","r2"]}}'],
+    [f'{{{V},"ids":["r1"]}}'],
+]
+SAME_GETS = [
+    ["{}", '{"ids":null,"limit":null,"offset":null}', '{"include":["documents","metadatas"]}'],
+    ['{"limit":3}'],
+    ['{"limit":3,"offset":1}'],
+    ['{"ids":["r1","r2"]}', '{"ids":["\\u0072\\u0031","r2"]}'],
+    ['{"ids":["r2","r1"]}'],
+    ['{"ids":[]}'],
+    ['{"include":["embeddings","uris"]}'],
+    ['{"include":["uris","embeddings"]}'],
+    ['{"where":{"n":{"$in":[1,2]}}}'],
+    ['{"where":{"n":{"$nin":[1,2]}}}'],
+]
+NEVER_KEPT = [
+    ("query", f'{{{V},"unknown":1}}'),
+    ("query", '{"query_embeddings":[[1e39,2,3,4]]}'),
+    ("get", '{"where":{"n":1},"unknown":null}'),
+    ("get", '{"where":{}}'),
+    ("get", '{"where":{"n":1,"odd":true}}'),
+    ("get", '{"ids":["r1"],"ids":["r2"]}'),
+]
+
+
+@pytest.mark.parametrize("operation,groups", [("query", SAME_QUERIES), ("get", SAME_GETS)])
+def test_bodies_share_an_answer_only_where_chroma_gives_the_same(
+    chroma, gateway, operation, groups
+):
+    path = f"{new_collection(chroma, 'keys')}/{operation}"
+    asker = Asker(gateway.port)
+    for bodies in groups:
+        for number, body in enumerate(bodies):
+            answer = asker.ask("POST", path, body)
+            assert asker.code == 200, body
+            assert asker.status == (
+                "chromabouncer; hit" if number else "chromabouncer; fwd=miss; stored"
+            ), body
+            assert answer == Asker(chroma.port).ask("POST", path, body), body
+    for bodies in groups:
+        asker.ask("POST", path, bodies[0])
+        assert asker.status == "chromabouncer; hit"
+        assert asker.age is not None
+
+
+def test_what_is_not_understood_is_asked_every_time(chroma, gateway):
+    path = new_collection(chroma, "never")
+    asker = Asker(gateway.port)
+    for operation, body in NEVER_KEPT * 2:
+        asker.ask("POST", f"{path}/{operation}", body)
+        assert asker.status == "chromabouncer; fwd=bypass", body
+
+
+def test_identities_databases_and_what_clients_want_are_heeded(chroma, gateway):
+    path = new_collection(chroma, "identities")
+    asker = Asker(gateway.port)
+
+    def status(headers=(), where=path):
+        asker.ask("POST", f"{where}/get", "{}", headers)
+        return asker.status.removeprefix("chromabouncer; ")
+
+    assert [status(), status()] == ["fwd=miss; stored", "hit"]
+    mine = {"authorization": "Bearer mine"}
+    assert [status(mine), status(mine)] == ["fwd=miss; stored", "hit"]
+    assert status({"authorization": "Bearer other"}) == "fwd=miss; stored"
+    assert status({"x-chroma-token": "mine"}) == "fwd=miss; stored"
+    assert status({"cache-control": "no-cache"}) == "fwd=bypass"
+    assert status({"cache-control": "no-store"}) == "fwd=bypass"
+    assert status({"cache-control": "max-age=60"}) == "fwd=miss; stored"
+    assert status({"cache-control": "max-age=60"}) == "hit"
+    # Released servers look at the UUID alone.
+    other = path.replace("default_tenant", "other_tenant")
+    assert status((), other) != "hit"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        ("POST", "/upsert", records([3])),
+        ("POST", "/add", records([3])),
+        ("POST", "/update", {"ids": ["nobody"], "metadatas": [{"n": 1}]}),
+        ("POST", "/delete", {"ids": ["nobody"]}),
+        ("PUT", "", {"new_metadata": {"changed": True}}),
+        ("POST", "/upsert", {"ids": ["r1"], "embeddings": [[1]]}),  # refused
+    ],
+)
+def test_any_write_ends_what_is_kept(chroma, gateway, write):
+    path = new_collection(chroma, "writes")
+    asker = Asker(gateway.port)
+    # Through the gateway it is known in which database the collection is.
+    asker.ask("GET", f"{DATABASE}/collections/writes")
+    for operation, method, body in [("get", "POST", "{}"), ("count", "GET", None)]:
+        for expected in ["fwd=miss; stored", "hit"]:
+            asker.ask(method, f"{path}/{operation}", body)
+            assert asker.status == f"chromabouncer; {expected}"
+        asker.ask(write[0], path + write[1], write[2])
+        assert asker.status is None
+        answer = asker.ask(method, f"{path}/{operation}", body)
+        assert "hit" not in asker.status
+        assert answer == Asker(chroma.port).ask(method, f"{path}/{operation}", body)
+
+
+def test_a_sidecar_keeps_nothing_unless_told_how_old_it_may_be(chroma):
+    path = new_collection(chroma, "sidecar")
+    with Proxy(chroma.port) as proxy:
+        asker = Asker(proxy.port)
+        for _ in range(3):
+            asker.ask("POST", f"{path}/get", "{}")
+            assert asker.status is None
+    with Proxy(chroma.port, ["--set", "cache.max_staleness=1s"]) as proxy:
+        wait_until_known(chroma, proxy)
+        asker = Asker(proxy.port)
+        asker.ask("POST", f"{path}/get", "{}")
+        asker.ask("POST", f"{path}/get", "{}")
+        assert asker.status == "chromabouncer; hit"
+        time.sleep(1.1)
+        asker.ask("POST", f"{path}/get", "{}")
+        assert asker.status != "chromabouncer; hit"
+
+
+class History:
+    """One collection: who writes says what was acknowledged, who reads what must be seen at least."""
+
+    def __init__(self, port, path):
+        self.port, self.path = port, path
+        self.acknowledged = 0
+        self.reads = self.hits = 0
+        self.faults = []
+        self.until = time.monotonic() + SECONDS
+        self.lock = threading.Lock()
+
+    def write(self):
+        asker = Asker(self.port)
+        number = 0
+        while time.monotonic() < self.until:
+            number += 1
+            body = {
+                "ids": ["counter", f"new-{number}"],
+                "embeddings": [[number, 0, 0, 0], [0, 0, 0, number]],
+                "metadatas": [{"n": number}, {"n": 0}],
+            }
+            asker.ask("POST", f"{self.path}/upsert", body)
+            assert asker.code == 200
+            self.acknowledged = number
+            time.sleep(0.05)
+
+    def read(self, operation):
+        asker = Asker(self.port)
+        body = {
+            "query": {"query_embeddings": [[1000000, 0, 0, 0]], "n_results": 1, "ids": ["counter"]},
+            "get": {"ids": ["counter"], "include": ["metadatas"]},
+        }.get(operation)
+        while time.monotonic() < self.until:
+            least = self.acknowledged
+            answer = asker.ask(
+                "POST" if body else "GET", f"{self.path}/{operation}", body and json.dumps(body)
+            )
+            if asker.code != 200:
+                continue
+            if operation == "count":
+                seen = answer - 1
+            else:
+                seen = answer["metadatas"][0]
+                seen = (seen[0] if operation == "query" else seen)["n"]
+            with self.lock:
+                self.reads += 1
+                self.hits += "hit" in (asker.status or "")
+                if seen < least:
+                    self.faults.append((operation, asker.status, least, seen))
+
+
+def test_no_read_misses_a_write_that_was_acknowledged(chroma, gateway):
+    path = new_collection(chroma, "history", 0)
+    first = {"ids": ["counter"], "embeddings": [[0, 0, 0, 0]], "metadatas": [{"n": 0}]}
+    Asker(gateway.port).ask("POST", f"{path}/upsert", first)
+    history = History(gateway.port, path)
+    threads = [threading.Thread(target=history.write)] + [
+        threading.Thread(target=history.read, args=(operation,))
+        for operation in ["query", "get", "count"] * 3
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print(f"{history.reads} reads, {history.hits} hits, {history.acknowledged} writes")
+    assert not history.faults, history.faults[:5]
+    assert history.hits > history.reads / 4 and history.acknowledged > 10

@@ -1,0 +1,294 @@
+/* What is answered without asking Chroma, whatever crosses it on the way. */
+#include <stdio.h>
+#include <string.h>
+
+#include "flow/flow_world.h"
+#include "support/check_main.h"
+
+#define COLLECTION "/api/v2/tenants/t/databases/d/collections/11111111-2222-3333-4444-555555555555/"
+
+static struct flow_world world;
+static uint64_t          read_delay_us, write_delay_us;
+static unsigned          read_status;
+static const char       *read_fields;
+
+static void plan(struct flow_backend *backend, unsigned id, struct flow_plan *ret_plan, void *ctx)
+{
+    bool is_write = strstr(flow_backend_last_head(backend), "/upsert") != NULL;
+
+    (void)id;
+    (void)ctx;
+    ret_plan->delay_us = is_write ? write_delay_us : read_delay_us;
+    ret_plan->status = is_write ? 200 : read_status;
+    ret_plan->fields = is_write ? NULL : read_fields;
+    ret_plan->is_bare = !is_write;
+}
+
+static void begin(void)
+{
+    flow_world_begin(&world, 1);
+    world.write_options.is_gateway = true;
+    world.proxy_options.cache =
+        (struct proxy_cache_options){.is_enabled = true, .bytes_max = 4 << 20, .trust_us = 5000000};
+    world.backend.on_plan = plan;
+    read_delay_us = write_delay_us = 1000;
+    read_status = 200;
+    read_fields = "Content-Type: application/json\r\n";
+}
+
+static void end(void)
+{
+    flow_world_end(&world);
+}
+
+static void send_read(struct flow_client *client, const char *body, const char *fields)
+{
+    flow_client_printf(client,
+                       "POST " COLLECTION "get HTTP/1.1\r\nHost: chroma\r\n%s"
+                       "Content-Length: %zu\r\n\r\n%s",
+                       fields, strlen(body), body);
+}
+
+/* Ask once more on the same connection; is it answered from the cache? */
+static bool is_hit(struct flow_client *client, const char *body, const char *fields)
+{
+    size_t      answers = client->answer_count, requests = world.backend.request_count;
+    const char *head;
+    bool        hit;
+
+    send_read(client, body, fields);
+    ck_assert(flow_world_run_to_answers(&world, client, answers + 1));
+    head = flow_client_head(client, answers);
+    hit = strstr(head, "Cache-Status: chromabouncer; hit\r\n") != NULL;
+    ck_assert_uint_eq(world.backend.request_count, requests + !hit);
+    ck_assert(!hit || strstr(head, "\r\nAge: ") != NULL);
+    ck_assert((strstr(head, "X-Chromabouncer-Source: cache\r\n") != NULL) == hit);
+    ck_assert_uint_eq(client->answers[answers].status, read_status);
+    return hit;
+}
+
+static bool says(struct flow_client *client, const char *status)
+{
+    char line[100];
+
+    snprintf(line, sizeof line, "Cache-Status: chromabouncer; %s\r\n", status);
+    return strstr(flow_client_head(client, client->answer_count - 1), line) != NULL;
+}
+
+static void write_record(struct flow_client *client, unsigned id)
+{
+    size_t answers = client->answer_count;
+
+    flow_world_request_record(client, "upsert", id);
+    ck_assert(flow_world_run_to_answers(&world, client, answers + 1));
+}
+
+START_TEST(the_second_time_chroma_is_not_asked)
+{
+    struct flow_client *first, *second;
+
+    flow_world_start(&world);
+    first = flow_world_client(&world);
+    second = flow_world_client(&world);
+    ck_assert(!is_hit(first, "{}", ""));
+    ck_assert(says(first, "fwd=miss; stored"));
+    ck_assert(is_hit(first, "{}", ""));
+    ck_assert(is_hit(second, "{\"limit\":null}", ""));
+    ck_assert(!is_hit(second, "{\"limit\":1}", ""));
+    ck_assert(!is_hit(second, "{}", "X-Chroma-Token: a\r\n"));
+    ck_assert(is_hit(second, "{}", "X-Chroma-Token: a\r\n"));
+    ck_assert(!is_hit(second, "{}", "X-Chroma-Token: b\r\n"));
+    ck_assert(!is_hit(second, "{}", "Cache-Control: no-cache\r\n"));
+    ck_assert(says(second, "fwd=bypass"));
+}
+END_TEST
+
+START_TEST(pipelined_hits_are_answered_in_order)
+{
+    struct flow_client *client;
+
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    ck_assert(!is_hit(client, "{}", ""));
+    for (unsigned i = 0; i < 10; i++) {
+        send_read(client, "{}", "");
+        send_read(client, i % 2 ? "{\"limit\":1}" : "{\"limit\":2}", "");
+    }
+    ck_assert(flow_world_run_to_answers(&world, client, 21));
+    ck_assert_uint_eq(world.backend.request_count, 3);
+}
+END_TEST
+
+START_TEST(a_write_ends_what_was_kept_when_it_is_sent)
+{
+    struct flow_client *reader, *writer;
+
+    write_delay_us = 100000;
+    flow_world_start(&world);
+    reader = flow_world_client(&world);
+    writer = flow_world_client(&world);
+    ck_assert(!is_hit(reader, "{}", ""));
+    ck_assert(is_hit(reader, "{}", ""));
+    flow_world_request_record(writer, "upsert", 1);
+    flow_world_run_ms(&world, 5);
+    ck_assert(!is_hit(reader, "{}", "")); /* while it is in flight nothing is kept, either */
+    ck_assert(!says(reader, "fwd=miss; stored"));
+    ck_assert(!is_hit(reader, "{}", ""));
+    ck_assert(flow_world_run_to_answers(&world, writer, 1));
+    ck_assert(!is_hit(reader, "{}", ""));
+    ck_assert(is_hit(reader, "{}", ""));
+}
+END_TEST
+
+START_TEST(an_answer_that_a_write_crossed_is_not_kept)
+{
+    struct flow_client *reader, *writer;
+
+    read_delay_us = 50000;
+    flow_world_start(&world);
+    reader = flow_world_client(&world);
+    writer = flow_world_client(&world);
+    send_read(reader, "{}", "");
+    flow_world_run_ms(&world, 5);
+    write_record(writer, 1); /* sent and answered while Chroma reads */
+    ck_assert(flow_world_run_to_answers(&world, reader, 1));
+    ck_assert(!is_hit(reader, "{}", ""));
+    ck_assert(is_hit(reader, "{}", ""));
+}
+END_TEST
+
+START_TEST(a_write_of_unknown_outcome_keeps_the_collection_out)
+{
+    struct flow_client *reader, *writer;
+
+    world.write_options.is_coalescing = false;
+    flow_world_start(&world);
+    reader = flow_world_client(&world);
+    writer = flow_world_client(&world);
+    ck_assert(!is_hit(reader, "{}", ""));
+    write_delay_us = UINT64_C(500) * 1000000; /* beyond deadline.write */
+    flow_world_request_record(writer, "upsert", 1);
+    ck_assert(flow_world_run_to_answers(&world, writer, 1) ||
+              flow_world_run_to_answers(&world, writer, 1) ||
+              flow_world_run_to_answers(&world, writer, 1));
+    ck_assert_uint_eq(writer->answers[0].status, 504);
+    write_delay_us = 1000;
+    reader = flow_world_client(&world); /* the other one was idle for too long */
+    ck_assert(!is_hit(reader, "{}", ""));
+    ck_assert(!is_hit(reader, "{}", ""));
+}
+END_TEST
+
+START_TEST(another_chroma_ends_what_was_kept)
+{
+    struct flow_client *client;
+
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    ck_assert(!is_hit(client, "{}", ""));
+    ck_assert(is_hit(client, "{}", ""));
+    proxy_set_backend(world.proxy,
+                      &(struct proxy_backend){.family = CHROMA_FAMILY_RUST, .incarnation = 2});
+    ck_assert(!is_hit(client, "{}", ""));
+    ck_assert(is_hit(client, "{}", ""));
+    proxy_set_gateway(world.proxy, false);
+    ck_assert(!is_hit(client, "{}", ""));
+    ck_assert_ptr_null(strstr(flow_client_head(client, 4), "Cache-Status"));
+    ck_assert(!is_hit(client, "{}", ""));
+}
+END_TEST
+
+START_TEST(only_plain_answers_are_kept)
+{
+    static const char *const fields[] = {
+        "Content-Type: text/plain\r\n",
+        "",
+        "Content-Type: application/json\r\nSet-Cookie: a=b\r\n",
+        "Content-Type: application/json\r\nVary: *\r\n",
+        "Content-Type: application/json\r\nAge: 1\r\n",
+        "Content-Type: application/json\r\nContent-Encoding: gzip\r\n"};
+    struct flow_client *client;
+
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    for (size_t i = 0; i < COUNT_OF(fields); i++) {
+        read_fields = fields[i];
+        ck_assert(!is_hit(client, "{}", ""));
+        ck_assert(!is_hit(client, "{}", ""));
+    }
+    read_fields = "Content-Type: application/json\r\n";
+    read_status = 404;
+    ck_assert(!is_hit(client, "{}", ""));
+    ck_assert(!is_hit(client, "{}", ""));
+}
+END_TEST
+
+START_TEST(answers_to_credentials_are_trusted_for_a_while)
+{
+    struct flow_client *client;
+
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    ck_assert(!is_hit(client, "{}", "Authorization: a\r\n"));
+    flow_world_run_ms(&world, 4000);
+    ck_assert(is_hit(client, "{}", "Authorization: a\r\n"));
+    flow_world_run_ms(&world, 2000);
+    ck_assert(!is_hit(client, "{}", "Authorization: a\r\n"));
+}
+END_TEST
+
+START_TEST(what_was_kept_in_the_first_seconds_goes_when_they_are_over)
+{
+    struct flow_client *client;
+
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    ck_assert(!is_hit(client, "{}", ""));
+    flow_world_run_ms(&world, 9000);
+    ck_assert(is_hit(client, "{}", ""));
+    flow_world_run_ms(&world, 2000);
+    ck_assert(!is_hit(client, "{}", ""));
+    flow_world_run_ms(&world, 40000);
+    ck_assert(is_hit(client, "{}", ""));
+}
+END_TEST
+
+START_TEST(a_sidecar_keeps_answers_only_for_as_long_as_it_may)
+{
+    struct flow_client  *client;
+    struct proxy_options options;
+
+    world.write_options.is_gateway = false;
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    ck_assert(!is_hit(client, "{}", ""));
+    ck_assert(!is_hit(client, "{}", ""));
+    ck_assert_ptr_null(strstr(flow_client_head(client, 1), "Cache-Status"));
+    options = world.proxy_options;
+    options.cache.max_staleness_us = 1000000;
+    proxy_set_options(world.proxy, &options);
+    ck_assert(!is_hit(client, "{}", ""));
+    flow_world_run_ms(&world, 900);
+    ck_assert(is_hit(client, "{}", ""));
+    flow_world_run_ms(&world, 200);
+    ck_assert(!is_hit(client, "{}", ""));
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("flow_cache");
+
+    tcase_add_checked_fixture(tcase, begin, end);
+    tcase_add_test(tcase, the_second_time_chroma_is_not_asked);
+    tcase_add_test(tcase, pipelined_hits_are_answered_in_order);
+    tcase_add_test(tcase, a_write_ends_what_was_kept_when_it_is_sent);
+    tcase_add_test(tcase, an_answer_that_a_write_crossed_is_not_kept);
+    tcase_add_test(tcase, a_write_of_unknown_outcome_keeps_the_collection_out);
+    tcase_add_test(tcase, another_chroma_ends_what_was_kept);
+    tcase_add_test(tcase, only_plain_answers_are_kept);
+    tcase_add_test(tcase, answers_to_credentials_are_trusted_for_a_while);
+    tcase_add_test(tcase, what_was_kept_in_the_first_seconds_goes_when_they_are_over);
+    tcase_add_test(tcase, a_sidecar_keeps_answers_only_for_as_long_as_it_may);
+    return check_main("flow_cache", tcase);
+}
