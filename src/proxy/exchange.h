@@ -79,8 +79,9 @@ struct exchange {
         struct collection_question question; /* what its answer may teach */
         struct timeout             repeat;   /* until it is asked again after Chroma died */
         unsigned                   deaths;   /* of Chroma, under it */
-        bool is_held;      /* nothing of the answer is passed before it is complete */
-        bool is_streaming; /* the body goes to Chroma as it arrives */
+        bool is_held;        /* nothing of the answer is passed before it is complete */
+        bool is_streaming;   /* the body goes to Chroma as it arrives */
+        bool keeps_deadline; /* the answer may be asked for again, within the time of the first */
     } pass;
     struct cache_question question; /* of a read that may be answered without asking */
     struct write         *write;    /* NULL before its body is complete */

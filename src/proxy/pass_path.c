@@ -33,13 +33,15 @@ static struct answer_sink *pass_choose_sink(struct exchange        *exchange,
 static bool                pass_describes(enum chroma_operation operation);
 static void                pass_ask_again(void *ctx);
 static void                pass_learn(void *ctx, unsigned status, struct bytes body);
-static void                pass_on_answer_body(struct answer_sink *sink, struct bytes data);
-static void                pass_on_failure(struct answer_sink *sink, enum status why, bool sent);
-static bool                pass_may_repeat(const struct exchange *exchange, enum status why);
-static void                pass_note_times(struct exchange *exchange);
-static void                pass_on_deadline(struct exchange *exchange);
-static void                pass_on_client_gone(struct exchange *exchange);
-static void                pass_on_finished(struct exchange *exchange);
+static bool pass_may_ask_again(const struct exchange *exchange, const struct http_head *head);
+static void pass_note_life(struct exchange *exchange);
+static void pass_on_answer_body(struct answer_sink *sink, struct bytes data);
+static void pass_on_failure(struct answer_sink *sink, enum status why, bool sent);
+static bool pass_may_repeat(const struct exchange *exchange, enum status why);
+static void pass_note_times(struct exchange *exchange);
+static void pass_on_deadline(struct exchange *exchange);
+static void pass_on_client_gone(struct exchange *exchange);
+static void pass_on_finished(struct exchange *exchange);
 
 const struct exchange_path pass_path = {.begin = pass_begin,
                                         .on_room = pass_on_room,
@@ -211,8 +213,9 @@ static void pass_on_head(struct answer_sink *sink, const struct http_head *head)
     struct exchange    *exchange = CONTAINER_OF(sink, struct exchange, pass.entry);
     struct answer_sink *chosen;
 
-    exchange_stop_clocks(exchange);
-    exchange_start_deadline(exchange);
+    timeout_queue_stop(&exchange->wait_limit);
+    exchange->pass.keeps_deadline = pass_may_ask_again(exchange, head);
+    pass_note_life(exchange);
     exchange_move(exchange, EXCHANGE_ANSWERING);
     pass_note_times(exchange);
     answer_sink_free_behind(sink); /* of the first attempt */
@@ -228,6 +231,20 @@ static void pass_on_head(struct answer_sink *sink, const struct http_head *head)
     answer_sink_head(sink->next, head);
 }
 
+static bool pass_may_ask_again(const struct exchange *exchange, const struct http_head *head)
+{
+    return !exchange->pass.is_streaming && exchange->body_ended &&
+           exchange->route.info->is_retry_safe && !exchange->record.was_retried &&
+           ask_again_sink_wants(head);
+}
+
+/* Chroma lives, and has all the time again for its next sign of life. */
+static void pass_note_life(struct exchange *exchange)
+{
+    if (!exchange->pass.keeps_deadline)
+        exchange_start_deadline(exchange);
+}
+
 /* NULL: the answer just passes. */
 static struct answer_sink *pass_choose_sink(struct exchange *exchange, const struct http_head *head)
 {
@@ -235,7 +252,7 @@ static struct answer_sink *pass_choose_sink(struct exchange *exchange, const str
 
     if (exchange->pass.is_streaming || !exchange->body_ended)
         return NULL;
-    if (route->info->is_retry_safe && !exchange->record.was_retried && ask_again_sink_wants(head))
+    if (exchange->pass.keeps_deadline)
         return ask_again_sink_new(pass_ask_again, exchange);
     if (route->info->class == CHROMA_CLASS_READ)
         return cache_path_sink(exchange, head);
@@ -276,7 +293,7 @@ static void pass_learn(void *ctx, unsigned status, struct bytes body)
 
 static void pass_on_answer_body(struct answer_sink *sink, struct bytes data)
 {
-    exchange_start_deadline(CONTAINER_OF(sink, struct exchange, pass.entry)); /* Chroma lives */
+    pass_note_life(CONTAINER_OF(sink, struct exchange, pass.entry));
     answer_sink_body(sink->next, data);
 }
 

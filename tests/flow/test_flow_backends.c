@@ -136,18 +136,22 @@ static const struct death deaths[] = {
 /* On a fresh connection nothing is sent again. */
 START_TEST(a_backend_that_dies_is_told_and_nothing_is_sent_twice)
 {
+    const struct death *death = &deaths[(size_t)_i % COUNT_OF(deaths)];
+
     for (unsigned i = 0; i < 4; i++) {
         static const char *const operations[] = {"query", "add", "count", "upsert"};
         struct flow_client      *client;
 
-        if (i == 0)
+        if (i == 0) {
+            world.write_options.is_coalescing = (size_t)_i < COUNT_OF(deaths);
             flow_world_start(&world);
+        }
         flow_backend_kill(&world.backend);
         flow_world_run_ms(&world, 5);
-        world.backend.plan.fault = deaths[_i].fault;
+        world.backend.plan.fault = death->fault;
         client = ask(operations[i], i + 1, i == 2 ? 0 : 500, 500);
         ck_assert_uint_eq(world.backend.records[i + 1].heads, 1);
-        if (deaths[_i].is_cut && i % 2 == 0) {
+        if (death->is_cut && i % 2 == 0) {
             ck_assert(client->has_ended);
             ck_assert(client->answers[0].was_cut);
         } else {
@@ -197,6 +201,22 @@ START_TEST(a_read_is_sent_twice_at_most)
 }
 END_TEST
 
+/* And when that fails before a byte is out: the first time one was. */
+START_TEST(a_read_that_cannot_be_sent_once_more_may_have_been_executed)
+{
+    struct flow_client *client;
+
+    flow_world_start(&world);
+    warm_up((struct flow_plan){0});
+    client = send_request("query", 1, 100, 100);
+    fake_loop_run_for(world.loop, 150);
+    fake_net_set_mode(FAKE_NET_REFUSE);
+    flow_backend_kill(&world.backend);
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    expect_error(client, 503, EXECUTED_MAYBE);
+}
+END_TEST
+
 START_TEST(a_write_on_a_used_connection_is_never_sent_twice)
 {
     flow_world_start(&world);
@@ -237,6 +257,72 @@ START_TEST(error_finding_id_is_asked_again_once)
 }
 END_TEST
 
+START_TEST(a_read_whose_answer_breaks_is_not_sent_again)
+{
+    struct flow_client *client;
+
+    flow_world_start(&world);
+    warm_up((struct flow_plan){.fault = _i ? FLOW_FAULT_HALF_ANSWER : FLOW_FAULT_HALF_HEAD});
+    client = ask("query", 1, 100, 100);
+    ck_assert(_i ? client->answers[0].was_cut : client->answers[0].status == 502);
+    ck_assert_uint_eq(world.backend.records[1].heads, 1);
+    expect_works_again();
+}
+END_TEST
+
+static void plan_a_slow_failure(struct flow_backend *backend, unsigned id, struct flow_plan *plan,
+                                void *ctx)
+{
+    (void)backend;
+    (void)id;
+    (void)ctx;
+    plan->fault = FLOW_FAULT_FINDING_ID;
+    plan->delay_us = 1500000;
+}
+
+START_TEST(both_attempts_of_a_read_have_one_deadline)
+{
+    struct flow_client *client;
+    uint64_t            began_us;
+
+    world.proxy_options.deadline_read_us = 2000000;
+    world.backend.on_plan = plan_a_slow_failure;
+    flow_world_start(&world);
+    began_us = loop_now_us(world.loop);
+    client = ask("query", 1, 100, 100);
+    expect_error(client, 504, EXECUTED_MAYBE);
+    ck_assert_uint_eq(world.backend.records[1].heads, 2);
+    ck_assert_uint_le(loop_now_us(world.loop) - began_us, 2100000);
+}
+END_TEST
+
+static void plan_first_to_fail(struct flow_backend *backend, unsigned id, struct flow_plan *plan,
+                               void *ctx)
+{
+    (void)backend;
+    (void)ctx;
+    plan->fault = id == 1 ? FLOW_FAULT_FINDING_ID : FLOW_FAULT_NONE;
+    plan->delay_us = id == 1 ? 5000 : 100000000;
+}
+
+/* Its second turn does not come; the first was not for nothing. */
+START_TEST(who_was_asked_again_in_vain_may_have_been_executed)
+{
+    struct flow_client *client;
+
+    world.pool_options.connections_max = 1;
+    world.proxy_options.queue_wait_max_us = 2000000;
+    world.backend.on_plan = plan_first_to_fail;
+    flow_world_start(&world);
+    client = send_request("query", 1, 100, 100);
+    flow_world_run_ms(&world, 2);
+    send_request("query", 2, 100, 100);
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    expect_error(client, 504, EXECUTED_MAYBE);
+    ck_assert_uint_eq(world.backend.records[1].heads, 1);
+}
+END_TEST
+
 /* The end of the idle connection and the write arrive in one turn of the loop, in any order. */
 START_TEST(a_write_does_not_meet_a_connection_that_is_known_to_be_closed)
 {
@@ -246,6 +332,8 @@ START_TEST(a_write_does_not_meet_a_connection_that_is_known_to_be_closed)
     world.net_options.latency_min_us = world.net_options.latency_max_us = 0;
     flow_world_start(&world);
     warm_up((struct flow_plan){0});
+    if (_i % 2) /* one that has carried a long answer */
+        expect(ask("query", 1001, 10, 300000), 200);
     client = flow_world_client(&world);
     flow_world_run_ms(&world, 1);
     flow_world_request(client, "add", 1, 100, 100, NULL);
@@ -325,6 +413,28 @@ START_TEST(an_early_answer_reaches_a_client_that_still_sends)
 }
 END_TEST
 
+/* Whatever the answer says, the rest of the body would be taken for the next request. */
+START_TEST(a_connection_answered_before_the_end_of_the_body_is_not_used_again)
+{
+    bool                is_write = _i % 2 == 1;
+    size_t              size = _i < 2 ? 3000000 : 100000; /* given out in part, or queued */
+    struct flow_client *client;
+
+    world.net_options.capacity_min = world.net_options.capacity_max = 8192;
+    world.backend.read_per_second = 100000;
+    world.backend.plan = (struct flow_plan){.fault = FLOW_FAULT_EARLY_DRAIN};
+    flow_world_start(&world);
+    client = send_request(is_write ? "add" : "query", 1, size, 50);
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    expect(client, 200);
+    ck_assert(flow_world_is_answer_of(&client->answers[0], 1, 50));
+    ck_assert_uint_eq(world.backend.records[1].complete, 0);
+    flow_world_run_ms(&world, 1);
+    ck_assert_uint_eq(fake_net_backend_open(), 0);
+    expect_works_again();
+}
+END_TEST
+
 START_TEST(a_connection_that_carried_more_than_its_answer_is_closed)
 {
     struct flow_client *client;
@@ -380,14 +490,32 @@ START_TEST(a_read_that_is_not_answered_ends_at_its_deadline)
 }
 END_TEST
 
+/* The deadline is for the next sign of life, not for the whole of a long answer. */
+START_TEST(an_answer_that_comes_in_pieces_has_its_time)
+{
+    struct flow_client *client;
+    uint64_t            began_us;
+
+    world.backend.plan.fault = FLOW_FAULT_IN_PIECES;
+    world.proxy_options.deadline_read_us = world.proxy_options.deadline_write_us = 100000;
+    flow_world_start(&world);
+    began_us = loop_now_us(world.loop);
+    client = ask(_i ? "add" : "query", 1, 100, 200000);
+    expect(client, 200);
+    ck_assert(flow_world_is_answer_of(&client->answers[0], 1, 200000));
+    ck_assert_uint_gt(loop_now_us(world.loop) - began_us, 200000);
+}
+END_TEST
+
 START_TEST(a_write_that_is_not_answered_goes_on_after_its_deadline)
 {
     struct flow_client *client;
 
+    world.write_options.is_coalescing = _i % 2 == 1;
     world.backend.plan.delay_us = 30000000;
     world.proxy_options.deadline_write_us = 2000000;
     flow_world_start(&world);
-    client = ask("add", 1, 100, 100);
+    client = ask("add", 1, 100, _i < 2 ? 100 : 300000);
     expect_error(client, 504, EXECUTED_MAYBE);
     ck_assert_uint_eq(proxy_unfinished(world.proxy), 1);
     flow_world_run_ms(&world, 29000);
@@ -549,22 +677,29 @@ int main(void)
     tcase_add_loop_test(tcase, a_write_waits_until_the_backend_comes, 0, 6);
     tcase_add_test(tcase, a_backend_that_does_not_answer_the_connection_attempt_is_given_up);
     tcase_add_loop_test(tcase, a_backend_that_dies_is_told_and_nothing_is_sent_twice, 0,
-                        COUNT_OF(deaths));
+                        2 * COUNT_OF(deaths));
     tcase_add_loop_test(tcase, a_read_that_meets_a_closed_connection_is_sent_once_more, 0, 2);
     tcase_add_test(tcase, a_read_is_sent_twice_at_most);
+    tcase_add_test(tcase, a_read_that_cannot_be_sent_once_more_may_have_been_executed);
     tcase_add_test(tcase, a_write_on_a_used_connection_is_never_sent_twice);
     tcase_add_test(tcase, a_500_without_a_body_passes);
     tcase_add_test(tcase, error_finding_id_is_asked_again_once);
+    tcase_add_loop_test(tcase, a_read_whose_answer_breaks_is_not_sent_again, 0, 2);
+    tcase_add_test(tcase, both_attempts_of_a_read_have_one_deadline);
+    tcase_add_test(tcase, who_was_asked_again_in_vain_may_have_been_executed);
     tcase_add_loop_test(tcase, a_connection_whose_body_was_not_read_gets_no_write, 0, 3);
     tcase_add_loop_test(tcase, a_connection_closed_after_a_refusal_or_as_announced_is_not_used, 0,
                         2);
     tcase_add_loop_test(tcase, a_write_does_not_meet_a_connection_that_is_known_to_be_closed, 1, 9);
     tcase_add_loop_test(tcase, an_early_answer_reaches_a_client_that_still_sends, 0, 2);
+    tcase_add_loop_test(tcase, a_connection_answered_before_the_end_of_the_body_is_not_used_again,
+                        0, 4);
     tcase_add_test(tcase, a_connection_that_carried_more_than_its_answer_is_closed);
     tcase_add_test(tcase, an_idle_connection_on_which_bytes_arrive_is_closed);
     tcase_add_test(tcase, idle_connections_are_closed_in_time);
     tcase_add_test(tcase, a_read_that_is_not_answered_ends_at_its_deadline);
-    tcase_add_test(tcase, a_write_that_is_not_answered_goes_on_after_its_deadline);
+    tcase_add_loop_test(tcase, an_answer_that_comes_in_pieces_has_its_time, 0, 2);
+    tcase_add_loop_test(tcase, a_write_that_is_not_answered_goes_on_after_its_deadline, 0, 4);
     tcase_add_loop_test(tcase, an_answer_that_stops_halfway_is_cut, 0, 2);
     tcase_add_loop_test(tcase, half_an_answer_without_a_length_ends_with_a_reset, 0, 2);
     tcase_add_test(tcase, a_backend_that_dies_after_an_interim_answer_is_told);

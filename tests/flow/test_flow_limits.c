@@ -88,7 +88,7 @@ START_TEST(a_read_that_was_admitted_late_has_its_time)
     struct flow_client *big, *slow;
 
     world.queue_bytes_max = 1 * mib;
-    world.proxy_options.deadline_read_us = 5 * second_us;
+    world.proxy_options.deadline_read_us = world.proxy_options.queue_wait_max_us = 5 * second_us;
     flow_world_start(&world);
     world.backend.plan.delay_us = second_us;
     big = send_request("add", 1, 2 * mib, 10);
@@ -263,6 +263,26 @@ START_TEST(bodies_of_several_collections_never_wait_for_each_other_for_ever)
     flow_world_run_ms(&world, 30000); /* well below deadline.write */
     for (unsigned i = 0; i < COUNT_OF(clients); i++)
         expect(clients[i], 200);
+}
+END_TEST
+
+START_TEST(a_chunked_write_is_charged_as_it_comes)
+{
+    struct flow_client *client;
+
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    flow_world_request_head(client, "add", 1, 3 * mib, 10, "Transfer-Encoding: chunked\r\n");
+    flow_client_printf(client, "%x\r\n", 3 * mib);
+    for (size_t i = 0; i < 3; i++) {
+        flow_world_request_body(client, 1, i * mib, (i + 1) * mib);
+        flow_world_run_ms(&world, 100);
+        ck_assert_uint_ge(world.budget.used, (i + 1) * mib);
+    }
+    flow_client_send(client, "\r\n0\r\n\r\n");
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    expect(client, 200);
+    ck_assert_uint_lt(world.budget.used, mib);
 }
 END_TEST
 
@@ -556,6 +576,46 @@ START_TEST(a_drain_waits_for_answers_that_are_still_being_taken)
 }
 END_TEST
 
+/* However many requests wait, the proxy's own calls find a place, and only one. */
+START_TEST(hung_requests_leave_a_place_for_the_proxys_own_calls)
+{
+    world.pool_options.connections_max = 8;
+    world.backend.plan.delay_us = 100 * second_us;
+    flow_world_start(&world);
+    for (unsigned i = 0; i < 40; i++)
+        send_request(i % 2 ? "query" : "add", i + 1, 10, 10);
+    flow_world_run_ms(&world, 100);
+    ck_assert(upstream_pool_take_place(world.pool));
+    flow_world_run_ms(&world, 100);
+    ck_assert_uint_le(fake_net_backend_open_peak(), 7);
+    upstream_pool_give_place(world.pool);
+}
+END_TEST
+
+START_TEST(a_place_of_the_proxys_own_is_given_back_to_who_waits)
+{
+    struct flow_client *client;
+
+    world.pool_options.connections_max = 1;
+    world.backend.plan.delay_us = 10000;
+    flow_world_start(&world);
+    for (unsigned i = 0; i < 3; i++) {
+        client = send_request("query", 2 * i + 1, 10, 10);
+        flow_world_run_ms(&world, 5);
+        ck_assert(!upstream_pool_take_place(world.pool)); /* it is next */
+        flow_world_run_ms(&world, 100);
+        expect(client, 200);
+        ck_assert(upstream_pool_take_place(world.pool));
+        client = send_request("query", 2 * i + 2, 10, 10);
+        flow_world_run_ms(&world, 100);
+        ck_assert_uint_eq(client->answer_count, 0);
+        upstream_pool_give_place(world.pool);
+        flow_world_run_ms(&world, 100);
+        expect(client, 200);
+    }
+}
+END_TEST
+
 START_TEST(a_smaller_cap_is_reached_as_connections_become_idle)
 {
     struct flow_client *clients[10];
@@ -611,6 +671,7 @@ int main(void)
     tcase_add_loop_test(tcase, for_a_backend_that_is_not_known_each_write_goes_alone, 0, 2);
     tcase_add_loop_test(tcase, bodies_of_several_collections_never_wait_for_each_other_for_ever, 0,
                         50);
+    tcase_add_test(tcase, a_chunked_write_is_charged_as_it_comes);
     tcase_add_test(tcase, chunked_uploads_of_more_than_all_the_room_all_finish);
     tcase_add_test(tcase, reads_do_not_wait_for_the_room_of_hung_writes);
     tcase_add_test(tcase, a_body_larger_than_the_room_for_bodies_passes_alone);
@@ -624,6 +685,8 @@ int main(void)
     tcase_add_test(tcase, draining_finishes_what_is_under_way_and_serves_new_connections);
     tcase_add_test(tcase, draining_keeps_the_promises_of_heads_already_sent);
     tcase_add_test(tcase, a_drain_waits_for_answers_that_are_still_being_taken);
+    tcase_add_test(tcase, hung_requests_leave_a_place_for_the_proxys_own_calls);
+    tcase_add_test(tcase, a_place_of_the_proxys_own_is_given_back_to_who_waits);
     tcase_add_test(tcase, a_smaller_cap_is_reached_as_connections_become_idle);
     tcase_add_test(tcase, metrics_tell_who_waits_from_who_is_served);
     return check_main("test_flow_limits", tcase);

@@ -204,6 +204,9 @@ START_TEST(answers_without_a_body_have_none)
     ck_assert_ptr_nonnull(strstr(flow_client_head(client, 2), "Content-Length: 77\r\n"));
     ck_assert_ptr_null(strstr(flow_client_head(client, 0), "Content-Length"));
     ck_assert_uint_eq(client->body_bytes, 0);
+    flow_world_request(client, "count", 4, 0, 5, NULL); /* nobody waits for a body after HEAD */
+    ck_assert(flow_world_run_to_answers(&world, client, 4));
+    ck_assert(flow_world_is_answer_of(&client->answers[3], 4, 5));
     ck_assert_uint_eq(world.backend.accepted, 1);
 }
 END_TEST
