@@ -87,11 +87,11 @@ START_TEST(a_read_that_was_admitted_late_has_its_time)
 {
     struct flow_client *big, *slow;
 
-    world.queue_bytes_max = 1 * mib;
+    world.queue_bytes_max = 200 * kib;
     world.proxy_options.deadline_read_us = world.proxy_options.queue_wait_max_us = 5 * second_us;
     flow_world_start(&world);
     world.backend.plan.delay_us = second_us;
-    big = send_request("add", 1, 2 * mib, 10);
+    big = send_request("query", 1, 190 * kib, 10);
     flow_world_run_ms(&world, 50);
     slow = flow_world_client(&world);
     flow_world_request_head(slow, "query", 2, 100 * kib, 10, NULL);

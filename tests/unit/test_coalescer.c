@@ -540,6 +540,31 @@ START_TEST(a_barrier_for_all_lanes_passes_a_hung_write)
 }
 END_TEST
 
+/* A batch that hung is refused at last, and must be taken apart: what was sent meanwhile comes
+ * first. */
+START_TEST(what_is_refused_late_waits_for_a_barrier_for_all_lanes)
+{
+    struct coalescer_batch *hung, *barrier;
+    int                     deletion;
+
+    options.backend.in_flight_max = 4;
+    renew();
+    add(lane_a, 0);
+    add(lane_a, 1);
+    hung = next_batch();
+    ck_assert_uint_eq(coalescer_batch_count(hung), 2);
+    now_us += options.patience_us;
+    ck_assert_ptr_null(pump());
+    add_barrier(NULL, &deletion);
+    barrier = pump();
+    ck_assert(is_of(barrier, &deletion));
+    report(hung, 400);
+    ck_assert_ptr_null(pump());
+    report(barrier, 200);
+    ck_assert_ptr_nonnull(pump());
+}
+END_TEST
+
 START_TEST(a_hung_barrier_for_all_lanes_stops_nobody_after_the_patience)
 {
     int deletion, later;
@@ -1129,6 +1154,7 @@ int main(void)
     tcase_add_test(tcase, columns_are_equal_in_a_batch_where_null_has_a_meaning);
     tcase_add_test(tcase, a_batch_that_is_sent_again_keeps_to_what_the_backend_is_by_then);
     tcase_add_test(tcase, a_barrier_for_all_lanes_passes_a_hung_write);
+    tcase_add_test(tcase, what_is_refused_late_waits_for_a_barrier_for_all_lanes);
     tcase_add_test(tcase, a_hung_barrier_for_all_lanes_stops_nobody_after_the_patience);
     tcase_add_test(tcase, a_barrier_for_all_lanes_stops_them_only_when_calls_overlap_for_a_second);
     tcase_add_test(tcase, a_deletion_that_names_its_collection_is_a_barrier_in_one_lane);
