@@ -26,9 +26,10 @@ struct http_reader {
     unsigned                         empty_lines; /* before the start line */
 
     /* The head's bytes; a line that is not complete yet begins at line_at. */
-    char  *data;
-    size_t size, capacity, line_at;
-    size_t charged; /* to the account: 0 or the capacity */
+    char                  *data;
+    size_t                 size, capacity, line_at;
+    size_t                 charged; /* to `account`: 0 or the capacity */
+    struct memory_account *account; /* may outlive the limits; NULL: none */
 
     struct bytes        authority; /* of an absolute-form target */
     uint64_t            body_left; /* LENGTH: to come; UNTIL_CLOSE: that may come */
@@ -64,6 +65,7 @@ struct http_reader *http_reader_new(enum http_reader_kind            kind,
         return NULL;
     reader->kind = kind;
     reader->limits = limits;
+    reader->account = limits->account;
     http_reader_reset(reader, false);
     return reader;
 }
@@ -190,10 +192,10 @@ static bool grow_head(struct http_reader *reader, size_t size)
 
 static void set_charge(struct http_reader *reader, size_t size)
 {
-    if (size == reader->charged || reader->limits->account == NULL)
+    if (size == reader->charged || reader->account == NULL)
         return;
-    memory_account_release(reader->limits->account, reader->charged);
-    memory_account_charge(reader->limits->account, size);
+    memory_account_release(reader->account, reader->charged);
+    memory_account_charge(reader->account, size);
     reader->charged = size;
 }
 

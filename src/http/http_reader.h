@@ -44,8 +44,8 @@ enum http_reader_event {
     HTTP_READER_ERROR, /* http_reader_error() says what is wrong; nothing more is read */
 };
 
-/* Create a reader. `limits` is borrowed for its whole life and may change meanwhile; at its end it
- * is looked at only to give back a charge to the account. NULL when out of memory. */
+/* Create a reader. `limits` is borrowed until the last feed or reset and may change meanwhile, but
+ * for its account, which must outlive the reader. NULL when out of memory. */
 struct http_reader *http_reader_new(enum http_reader_kind            kind,
                                     const struct http_reader_limits *limits);
 

@@ -30,9 +30,9 @@ enum status key_scope_parse(struct bytes text, struct key_scope *ret, struct err
     if (text.size > KEY_SCOPE_TEXT_MAX)
         return error_set(error, STATUS_INVALID, "a scope has %d characters at most",
                          KEY_SCOPE_TEXT_MAX);
-    if (!scope_cut(&rest, ':', &verbs) || !scope_cut(&rest, '/', &tenant) || !scope_cut(&rest, '/', &database) ||
-        tenant.size == 0 || database.size == 0 || rest.size == 0 ||
-        memchr(rest.data, '/', rest.size) != NULL)
+    if (!scope_cut(&rest, ':', &verbs) || !scope_cut(&rest, '/', &tenant) ||
+        !scope_cut(&rest, '/', &database) || tenant.size == 0 || database.size == 0 ||
+        rest.size == 0 || memchr(rest.data, '/', rest.size) != NULL)
         return error_set(error, STATUS_INVALID,
                          "a scope is VERBS:TENANT/DATABASE/COLLECTION, not '%.*s'", (int)text.size,
                          text.data);
