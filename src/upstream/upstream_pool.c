@@ -235,9 +235,13 @@ bool upstream_pool_take_place(struct upstream_pool *pool)
 {
     struct list_node *idle = list_last(&pool->idle);
 
-    if (!upstream_pool_has_room(pool) ||
-        (pool->take_turn != NULL && !pool->take_turn(pool->turn_ctx)))
+    if (pool->take_turn != NULL && !pool->take_turn(pool->turn_ctx))
+        return false; /* asked, it waits, and goes first */
+    if (!upstream_pool_has_room(pool)) {
+        if (pool->give_turn != NULL)
+            pool->give_turn(pool->turn_ctx);
         return false;
+    }
     if (idle != NULL && upstream_pool_is_full(pool))
         upstream_connection_close(LIST_ITEM(idle, struct upstream_connection, node));
     pool->places_taken++;
