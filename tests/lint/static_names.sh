@@ -13,6 +13,7 @@ bad=0
 
 # name:file of each function that a line in the first column declares or defines. An attribute may
 # stand in front of `static`; clang-format may have broken the line after the type.
+# shellcheck disable=SC2016 # awk's own
 (cd "$root/src" && find . -name '*.c' | sort | xargs awk '
     FNR == 1 { pending = "" }
     { line = pending $0; pending = "" }
