@@ -366,6 +366,9 @@ enum status settings_sources_change(const struct machine *machine, struct settin
                              : table < settings_table_count() && !settings_table(table)->live)
         return error_set(error, STATUS_INVALID, "%.*s takes a restart; change it in the file",
                          (int)key.size, key.data);
+    status = settings_check(&changed, machine, error); /* before what is auto fits in with it */
+    if (status != STATUS_OK)
+        return status;
     settings_resolve(&changed, machine);
     status = settings_check(&changed, machine, error);
     if (status != STATUS_OK)

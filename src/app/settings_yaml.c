@@ -1,9 +1,12 @@
 #include "app/settings_yaml.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* The complete sample file has 10 KB. It also bounds what libyaml may allocate. */
 enum { FILE_SIZE_MAX = 256 * 1024 };
@@ -33,11 +36,21 @@ enum status settings_yaml_open(struct settings_yaml *yaml, const char *path, str
 static enum status read_whole(const char *path, char **ret_data, size_t *ret_size,
                               struct error *error)
 {
-    FILE *file = fopen(path, "re");
-    char *data;
+    int         fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    FILE       *file = fd < 0 ? NULL : fdopen(fd, "r");
+    struct stat stat;
+    char       *data;
 
-    if (file == NULL)
+    if (file == NULL) {
+        if (fd >= 0)
+            close(fd);
         return cannot_read(path, error);
+    }
+    /* A pipe without a writer would hold the loop for ever when settings are read anew. */
+    if (fstat(fd, &stat) == 0 && !S_ISREG(stat.st_mode) && !S_ISDIR(stat.st_mode)) {
+        fclose(file);
+        return error_set(error, STATUS_INVALID, "%s: not a regular file", path);
+    }
     data = malloc(FILE_SIZE_MAX + 1);
     if (data == NULL) {
         fclose(file);

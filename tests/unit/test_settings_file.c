@@ -1,6 +1,7 @@
 /* What must hold: an error names file, line and column; what hides the meaning of a file is
  * refused; YAML's guesses about types never apply. */
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/settings_file.h"
@@ -191,11 +192,27 @@ START_TEST(long_path_leaves_room_for_the_error)
 }
 END_TEST
 
+/* Read anew while running, it would hold the loop until somebody writes. */
+START_TEST(a_pipe_is_refused_and_not_waited_for)
+{
+    struct error error;
+
+    strcpy(path, "/tmp/test_settings_file.XXXXXX");
+    ck_assert_int_ge(close(mkstemp(path)), 0);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    settings_init(&settings);
+    ck_assert_int_eq(settings_file_load(&settings, path, &error), STATUS_INVALID);
+    ck_assert_ptr_nonnull(strstr(error.text, "not a regular file"));
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("settings_file");
 
     tcase_add_checked_fixture(tcase, NULL, teardown);
+    tcase_add_test(tcase, a_pipe_is_refused_and_not_waited_for);
     tcase_add_loop_test(tcase, error_names_the_place, 0, COUNT_OF(refused));
     tcase_add_loop_test(tcase, empty_file_says_nothing, 0, COUNT_OF(empty));
     tcase_add_test(tcase, values_are_read_with_their_lines);

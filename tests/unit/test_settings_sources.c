@@ -236,6 +236,21 @@ START_TEST(a_reload_does_not_mix_what_start_refuses)
 }
 END_TEST
 
+START_TEST(a_single_change_does_not_either)
+{
+    struct settings_sources sources;
+    struct error            error;
+
+    start_with("memory_max: 48MiB\n", &sources);
+    ck_assert_int_eq(settings_sources_change(&machine, &settings, BYTES_LITERAL("body_max"),
+                                             BYTES_LITERAL("100MiB"), &error, NULL, NULL),
+                     STATUS_INVALID);
+    ck_assert_msg(strstr(error.text, "must hold one body of body_max (100MiB)") != NULL, "%s",
+                  error.text);
+    ck_assert_uint_eq(settings.memory_max_bytes, 48u << 20);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("settings_sources");
@@ -250,5 +265,6 @@ int main(void)
     tcase_add_test(tcase, reload_applies_what_may_change_and_keeps_the_rest);
     tcase_add_test(tcase, bad_file_keeps_the_old_settings);
     tcase_add_test(tcase, a_reload_does_not_mix_what_start_refuses);
+    tcase_add_test(tcase, a_single_change_does_not_either);
     return check_main("settings_sources", tcase);
 }
