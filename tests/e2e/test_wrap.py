@@ -56,7 +56,9 @@ def test_an_embedded_client_is_served_and_its_records_are_there_afterwards(folde
 
 
 def test_processes_see_at_once_what_others_have_written(folder):
-    code = ADD + "time.sleep(3); " + "print(sorted(x.get()['ids']), len(x.query(query_embeddings=[[2.0, 1.0]], n_results=4)['ids'][0]))"
+    # In one piece: four processes write to one pipe.
+    code = ADD + """time.sleep(3); import sys; sys.stdout.write("%s %d\\n" % (sorted(x.get()['ids']),
+        len(x.query(query_embeddings=[[2.0, 1.0]], n_results=4)['ids'][0])))"""
     script = " & ".join(f"{PYTHONS[0]} -c \"$CODE\" {n} {n}" for n in range(4)) + "; wait"
     result = run(folder, "sh", "-c", script, env={**os.environ, "CODE": code})
     assert result.stdout.count("['0', '1', '2', '3'] 4") == 4, result.stderr
