@@ -186,14 +186,6 @@ static size_t on_line_bytes(struct bytes data, void *ctx)
     return data.size;
 }
 
-/* What is wrong with a reload is wrong in the settings' file. */
-static int exit_status_of(enum status status, const char *verb)
-{
-    if (status != STATUS_INVALID)
-        return EX_OSERR;
-    return verb != NULL && strcmp(verb, "reload") == 0 ? EX_CONFIG : EX_USAGE;
-}
-
 static void answer_line(struct control_client *client)
 {
     struct control_server *server = client->server;
@@ -215,7 +207,7 @@ static void answer_line(struct control_client *client)
         json_decref(answer);
         answer =
             json_pack("{s:s%, s:i}", "error", error.text, strnlen(error.text, sizeof error.text),
-                      "exit", exit_status_of(status, words[0]));
+                      "exit", status == STATUS_INVALID ? EX_USAGE : EX_OSERR);
     }
     send_answer(client, answer);
 }

@@ -47,9 +47,9 @@ static enum status read_whole(const char *path, char **ret_data, size_t *ret_siz
         return cannot_read(path, error);
     }
     /* A pipe without a writer would hold the loop for ever when settings are read anew. */
-    if (fstat(fd, &stat) == 0 && !S_ISREG(stat.st_mode) && !S_ISDIR(stat.st_mode)) {
+    if (fstat(fd, &stat) == 0 && S_ISFIFO(stat.st_mode)) {
         fclose(file);
-        return error_set(error, STATUS_INVALID, "%s: not a regular file", path);
+        return error_set(error, STATUS_INVALID, "%s: a pipe, not a file", path);
     }
     data = malloc(FILE_SIZE_MAX + 1);
     if (data == NULL) {

@@ -203,7 +203,7 @@ START_TEST(a_pipe_is_refused_and_not_waited_for)
     ck_assert_int_eq(mkfifo(path, 0600), 0);
     settings_init(&settings);
     ck_assert_int_eq(settings_file_load(&settings, path, &error), STATUS_INVALID);
-    ck_assert_ptr_nonnull(strstr(error.text, "not a regular file"));
+    ck_assert_ptr_nonnull(strstr(error.text, "a pipe, not a file"));
 }
 END_TEST
 
