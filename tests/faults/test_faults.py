@@ -323,7 +323,7 @@ class BackendHealth(FaultTest):
         self.stub.start()
         self.wait_until_known()
         self.assertEqual(self.metric(self.MOVED), before + 2)
-        self.assertEqual(len(self.proxy.events("backend_known")), 2)
+        wait_for(lambda: len(self.proxy.events("backend_known")) == 2, "the log says so")
         self.collection = self.stub.new_collection("faults")
         self.expect_recovery()
 
@@ -334,7 +334,8 @@ class BackendHealth(FaultTest):
         self.stub.command_lines("status=401,op=admin", "close-idle")
         wait_for(lambda: b"merging      off: " in self.proxy.status_of("/").body, "the page says so")
         wait_for(
-            lambda: self.proxy.events("backend_known")[-1]["merging"] == "off", "the log says so"
+            lambda: [x["merging"] for x in self.proxy.events("backend_known")][-1:] == ["off"],
+            "the log says so",
         )
         self.assertEqual(self.metric(self.MAY_MERGE), 0)
         command = [PROXY, "check", "--backend", self.stub.url, "--listen", "127.0.0.1:0"]
