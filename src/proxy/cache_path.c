@@ -247,7 +247,8 @@ struct answer_sink *cache_path_sink(struct exchange *exchange, const struct http
     now = validity_now(exchange);
     if (!query_validity_holds(&exchange->question.asked, &now) || !is_plain_answer(head))
         return NULL;
-    sink = learn_sink_new(CACHE_PATH_OBJECT_MAX, keep_answer, exchange);
+    sink = learn_sink_new(&exchange->proxy->budget->accounts[MEMORY_ACCOUNT_ANSWERS],
+                          CACHE_PATH_OBJECT_MAX, keep_answer, exchange);
     if (sink != NULL)
         exchange->reply.cache_status = "chromabouncer; fwd=miss; stored";
     return sink;

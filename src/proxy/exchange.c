@@ -332,6 +332,7 @@ static void exchange_free_later(void *object)
     answer_sink_free_behind(&exchange->pass.entry);
     exchange_trim(&exchange->body);
     exchange_trim(&exchange->pass.head);
+    byte_buffer_done(&exchange->pass.raised);
     exchange_trim(&exchange->reply.out);
     exchange_clear(exchange);
     list_push_front(&proxy->spare_exchanges, &exchange->node);
@@ -345,6 +346,7 @@ void exchange_free(struct exchange *exchange)
     answer_sink_free_behind(&exchange->pass.entry);
     byte_buffer_done(&exchange->body);
     byte_buffer_done(&exchange->pass.head);
+    byte_buffer_done(&exchange->pass.raised);
     byte_buffer_done(&exchange->reply.out);
     free(exchange);
 }

@@ -79,6 +79,7 @@ struct exchange {
         struct collection_question question; /* what its answer may teach */
         struct timeout             repeat;   /* until it is asked again after Chroma died */
         unsigned                   deaths;   /* of Chroma, under it */
+        struct byte_buffer         raised;   /* an answer that was changed */
         bool is_held;        /* nothing of the answer is passed before it is complete */
         bool is_streaming;   /* the body goes to Chroma as it arrives */
         bool keeps_deadline; /* the answer may be asked for again, within the time of the first */

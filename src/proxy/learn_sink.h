@@ -10,12 +10,14 @@
 
 #include <stddef.h>
 
+#include "base/memory_account.h"
 #include "proxy/answer_sink.h"
 
 /* `body` is borrowed for the call. */
 typedef void (*learn_sink_fn)(void *ctx, unsigned status, struct bytes body);
 
-/* NULL when out of memory. */
-struct answer_sink *learn_sink_new(size_t bytes_max, learn_sink_fn on_complete, void *ctx);
+/* The copy is charged to `account`. NULL when out of memory. */
+struct answer_sink *learn_sink_new(struct memory_account *account, size_t bytes_max,
+                                   learn_sink_fn on_complete, void *ctx);
 
 #endif

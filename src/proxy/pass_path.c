@@ -1,19 +1,30 @@
 #include "proxy/pass_path.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "chroma/chroma_answer.h"
 #include "http/http_writer.h"
 #include "io/clock.h"
-#include "proxy/ask_again_sink.h"
-#include "proxy/batch_limit_sink.h"
 #include "proxy/cache_path.h"
+#include "proxy/hold_sink.h"
 #include "proxy/learn_sink.h"
 #include "proxy/request_head.h"
-#include "proxy/whole_sink.h"
 #include "proxy/write_lanes.h"
 
 /* Chroma's descriptions of collections are learned from up to this size. */
 enum { learned_bytes_max = 256 * 1024 };
+
+/* An answer of a Chroma that may die and be started again is held up to this size: as long as
+ * nothing of it was passed on, it can be asked for again. */
+enum { held_bytes_max = 1 << 20 };
+
+/* Errors that go away, and the limits, are some hundred bytes. */
+enum { small_bytes_max = 4096 };
+
+/* What clients are told to send at once where larger requests are split: the number that Chroma
+ * itself told them up to version 0.4, and that libraries have built in. */
+enum { split_records_told = 41666 };
 
 /* Deaths of Chroma under one read. */
 enum { deaths_max = 3 };
@@ -31,8 +42,9 @@ static void                pass_on_head(struct answer_sink *sink, const struct h
 static struct answer_sink *pass_choose_sink(struct exchange        *exchange,
                                             const struct http_head *head);
 static bool                pass_describes(enum chroma_operation operation);
-static void                pass_ask_again(void *ctx);
-static void                pass_learn(void *ctx, unsigned status, struct bytes body);
+static bool pass_ask_again(void *ctx, const struct http_head *head, struct bytes *body);
+static bool pass_raise_batch_limit(void *ctx, const struct http_head *head, struct bytes *body);
+static void pass_learn(void *ctx, unsigned status, struct bytes body);
 static bool pass_may_ask_again(const struct exchange *exchange, const struct http_head *head);
 static void pass_note_life(struct exchange *exchange);
 static void pass_on_answer_body(struct answer_sink *sink, struct bytes data);
@@ -210,8 +222,9 @@ static void pass_stream(struct exchange *exchange, struct bytes data, bool last)
 
 static void pass_on_head(struct answer_sink *sink, const struct http_head *head)
 {
-    struct exchange    *exchange = CONTAINER_OF(sink, struct exchange, pass.entry);
-    struct answer_sink *chosen;
+    struct exchange       *exchange = CONTAINER_OF(sink, struct exchange, pass.entry);
+    struct answer_sink    *chosen;
+    struct memory_account *answers = &exchange->proxy->budget->accounts[MEMORY_ACCOUNT_ANSWERS];
 
     timeout_queue_stop(&exchange->wait_limit);
     exchange->pass.keeps_deadline = pass_may_ask_again(exchange, head);
@@ -223,8 +236,8 @@ static void pass_on_head(struct answer_sink *sink, const struct http_head *head)
     chosen = pass_choose_sink(exchange, head);
     if (chosen != NULL)
         answer_sink_insert(sink, chosen);
-    if (exchange->proxy->is_supervised && whole_sink_wants(head) &&
-        (chosen = whole_sink_new()) != NULL) {
+    if (exchange->proxy->is_supervised && hold_sink_fits(head, held_bytes_max) &&
+        (chosen = hold_sink_new(answers, held_bytes_max, NULL, NULL)) != NULL) {
         answer_sink_insert(sink, chosen);
         exchange->pass.is_held = true;
     }
@@ -235,7 +248,7 @@ static bool pass_may_ask_again(const struct exchange *exchange, const struct htt
 {
     return !exchange->pass.is_streaming && exchange->body_ended &&
            exchange->route.info->is_retry_safe && !exchange->record.was_retried &&
-           ask_again_sink_wants(head);
+           head->status == 500 && hold_sink_fits(head, small_bytes_max);
 }
 
 /* Chroma lives, and has all the time again for its next sign of life. */
@@ -249,18 +262,20 @@ static void pass_note_life(struct exchange *exchange)
 static struct answer_sink *pass_choose_sink(struct exchange *exchange, const struct http_head *head)
 {
     const struct chroma_route *route = &exchange->route;
+    struct memory_account     *answers = &exchange->proxy->budget->accounts[MEMORY_ACCOUNT_ANSWERS];
 
     if (exchange->pass.is_streaming || !exchange->body_ended)
         return NULL;
     if (exchange->pass.keeps_deadline)
-        return ask_again_sink_new(pass_ask_again, exchange);
+        return hold_sink_new(answers, small_bytes_max, pass_ask_again, exchange);
     if (route->info->class == CHROMA_CLASS_READ)
         return cache_path_sink(exchange, head);
     if (pass_describes(route->operation) && head->status == 200)
-        return learn_sink_new(learned_bytes_max, pass_learn, exchange);
+        return learn_sink_new(answers, learned_bytes_max, pass_learn, exchange);
     if (route->operation == CHROMA_OPERATION_PRE_FLIGHT &&
-        write_lanes_splits(exchange->proxy->lanes) && batch_limit_sink_wants(head))
-        return batch_limit_sink_new();
+        write_lanes_splits(exchange->proxy->lanes) && head->status == 200 &&
+        hold_sink_fits(head, small_bytes_max))
+        return hold_sink_new(answers, small_bytes_max, pass_raise_batch_limit, exchange);
     return NULL;
 }
 
@@ -272,14 +287,30 @@ static bool pass_describes(enum chroma_operation operation)
            operation == CHROMA_OPERATION_COLLECTION_LIST;
 }
 
-/* Within the deadline that the first attempt began. */
-static void pass_ask_again(void *ctx)
+/* `Error finding id` is what reads get while others delete (metadata and index are changed one
+ * after the other); asked again, within the deadline that the first attempt began, they succeed. */
+static bool pass_ask_again(void *ctx, const struct http_head *head, struct bytes *body)
 {
-    struct exchange *exchange = ctx;
+    static const char transient[] = "Error finding id";
+    struct exchange  *exchange = ctx;
 
+    (void)head;
+    if (body->size == 0 || memmem(body->data, body->size, transient, sizeof transient - 1) == NULL)
+        return false;
     exchange->record.was_retried = true;
     exchange_move(exchange, EXCHANGE_WAITING);
     pass_send(exchange);
+    return true;
+}
+
+static bool pass_raise_batch_limit(void *ctx, const struct http_head *head, struct bytes *body)
+{
+    struct exchange *exchange = ctx;
+
+    (void)head;
+    if (chroma_answer_raise_batch_limit(*body, split_records_told, &exchange->pass.raised))
+        *body = byte_buffer_bytes(&exchange->pass.raised);
+    return false;
 }
 
 static void pass_learn(void *ctx, unsigned status, struct bytes body)
@@ -304,10 +335,12 @@ static void pass_on_failure(struct answer_sink *sink, enum status why, bool sent
     if (exchange->state != EXCHANGE_ANSWERING)
         pass_note_times(exchange);
     exchange->pass.deaths += sent;
-    if (pass_may_repeat(exchange, why))
-        timeout_queue_start(exchange->proxy->repeats, &exchange->pass.repeat);
-    else
+    if (!pass_may_repeat(exchange, why)) {
         answer_sink_failure(sink->next, why, sent);
+        return;
+    }
+    exchange->record.was_retried |= sent; /* if it ends here, it may have been executed */
+    timeout_queue_start(exchange->proxy->repeats, &exchange->pass.repeat);
 }
 
 /* A Chroma of our own is started again. What was passed on cannot be taken back, and what has
@@ -320,12 +353,12 @@ static bool pass_may_repeat(const struct exchange *exchange, enum status why)
            exchange->pass.deaths < deaths_max;
 }
 
-/* Within the deadline that the first attempt began. */
+/* Within the deadline that runs: the first attempt, or Chroma's last sign of life, began it. */
 void pass_path_on_repeat(struct timeout *timeout)
 {
     struct exchange *exchange = CONTAINER_OF(timeout, struct exchange, pass.repeat);
 
-    exchange->record.was_retried = true;
+    exchange->record.was_retried = true; /* and its deadline goes on */
     if (exchange->state == EXCHANGE_ANSWERING)
         exchange_move(exchange, EXCHANGE_WAITING);
     pass_send(exchange);
