@@ -100,15 +100,13 @@ void exchange_move(struct exchange *exchange, enum exchange_state state)
     exchange->state = state;
 }
 
-void exchange_claim_room(struct exchange *exchange, enum memory_account_id id, uint64_t size,
+void exchange_claim_room(struct exchange *exchange, enum memory_account_id id, size_t size,
                          bool takes_lane_room)
 {
     struct memory_account *account = &exchange->proxy->budget->accounts[id];
-    uint64_t               largest = memory_account_largest(account);
 
     memory_account_claim_init(&exchange->room, account, exchange_on_room);
-    /* What can never fit goes when it has all of the account. */
-    exchange->room_wanted = (size_t)(size < largest ? size : largest);
+    exchange->room_wanted = size;
     exchange->takes_lane_room = takes_lane_room;
     if (admission_ask(&exchange->proxy->admission, &exchange->admission))
         exchange_on_admitted(&exchange->admission);
@@ -175,7 +173,7 @@ static void exchange_end_wait(struct exchange *exchange)
 }
 
 /* While there is room everybody grows. When there is not, one at a time does, so that half-read
- * bodies never wait for each other. */
+ * bodies never wait for each other. What can never fit goes when it has all of the account. */
 bool exchange_grow_room(struct exchange *exchange, uint64_t size)
 {
     struct memory_account *account = exchange->room.account;

@@ -427,10 +427,8 @@ static void write_lanes_on_again(struct timeout *timeout)
     write_free(write);
 }
 
-bool write_lanes_give_up(struct write_lanes *lanes, struct write *write,
-                         enum front_executed *ret_executed)
+bool write_lanes_give_up(struct write *write, enum front_executed *ret_executed)
 {
-    (void)lanes;
     if (write->is_in_lane)
         return false;
     write_leave(write);

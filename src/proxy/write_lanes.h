@@ -35,8 +35,7 @@ MUST_CHECK enum status write_lanes_submit(struct write_lanes *lanes, struct writ
 
 /* The deadline of a write has passed. False: the coalescer minds it, and tells. True: nobody waits
  * for it any more; *ret_executed says what its client is to be told. It is not sent after NO. */
-bool write_lanes_give_up(struct write_lanes *lanes, struct write *write,
-                         enum front_executed *ret_executed);
+bool write_lanes_give_up(struct write *write, enum front_executed *ret_executed);
 
 /* The proxy's family has changed, or what Chroma said of its limits. */
 void write_lanes_set_backend(struct write_lanes *lanes, uint64_t batch_records_max);

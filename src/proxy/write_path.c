@@ -200,7 +200,7 @@ static void write_path_on_deadline(struct exchange *exchange)
         return;
     }
     if (exchange->write != NULL && exchange->reply.source == NULL &&
-        !write_lanes_give_up(exchange->proxy->lanes, exchange->write, &executed))
+        !write_lanes_give_up(exchange->write, &executed))
         return;
     if (exchange->reply.source == NULL)
         exchange->write = NULL;

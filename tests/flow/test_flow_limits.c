@@ -220,7 +220,7 @@ START_TEST(for_a_backend_that_is_not_known_each_write_goes_alone)
     struct flow_client *clients[20];
 
     world.write_options.is_coalescing = true;
-    world.backend_is_unknown = _i == 0;
+    world.family = _i == 0 ? CHROMA_FAMILY_UNKNOWN : CHROMA_FAMILY_RUST;
     world.backend.plan.delay_us = 10000;
     flow_world_start(&world);
     for (unsigned i = 0; i < COUNT_OF(clients); i++) {
@@ -351,7 +351,7 @@ START_TEST(who_waits_for_room_with_expect_is_asked_for_its_body_later)
 {
     struct flow_client *slow, *client;
 
-    world.queue_bytes_max = 64 * kib; /* taken by what a body begins with */
+    world.queue_bytes_max = 256 * kib; /* taken by what a body begins with */
     flow_world_start(&world);
     slow = flow_world_client(&world);
     flow_world_request_head(slow, "add", 1, 1 * mib, 10, NULL);
