@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
+#include "chroma/chroma_family.h"
 
 static const struct settings_row rows[SETTINGS_COUNT] = {
 #define SETTING(field_, key_, kind_, def_, min_, max_, when_, flag_, help_)                        \
@@ -87,9 +88,6 @@ static const struct {
 /* settings_value stores the word of a CHOICE as an unsigned. */
 _Static_assert(sizeof(enum settings_role) == sizeof(unsigned), "enums are unsigned here");
 
-/* Descriptors besides connections: listeners, status clients, logs, epoll, timers, libcurl. */
-static const uint64_t chroma_body_max_bytes = 40 << 20;
-
 static void        settings_suggest(const char *text, const char *key, size_t size, unsigned *least,
                                     char *nearest);
 static const char *after_dot(const char *key);
@@ -99,6 +97,7 @@ static const char *print_origin(const struct settings        *settings,
                                 char *out, size_t size);
 static enum status check_addresses(const struct settings *settings, struct error *error);
 static enum status settings_check_memory(const struct settings *settings, struct error *error);
+static uint64_t    settings_largest_body(const struct settings *settings);
 static enum status settings_check_descriptors(const struct settings *settings,
                                               const struct machine *machine, struct error *error);
 static bool        is_given(const struct settings *settings, enum settings_id id);
@@ -431,9 +430,8 @@ static enum status check_addresses(const struct settings *settings, struct error
 
 static enum status settings_check_memory(const struct settings *settings, struct error *error)
 {
-    uint64_t body_max_bytes =
-        settings->body_max_bytes == 0 ? chroma_body_max_bytes : settings->body_max_bytes;
-    char budget[TEXT_NUMBER_SIZE], part[TEXT_NUMBER_SIZE];
+    uint64_t body_max_bytes = settings_largest_body(settings);
+    char     budget[TEXT_NUMBER_SIZE], part[TEXT_NUMBER_SIZE];
 
     if (settings->memory_max_bytes == 0)
         return STATUS_OK;
@@ -450,6 +448,13 @@ static enum status settings_check_memory(const struct settings *settings, struct
                          "the other",
                          text_of_size(settings->queue_bytes_max_bytes, part), budget);
     return STATUS_OK;
+}
+
+/* That must fit; what a Chroma without a limit takes above it may. */
+static uint64_t settings_largest_body(const struct settings *settings)
+{
+    return settings->body_max_bytes == 0 ? chroma_family_info(CHROMA_FAMILY_RUST)->body_max
+                                         : settings->body_max_bytes;
 }
 
 static enum status settings_check_descriptors(const struct settings *settings,
@@ -474,15 +479,13 @@ void settings_resolve(struct settings *settings, const struct machine *machine)
 {
     uint64_t others = settings->backend_connections_max + settings_other_descriptors;
 
-    if (settings->body_max_bytes == 0)
-        settings->body_max_bytes = chroma_body_max_bytes;
     /* Half: the kernel charges socket buffers to the same limit, and the heap is never dense. */
     if (settings->memory_max_bytes == 0)
         settings->memory_max_bytes = machine->memory_limited
                                          ? machine->memory_bytes / 2
                                          : settings_lesser(machine->memory_bytes / 4, 1 << 30);
-    if (settings->memory_max_bytes < settings->body_max_bytes)
-        settings->memory_max_bytes = settings->body_max_bytes;
+    if (settings->memory_max_bytes < settings_largest_body(settings))
+        settings->memory_max_bytes = settings_largest_body(settings);
     if (!is_given(settings, SETTINGS_ID_queue_bytes_max))
         settings->queue_bytes_max_bytes =
             settings_lesser(settings->queue_bytes_max_bytes, settings->memory_max_bytes);

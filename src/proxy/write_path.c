@@ -12,7 +12,7 @@ static void     write_path_begin(struct exchange *exchange);
 static void     write_path_on_room(struct exchange *exchange);
 static void     write_path_on_body(struct exchange *exchange, struct bytes data);
 static uint64_t write_path_room(const struct exchange *exchange, uint64_t size);
-static bool     write_path_is_too_large(const struct exchange *exchange, uint64_t size);
+static bool     write_path_refuse_too_large(struct exchange *exchange, uint64_t size);
 static void     write_path_on_body_end(struct exchange *exchange);
 static void     write_path_submit(struct exchange *exchange);
 static void     write_path_on_interim(struct write_waiter *waiter, const struct http_head *head);
@@ -50,9 +50,7 @@ static void write_path_begin(struct exchange *exchange)
 
     if (head->framing != HTTP_FRAMING_NONE)
         size = write_path_room(exchange, 0);
-    if (head->has_content_length && write_path_is_too_large(exchange, head->content_length))
-        reply_too_large(&exchange->reply, exchange->route.info->has_plain_413);
-    else
+    if (!head->has_content_length || !write_path_refuse_too_large(exchange, head->content_length))
         exchange_claim_room(exchange, MEMORY_ACCOUNT_WRITES, size, exchange->route.has_uuid);
 }
 
@@ -72,9 +70,9 @@ static void write_path_on_body(struct exchange *exchange, struct bytes data)
 {
     size_t size = byte_buffer_size(&exchange->body) + data.size;
 
-    if (write_path_is_too_large(exchange, size))
-        reply_too_large(&exchange->reply, exchange->route.info->has_plain_413);
-    else if (!exchange_keep_body(exchange, data))
+    if (write_path_refuse_too_large(exchange, size))
+        return;
+    if (!exchange_keep_body(exchange, data))
         reply_error(&exchange->reply, STATUS_NO_MEMORY, FRONT_EXECUTED_NO, NULL);
     else
         (void)exchange_grow_room(exchange, write_path_room(exchange, size));
@@ -91,11 +89,23 @@ static uint64_t write_path_room(const struct exchange *exchange, uint64_t size)
                : wanted;
 }
 
-static bool write_path_is_too_large(const struct exchange *exchange, uint64_t size)
+/* By the operator's limit or Chroma's own, with the answer of Chroma; where there is neither, what
+ * would not fit into memory_max. False: it is none too large. */
+static bool write_path_refuse_too_large(struct exchange *exchange, uint64_t size)
 {
-    uint64_t max = exchange->proxy->options.body_bytes_max;
+    const struct proxy *proxy = exchange->proxy;
+    uint64_t            max = proxy->options.body_bytes_max;
 
-    return max != 0 && size > max;
+    if (max == 0)
+        max = chroma_family_info(proxy->family)->body_max;
+    if (max != 0 ? size <= max : size <= proxy->budget->max)
+        return false;
+    if (max != 0)
+        reply_too_large(&exchange->reply, exchange->route.info->has_plain_413);
+    else
+        reply_error(&exchange->reply, STATUS_TOO_LARGE, FRONT_EXECUTED_NO,
+                    "the body is larger than memory_max");
+    return true;
 }
 
 static void write_path_on_body_end(struct exchange *exchange)

@@ -42,7 +42,6 @@ void flow_world_begin(struct flow_world *world, uint64_t seed)
                          .resolve_interval_us = 30 * second_us,
                          .head_bytes_max = 64 * kib},
         .proxy_options = {.connections_max = 64,
-                          .body_bytes_max = 40 * mib,
                           .requests_max = 4096,
                           .queue_wait_max_us = 60 * second_us,
                           .deadline_read_us = 60 * second_us,
@@ -52,6 +51,7 @@ void flow_world_begin(struct flow_world *world, uint64_t seed)
         .write_options = {.is_coalescing = true,
                           .batch_bytes_max = 8 * mib,
                           .patience_us = 60 * second_us},
+        .family = CHROMA_FAMILY_RUST,
         .memory_max = 256 * mib,
         .queue_bytes_max = 64 * mib,
     };
@@ -99,10 +99,8 @@ void flow_world_start(struct flow_world *world)
         upstream_pool_new(world->loop, world->workers, &world->budget, &world->pool_options);
     world->proxy = proxy_new(world->loop, world->workers, &world->budget, world->pool,
                              &world->proxy_options, &world->write_options);
-    proxy_set_backend(world->proxy, &(struct proxy_backend){.family = world->backend_is_unknown
-                                                                          ? CHROMA_FAMILY_UNKNOWN
-                                                                          : CHROMA_FAMILY_RUST,
-                                                            .incarnation = 1});
+    proxy_set_backend(world->proxy,
+                      &(struct proxy_backend){.family = world->family, .incarnation = 1});
     world->front = front_new(world->loop, &world->budget, &world->front_options, proxy_handler(),
                              world->proxy);
     ck_assert_ptr_nonnull(world->front);

@@ -28,8 +28,8 @@ struct flow_world {
     struct front_options         front_options;
     struct upstream_pool_options pool_options;
     struct proxy_options         proxy_options;
-    struct proxy_write_options   write_options;      /* writes go by themselves unless set */
-    bool                         backend_is_unknown; /* writes must not be merged for it */
+    struct proxy_write_options   write_options; /* writes go by themselves unless set */
+    enum chroma_family           family;
     struct loop                 *loop;
     struct worker_pool          *workers;
     struct memory_account_budget budget;

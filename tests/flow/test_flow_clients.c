@@ -198,6 +198,42 @@ START_TEST(a_write_above_the_limit_gets_chromas_answer)
 }
 END_TEST
 
+/* By the operator's limit, with Chroma's answer; by memory_max where Chroma has no limit, which
+ * says so; beyond Chroma's only where it has one. */
+START_TEST(a_write_is_too_large_for_who_takes_it)
+{
+    static const struct {
+        enum chroma_family family;
+        uint64_t           body_max;
+        unsigned           size, status;
+        const char        *body;
+    } cases[] = {
+        {CHROMA_FAMILY_RUST, 0, 40 * mib, 200, NULL},
+        {CHROMA_FAMILY_RUST, 0, 40 * mib + 1, 413, "Payload too large"},
+        {CHROMA_FAMILY_PYTHON, 0, 48 * mib, 200, NULL},
+        {CHROMA_FAMILY_PYTHON, 0, 48 * mib + 1, 413, "larger than memory_max"},
+        {CHROMA_FAMILY_UNKNOWN, 0, 41 * mib, 200, NULL},
+        {CHROMA_FAMILY_PYTHON, kib, kib, 200, NULL},
+        {CHROMA_FAMILY_PYTHON, kib, kib + 1, 413, "Payload too large"},
+        {CHROMA_FAMILY_RUST, 42 * mib, 41 * mib, 200, NULL},
+    };
+    struct flow_client *client;
+
+    world.family = cases[_i].family;
+    world.proxy_options.body_bytes_max = cases[_i].body_max;
+    world.memory_max = 48 * mib;
+    world.queue_bytes_max = 16 * mib;
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    flow_world_request(client, "add", 1, cases[_i].size, 10, NULL);
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    ck_assert_uint_eq(client->answers[0].status, cases[_i].status);
+    ck_assert_uint_eq(world.backend.request_count, cases[_i].status == 200);
+    if (cases[_i].body != NULL)
+        ck_assert_ptr_nonnull(strstr(flow_client_body(client, 0), cases[_i].body));
+}
+END_TEST
+
 START_TEST(a_client_that_sends_for_seconds_after_a_refusal_still_gets_it)
 {
     struct flow_client *client;
@@ -566,6 +602,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_chunked_body_that_is_not_is_refused, 0, 2);
     tcase_add_test(tcase, a_streamed_body_that_turns_bad_never_completes_upstream);
     tcase_add_loop_test(tcase, a_write_above_the_limit_gets_chromas_answer, 0, 4);
+    tcase_add_loop_test(tcase, a_write_is_too_large_for_who_takes_it, 0, 8);
     tcase_add_test(tcase, a_client_that_sends_for_seconds_after_a_refusal_still_gets_it);
     tcase_add_test(tcase, a_head_that_trickles_is_refused_in_time);
     tcase_add_loop_test(tcase, a_body_that_trickles_is_refused_in_time, 0, 2);

@@ -218,7 +218,7 @@ START_TEST(auto_becomes_a_number_that_fits_the_machine)
     ck_assert_int_eq(settings_check(&settings, &container, NULL), STATUS_OK);
     settings_resolve(&settings, &container);
     ck_assert_uint_eq(settings.memory_max_bytes, 128 << 20);
-    ck_assert_uint_eq(settings.body_max_bytes, 40 << 20);
+    ck_assert_uint_eq(settings.body_max_bytes, 0); /* it is the backend's */
     ck_assert_uint_eq(settings.workers, 1);
     ck_assert_uint_eq(settings.listen_connections_max, 1024 - 64 - 128);
     ck_assert_uint_eq(settings.queue_bytes_max_bytes, 64 << 20);
