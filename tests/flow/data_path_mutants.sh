@@ -102,7 +102,7 @@ try proxy/write_path.c clients 's/^        call_resume(exchange->reply.source);/
 try proxy/write_path.c backends 's/^    exchange_start_deadline(CONTAINER_OF(sink.*//' "a write's deadline is for the next piece"
 try proxy/write_path.c clients 's/ \&\& call_is_paused(exchange->reply.source)/ \&\& 0/' 'who reads slowly is not Chroma'
 try proxy/write_path.c limits 's/(void)exchange_grow_room(exchange, write_path_room(exchange, size))/(void)0/' 'a body claims its room as it grows'
-try proxy/write_path.c clients 's/if (write_path_is_too_large(exchange, size))/if (0)/' 'a chunked body has a limit too'
+try proxy/write_path.c clients 's/if (write_path_refuse_too_large(exchange, size))/if (0)/' 'a chunked body has a limit too'
 try proxy/write_path.c passing 's/front_connection_continue(exchange->reply.connection);/(void)0;/' 'who expects 100 is told'
 
 # --- proxy/: lanes and calls
