@@ -77,9 +77,11 @@ static void call_init(struct call *call, struct proxy *proxy,
 static enum status call_send(struct call *call)
 {
     struct proxy *proxy = call->proxy;
-    enum status   status =
-        upstream_transfer_start(proxy->pool, &call->request, &call_events, call, &call->transfer);
+    enum status   status;
 
+    assert(call->turn.state == TURN_OPEN);
+    status =
+        upstream_transfer_start(proxy->pool, &call->request, &call_events, call, &call->transfer);
     if (status == STATUS_OK)
         list_push_back(&proxy->calls, &call->node);
     else

@@ -133,6 +133,7 @@ static void exchange_on_lane_room(struct lane_ticket *ticket)
 
 static void exchange_claim(struct exchange *exchange)
 {
+    assert(exchange->admission.is_held);
     if (exchange->room_wanted > 0 &&
         memory_account_claim(&exchange->room, exchange->room_wanted) != STATUS_OK)
         exchange_begin_wait(exchange);
@@ -153,6 +154,8 @@ static void exchange_begin_wait(struct exchange *exchange)
 {
     struct proxy *proxy = exchange->proxy;
 
+    /* Who waits for room holds nothing that comes after it (ARCHITECTURE.md). */
+    assert(exchange->write == NULL && !call_is_active(&exchange->pass.call));
     if (exchange->wait_began_us != 0)
         return;
     exchange->wait_began_us = loop_now_us(proxy->loop);

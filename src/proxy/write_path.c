@@ -1,5 +1,6 @@
 #include "proxy/write_path.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "proxy/write_lanes.h"
@@ -131,6 +132,7 @@ static void write_path_submit(struct exchange *exchange)
     struct write        *write;
     enum status          status = STATUS_NO_MEMORY;
 
+    assert(exchange->body_ended && exchange->wait_began_us == 0);
     exchange_start_deadline(exchange);
     if (exchange->room.account != NULL)
         exchange_trim_room(exchange);
