@@ -12,131 +12,99 @@ enum method {
     METHOD_DELETE
 };
 
-/* How deep the path goes into /api/v2/tenants/{}/databases/{}/collections/{}. */
-enum scope {
-    SCOPE_API,
-    SCOPE_TENANT,
-    SCOPE_DATABASE,
-    SCOPE_COLLECTION,
-    SCOPE_BY_ID,
-    SCOPE_V1, /* /api/v1, and its collections */
-    SCOPE_V1_COLLECTION,
-    SCOPE_COUNT
-};
+/* How deep the path goes into /api/v2/tenants/{}/databases/{}/collections/{}, in v1 into
+ * /api/v1/collections/{}. */
+enum scope { SCOPE_API, SCOPE_TENANT, SCOPE_DATABASE, SCOPE_COLLECTION, SCOPE_BY_ID, SCOPE_COUNT };
+
+enum versions { V1 = 1, V2 = 2, BOTH = V1 | V2 };
 
 /* `tail` is the path behind its scope; '*' stands for one segment. */
 struct route {
     const char           *tail;
+    enum versions         versions;
     enum method           method;
     enum chroma_operation operation;
 };
 
-#define ROUTE(tail, method, operation)                                                             \
+#define ROUTE(tail, versions, method, operation)                                                   \
     {                                                                                              \
-        tail, METHOD_##method, CHROMA_OPERATION_##operation                                        \
+        tail, versions, METHOD_##method, CHROMA_OPERATION_##operation                              \
     }
 #define ROUTES_END                                                                                 \
     {                                                                                              \
-        NULL, METHOD_OTHER, CHROMA_OPERATION_UNKNOWN                                               \
+        NULL, BOTH, METHOD_OTHER, CHROMA_OPERATION_UNKNOWN                                         \
     }
 
 static const struct route api_routes[] = {
-    ROUTE("/heartbeat", GET, HEARTBEAT),
-    ROUTE("/pre-flight-checks", GET, PRE_FLIGHT),
-    ROUTE("/auth/identity", GET, IDENTITY),
-    ROUTE("/version", GET, VERSION),
-    ROUTE("/healthcheck", GET, HEALTHCHECK),
-    ROUTE("", GET, ROOT),
-    ROUTE("/reset", POST, RESET),
-    ROUTE("/tenants", POST, TENANT_CREATE),
-    ROUTE("/collections/*", GET, COLLECTION_GET),
+    ROUTE("/heartbeat", BOTH, GET, HEARTBEAT),
+    ROUTE("/pre-flight-checks", BOTH, GET, PRE_FLIGHT),
+    ROUTE("/auth/identity", V2, GET, IDENTITY),
+    ROUTE("/version", BOTH, GET, VERSION),
+    ROUTE("/healthcheck", V2, GET, HEALTHCHECK),
+    ROUTE("", BOTH, GET, ROOT),
+    ROUTE("/reset", BOTH, POST, RESET),
+    ROUTE("/tenants", BOTH, POST, TENANT_CREATE),
+    ROUTE("/collections/*", V2, GET, COLLECTION_GET),
+    /* What v2 has in narrower scopes. */
+    ROUTE("/tenants/*", V1, GET, TENANT_GET),
+    ROUTE("/databases", V1, POST, DATABASE_CREATE),
+    ROUTE("/databases/*", V1, GET, DATABASE_GET),
+    ROUTE("/collections", V1, POST, COLLECTION_CREATE),
+    ROUTE("/collections", V1, GET, COLLECTION_LIST),
+    ROUTE("/count_collections", V1, GET, COLLECTION_COUNT),
     ROUTES_END,
 };
 
 static const struct route tenant_routes[] = {
-    ROUTE("", GET, TENANT_GET),
-    ROUTE("", PATCH, TENANT_MODIFY),
-    ROUTE("/databases", GET, DATABASE_LIST),
-    ROUTE("/databases", POST, DATABASE_CREATE),
+    ROUTE("", V2, GET, TENANT_GET),
+    ROUTE("", V2, PATCH, TENANT_MODIFY),
+    ROUTE("/databases", V2, GET, DATABASE_LIST),
+    ROUTE("/databases", V2, POST, DATABASE_CREATE),
     ROUTES_END,
 };
 
 static const struct route database_routes[] = {
-    ROUTE("/collections", POST, COLLECTION_CREATE),
-    ROUTE("/collections", GET, COLLECTION_LIST),
-    ROUTE("/collections_count", GET, COLLECTION_COUNT),
-    ROUTE("", GET, DATABASE_GET),
-    ROUTE("", DELETE, DATABASE_DELETE),
+    ROUTE("/collections", V2, POST, COLLECTION_CREATE),
+    ROUTE("/collections", V2, GET, COLLECTION_LIST),
+    ROUTE("/collections_count", V2, GET, COLLECTION_COUNT),
+    ROUTE("", V2, GET, DATABASE_GET),
+    ROUTE("", V2, DELETE, DATABASE_DELETE),
     ROUTES_END,
 };
 
 static const struct route collection_routes[] = {
-    ROUTE("/query", POST, QUERY),
-    ROUTE("/upsert", POST, UPSERT),
-    ROUTE("/add", POST, ADD),
-    ROUTE("/get", POST, GET),
-    ROUTE("/update", POST, UPDATE),
-    ROUTE("/delete", POST, DELETE),
-    ROUTE("/count", GET, COUNT),
-    ROUTE("/search", POST, SEARCH),
-    ROUTE("", GET, COLLECTION_GET),
-    ROUTE("", PUT, COLLECTION_MODIFY),
-    ROUTE("", DELETE, COLLECTION_DELETE),
-    ROUTE("/indexing_status", GET, INDEXING_STATUS),
-    ROUTE("/fork", POST, COLLECTION_FORK),
-    ROUTE("/fork_count", GET, FORK_COUNT),
-    ROUTE("/conditional/get", POST, CONDITIONAL_GET),
-    ROUTE("/conditional/commit", POST, CONDITIONAL_COMMIT),
-    ROUTE("/functions/attach", POST, FUNCTION_ATTACH),
-    ROUTE("/functions/*", GET, FUNCTION_GET),
-    ROUTE("/attached_functions/*/detach", POST, FUNCTION_DETACH),
-    ROUTE("/attached_functions/*/add_input", POST, FUNCTION_ADD_INPUT),
+    ROUTE("/query", BOTH, POST, QUERY),
+    ROUTE("/upsert", BOTH, POST, UPSERT),
+    ROUTE("/add", BOTH, POST, ADD),
+    ROUTE("/get", BOTH, POST, GET),
+    ROUTE("/update", BOTH, POST, UPDATE),
+    ROUTE("/delete", BOTH, POST, DELETE),
+    ROUTE("/count", BOTH, GET, COUNT),
+    ROUTE("/search", V2, POST, SEARCH),
+    ROUTE("", BOTH, GET, COLLECTION_GET),
+    ROUTE("", BOTH, PUT, COLLECTION_MODIFY),
+    ROUTE("", BOTH, DELETE, COLLECTION_DELETE),
+    ROUTE("/indexing_status", V2, GET, INDEXING_STATUS),
+    ROUTE("/fork", V2, POST, COLLECTION_FORK),
+    ROUTE("/fork_count", V2, GET, FORK_COUNT),
+    ROUTE("/conditional/get", V2, POST, CONDITIONAL_GET),
+    ROUTE("/conditional/commit", V2, POST, CONDITIONAL_COMMIT),
+    ROUTE("/functions/attach", V2, POST, FUNCTION_ATTACH),
+    ROUTE("/functions/*", V2, GET, FUNCTION_GET),
+    ROUTE("/attached_functions/*/detach", V2, POST, FUNCTION_DETACH),
+    ROUTE("/attached_functions/*/add_input", V2, POST, FUNCTION_ADD_INPUT),
     ROUTES_END,
 };
 
 static const struct route by_id_routes[] = {
-    ROUTE("", GET, COLLECTION_GET_ID),
-    ROUTES_END,
-};
-
-static const struct route v1_routes[] = {
-    ROUTE("/heartbeat", GET, HEARTBEAT),
-    ROUTE("/pre-flight-checks", GET, PRE_FLIGHT),
-    ROUTE("/version", GET, VERSION),
-    ROUTE("", GET, ROOT),
-    ROUTE("/reset", POST, RESET),
-    ROUTE("/tenants", POST, TENANT_CREATE),
-    ROUTE("/tenants/*", GET, TENANT_GET),
-    ROUTE("/databases", POST, DATABASE_CREATE),
-    ROUTE("/databases/*", GET, DATABASE_GET),
-    ROUTE("/collections", POST, COLLECTION_CREATE),
-    ROUTE("/collections", GET, COLLECTION_LIST),
-    ROUTE("/count_collections", GET, COLLECTION_COUNT),
-    ROUTES_END,
-};
-
-static const struct route v1_collection_routes[] = {
-    ROUTE("/query", POST, QUERY),
-    ROUTE("/upsert", POST, UPSERT),
-    ROUTE("/add", POST, ADD),
-    ROUTE("/get", POST, GET),
-    ROUTE("/update", POST, UPDATE),
-    ROUTE("/delete", POST, DELETE),
-    ROUTE("/count", GET, COUNT),
-    ROUTE("", GET, COLLECTION_GET),
-    ROUTE("", PUT, COLLECTION_MODIFY),
-    ROUTE("", DELETE, COLLECTION_DELETE),
+    ROUTE("", V2, GET, COLLECTION_GET_ID),
     ROUTES_END,
 };
 
 static const struct route *const routes_of[SCOPE_COUNT] = {
-    [SCOPE_API] = api_routes,
-    [SCOPE_TENANT] = tenant_routes,
-    [SCOPE_DATABASE] = database_routes,
-    [SCOPE_COLLECTION] = collection_routes,
+    [SCOPE_API] = api_routes,           [SCOPE_TENANT] = tenant_routes,
+    [SCOPE_DATABASE] = database_routes, [SCOPE_COLLECTION] = collection_routes,
     [SCOPE_BY_ID] = by_id_routes,
-    [SCOPE_V1] = v1_routes,
-    [SCOPE_V1_COLLECTION] = v1_collection_routes,
 };
 
 static const struct chroma_operation_info infos[CHROMA_OPERATION_COUNT_OF] = {
@@ -150,10 +118,9 @@ static const struct chroma_operation_info infos[CHROMA_OPERATION_COUNT_OF] = {
 static enum method           method_of(struct bytes method);
 static bool                  is_safe_method(enum method method);
 static enum scope            take_scope(struct bytes *path, struct chroma_route *route);
-static enum scope            take_v1_scope(struct bytes *path, struct chroma_route *route);
 static bool                  take_segment(struct bytes *path, struct bytes *ret_segment);
-static enum chroma_operation find_operation(enum scope scope, enum method method,
-                                            struct bytes tail);
+static enum chroma_operation find_operation(enum versions version, enum scope scope,
+                                            enum method method, struct bytes tail);
 static bool                  tail_matches(const char *pattern, struct bytes tail);
 static bool                  is_name(enum chroma_operation operation);
 static bool                  is_docs(struct bytes path);
@@ -174,8 +141,8 @@ void chroma_route_find(struct bytes method_name, struct bytes path, struct chrom
     *ret_route = (struct chroma_route){.is_v1 = is_v1(path)};
     if (ret_route->is_v1 || bytes_begin_with(path, BYTES_LITERAL("/api/v2"))) {
         path = bytes_skip(path, strlen("/api/v2"));
-        scope = ret_route->is_v1 ? take_v1_scope(&path, ret_route) : take_scope(&path, ret_route);
-        operation = find_operation(scope, method, path);
+        scope = take_scope(&path, ret_route);
+        operation = find_operation(ret_route->is_v1 ? V1 : V2, scope, method, path);
         if (ret_route->collection.size > 0 && !is_name(operation))
             ret_route->has_uuid = chroma_route_parse_uuid(ret_route->collection, ret_route->uuid);
     } else if (method == METHOD_GET && is_docs(path)) {
@@ -210,44 +177,31 @@ static bool is_safe_method(enum method method)
     return method == METHOD_GET || method == METHOD_OPTIONS;
 }
 
-/* Take /tenants/{}, /databases/{} and /collections/{} off the front of `path`, as far as they go.
- */
+/* Take /tenants/{}, /databases/{} and /collections/{} off the front of `path`, as far as they go;
+ * of v1 the last alone. */
 static enum scope take_scope(struct bytes *path, struct chroma_route *route)
 {
     static const char *const names[] = {"/tenants/", "/databases/", "/collections/"};
     struct bytes *const      segments[] = {&route->tenant, &route->database, &route->collection};
+    enum scope               scope = SCOPE_API;
     struct bytes             rest;
 
-    for (size_t i = 0; i < COUNT_OF(names); i++) {
+    for (size_t i = route->is_v1 ? 2 : 0; i < COUNT_OF(names); i++) {
         if (!bytes_begin_with(*path, bytes_of(names[i])))
-            return SCOPE_API + (enum scope)i;
+            return scope;
         rest = bytes_skip(*path, strlen(names[i]));
         if (!take_segment(&rest, segments[i]))
-            return SCOPE_API + (enum scope)i;
+            return scope;
         *path = rest;
+        scope = SCOPE_TENANT + (enum scope)i;
     }
     rest = bytes_skip(*path, path->size > 0);
-    if (bytes_equal(route->collection, BYTES_LITERAL("by-id")) &&
+    if (!route->is_v1 && bytes_equal(route->collection, BYTES_LITERAL("by-id")) &&
         take_segment(&rest, &route->collection)) {
         *path = rest;
         return SCOPE_BY_ID;
     }
-    return SCOPE_COLLECTION;
-}
-
-/* Likewise /collections/{}. */
-static enum scope take_v1_scope(struct bytes *path, struct chroma_route *route)
-{
-    static const struct bytes prefix = BYTES_INIT("/collections/");
-    struct bytes              rest;
-
-    if (!bytes_begin_with(*path, prefix))
-        return SCOPE_V1;
-    rest = bytes_skip(*path, prefix.size);
-    if (!take_segment(&rest, &route->collection))
-        return SCOPE_V1;
-    *path = rest;
-    return SCOPE_V1_COLLECTION;
+    return scope;
 }
 
 /* Up to the next '/'. False, and nothing taken, if that is nothing. */
@@ -263,10 +217,12 @@ static bool take_segment(struct bytes *path, struct bytes *ret_segment)
     return true;
 }
 
-static enum chroma_operation find_operation(enum scope scope, enum method method, struct bytes tail)
+static enum chroma_operation find_operation(enum versions version, enum scope scope,
+                                            enum method method, struct bytes tail)
 {
     for (const struct route *route = routes_of[scope]; route->tail != NULL; route++)
-        if (route->method == method && tail_matches(route->tail, tail))
+        if (route->method == method && (route->versions & version) != 0 &&
+            tail_matches(route->tail, tail))
             return route->operation;
     return CHROMA_OPERATION_UNKNOWN;
 }

@@ -132,6 +132,12 @@ START_TEST(what_is_not_recognised_is_a_write_unless_its_method_is_safe)
                                         V1 "/add",
                                         V1 UUID "/search",
                                         V1 UUID "/add/",
+                                        V1 UUID "/fork",
+                                        V1 "by-id/" UUID,
+                                        "/api/v1/collections_count",
+                                        D "/count_collections",
+                                        "/api/v2/databases",
+                                        "/api/v2/collections",
                                         "/api/v1" D};
     static const char *const methods[] = {"POST", "TRACE", "post", "DELETE", "LOCK", ""};
 
@@ -173,6 +179,10 @@ START_TEST(the_api_of_a_route_is_told)
     ck_assert(bytes_equal(route.collection, BYTES_LITERAL(UUID)));
     ck_assert(!find("POST", C "/query").is_v1 && !find("GET", "/api/v10/version").is_v1);
     ck_assert(find("POST", V1 UUID "/nothing").has_uuid);
+    ck_assert_int_eq(find("GET", "/api/v1/auth/identity").operation, CHROMA_OPERATION_UNKNOWN);
+    ck_assert_int_eq(find("GET", "/api/v1/healthcheck").operation, CHROMA_OPERATION_UNKNOWN);
+    ck_assert_int_eq(find("GET", "/api/v2/tenants/t/tenants/t").operation,
+                     CHROMA_OPERATION_UNKNOWN);
 }
 END_TEST
 
