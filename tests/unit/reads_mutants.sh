@@ -17,7 +17,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 bad=0
 count=0
-tests="json_floats chroma_query chunk_pool query_cache single_flight reads_simulation"
+tests="json_floats chroma_query chunk_pool query_cache reads_simulation"
 
 for test in $tests; do
     $cc $flags -c "$root/tests/unit/test_$test.c" -o "$work/test_$test.o"
@@ -94,15 +94,6 @@ try reads/query_cache 's/    if (cache->hand == &entry->order)/    if (0)/' 'the
 try reads/query_cache 's/status != STATUS_LIMIT_REACHED || !evict(cache)/1/' 'many collections do not stop it'
 try reads/query_cache 's/    place = find_kept(cache, key);/    ;/' 'evictions may change the bucket'
 try reads/query_cache 's/collection->seen.bytes -= .*;/;/' 'the books of a collection are kept'
-
-try reads/single_flight 's/(flight->table->options.joins_sent \&\& query_validity_holds(&flight->sent, now))/flight->table->options.joins_sent/' 'who asks after a write does not join what was sent before'
-try reads/single_flight 's/(flight->table->options.joins_sent \&\& query_validity_holds(&flight->sent, now))/query_validity_holds(\&flight->sent, now)/' 'where others write nobody joins what was sent'
-try reads/single_flight 's/    flight->is_sent = false;/    ;/' 'a question that is asked again is not sent'
-try reads/single_flight 's/    flight->sent = \*sent;/    flight->sent.stamp = 5;/' 'what was sent has a validity'
-try reads/single_flight 's/if (flight->waiter_count == table->options.waiters_max)/if (0)/' 'there is a bound to who waits'
-try reads/single_flight 's/flight_count >= table->options.flights_max/flight_count > 999/; s/hash_map_new(secret, options->flights_max)/hash_map_new(secret, 999)/' 'there is a bound to flights'
-try reads/single_flight 's/    if (is_apart(table, key, now_us))/    if (0)/' 'what is not shared is asked apart for a while'
-try reads/single_flight 's/        unlist(flight);$/        if (0) unlist(flight);/' 'a new question takes the place of one that is sent'
 
 echo "$count mutants"
 exit $bad

@@ -1,12 +1,11 @@
-/* What must hold: a kept or shared answer is one that Chroma could have given to the question
+/* What must hold: an answer that was kept is one that Chroma could have given to the question
  * itself, and it is never older than the last write that was acknowledged through here.
  *
  * A model of Chroma has a few collections whose records are numbers that writes move on. Clients
  * ask and write at random; calls take effect at a random moment between being sent and answered, or
- * later, unseen, if their outcome is unknown. Reads go the way that they go in proxy/: cache,
- * flight, turn, call. In half of the runs another proxy writes too; there nothing is kept and
- * nobody joins what was sent. After every answer: it says what the collection held at a moment
- * between the question and the answer, for this asker.
+ * later, unseen, if their outcome is unknown. Reads go the way that they go in proxy/: cache, turn,
+ * call. After every answer: it says what the collection held at a moment between the question and
+ * the answer, for this asker.
  *
  * SIM_SEEDS=1:100000 runs so many seeds. */
 #include <stdio.h>
@@ -14,7 +13,7 @@
 #include "base/compiler.h"
 #include "base/rng.h"
 #include "chroma/collection_table.h"
-#include "reads/single_flight.h"
+#include "reads/query_cache.h"
 #include "support/check_main.h"
 #include "support/plain_budget.h"
 #include "support/sim_seeds.h"
@@ -37,23 +36,20 @@ struct answer {
     char     rest[1500]; /* so that entries are evicted now and then */
 };
 
-enum client_state { IDLE, WAITS_FOR_TURN, SENT, JOINED };
+enum client_state { IDLE, WAITS_FOR_TURN, SENT };
 
 struct client {
-    struct flight_member   member;
     enum client_state      state;
     struct query_cache_key key;
     unsigned               collection, identity, question;
     unsigned               least; /* version that the answer must have at least */
-    bool                   is_apart;
-    struct query_validity  sent;
-    uint64_t               sent_us;
+    struct query_validity  asked;
     unsigned               seen; /* version when Chroma read it; valid if `was_read` */
     bool                   was_read;
 };
 
 struct write {
-    bool                is_used, has_effect, is_unknown, is_foreign;
+    bool                is_used, has_effect, is_unknown;
     unsigned            collection;
     char                path[160];
     struct chroma_route route;
@@ -64,19 +60,17 @@ struct write {
 static struct sim {
     struct rng                   rng;
     uint64_t                     seed, now_us;
-    bool                         is_gateway;
     unsigned                     version[COLLECTIONS];
     struct client                clients[CLIENTS];
     struct write                 writes[WRITES];
     struct collection_table     *table;
     struct write_observers       observers;
     struct query_cache          *cache;
-    struct single_flight        *flights;
     struct memory_account_budget budget;
 } sim;
 
-/* What was shared at all: a proxy that asks every time is always right. */
-static unsigned long long hits, joins, joins_sent, misses;
+/* What came from the cache at all: a proxy that asks every time is always right. */
+static unsigned long long hits, misses;
 
 static unsigned below(unsigned bound)
 {
@@ -140,8 +134,8 @@ static bool answer_from_cache(struct client *client, const struct query_validity
     struct bytes           part;
     size_t                 at = 0;
 
-    if (!sim.is_gateway || query_cache_find(sim.cache, &client->key, now, UINT64_MAX, sim.now_us,
-                                            &hit) != QUERY_CACHE_HIT)
+    if (query_cache_find(sim.cache, &client->key, now, UINT64_MAX, sim.now_us, &hit) !=
+        QUERY_CACHE_HIT)
         return false;
     while (query_cache_read(&hit, &part)) {
         memcpy((char *)&answer + at, part.data, part.size);
@@ -155,57 +149,17 @@ static bool answer_from_cache(struct client *client, const struct query_validity
 
 static void ask(struct client *client)
 {
-    struct query_validity now;
-
     client->collection = below(COLLECTIONS);
     client->identity = below(IDENTITIES);
     client->question = below(QUESTIONS);
     client->least = sim.version[client->collection];
-    client->was_read = client->is_apart = false;
+    client->was_read = false;
     make_key(client);
-    now = validity_of(client->collection);
-    if (answer_from_cache(client, &now))
+    client->asked = validity_of(client->collection);
+    if (answer_from_cache(client, &client->asked))
         return;
     misses++;
-    switch (single_flight_join(sim.flights, &client->key, &now, sim.now_us, &client->member)) {
-    case FLIGHT_LEADS:
-        client->state = WAITS_FOR_TURN;
-        break;
-    case FLIGHT_ALONE:
-        client->is_apart = true;
-        client->state = WAITS_FOR_TURN;
-        break;
-    case FLIGHT_JOINED:
-        joins++;
-        for (size_t i = 0; i < CLIENTS; i++)
-            joins_sent += sim.clients[i].member.flight == client->member.flight &&
-                          sim.clients[i].state == SENT;
-        client->state = JOINED;
-        break;
-    }
-}
-
-static void on_end(struct flight_member *member, enum flight_end end, const void *answer)
-{
-    struct client *client = CONTAINER_OF(member, struct client, member);
-
-    SIM_CHECK(sim.seed, client->state == JOINED);
-    if (end == FLIGHT_ANSWERED) {
-        check_answer(client, answer);
-        return;
-    }
-    client->is_apart = end == FLIGHT_APART;
     client->state = WAITS_FOR_TURN;
-}
-
-static void send_read(struct client *client)
-{
-    client->sent = validity_of(client->collection);
-    client->sent_us = sim.now_us;
-    client->was_read = false;
-    client->state = SENT;
-    if (!client->is_apart)
-        single_flight_sent(&client->member, &client->sent);
 }
 
 static void answer_read(struct client *client)
@@ -215,20 +169,9 @@ static void answer_read(struct client *client)
     struct query_validity now = validity_of(client->collection);
     struct bytes          piece = {.data = (const char *)&answer, .size = sizeof answer};
 
-    if (sim.is_gateway && query_validity_holds(&client->sent, &now))
-        (void)query_cache_put(sim.cache, &client->key, &client->sent, 1, sim.now_us, &piece, 1);
-    if (!client->is_apart && below(20) == 0)
-        single_flight_part(&client->member, sim.now_us);
-    else if (!client->is_apart)
-        single_flight_answer(&client->member, &answer);
+    if (query_validity_holds(&client->asked, &now))
+        (void)query_cache_put(sim.cache, &client->key, &client->asked, 1, sim.now_us, &piece, 1);
     check_answer(client, &answer);
-}
-
-/* The client goes away, or its call fails. */
-static void leave(struct client *client)
-{
-    client->state = IDLE;
-    single_flight_leave(&client->member);
 }
 
 static void step_client(struct client *client)
@@ -238,24 +181,17 @@ static void step_client(struct client *client)
         ask(client);
         break;
     case WAITS_FOR_TURN:
-        if (below(10) == 0)
-            leave(client);
-        else
-            send_read(client);
+        client->state = below(10) == 0 ? IDLE : SENT; /* the client may have gone */
         break;
     case SENT:
         if (below(10) == 0) {
-            leave(client);
+            client->state = IDLE;
         } else if (!client->was_read && below(2) == 0) {
             client->was_read = true;
             client->seen = sim.version[client->collection];
         } else {
             answer_read(client);
         }
-        break;
-    case JOINED:
-        if (below(10) == 0)
-            leave(client);
         break;
     }
 }
@@ -267,11 +203,7 @@ static void start_write(struct write *write)
     const uint8_t *uuid;
     char           text[33];
 
-    *write = (struct write){.is_used = true,
-                            .collection = below(COLLECTIONS),
-                            .is_foreign = !sim.is_gateway && below(2)};
-    if (write->is_foreign)
-        return;
+    *write = (struct write){.is_used = true, .collection = below(COLLECTIONS)};
     uuid = uuid_of(write->collection);
     for (size_t i = 0; i < 16; i++)
         snprintf(text + 2 * i, 3, "%02x", uuid[i]);
@@ -295,8 +227,6 @@ static void step_write(struct write *write)
         start_write(write);
     } else if (!write->has_effect && below(2) == 0) {
         take_effect(write);
-    } else if (write->is_foreign) {
-        write->is_used = !write->has_effect;
     } else if (write->is_unknown) {
         /* It is told to be over only when it is. */
         if (write->has_effect) {
@@ -323,7 +253,7 @@ static void restart(void)
 {
     for (size_t i = 0; i < CLIENTS; i++)
         if (sim.clients[i].state == SENT)
-            leave(&sim.clients[i]);
+            sim.clients[i].state = IDLE;
     for (size_t i = 0; i < COLLECTIONS; i++)
         sim.version[i] += 1 + below(2);
     collection_table_new_incarnation(sim.table, false);
@@ -341,7 +271,6 @@ static void begin(uint64_t seed)
     sim.seed = seed;
     sim.now_us = 1000;
     rng_init(&sim.rng, seed);
-    sim.is_gateway = below(3) > 0;
     plain_budget_init(&sim.budget, 1 << 30);
     sim.table = collection_table_new(&known, secret);
     write_observer_init(&sim.observers);
@@ -349,30 +278,21 @@ static void begin(uint64_t seed)
     sim.cache = query_cache_new(
         &(struct query_cache_options){.bytes_max = CACHE_BYTES, .object_bytes_max = 10000},
         &sim.budget.accounts[MEMORY_ACCOUNT_CACHE], secret);
-    sim.flights = single_flight_new(
-        &(struct single_flight_options){
-            .joins_sent = sim.is_gateway, .flights_max = 5, .waiters_max = 4, .apart_us = 10},
-        secret);
-    ck_assert(sim.table != NULL && sim.cache != NULL && sim.flights != NULL);
-    for (size_t i = 0; i < CLIENTS; i++)
-        sim.clients[i].member.on_end = on_end;
+    ck_assert(sim.table != NULL && sim.cache != NULL);
 }
 
 static void finish(void)
 {
-    for (size_t i = 0; i < CLIENTS; i++)
-        single_flight_leave(&sim.clients[i].member);
     for (size_t i = 0; i < WRITES; i++) {
         struct write *write = &sim.writes[i];
 
-        if (!write->is_used || write->is_foreign)
+        if (!write->is_used)
             continue;
         if (!write->is_unknown)
             write_observer_known(&sim.observers, &write->notice, WRITE_OUTCOME_UNKNOWN,
                                  BYTES_LITERAL(""), sim.now_us);
         write_observer_lost(&sim.observers, &write->notice, sim.now_us);
     }
-    single_flight_free(sim.flights);
     query_cache_free(sim.cache);
     SIM_CHECK(sim.seed, sim.budget.used == 0);
     collection_table_free(sim.table);
@@ -406,10 +326,9 @@ START_TEST(no_answer_is_older_than_the_last_write_or_another_s)
 
     for (uint64_t seed = seeds.first; seed <= seeds.last; seed++)
         run(seed);
-    printf("# %llu hits, %llu misses, %llu joined, %llu of them after sending\n", hits, misses,
-           joins, joins_sent);
+    printf("# %llu hits, %llu misses\n", hits, misses);
     if (seeds.last - seeds.first >= 100)
-        ck_assert(hits > misses / 20 && joins > misses / 20 && joins_sent > joins / 20);
+        ck_assert(hits > misses / 20);
 }
 END_TEST
 
