@@ -24,8 +24,7 @@ struct read_cache {
     uint64_t                   settled_us; /* what was kept before is not answered afterwards */
     struct byte_buffer         identity;   /* scratch */
     uint64_t                   bypassed;
-    /* Random: of identities, of questions, of collections. */
-    unsigned char keys[2 * KEYED_DIGEST_KEY_SIZE + SIPHASH_KEY_SIZE];
+    unsigned char keys[2 * KEYED_DIGEST_KEY_SIZE]; /* random: of questions, of identities */
 };
 
 static bool     is_on(const struct read_cache *cache);
@@ -100,8 +99,7 @@ void cache_path_set(struct read_cache *cache, const struct proxy_cache_options *
         query_cache_free(cache->cache);
         cache->cache = NULL;
     } else if (cache->cache == NULL) {
-        cache->cache =
-            query_cache_new(&sizes, cache->account, cache->keys + 2 * KEYED_DIGEST_KEY_SIZE);
+        cache->cache = query_cache_new(&sizes, cache->account);
     }
 }
 

@@ -3,39 +3,25 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "base/hash_map.h"
 #include "base/list.h"
 #include "reads/chunk_pool.h"
 
 enum {
-    /* A collection, its place in the map and what malloc adds. */
-    COLLECTION_COST = 288,
-    BYTES_PER_COLLECTION = 16 << 10, /* of the cache: so many collections may have entries */
-    COLLECTIONS_MIN = 16,
     /* Entries that go for one that comes: what is large pays for itself in a few, and no call takes
      * long. */
     EVICTIONS_MAX = 256,
-    COLLECTION_EVICTIONS_MAX = 8,
     HAND_STEPS_MAX = 256 /* then the entry under the hand goes, asked for or not */
-};
-
-/* What others know of a collection comes first. */
-struct collection_entries {
-    struct query_cache_collection seen;
-    struct list                   entries;
 };
 
 /* At the beginning of the first chunk of its chain; the answer follows. */
 struct query_cache_entry {
-    struct list_node           order; /* in query_cache.order, the newest first */
-    struct list_node           sibling;
-    struct query_cache_entry  *next; /* in its bucket */
-    struct collection_entries *collection;
-    struct query_cache_key     key;
-    struct query_validity      validity;
-    uint64_t                   stored_us, cost_us;
-    uint32_t                   size, chunk_count;
-    bool                       was_hit; /* since the hand passed */
+    struct list_node          order; /* in query_cache.order, the newest first */
+    struct query_cache_entry *next;  /* in its bucket */
+    struct query_cache_key    key;
+    struct query_validity     validity;
+    uint64_t                  stored_us, cost_us;
+    uint32_t                  size;
+    bool                      was_hit; /* since the hand passed */
 };
 
 struct query_cache {
@@ -47,31 +33,23 @@ struct query_cache {
     size_t                     fixed_bytes; /* charged for all but the blocks */
     struct list                order;
     struct list_node          *hand; /* an entry's, or the list's own head */
-    struct hash_map           *collections;
     struct query_cache_stats   stats;
 };
 
 enum { FIRST_SIZE = CHUNK_DATA_SIZE - sizeof(struct query_cache_entry) };
 
-static bool                       set_up(struct query_cache *cache, const unsigned char *secret);
 static struct query_cache_entry **find_kept(struct query_cache           *cache,
                                             const struct query_cache_key *key);
 static void                       drop(struct query_cache *cache, struct query_cache_entry **place);
 static void          drop_entry(struct query_cache *cache, struct query_cache_entry *entry);
 static struct chunk *evict_for(struct query_cache *cache, size_t chunk_count);
 static bool          evict(struct query_cache *cache);
-static struct collection_entries *get_collection(struct query_cache *cache, const uint8_t *uuid);
-static struct query_cache_entry  *fill(struct chunk *chain, const struct bytes *pieces,
-                                       size_t count);
+static struct query_cache_entry *fill(struct chunk *chain, const struct bytes *pieces,
+                                      size_t count);
 
 static struct chunk *chunk_of(const struct query_cache_entry *entry)
 {
     return CONTAINER_OF((char *)entry, struct chunk, data);
-}
-
-static struct bytes uuid_bytes(const uint8_t *uuid)
-{
-    return (struct bytes){.data = (const char *)uuid, .size = 16};
 }
 
 const struct metric_desc query_cache_metrics[] = {
@@ -103,62 +81,47 @@ const struct metric_desc query_cache_metrics[] = {
 };
 const size_t query_cache_metric_count = COUNT_OF(query_cache_metrics);
 
+/* A bucket for each chunk: one entry in it on average at most. */
 struct query_cache *query_cache_new(const struct query_cache_options *options,
-                                    struct memory_account            *account,
-                                    const unsigned char               secret[SIPHASH_KEY_SIZE])
+                                    struct memory_account            *account)
 {
     struct query_cache *cache = calloc(1, sizeof *cache);
+    size_t              buckets = 1;
 
     if (cache == NULL)
         return NULL;
+    while (buckets < options->bytes_max / CHUNK_SIZE / 2)
+        buckets *= 2;
+    cache->buckets = calloc(buckets, sizeof(struct query_cache_entry *));
+    if (cache->buckets == NULL) {
+        free(cache);
+        return NULL;
+    }
     cache->options = *options;
     if (cache->options.object_bytes_max > UINT32_MAX)
         cache->options.object_bytes_max = UINT32_MAX;
     cache->account = account;
     list_init(&cache->order);
     cache->hand = &cache->order.head;
-    if (!set_up(cache, secret)) {
-        free(cache->buckets);
-        hash_map_free(cache->collections);
-        free(cache);
-        return NULL;
-    }
-    return cache;
-}
-
-/* A bucket for each chunk: one entry in it on average at most. */
-static bool set_up(struct query_cache *cache, const unsigned char *secret)
-{
-    size_t bytes_max = cache->options.bytes_max;
-    size_t collections_max = bytes_max / BYTES_PER_COLLECTION, buckets = 1;
-
-    if (collections_max < COLLECTIONS_MIN)
-        collections_max = COLLECTIONS_MIN;
-    while (buckets < bytes_max / CHUNK_SIZE / 2)
-        buckets *= 2;
     cache->bucket_mask = buckets - 1;
-    cache->fixed_bytes =
-        sizeof *cache + buckets * sizeof *cache->buckets + collections_max * COLLECTION_COST;
-    chunk_pool_init(&cache->chunks,
-                    bytes_max > cache->fixed_bytes ? bytes_max - cache->fixed_bytes : 0,
-                    cache->account);
-    cache->buckets = calloc(buckets, sizeof(struct query_cache_entry *));
-    cache->collections = hash_map_new(secret, collections_max);
-    if (cache->buckets == NULL || cache->collections == NULL)
-        return false;
-    memory_account_charge(cache->account, cache->fixed_bytes);
+    cache->fixed_bytes = sizeof *cache + buckets * sizeof *cache->buckets;
+    chunk_pool_init(
+        &cache->chunks,
+        options->bytes_max > cache->fixed_bytes ? options->bytes_max - cache->fixed_bytes : 0,
+        account);
+    memory_account_charge(account, cache->fixed_bytes);
     cache->stats.bytes = cache->fixed_bytes;
-    return true;
+    return cache;
 }
 
 void query_cache_free(struct query_cache *cache)
 {
     if (cache == NULL)
         return;
-    query_cache_flush(cache, NULL);
+    while (!list_is_empty(&cache->order))
+        drop_entry(cache, LIST_ITEM(list_first(&cache->order), struct query_cache_entry, order));
     chunk_pool_done(&cache->chunks);
     memory_account_release(cache->account, cache->fixed_bytes);
-    hash_map_free(cache->collections);
     free(cache->buckets);
     free(cache);
 }
@@ -175,7 +138,6 @@ enum query_cache_result query_cache_find(struct query_cache           *cache,
         cache->stats.misses++;
         return QUERY_CACHE_MISS;
     }
-    entry->collection->seen.lookups++;
     if (!query_validity_holds(&entry->validity, now)) {
         cache->stats.stale++;
         drop(cache, place);
@@ -186,8 +148,6 @@ enum query_cache_result query_cache_find(struct query_cache           *cache,
         return QUERY_CACHE_EXPIRED;
     }
     entry->was_hit = true;
-    entry->collection->seen.hits++;
-    entry->collection->seen.saved_us += entry->cost_us;
     cache->stats.hits++;
     cache->stats.saved_us += entry->cost_us;
     *ret_hit = (struct query_cache_hit){.size = entry->size,
@@ -232,20 +192,12 @@ bool query_cache_read(struct query_cache_hit *hit, struct bytes *ret_part)
 /* Take an entry out of everything. */
 static void drop(struct query_cache *cache, struct query_cache_entry **place)
 {
-    struct query_cache_entry  *entry = *place;
-    struct collection_entries *collection = entry->collection;
+    struct query_cache_entry *entry = *place;
 
     *place = entry->next;
     if (cache->hand == &entry->order)
         cache->hand = entry->order.prev;
     list_remove(&entry->order);
-    list_remove(&entry->sibling);
-    collection->seen.entries--;
-    collection->seen.bytes -= (uint64_t)entry->chunk_count * CHUNK_SIZE;
-    if (collection->seen.entries == 0) {
-        hash_map_remove(cache->collections, uuid_bytes(collection->seen.uuid));
-        free(collection);
-    }
     chunk_pool_give(&cache->chunks, chunk_of(entry));
     cache->stats.entries--;
     cache->stats.bytes = cache->fixed_bytes + cache->chunks.bytes;
@@ -261,7 +213,6 @@ enum status query_cache_put(struct query_cache *cache, const struct query_cache_
                             uint64_t now_us, const struct bytes *pieces, size_t count)
 {
     struct query_cache_entry **place = find_kept(cache, key), *entry;
-    struct collection_entries *collection;
     struct chunk              *chain;
     size_t                     size = 0, chunk_count = 1;
 
@@ -277,28 +228,20 @@ enum status query_cache_put(struct query_cache *cache, const struct query_cache_
     if (size > FIRST_SIZE)
         chunk_count += (size - FIRST_SIZE + CHUNK_DATA_SIZE - 1) / CHUNK_DATA_SIZE;
     chain = evict_for(cache, chunk_count);
-    collection = chain == NULL ? NULL : get_collection(cache, key->collection);
-    if (collection == NULL) {
-        if (chain != NULL)
-            chunk_pool_give(&cache->chunks, chain);
+    if (chain == NULL) {
         cache->stats.no_room++;
         cache->stats.bytes = cache->fixed_bytes + cache->chunks.bytes;
         return STATUS_NO_MEMORY;
     }
     entry = fill(chain, pieces, count);
-    *entry = (struct query_cache_entry){.collection = collection,
-                                        .key = *key,
+    *entry = (struct query_cache_entry){.key = *key,
                                         .validity = *validity,
                                         .stored_us = now_us,
                                         .cost_us = cost_us,
-                                        .size = (uint32_t)size,
-                                        .chunk_count = (uint32_t)chunk_count};
+                                        .size = (uint32_t)size};
     place = find_kept(cache, key); /* evictions may have changed the bucket */
     *place = entry;
     list_push_front(&cache->order, &entry->order);
-    list_push_back(&collection->entries, &entry->sibling);
-    collection->seen.entries++;
-    collection->seen.bytes += (uint64_t)chunk_count * CHUNK_SIZE;
     cache->stats.stored++;
     cache->stats.entries++;
     cache->stats.bytes = cache->fixed_bytes + cache->chunks.bytes;
@@ -341,30 +284,6 @@ static bool evict(struct query_cache *cache)
     return true;
 }
 
-static struct collection_entries *get_collection(struct query_cache *cache, const uint8_t *uuid)
-{
-    struct collection_entries *collection = hash_map_get(cache->collections, uuid_bytes(uuid));
-    enum status                status = STATUS_LIMIT_REACHED;
-
-    if (collection != NULL)
-        return collection;
-    collection = calloc(1, sizeof *collection);
-    if (collection == NULL)
-        return NULL;
-    memcpy(collection->seen.uuid, uuid, sizeof collection->seen.uuid);
-    list_init(&collection->entries);
-    for (unsigned evictions = 0; evictions <= COLLECTION_EVICTIONS_MAX; evictions++) {
-        status = hash_map_put(cache->collections, uuid_bytes(collection->seen.uuid), collection);
-        if (status != STATUS_LIMIT_REACHED || !evict(cache))
-            break;
-    }
-    if (status != STATUS_OK) {
-        free(collection);
-        return NULL;
-    }
-    return collection;
-}
-
 /* Write the pieces behind where the entry of `chain` will stand. */
 static struct query_cache_entry *fill(struct chunk *chain, const struct bytes *pieces, size_t count)
 {
@@ -393,35 +312,7 @@ static struct query_cache_entry *fill(struct chunk *chain, const struct bytes *p
     return entry;
 }
 
-size_t query_cache_flush(struct query_cache *cache, const uint8_t collection[16])
-{
-    struct collection_entries *entries;
-    size_t                     count = 0;
-
-    if (collection == NULL) {
-        for (; !list_is_empty(&cache->order); count++)
-            drop_entry(cache,
-                       LIST_ITEM(list_first(&cache->order), struct query_cache_entry, order));
-        return count;
-    }
-    entries = hash_map_get(cache->collections, uuid_bytes(collection));
-    for (size_t left = entries == NULL ? 0 : (size_t)entries->seen.entries; left > 0; left--) {
-        drop_entry(cache,
-                   LIST_ITEM(list_first(&entries->entries), struct query_cache_entry, sibling));
-        count++;
-    }
-    return count;
-}
-
 const struct query_cache_stats *query_cache_get_stats(const struct query_cache *cache)
 {
     return &cache->stats;
-}
-
-const struct query_cache_collection *query_cache_next(const struct query_cache *cache,
-                                                      size_t                   *position)
-{
-    struct collection_entries *collection = hash_map_next(cache->collections, position);
-
-    return collection == NULL ? NULL : &collection->seen;
 }

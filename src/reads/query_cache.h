@@ -30,7 +30,6 @@
 #include "base/compiler.h"
 #include "base/memory_account.h"
 #include "base/metric.h"
-#include "base/siphash.h"
 #include "base/status.h"
 
 struct query_cache;
@@ -87,11 +86,9 @@ struct query_cache_stats {
 extern const struct metric_desc query_cache_metrics[];
 extern const size_t             query_cache_metric_count;
 
-/* `options` and `secret` are borrowed for the call, `account` until query_cache_free(). NULL: no
- * memory. */
+/* `options` are borrowed for the call, `account` until query_cache_free(). NULL: no memory. */
 struct query_cache *query_cache_new(const struct query_cache_options *options,
-                                    struct memory_account            *account,
-                                    const unsigned char               secret[SIPHASH_KEY_SIZE]);
+                                    struct memory_account            *account);
 
 /* NULL is fine. */
 void query_cache_free(struct query_cache *cache);
@@ -116,21 +113,6 @@ enum status query_cache_put(struct query_cache *cache, const struct query_cache_
                             const struct query_validity *validity, uint64_t cost_us,
                             uint64_t now_us, const struct bytes *pieces, size_t count);
 
-/* Forget all answers of a collection; all there are if it is NULL. Returns how many. */
-size_t query_cache_flush(struct query_cache *cache, const uint8_t collection[16]);
-
 const struct query_cache_stats *query_cache_get_stats(const struct query_cache *cache);
-
-/* Of a collection as long as any answer of it is kept. */
-struct query_cache_collection {
-    uint8_t  uuid[16];
-    uint64_t entries, bytes; /* of chunks */
-    uint64_t hits, lookups;
-    uint64_t saved_us;
-};
-
-/* Walk all, in no order: begin with *position 0, until NULL. Not while changing the cache. */
-const struct query_cache_collection *query_cache_next(const struct query_cache *cache,
-                                                      size_t                   *position);
 
 #endif

@@ -277,7 +277,7 @@ static void begin(uint64_t seed)
     write_observer_add(&sim.observers, collection_table_observer(sim.table));
     sim.cache = query_cache_new(
         &(struct query_cache_options){.bytes_max = CACHE_BYTES, .object_bytes_max = 10000},
-        &sim.budget.accounts[MEMORY_ACCOUNT_CACHE], secret);
+        &sim.budget.accounts[MEMORY_ACCOUNT_CACHE]);
     ck_assert(sim.table != NULL && sim.cache != NULL);
 }
 
@@ -312,8 +312,6 @@ static void run(uint64_t seed)
             step_write(&sim.writes[below(WRITES)]);
         else if (what == 99 && below(4) == 0)
             restart();
-        else if (what == 98 && below(4) == 0)
-            query_cache_flush(sim.cache, below(2) ? NULL : uuid_of(below(COLLECTIONS)));
         else
             step_client(&sim.clients[below(CLIENTS)]);
     }
