@@ -36,19 +36,29 @@ static bool     is_plain_field(const struct http_field *field);
 static uint64_t wanted_age(struct bytes cache_control);
 static struct query_validity validity_now(const struct exchange *exchange);
 static void                  answer(struct exchange *exchange, struct query_cache_hit *hit);
-static bool                  is_plain_answer(const struct http_head *head);
+static bool                  is_plain_answer(const struct http_head *head, uint8_t *ret_kept);
 static bool                  is_plain_answer_field(const struct http_field *field);
+static bool                  is_vary_by_origin(const struct http_field *field);
 static void                  keep_answer(void *ctx, unsigned status, struct bytes body);
 
-/* What Chroma says of every answer; nothing else is kept of a head. */
-static const struct http_head kept_head = {.status = 200,
-                                           .reason = BYTES_INIT("OK"),
-                                           .minor_version = 1,
-                                           .framing = HTTP_FRAMING_LENGTH,
-                                           .field_count = 1,
-                                           .fields = {{.name = BYTES_INIT("content-type"),
-                                                       .value = BYTES_INIT("application/json"),
-                                                       .id = HTTP_FIELD_CONTENT_TYPE}}};
+/* What Chroma says of every answer; nothing else is kept of a head. Some servers in Python say each
+ * time that the answer depends on the request's Origin. That is part of the identity. */
+enum kept_head { KEPT_HEAD_PLAIN, KEPT_HEAD_BY_ORIGIN, KEPT_HEAD_COUNT };
+static const struct http_head kept_heads[KEPT_HEAD_COUNT] = {
+#define KEPT_HEAD(count)                                                                           \
+    {                                                                                              \
+        .status = 200, .reason = BYTES_INIT("OK"), .minor_version = 1,                             \
+        .framing = HTTP_FRAMING_LENGTH, .field_count = (count), .fields = {                        \
+            {.name = BYTES_INIT("content-type"),                                                   \
+             .value = BYTES_INIT("application/json"),                                              \
+             .id = HTTP_FIELD_CONTENT_TYPE},                                                       \
+            {.name = BYTES_INIT("vary"), .value = BYTES_INIT("Origin")}                            \
+        }                                                                                          \
+    }
+    [KEPT_HEAD_PLAIN] = KEPT_HEAD(1),
+    [KEPT_HEAD_BY_ORIGIN] = KEPT_HEAD(2),
+#undef KEPT_HEAD
+};
 
 struct read_cache *cache_path_new(const struct proxy_cache_options *options,
                                   struct memory_account *account, uint64_t now_us)
@@ -232,7 +242,7 @@ static struct query_validity validity_now(const struct exchange *exchange)
 static void answer(struct exchange *exchange, struct query_cache_hit *hit)
 {
     exchange->reply.cache_status = "chromabouncer; hit";
-    reply_hit(&exchange->reply, &kept_head, hit);
+    reply_hit(&exchange->reply, &kept_heads[hit->head], hit);
 }
 
 struct answer_sink *cache_path_sink(struct exchange *exchange, const struct http_head *head)
@@ -243,7 +253,8 @@ struct answer_sink *cache_path_sink(struct exchange *exchange, const struct http
     if (exchange->question.asked.stamp == 0 || !is_on(exchange->proxy->cache))
         return NULL;
     now = validity_now(exchange);
-    if (!query_validity_holds(&exchange->question.asked, &now) || !is_plain_answer(head))
+    if (!query_validity_holds(&exchange->question.asked, &now) ||
+        !is_plain_answer(head, &exchange->question.head))
         return NULL;
     sink = learn_sink_new(&exchange->proxy->budget->accounts[MEMORY_ACCOUNT_ANSWERS],
                           CACHE_PATH_OBJECT_MAX, keep_answer, exchange);
@@ -254,17 +265,21 @@ struct answer_sink *cache_path_sink(struct exchange *exchange, const struct http
 
 /* A 200 of a length that is known, with nothing in its head but what Chroma says every time: what
  * is in front of it may have put in what is for this client only. */
-static bool is_plain_answer(const struct http_head *head)
+static bool is_plain_answer(const struct http_head *head, uint8_t *ret_kept)
 {
     const struct http_field *type = http_head_find(head, HTTP_FIELD_CONTENT_TYPE);
 
     if (head->status != 200 || head->framing != HTTP_FRAMING_LENGTH ||
         head->content_length > CACHE_PATH_OBJECT_MAX || type == NULL ||
-        !bytes_equal(type->value, kept_head.fields[0].value))
+        !bytes_equal(type->value, kept_heads[0].fields[0].value))
         return false;
-    for (size_t i = 0; i < head->field_count; i++)
-        if (!is_plain_answer_field(&head->fields[i]))
+    *ret_kept = KEPT_HEAD_PLAIN;
+    for (size_t i = 0; i < head->field_count; i++) {
+        if (is_vary_by_origin(&head->fields[i]))
+            *ret_kept = KEPT_HEAD_BY_ORIGIN;
+        else if (!is_plain_answer_field(&head->fields[i]))
             return false;
+    }
     return true;
 }
 
@@ -283,6 +298,12 @@ static bool is_plain_answer_field(const struct http_field *field)
     return false;
 }
 
+static bool is_vary_by_origin(const struct http_field *field)
+{
+    return bytes_equal_nocase(field->name, BYTES_LITERAL("vary")) &&
+           bytes_equal_nocase(field->value, BYTES_LITERAL("Origin"));
+}
+
 /* The answer is complete, before its last byte goes on. */
 static void keep_answer(void *ctx, unsigned status, struct bytes body)
 {
@@ -291,10 +312,14 @@ static void keep_answer(void *ctx, unsigned status, struct bytes body)
     struct query_validity now = validity_now(exchange);
 
     (void)status;
-    if (is_on(exchange->proxy->cache) && query_validity_holds(&exchange->question.asked, &now))
-        (void)query_cache_put(exchange->proxy->cache->cache, &exchange->question.key, &now,
-                              call->first_byte_us - call->connected_us,
-                              loop_now_us(exchange->proxy->loop), &body, 1);
+    if (!is_on(exchange->proxy->cache) || !query_validity_holds(&exchange->question.asked, &now))
+        return;
+    (void)query_cache_put(
+        exchange->proxy->cache->cache, &exchange->question.key, &now,
+        &(struct query_cache_answer){.body = body,
+                                     .cost_us = call->first_byte_us - call->connected_us,
+                                     .head = exchange->question.head},
+        loop_now_us(exchange->proxy->loop));
 }
 
 enum status cache_path_print_metrics(const struct read_cache *cache, struct byte_buffer *out)

@@ -10,6 +10,7 @@
 struct cache_question {
     struct query_cache_key key;
     struct query_validity  asked; /* when it was looked for; stamp 0: do not keep the answer */
+    uint8_t                head;  /* of the answer, if it is kept: enum kept_head of cache_path.c */
 };
 
 #endif

@@ -21,6 +21,7 @@ struct query_cache_entry {
     struct query_validity     validity;
     uint64_t                  stored_us, cost_us;
     uint32_t                  size;
+    uint8_t                   head;
     bool                      was_hit; /* since the hand passed */
 };
 
@@ -44,8 +45,7 @@ static void                       drop(struct query_cache *cache, struct query_c
 static void          drop_entry(struct query_cache *cache, struct query_cache_entry *entry);
 static struct chunk *evict_for(struct query_cache *cache, size_t chunk_count);
 static bool          evict(struct query_cache *cache);
-static struct query_cache_entry *fill(struct chunk *chain, const struct bytes *pieces,
-                                      size_t count);
+static struct query_cache_entry *fill(struct chunk *chain, struct bytes body);
 
 static struct chunk *chunk_of(const struct query_cache_entry *entry)
 {
@@ -153,6 +153,7 @@ enum query_cache_result query_cache_find(struct query_cache           *cache,
     *ret_hit = (struct query_cache_hit){.size = entry->size,
                                         .age_us = now_us - entry->stored_us,
                                         .cost_us = entry->cost_us,
+                                        .head = entry->head,
                                         .part = {.data = (const char *)(entry + 1)},
                                         .next = chunk_of(entry)->next,
                                         .left = entry->size};
@@ -209,18 +210,16 @@ static void drop_entry(struct query_cache *cache, struct query_cache_entry *entr
 }
 
 enum status query_cache_put(struct query_cache *cache, const struct query_cache_key *key,
-                            const struct query_validity *validity, uint64_t cost_us,
-                            uint64_t now_us, const struct bytes *pieces, size_t count)
+                            const struct query_validity     *validity,
+                            const struct query_cache_answer *answer, uint64_t now_us)
 {
     struct query_cache_entry **place = find_kept(cache, key), *entry;
     struct chunk              *chain;
-    size_t                     size = 0, chunk_count = 1;
+    size_t                     size = answer->body.size, chunk_count = 1;
 
     assert(validity->stamp != 0);
     if (*place != NULL)
         drop(cache, place);
-    for (size_t i = 0; i < count; i++)
-        size += pieces[i].size;
     if (size > cache->options.object_bytes_max) {
         cache->stats.too_large++;
         return STATUS_TOO_LARGE;
@@ -233,12 +232,13 @@ enum status query_cache_put(struct query_cache *cache, const struct query_cache_
         cache->stats.bytes = cache->fixed_bytes + cache->chunks.bytes;
         return STATUS_NO_MEMORY;
     }
-    entry = fill(chain, pieces, count);
+    entry = fill(chain, answer->body);
     *entry = (struct query_cache_entry){.key = *key,
                                         .validity = *validity,
                                         .stored_us = now_us,
-                                        .cost_us = cost_us,
-                                        .size = (uint32_t)size};
+                                        .cost_us = answer->cost_us,
+                                        .size = (uint32_t)size,
+                                        .head = answer->head};
     place = find_kept(cache, key); /* evictions may have changed the bucket */
     *place = entry;
     list_push_front(&cache->order, &entry->order);
@@ -284,31 +284,22 @@ static bool evict(struct query_cache *cache)
     return true;
 }
 
-/* Write the pieces behind where the entry of `chain` will stand. */
-static struct query_cache_entry *fill(struct chunk *chain, const struct bytes *pieces, size_t count)
+/* Write the body behind where the entry of `chain` will stand. */
+static struct query_cache_entry *fill(struct chunk *chain, struct bytes body)
 {
     struct query_cache_entry *entry = (struct query_cache_entry *)(void *)chain->data;
     char                     *at = (char *)(entry + 1);
     size_t                    room = FIRST_SIZE;
 
-    for (size_t i = 0; i < count; i++) {
-        struct bytes piece = pieces[i];
-
-        while (piece.size > 0) {
-            size_t part;
-
-            if (room == 0) {
-                chain = chain->next;
-                at = chain->data;
-                room = CHUNK_DATA_SIZE;
-            }
-            part = piece.size < room ? piece.size : room;
-            memcpy(at, piece.data, part);
-            at += part;
-            room -= part;
-            piece = bytes_skip(piece, part);
-        }
+    while (body.size > room) {
+        memcpy(at, body.data, room);
+        body = bytes_skip(body, room);
+        chain = chain->next;
+        at = chain->data;
+        room = CHUNK_DATA_SIZE;
     }
+    if (body.size > 0)
+        memcpy(at, body.data, body.size);
     return entry;
 }
 

@@ -65,12 +65,20 @@ enum query_cache_result {
     QUERY_CACHE_EXPIRED /* older than the caller wants it */
 };
 
-/* An answer; borrowed until the next call that changes the cache. */
+/* An answer to be kept. */
+struct query_cache_answer {
+    struct bytes body;
+    uint64_t     cost_us; /* what it took Chroma */
+    uint8_t      head;    /* which of the heads that the caller knows it had */
+};
+
+/* One that is kept; borrowed until the next call that changes the cache. */
 struct query_cache_hit {
     size_t              size;
     uint64_t            age_us;
-    uint64_t            cost_us; /* what it took Chroma */
-    struct bytes        part;    /* private: what query_cache_read() gives next */
+    uint64_t            cost_us;
+    uint8_t             head;
+    struct bytes        part; /* private: what query_cache_read() gives next */
     const struct chunk *next;
     size_t              left;
 };
@@ -102,16 +110,15 @@ enum query_cache_result query_cache_find(struct query_cache           *cache,
 /* The next piece of an answer; false: that was all. */
 bool query_cache_read(struct query_cache_hit *hit, struct bytes *ret_part);
 
-/* Keep the answer that the `count` pieces make up (copied), in the place of an older one.
- * `validity`, of when the question was sent, holds. Afterwards no older answer to `key` is left,
- * whatever the outcome.
+/* Keep an answer (copied) in the place of an older one. `validity`, of when the question was sent,
+ * holds. Afterwards no older answer to `key` is left, whatever the outcome.
  *
  * STATUS_OK         it is kept.
  * STATUS_TOO_LARGE  above `object_bytes_max`.
  * STATUS_NO_MEMORY  there is no room, even after some eviction. */
 enum status query_cache_put(struct query_cache *cache, const struct query_cache_key *key,
-                            const struct query_validity *validity, uint64_t cost_us,
-                            uint64_t now_us, const struct bytes *pieces, size_t count);
+                            const struct query_validity     *validity,
+                            const struct query_cache_answer *answer, uint64_t now_us);
 
 const struct query_cache_stats *query_cache_get_stats(const struct query_cache *cache);
 

@@ -1,5 +1,9 @@
 """bed - real Chroma servers and chromabouncer processes for the end-to-end tests.
 
+Servers of other releases than that of .venv are taken from CHROMA_VENVS, a directory of virtual
+environments by version (0.6.3/bin/chroma, ...), which scripts/older_chroma makes; a test of one that
+is missing is skipped.
+
 Everything listens on 127.0.0.1 and lives in temporary directories. A server dies with the
 process that started it, however that process ends, unless it was started with keep=True.
 """
@@ -18,10 +22,13 @@ import time
 import urllib.error
 import urllib.request
 
+import pytest
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # What the `chroma` command of the Python package runs, without importing the whole client library
 # first (2 s).
 CHROMA = [ROOT / ".venv/bin/python", "-c", "import chromadb_rust_bindings as c, sys; c.cli(sys.argv)"]
+VENVS = pathlib.Path(os.environ.get("CHROMA_VENVS", "/nonexistent"))
 PROXY = pathlib.Path(os.environ.get("CHROMABOUNCER") or ROOT / "chromabouncer")
 
 DATABASE = "/api/v2/tenants/default_tenant/databases/default_database"
@@ -104,6 +111,7 @@ class Chroma(Process):
     """A Chroma server on an empty directory; `settings` are lines of its own config file."""
 
     name = "chroma"
+    is_python = False
 
     def __init__(self, settings=(), keep=False):
         super().__init__(keep)
@@ -152,6 +160,24 @@ class Chroma(Process):
     def delete_collections(self):
         for collection in self.ask("GET", f"{DATABASE}/collections"):
             self.ask("DELETE", f"{DATABASE}/collections/{collection['name']}")
+
+
+class OldChroma(Chroma):
+    """The server of another release."""
+
+    name = "old-chroma"
+
+    def __init__(self, version):
+        self.program = VENVS / version / "bin/chroma"
+        if not self.program.exists():
+            pytest.skip(f"no {version} in CHROMA_VENVS")
+        self.is_python = version.startswith("0.")
+        super().__init__()
+
+    def start(self):
+        address = ["--host", "127.0.0.1", "--port", self.port]
+        self.spawn([self.program, "run", "--path", self.directory / "data", *address])
+        self.wait_until(self._answers)
 
 
 class Proxy(Process):

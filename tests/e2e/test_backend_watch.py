@@ -1,12 +1,7 @@
 """What chromabouncer finds out of real servers by itself: the family, the limits, and that it is
 not the same Chroma any more.
-
-Other releases than that of .venv are looked for in CHROMA_VENVS, a directory of virtual
-environments by version (0.6.3/bin/chroma, ...); those that are missing are skipped.
 """
 
-import os
-import pathlib
 import shutil
 import signal
 import subprocess
@@ -15,9 +10,8 @@ import urllib.request
 
 import pytest
 
-from bed import DATABASE, PROXY, Chroma, Process, Proxy, free_port
+from bed import DATABASE, PROXY, Chroma, OldChroma, Proxy, free_port
 
-VENVS = pathlib.Path(os.environ.get("CHROMA_VENVS", "/nonexistent"))
 WAIT_SECONDS = 20
 
 
@@ -43,27 +37,6 @@ class WatchedProxy(Proxy):
 
     def may_merge(self):
         return self.metric("chromabouncer_backend_may_merge") == 1
-
-
-class OldChroma(Process):
-    """The server of another release."""
-
-    name = "old-chroma"
-
-    def __init__(self, version):
-        super().__init__()
-        self.port = free_port()
-        command = [VENVS / version / "bin/chroma", "run", "--path", self.directory / "data"]
-        os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
-        self.spawn([*command, "--host", "127.0.0.1", "--port", self.port])
-        self.wait_until(self._answers)
-
-    def _answers(self):
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v2/heartbeat", timeout=5)
-            return True
-        except OSError:
-            return False
 
 
 def wait_for(condition, what):
@@ -98,8 +71,6 @@ def test_data_swapped_behind_a_restarted_server():
     [("0.5.23", "0.5.23", "python"), ("0.6.3", "0.6.3", "python"), ("1.0.20", "1.0.0", "rust")],
 )
 def test_family_of_other_releases(version, says, family):
-    if not (VENVS / version / "bin/chroma").exists():
-        pytest.skip(f"no {version} in CHROMA_VENVS")
     with OldChroma(version) as chroma, WatchedProxy(chroma.port) as proxy:
         wait_for(lambda: f"family       {family}, says version {says}" in proxy.get("/"), family)
         before = proxy.moved()

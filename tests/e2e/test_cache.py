@@ -12,10 +12,10 @@ import time
 
 import pytest
 
-from bed import DATABASE, Chroma, Proxy
+from bed import DATABASE, Chroma, OldChroma, Proxy
 
 SECONDS = float(os.environ.get("CACHE_SECONDS", "6"))
-DIMENSION = 4
+HITS_MIN, WRITES_MIN = 300, 10  # of a history
 
 
 class Asker:
@@ -38,9 +38,9 @@ class Asker:
         return json.loads(answer) if answer else None
 
 
-@pytest.fixture(scope="module")
-def chroma():
-    with Chroma() as server:
+@pytest.fixture(scope="module", params=["newest", "1.0.20", "0.6.3", "0.5.23"])
+def chroma(request):
+    with Chroma() if request.param == "newest" else OldChroma(request.param) as server:
         yield server
 
 
@@ -130,15 +130,17 @@ def test_bodies_share_an_answer_only_where_chroma_gives_the_same(
     chroma, gateway, operation, groups
 ):
     path = f"{new_collection(chroma, 'keys')}/{operation}"
-    asker = Asker(gateway.port)
+    asker, direct = Asker(gateway.port), Asker(chroma.port)
     for bodies in groups:
         for number, body in enumerate(bodies):
-            answer = asker.ask("POST", path, body)
-            assert asker.code == 200, body
-            assert asker.status == (
-                "chromabouncer; hit" if number else "chromabouncer; fwd=miss; stored"
-            ), body
-            assert answer == Asker(chroma.port).ask("POST", path, body), body
+            assert asker.ask("POST", path, body) == direct.ask("POST", path, body), body
+            assert asker.code == direct.code, body
+            expected = {"hit" if number else "fwd=miss; stored"}
+            if number and chroma.is_python:  # null is apart from the default there, or refused
+                expected.add("fwd=miss; stored" if direct.code == 200 else "fwd=miss")
+            else:
+                assert direct.code == 200, body
+            assert asker.status.removeprefix("chromabouncer; ") in expected, body
     for bodies in groups:
         asker.ask("POST", path, bodies[0])
         assert asker.status == "chromabouncer; hit"
@@ -228,14 +230,21 @@ class History:
         self.acknowledged = 0
         self.reads = self.hits = 0
         self.faults = []
-        self.until = time.monotonic() + SECONDS
+        self.began = time.monotonic()
         self.lock = threading.Lock()
+
+    def is_over(self):
+        """Not before it shows something, for which a slow server may need longer."""
+        seconds = time.monotonic() - self.began
+        shows = self.hits > HITS_MIN and self.acknowledged > WRITES_MIN
+        return seconds > SECONDS + 60 or (seconds > SECONDS and shows)
 
     def write(self):
         asker = Asker(self.port)
         number = 0
-        while time.monotonic() < self.until:
+        while not self.is_over():
             number += 1
+            began = time.monotonic()
             body = {
                 "ids": ["counter", f"new-{number}"],
                 "embeddings": [[number, 0, 0, 0], [0, 0, 0, number]],
@@ -244,7 +253,8 @@ class History:
             asker.ask("POST", f"{self.path}/upsert", body)
             assert asker.code == 200
             self.acknowledged = number
-            time.sleep(0.05)
+            # Nothing is kept while a write is under way.
+            time.sleep(max(0.05, 3 * (time.monotonic() - began)))
 
     def read(self, operation):
         asker = Asker(self.port)
@@ -252,7 +262,7 @@ class History:
             "query": {"query_embeddings": [[1000000, 0, 0, 0]], "n_results": 1, "ids": ["counter"]},
             "get": {"ids": ["counter"], "include": ["metadatas"]},
         }.get(operation)
-        while time.monotonic() < self.until:
+        while not self.is_over():
             least = self.acknowledged
             answer = asker.ask(
                 "POST" if body else "GET", f"{self.path}/{operation}", body and json.dumps(body)
@@ -271,6 +281,7 @@ class History:
                     self.faults.append((operation, asker.status, least, seen))
 
 
+@pytest.mark.timeout(SECONDS + 180)
 def test_no_read_misses_a_write_that_was_acknowledged(chroma, gateway):
     path = new_collection(chroma, "history", 0)
     first = {"ids": ["counter"], "embeddings": [[0, 0, 0, 0]], "metadatas": [{"n": 0}]}
@@ -286,4 +297,4 @@ def test_no_read_misses_a_write_that_was_acknowledged(chroma, gateway):
         thread.join()
     print(f"{history.reads} reads, {history.hits} hits, {history.acknowledged} writes")
     assert not history.faults, history.faults[:5]
-    assert history.hits > history.reads / 4 and history.acknowledged > 10
+    assert history.hits > HITS_MIN and history.acknowledged > WRITES_MIN

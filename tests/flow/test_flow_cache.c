@@ -205,6 +205,8 @@ START_TEST(only_plain_answers_are_kept)
         "",
         "Content-Type: application/json\r\nSet-Cookie: a=b\r\n",
         "Content-Type: application/json\r\nVary: *\r\n",
+        "Content-Type: application/json\r\nVary: Origin, Accept-Language\r\n",
+        "Content-Type: application/json\r\nVary: Origin\r\nAccess-Control-Allow-Origin: *\r\n",
         "Content-Type: application/json\r\nAge: 1\r\n",
         "Content-Type: application/json\r\nContent-Encoding: gzip\r\n"};
     struct flow_client *client;
@@ -220,6 +222,27 @@ START_TEST(only_plain_answers_are_kept)
     read_status = 404;
     ck_assert(!is_hit(client, "{}", ""));
     ck_assert(!is_hit(client, "{}", ""));
+}
+END_TEST
+
+/* As Starlette says it each time, whether the request has an Origin or not. */
+START_TEST(answers_that_vary_by_origin_are_kept_and_say_so)
+{
+    struct flow_client *client;
+
+    read_fields = "Content-Type: application/json\r\nvary: Origin\r\n";
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    ck_assert(!is_hit(client, "{}", ""));
+    ck_assert(is_hit(client, "{}", ""));
+    ck_assert_ptr_nonnull(strstr(flow_client_head(client, 1), "\r\nvary: Origin\r\n"));
+    ck_assert(!is_hit(client, "{}", "Origin: http://a\r\n"));
+    ck_assert(is_hit(client, "{}", "Origin: http://a\r\n"));
+    ck_assert(!is_hit(client, "{}", "Origin: http://b\r\n"));
+    read_fields = "Content-Type: application/json\r\n";
+    ck_assert(!is_hit(client, "{\"limit\":1}", ""));
+    ck_assert(is_hit(client, "{\"limit\":1}", ""));
+    ck_assert_ptr_null(strstr(flow_client_head(client, 6), "vary"));
 }
 END_TEST
 
@@ -287,6 +310,7 @@ int main(void)
     tcase_add_test(tcase, a_write_of_unknown_outcome_keeps_the_collection_out);
     tcase_add_test(tcase, another_chroma_ends_what_was_kept);
     tcase_add_test(tcase, only_plain_answers_are_kept);
+    tcase_add_test(tcase, answers_that_vary_by_origin_are_kept_and_say_so);
     tcase_add_test(tcase, answers_to_credentials_are_trusted_for_a_while);
     tcase_add_test(tcase, what_was_kept_in_the_first_seconds_goes_when_they_are_over);
     tcase_add_test(tcase, a_sidecar_keeps_answers_only_for_as_long_as_it_may);

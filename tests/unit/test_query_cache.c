@@ -64,11 +64,10 @@ static struct bytes text_of(unsigned number, size_t size)
 
 static enum status put(struct query_cache_key key, unsigned number, size_t size)
 {
-    struct bytes text = text_of(number, size);
-    size_t       cut = size / 3;
-    struct bytes pieces[] = {{.data = text.data, .size = cut}, bytes_skip(text, cut)};
+    struct query_cache_answer answer = {
+        .body = text_of(number, size), .cost_us = 1000, .head = (uint8_t)number};
 
-    return query_cache_put(cache, &key, &now, 1000, 50, pieces, 2);
+    return query_cache_put(cache, &key, &now, &answer, 50);
 }
 
 static enum query_cache_result find(struct query_cache_key key, struct query_validity validity,
@@ -85,6 +84,7 @@ static bool holds(struct query_cache_key key, unsigned number, size_t size)
     if (find(key, now, &hit) != QUERY_CACHE_HIT)
         return false;
     ck_assert_uint_eq(hit.size, size);
+    ck_assert_uint_eq(hit.head, (uint8_t)number);
     while (query_cache_read(&hit, &part)) {
         ck_assert_uint_gt(part.size, 0);
         ck_assert_uint_le(part.size, text.size);

@@ -164,13 +164,14 @@ static void ask(struct client *client)
 
 static void answer_read(struct client *client)
 {
-    unsigned              version = sim.version[client->collection];
-    struct answer         answer = answer_of(client, client->was_read ? client->seen : version);
-    struct query_validity now = validity_of(client->collection);
-    struct bytes          piece = {.data = (const char *)&answer, .size = sizeof answer};
+    unsigned                  version = sim.version[client->collection];
+    struct answer             answer = answer_of(client, client->was_read ? client->seen : version);
+    struct query_validity     now = validity_of(client->collection);
+    struct query_cache_answer kept = {
+        .body = {.data = (const char *)&answer, .size = sizeof answer}, .cost_us = 1};
 
     if (query_validity_holds(&client->asked, &now))
-        (void)query_cache_put(sim.cache, &client->key, &client->asked, 1, sim.now_us, &piece, 1);
+        (void)query_cache_put(sim.cache, &client->key, &client->asked, &kept, sim.now_us);
     check_answer(client, &answer);
 }
 
