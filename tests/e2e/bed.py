@@ -1,8 +1,8 @@
 """bed - real Chroma servers and chromabouncer processes for the end-to-end tests.
 
 Servers of other releases than that of .venv are taken from CHROMA_VENVS, a directory of virtual
-environments by version (0.6.3/bin/chroma, ...), which scripts/older_chroma makes; a test of one that
-is missing is skipped.
+environments by version (0.6.3/bin/chroma, ...): scripts/older_chroma makes them in .venvs. A test of
+one that is missing is skipped.
 
 Everything listens on 127.0.0.1 and lives in temporary directories. A server dies with the
 process that started it, however that process ends, unless it was started with keep=True.
@@ -19,20 +19,20 @@ import socket
 import subprocess
 import tempfile
 import time
+import unittest
 import urllib.error
 import urllib.request
-
-import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # What the `chroma` command of the Python package runs, without importing the whole client library
 # first (2 s).
 CHROMA = [ROOT / ".venv/bin/python", "-c", "import chromadb_rust_bindings as c, sys; c.cli(sys.argv)"]
-VENVS = pathlib.Path(os.environ.get("CHROMA_VENVS", "/nonexistent"))
+VENVS = pathlib.Path(os.environ.get("CHROMA_VENVS", "/nonexistent")).absolute()
 PROXY = pathlib.Path(os.environ.get("CHROMABOUNCER") or ROOT / "chromabouncer")
 
 DATABASE = "/api/v2/tenants/default_tenant/databases/default_database"
 START_SECONDS = 60  # a loaded two-core machine
+WAIT_SECONDS = 60  # what takes a moment, on such a machine
 STOP_SECONDS = 40  # above chromabouncer's drain.timeout of 25 s
 
 _PR_SET_PDEATHSIG = 1
@@ -170,7 +170,7 @@ class OldChroma(Chroma):
     def __init__(self, version):
         self.program = VENVS / version / "bin/chroma"
         if not self.program.exists():
-            pytest.skip(f"no {version} in CHROMA_VENVS")
+            raise unittest.SkipTest(f"no {version} in CHROMA_VENVS")
         self.is_python = version.startswith("0.")
         super().__init__()
 
@@ -206,3 +206,34 @@ class Proxy(Process):
         if found:
             self.port = int(found.group(1))
         return found is not None
+
+
+class WatchedProxy(Proxy):
+    """With its status listener, and checks so rare that they tell it nothing."""
+
+    def __init__(self, backend_port, arguments=()):
+        self.status_port = free_port()
+        self.status = f"127.0.0.1:{self.status_port}"
+        super().__init__(backend_port, ["--set", "backend.health_interval=1m", *arguments])
+
+    def get(self, path):
+        url = f"http://127.0.0.1:{self.status_port}{path}"
+        with urllib.request.urlopen(url, timeout=10) as response:
+            return response.read().decode()
+
+    def metric(self, name):
+        lines = [line for line in self.get("/metrics").splitlines() if line.startswith(f"{name} ")]
+        return float(lines[0].split()[1])
+
+    def moved(self):
+        return self.metric("chromabouncer_backend_incarnations_total")
+
+    def may_merge(self):
+        return self.metric("chromabouncer_backend_may_merge") == 1
+
+
+def wait_for(condition, what):
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"not in time: {what}"
+        time.sleep(0.02)

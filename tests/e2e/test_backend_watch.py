@@ -6,45 +6,10 @@ import shutil
 import signal
 import subprocess
 import time
-import urllib.request
 
 import pytest
 
-from bed import DATABASE, PROXY, Chroma, OldChroma, Proxy, free_port
-
-WAIT_SECONDS = 20
-
-
-class WatchedProxy(Proxy):
-    """With its status listener, and checks so rare that they tell nothing here."""
-
-    def __init__(self, backend_port, arguments=()):
-        self.status_port = free_port()
-        self.status = f"127.0.0.1:{self.status_port}"
-        super().__init__(backend_port, ["--set", "backend.health_interval=1m", *arguments])
-
-    def get(self, path):
-        url = f"http://127.0.0.1:{self.status_port}{path}"
-        with urllib.request.urlopen(url, timeout=10) as response:
-            return response.read().decode()
-
-    def metric(self, name):
-        lines = [line for line in self.get("/metrics").splitlines() if line.startswith(f"{name} ")]
-        return float(lines[0].split()[1])
-
-    def moved(self):
-        return self.metric("chromabouncer_backend_incarnations_total")
-
-    def may_merge(self):
-        return self.metric("chromabouncer_backend_may_merge") == 1
-
-
-def wait_for(condition, what):
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"not in time: {what}"
-        time.sleep(0.02)
-
+from bed import DATABASE, PROXY, Chroma, OldChroma, WatchedProxy, wait_for
 
 def test_data_swapped_behind_a_restarted_server():
     """What was known is void as soon as the old one is gone, and asked of the new one."""

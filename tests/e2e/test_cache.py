@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from bed import DATABASE, Chroma, OldChroma, Proxy
+from bed import DATABASE, WAIT_SECONDS, Chroma, OldChroma, Proxy
 
 SECONDS = float(os.environ.get("CACHE_SECONDS", "6"))
 HITS_MIN, WRITES_MIN = 300, 10  # of a history
@@ -54,7 +54,7 @@ def gateway(chroma):
 def wait_until_known(chroma, proxy):
     """Which Chroma it is the proxy finds out in its first moments; what was kept before is void."""
     path, asker = new_collection(chroma, "known"), Asker(proxy.port)
-    deadline, hits = time.monotonic() + 20, 0
+    deadline, hits = time.monotonic() + WAIT_SECONDS, 0
     while hits < 20:
         asker.ask("GET", f"{path}/count")
         hits = hits + 1 if asker.status == "chromabouncer; hit" else 0
