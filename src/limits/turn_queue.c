@@ -14,7 +14,6 @@ struct turn_queue {
     struct list               control;            /* that wait, in the order of asking */
     struct fair_queue        *fair[TURN_CLASSES]; /* READ and WRITE that wait */
     uint64_t                  credit_us; /* that waiting writes have from reads before them */
-    struct list               open;      /* in the order of grants */
     size_t                    service_count;
     struct turn_service       services[];
 };
@@ -72,7 +71,6 @@ struct turn_queue *turn_queue_new(const struct turn_queue_options *options)
     if (queue == NULL)
         return NULL;
     list_init(&queue->control);
-    list_init(&queue->open);
     queue->service_count = services;
     queue->fair[TURN_READ] = fair_queue_new(services);
     queue->fair[TURN_WRITE] = fair_queue_new(services);
@@ -310,9 +308,7 @@ static void grant(struct turn_queue *queue, struct turn *turn, uint64_t now_us)
 
     order_take(queue, turn);
     turn->state = TURN_OPEN;
-    turn->is_lent = false;
     turn->granted_us = now_us;
-    list_push_back(&queue->open, &turn->node);
     count_service(queue, turn, 1);
     stats->turns[turn->class]++;
     stats->connections[turn->class]++;
@@ -349,75 +345,37 @@ void turn_queue_leave(struct turn_queue *queue, struct turn *turn)
     queue->stats.left[turn->class]++;
 }
 
-void turn_queue_answered(struct turn_queue *queue, struct turn *turn, uint64_t now_us)
+void turn_queue_answered(struct turn_queue *queue, struct turn *turn)
 {
-    (void)now_us;
     assert(turn->state == TURN_OPEN || turn->state == TURN_ANSWERED);
     if (turn->state == TURN_OPEN)
         end_turn(queue, turn);
 }
 
-void turn_queue_move(struct turn_queue *queue, struct turn *to, struct turn *from)
+void turn_queue_move(struct turn *to, struct turn *from)
 {
-    (void)queue;
     assert(from->state == TURN_OPEN && to->state == TURN_IDLE);
     *to = *from;
-    list_node_init(&to->node);
-    list_insert_after(&from->node, &to->node);
-    list_remove(&from->node);
     *from = (struct turn){.class = from->class};
 }
 
 static void end_turn(struct turn_queue *queue, struct turn *turn)
 {
-    list_remove(&turn->node);
     turn->state = TURN_ANSWERED;
-    if (!turn->is_lent)
-        queue->stats.turns[turn->class]--;
+    queue->stats.turns[turn->class]--;
     count_service(queue, turn, -1);
     if (turn->class != TURN_CONTROL)
         fair_queue_end(queue->fair[turn->class], &turn->item);
 }
 
-void turn_queue_lend(struct turn_queue *queue, struct turn *turn)
+void turn_queue_done(struct turn_queue *queue, struct turn *turn, uint64_t cost_us)
 {
-    assert(turn->state == TURN_OPEN);
-    if (!turn->is_lent)
-        queue->stats.turns[turn->class]--;
-    turn->is_lent = true;
-}
-
-void turn_queue_done(struct turn_queue *queue, struct turn *turn, uint64_t now_us, uint64_t cost_us)
-{
-    turn_queue_answered(queue, turn, now_us);
+    turn_queue_answered(queue, turn);
     turn->state = TURN_IDLE;
     queue->stats.connections[turn->class]--;
     queue->stats.cost_us[turn->class] += cost_us;
     if (cost_us != 0 && turn->class != TURN_CONTROL)
         fair_queue_settle(queue->fair[turn->class], turn->service, turn->item.cost_us, cost_us);
-}
-
-void turn_queue_charge(struct turn_queue *queue, enum turn_class class, uint32_t service,
-                       uint64_t cost_us)
-{
-    assert(class != TURN_CONTROL && service < queue->service_count);
-    queue->stats.cost_us[class] += cost_us;
-    fair_queue_settle(queue->fair[class], service, 0, cost_us);
-}
-
-void turn_queue_count_hung(const struct turn_queue *queue, uint64_t now_us, uint64_t hung_us,
-                           size_t ret_count[TURN_CLASSES])
-{
-    for (size_t each = 0; each < TURN_CLASSES; each++)
-        ret_count[each] = 0;
-    LIST_FOR_EACH(node, &queue->open)
-    {
-        const struct turn *turn = LIST_ITEM(node, struct turn, node);
-
-        if (turn->granted_us + hung_us > now_us)
-            return;
-        ret_count[turn->class]++;
-    }
 }
 
 const struct turn_queue_stats *turn_queue_stats(const struct turn_queue *queue)

@@ -62,10 +62,8 @@ struct turn {
     struct fair_gate *gate; /* bounds the turns that share it, all of one class and service */
 
     enum turn_state  state;
-    bool             is_lent;
     uint64_t         asked_us, granted_us;
     struct fair_item item; /* while it waits */
-    struct list_node node; /* while it is open */
 };
 
 struct turn_queue_options {
@@ -86,7 +84,7 @@ struct turn_queue_service {
 
 struct turn_queue_stats {
     uint64_t                waiting[TURN_CLASSES];     /* now */
-    uint64_t                turns[TURN_CLASSES];       /* now: granted, no answer yet, not lent */
+    uint64_t                turns[TURN_CLASSES];       /* now: granted, no answer yet */
     uint64_t                connections[TURN_CLASSES]; /* now: granted and not done */
     uint64_t                granted[TURN_CLASSES];
     uint64_t                late[TURN_CLASSES];    /* granted after their deadline */
@@ -136,7 +134,7 @@ void turn_queue_hold(struct turn_queue *queue, bool held);
 MUST_CHECK enum status turn_queue_ask(struct turn_queue *queue, struct turn *turn, uint64_t now_us);
 
 /* The next turn that may go, granted now; NULL: none. To be called until it returns NULL after
- * every answered, done, leave, lend and change of bounds, and at turn_queue_wake_us(). */
+ * every answered, done, leave and change of bounds, and at turn_queue_wake_us(). */
 struct turn *turn_queue_next(struct turn_queue *queue, uint64_t now_us);
 
 /* A waiting turn that has waited too long, idle now and to be refused; NULL: none. To be called
@@ -151,29 +149,15 @@ uint64_t turn_queue_wake_us(const struct turn_queue *queue);
 void turn_queue_leave(struct turn_queue *queue, struct turn *turn);
 
 /* A granted turn becomes that of another owner: `to`, which is idle, takes its place. */
-void turn_queue_move(struct turn_queue *queue, struct turn *to, struct turn *from);
+void turn_queue_move(struct turn *to, struct turn *from);
 
 /* The answer's head is there: the turn ends. A call that will be repeated or sent in parts ends it
  * with the answer that counts. No-op when the turn has ended. */
-void turn_queue_answered(struct turn_queue *queue, struct turn *turn, uint64_t now_us);
-
-/* An open turn hangs: it no longer counts for turns_max, so that somebody else goes, but stays
- * open and keeps its connection. */
-void turn_queue_lend(struct turn_queue *queue, struct turn *turn);
+void turn_queue_answered(struct turn_queue *queue, struct turn *turn);
 
 /* The transfer is over, whatever came of it; ends the turn if it is open. `cost_us`: what it took
  * of Chroma's time, without other services' part; 0: as expected. */
-void turn_queue_done(struct turn_queue *queue, struct turn *turn, uint64_t now_us,
-                     uint64_t cost_us);
-
-/* A call carried `cost_us` for another service than the turn's own (a merged write). */
-void turn_queue_charge(struct turn_queue *queue, enum turn_class class, uint32_t service,
-                       uint64_t cost_us);
-
-/* How many open turns of each class were granted `hung_us` ago or before. Costs one step for each
- * of them. */
-void turn_queue_count_hung(const struct turn_queue *queue, uint64_t now_us, uint64_t hung_us,
-                           size_t ret_count[TURN_CLASSES]);
+void turn_queue_done(struct turn_queue *queue, struct turn *turn, uint64_t cost_us);
 
 /* Borrowed; always up to date. */
 const struct turn_queue_stats *turn_queue_stats(const struct turn_queue *queue);

@@ -54,7 +54,7 @@ enum status call_start_with_turn(struct call *call, struct proxy *proxy,
     enum status status;
 
     call_init(call, proxy, info, request, sink);
-    turn_queue_move(proxy->turns, &call->turn, granted);
+    turn_queue_move(&call->turn, granted);
     status = call_send(call);
     call->is_active = status == STATUS_OK;
     return status;
@@ -85,7 +85,7 @@ static enum status call_send(struct call *call)
     if (status == STATUS_OK)
         list_push_back(&proxy->calls, &call->node);
     else
-        turn_queue_done(proxy->turns, &call->turn, loop_now_us(proxy->loop), 0);
+        turn_queue_done(proxy->turns, &call->turn, 0);
     return status;
 }
 
@@ -128,7 +128,7 @@ static void call_on_head(const struct http_head *head, void *ctx)
     call->connected_us = times->connected_us;
     call->first_byte_us = times->first_byte_us;
     list_remove(&call->node);
-    turn_queue_answered(proxy->turns, &call->turn, loop_now_us(proxy->loop));
+    turn_queue_answered(proxy->turns, &call->turn);
     answer_sink_head(call->sink, head);
     call_run_turns(proxy);
 }
@@ -194,7 +194,7 @@ static void call_close(struct call *call)
         metric_histogram_add(&proxy->metrics.queue_wait[call->info->class],
                              call->connected_us - call->asked_us);
     }
-    turn_queue_done(proxy->turns, &call->turn, now_us, cost_us);
+    turn_queue_done(proxy->turns, &call->turn, cost_us);
 }
 
 void call_cancel(struct call *call)

@@ -231,7 +231,7 @@ static void give_control_turn(void *ctx)
         if (!proxy->control_is_taken[i])
             continue;
         proxy->control_is_taken[i] = false;
-        turn_queue_done(proxy->turns, &proxy->control_turns[i], loop_now_us(proxy->loop), 0);
+        turn_queue_done(proxy->turns, &proxy->control_turns[i], 0);
         proxy->control_turns[i].state = TURN_IDLE;
         break;
     }
@@ -254,7 +254,7 @@ static void free_turns(struct proxy *proxy)
     for (size_t i = 0; i < COUNT_OF(turns) && proxy->turns != NULL; i++) {
         turn_queue_leave(proxy->turns, turns[i]);
         if (turns[i]->state != TURN_IDLE)
-            turn_queue_done(proxy->turns, turns[i], loop_now_us(proxy->loop), 0);
+            turn_queue_done(proxy->turns, turns[i], 0);
     }
     turn_queue_free(proxy->turns);
 }

@@ -230,7 +230,7 @@ static void write_lanes_pump(void *ctx)
             break;
     }
     if (proxy->lanes_turn.state == TURN_OPEN) { /* there is nothing to send after all */
-        turn_queue_done(proxy->turns, &proxy->lanes_turn, now_us, 0);
+        turn_queue_done(proxy->turns, &proxy->lanes_turn, 0);
         call_run_turns(proxy);
     }
     write_lanes_set_timer(lanes);

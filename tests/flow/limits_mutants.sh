@@ -21,8 +21,6 @@ mutant src/limits/turn_queue.c unit/test_turn_queue 's/    if (control != NULL)/
 mutant src/limits/turn_queue.c unit/test_turn_queue 's/queue->credit_us >= write->item.cost_us || queue->credit_us == credit_max_us/false/' "reads do not starve writes"
 mutant src/limits/turn_queue.c unit/test_turn_queue 's/ || queue->credit_us == credit_max_us//' "dear writes go too"
 mutant src/limits/turn_queue.c unit/test_turn_queue 's/service->turns >= service->turns_max/false/' "turns of a service"
-mutant src/limits/turn_queue.c unit/test_turn_queue 's/if (!turn->is_lent)/if (true)/' "a lent turn is counted once"
-mutant src/limits/turn_queue.c unit/test_turn_queue 's/    if (turn->granted_us + hung_us > now_us)/    if (false)/' "hung is what hangs"
 mutant src/limits/fair_queue.c unit/test_fair_queue 's/deficit_us -= (int64_t)item->cost_us;/deficit_us -= 1;/' "a call costs what it costs"
 mutant src/limits/fair_queue.c unit/test_fair_queue 's/quantum_us \* weight <</quantum_us <</' "weights"
 mutant src/limits/fair_queue.c unit/test_fair_queue 's/quantum_us \* weight <<.*/quantum_us * weight;/' "priorities"

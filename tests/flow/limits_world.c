@@ -140,7 +140,7 @@ void limits_world_run(const struct limits_world_options *options,
         if (turn->state == TURN_WAITING)
             turn_queue_leave(world.requests[i].proxy->queue, turn);
         if (turn->state != TURN_IDLE)
-            turn_queue_done(world.requests[i].proxy->queue, turn, end_us, 0);
+            turn_queue_done(world.requests[i].proxy->queue, turn, 0);
     }
     for (unsigned i = 0; i < options->proxies; i++) {
         turn_queue_free(world.proxies[i].queue); /* asserts that nobody is lost */
@@ -218,7 +218,7 @@ static void complete(struct world *world)
     if (world->options->reads_max == LIMITS_WORLD_ADAPTIVE)
         turn_queue_set_turns_max(request->proxy->queue, TURN_READ,
                                  concurrency_limit_value(request->proxy->limit));
-    turn_queue_done(request->proxy->queue, &request->turn, world->now_us, took_us);
+    turn_queue_done(request->proxy->queue, &request->turn, took_us);
     serve(world, request->proxy);
     if (request->has_client) {
         binary_heap_remove(&world->timers, &request->timer);
