@@ -91,16 +91,6 @@ void coalescer_backend_ended(struct coalescer *coalescer, uint64_t now_us)
     coalescer_outcome_backend_ended(coalescer, now_us);
 }
 
-void coalescer_pause(struct coalescer *coalescer, bool is_paused)
-{
-    coalescer->is_paused = is_paused;
-}
-
-void coalescer_shift_deadlines(struct coalescer *coalescer, uint64_t by_us)
-{
-    coalescer_deadline_shift(coalescer, by_us);
-}
-
 enum status coalescer_add(struct coalescer *coalescer, const struct coalescer_write *write,
                           uint64_t now_us)
 {
@@ -170,13 +160,6 @@ uint64_t coalescer_wake_us(const struct coalescer *coalescer)
             wake_us = times[i];
     }
     return wake_us;
-}
-
-bool coalescer_is_idle(const struct coalescer *coalescer)
-{
-    return coalescer->stats.unfinished == 0 && list_is_empty(&coalescer->in_flight) &&
-           list_is_empty(&coalescer->lent) && list_is_empty(&coalescer->undecided) &&
-           list_is_empty(&coalescer->ended);
 }
 
 const struct coalescer_stats *coalescer_stats(struct coalescer *coalescer)

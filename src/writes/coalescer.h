@@ -49,13 +49,6 @@ void coalescer_set_backend(struct coalescer *coalescer, const struct coalescer_b
  * are not reported yet stay to be reported. */
 void coalescer_backend_ended(struct coalescer *coalescer, uint64_t now_us);
 
-/* While paused no batch of waiting members starts; what was split or is to be repeated goes on, and
- * deadlines go on passing: see coalescer_shift_deadlines(). */
-void coalescer_pause(struct coalescer *coalescer, bool is_paused);
-
-/* Every write that has no answer gets `by_us` more time. */
-void coalescer_shift_deadlines(struct coalescer *coalescer, uint64_t by_us);
-
 /* Others turned out to write to this Chroma, or not to: what becomes of unknown outcomes from now
  * on. */
 void coalescer_set_role(struct coalescer *coalescer, enum coalescer_role role);
@@ -86,9 +79,6 @@ void coalescer_next(struct coalescer *coalescer, uint64_t now_us,
 
 /* When coalescer_next() must be called although nothing happened; UINT64_MAX: never. */
 uint64_t coalescer_wake_us(const struct coalescer *coalescer);
-
-/* Nothing waits, is in flight or has an action to be taken: drained. */
-bool coalescer_is_idle(const struct coalescer *coalescer);
 
 /* Brought up to date and borrowed until the next call. */
 const struct coalescer_stats *coalescer_stats(struct coalescer *coalescer);

@@ -16,7 +16,7 @@ void coalescer_barrier_tick(struct coalescer *coalescer, uint64_t now_us)
 
     if (head != NULL && head->not_before_us <= now_us)
         head->not_before_us = 0;
-    if (head == NULL || all->in_flight != NULL || head->not_before_us > 0 || coalescer->is_paused) {
+    if (head == NULL || all->in_flight != NULL || head->not_before_us > 0) {
         coalescer->barrier_number = 0;
         coalescer->barrier_stops = false;
         coalescer->barrier_until_us = UINT64_MAX;
@@ -56,7 +56,6 @@ bool coalescer_barrier_is_next(const struct coalescer *coalescer)
     const struct coalescer_member *head = coalescer_member_head(all);
 
     if (head == NULL || all->in_flight != NULL || head->not_before_us > 0 ||
-        (coalescer->is_paused && list_is_empty(&all->redo)) ||
         coalescer->slots_used >= coalescer->options.backend.in_flight_max)
         return false;
     /* What is to be sent again counts as in flight, and so does what was just lost. */

@@ -81,15 +81,3 @@ static void deadline_leave_redo(struct coalescer_member *member)
         previous->ends_segment = true;
     list_remove(&member->queue);
 }
-
-void coalescer_deadline_shift(struct coalescer *coalescer, uint64_t by_us)
-{
-    struct binary_heap *heap = &coalescer->deadlines;
-
-    /* All by the same, so their order stays. */
-    for (size_t i = 0; i < heap->count; i++) {
-        uint64_t *key = &heap->nodes[i]->key;
-
-        *key = *key < UINT64_MAX - by_us ? *key + by_us : UINT64_MAX;
-    }
-}

@@ -13,7 +13,4 @@ void coalescer_deadline_expire(struct coalescer *coalescer, uint64_t now_us);
 void coalescer_deadline_refuse_late(struct coalescer *coalescer, struct coalescer_lane *lane,
                                     uint64_t now_us);
 
-/* Everybody who has no answer gets more time. */
-void coalescer_deadline_shift(struct coalescer *coalescer, uint64_t by_us);
-
 #endif

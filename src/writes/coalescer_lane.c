@@ -16,7 +16,6 @@ static struct bytes lane_key(const struct coalescer_lane *lane);
 static bool         lane_evict(struct coalescer *coalescer, uint64_t now_us);
 static void         lane_unplace(struct coalescer *coalescer, struct coalescer_lane *lane);
 static void         lane_wake(struct coalescer *coalescer, uint64_t now_us);
-static uint64_t     lane_turn_max(const struct coalescer *coalescer);
 static bool lane_gathers(const struct coalescer *coalescer, const struct coalescer_lane *lane,
                          uint64_t now_us);
 
@@ -121,7 +120,7 @@ struct coalescer_lane *coalescer_lane_pick(struct coalescer *coalescer, uint64_t
     if (coalescer_barrier_is_next(coalescer))
         return &coalescer->all_lanes;
     ready = coalescer->ready.count;
-    turn_max = lane_turn_max(coalescer);
+    turn_max = coalescer_barrier_turn(coalescer);
     if (coalescer->slots_used >= slots || binary_heap_first_key(&coalescer->ready) >= turn_max)
         return NULL;
     /* Gathering is for slots that nobody else wants: else the oldest goes. */
@@ -204,14 +203,6 @@ static void lane_wake(struct coalescer *coalescer, uint64_t now_us)
             coalescer_member_head(lane)->not_before_us = 0;
         coalescer_lane_place(coalescer, lane);
     }
-}
-
-/* Lanes of this turn or a later one must not send. */
-static uint64_t lane_turn_max(const struct coalescer *coalescer)
-{
-    uint64_t turn = coalescer_barrier_turn(coalescer);
-
-    return coalescer->is_paused && turn > COALESCER_TURN_WAITING ? COALESCER_TURN_WAITING : turn;
 }
 
 /* Is it worth waiting for the clients of the batch that just returned? */

@@ -129,7 +129,7 @@ struct coalescer {
     struct binary_heap    ready, asleep, deadlines;
     size_t                lanes_redoing; /* not in flight, with something to be sent again */
     size_t                lanes_held;    /* after a lost connection, with somebody who waits */
-    bool                  is_paused, may_not_send;
+    bool                  may_not_send;
 
     /* The barrier for all lanes that is next. */
     uint64_t barrier_number;   /* 0: none that could go */

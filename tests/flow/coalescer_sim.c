@@ -22,7 +22,6 @@ static void     sim_end(struct sim *sim);
 static void     sim_run(struct sim *sim);
 static uint64_t sim_next_time(const struct sim *sim);
 static void     sim_clients(struct sim *sim);
-static void     sim_pause(struct sim *sim);
 static void     sim_offer(struct sim *sim, struct sim_write *write);
 static void     sim_leave(struct sim *sim, struct sim_client *client);
 static void     sim_pump(struct sim *sim);
@@ -151,11 +150,10 @@ static void sim_run(struct sim *sim)
         sim->now_us = next_us > sim->now_us ? next_us : sim->now_us;
         sim_backend(sim);
         sim_clients(sim);
-        sim_pause(sim);
         sim_pump(sim);
         sim_rest(sim);
     }
-    if (sim->check.failure[0] == '\0' && !coalescer_is_idle(sim->coalescer))
+    if (sim->check.failure[0] == '\0' && coalescer_stats(sim->coalescer)->unfinished > 0)
         check_fail(&sim->check, "it does not become idle");
     if (sim->check.failure[0] == '\0')
         check_end(&sim->check, sim->writes, sim->writes_count, &sim->model);
@@ -171,8 +169,6 @@ static uint64_t sim_next_time(const struct sim *sim)
         if (client->write == NULL && client->left > 0 && client->next_us < next_us)
             next_us = client->next_us;
     }
-    if (sim->pause_us > 0 && sim->pause_us < next_us)
-        next_us = sim->pause_us;
     if (sim_backend_next(sim) < next_us)
         next_us = sim_backend_next(sim);
     return next_us;
@@ -200,27 +196,6 @@ static void sim_clients(struct sim *sim)
         } else {
             sim_offer(sim, client->write);
         }
-    }
-}
-
-/* Now and then the operator stops new calls for a while; deadlines stand still. */
-static void sim_pause(struct sim *sim)
-{
-    if (sim->pause_us > 0 && sim->now_us >= sim->pause_us) {
-        sim->pause_us = 0;
-        coalescer_pause(sim->coalescer, false);
-    } else if (sim->pause_us == 0 && sim_random(sim, 1000) < sim->pauses) {
-        uint64_t for_us = sim_random(sim, 300000);
-
-        sim_trace(sim, "pause for %llu", (unsigned long long)for_us);
-        sim->pause_us = sim->now_us + for_us;
-        coalescer_pause(sim->coalescer, true);
-        coalescer_shift_deadlines(sim->coalescer, for_us);
-        for (size_t i = 0; i < sim->writes_count; i++) {
-            if (!sim->writes[i]->is_answered)
-                sim->writes[i]->deadline_us += for_us;
-        }
-        totals.pauses++;
     }
 }
 
@@ -427,7 +402,7 @@ static bool sim_is_stopped(const struct sim *sim)
 
         if (write->is_waiting && write->kind != COALESCER_BARRIER_ALL &&
             !sim_is_held(sim, write->request.collection))
-            return sim->pause_us > 0;
+            return false;
     }
     return true;
 }
