@@ -200,6 +200,9 @@ static void write_call_over(struct write_call *call)
 {
     struct proxy *proxy = call->proxy;
 
+    call->outcome.is_refusal = call->outcome.kind == COALESCER_ANSWERED &&
+                               chroma_family_is_refusal(proxy->family, call->answer_head.status,
+                                                        byte_buffer_bytes(&call->answer_body));
     write_call_tell_observers(call);
     if (proxy->family == CHROMA_FAMILY_UNKNOWN && proxy->on_write_answer != NULL &&
         call->lone != NULL && call->route.info->class == CHROMA_CLASS_WRITE &&
@@ -220,8 +223,7 @@ static void write_call_tell_observers(struct write_call *call)
     enum write_outcome      outcome = WRITE_OUTCOME_UNKNOWN;
 
     if (call->outcome.kind == COALESCER_NOT_SENT ||
-        (is_answered && (call->outcome.admission_refusal ||
-                         chroma_family_is_refusal(call->proxy->family, status, body))))
+        (is_answered && (call->outcome.admission_refusal || call->outcome.is_refusal)))
         outcome = WRITE_OUTCOME_REFUSED;
     else if (is_answered && status >= 200 && status <= 299)
         outcome = WRITE_OUTCOME_APPLIED;
@@ -308,8 +310,6 @@ static void write_call_on_end(struct answer_sink *sink)
         return;
     }
     call->outcome.admission_refusal = write_call_is_admission_refusal(call);
-    if (call->answer_head.status == 500 && chroma_family_is_refusal(call->proxy->family, 500, body))
-        call->outcome.http_status = 422; /* that is what this server means by it */
     call->outcome.quota_refusal =
         call->answer_head.status == 422 && write_call_says(body, "uota exceeded");
     write_call_over(call);

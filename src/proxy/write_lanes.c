@@ -291,8 +291,7 @@ static void write_lanes_act(struct write_lanes *lanes, const struct coalescer_ac
 static void write_lanes_send(struct write_lanes *lanes, struct coalescer_batch *batch)
 {
     static const struct coalescer_outcome not_sent = {.kind = COALESCER_NOT_SENT};
-    static const struct coalescer_outcome take_apart = {.kind = COALESCER_ANSWERED,
-                                                        .http_status = 413};
+    static const struct coalescer_outcome apart = {.kind = COALESCER_APART};
     struct proxy                         *proxy = lanes->proxy;
     uint64_t                              now_us = loop_now_us(proxy->loop);
     size_t                                count = coalescer_batch_count(batch);
@@ -313,11 +312,10 @@ static void write_lanes_send(struct write_lanes *lanes, struct coalescer_batch *
                                              .sent_us = now_us};
     }
     if (call == NULL)
-        coalescer_report(lanes->coalescer, batch, is_proved ? &not_sent : &take_apart, now_us);
+        coalescer_report(lanes->coalescer, batch, is_proved ? &not_sent : &apart, now_us);
 }
 
-/* Members that waited while the backend became one of another family may not share a call there:
- * as if it had been too large, the batch is taken apart. */
+/* Members that waited while the backend became one of another family may not share a call there. */
 static bool write_lanes_is_proved(const struct write_lanes     *lanes,
                                   const struct coalescer_batch *batch)
 {

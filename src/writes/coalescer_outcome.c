@@ -2,8 +2,9 @@
  *
  *   APPLIED      2xx                             everybody gets it
  *   SAME         401 403 404                     everybody gets it: one identity, one collection
- *   REFUSED      other 3xx 4xx, 501              nothing was applied: halves, down to singles,
- *                                                of which each gets what it got alone
+ *   REFUSED      other 3xx 4xx, 501, what is     nothing was applied: halves, down to singles,
+ *                known to be a refusal           of which each gets what it got alone
+ *   APART        may not share a call            halves, though nobody refused anything
  *   NOT_APPLIED  known refusal of admission,     the same batch again, later
  *                no byte was sent
  *   UNKNOWN      other 429 and 5xx, 408, reset   gateway: the same batch once more, then singles;
@@ -24,6 +25,7 @@ enum verdict {
     VERDICT_APPLIED,
     VERDICT_SAME,
     VERDICT_REFUSED,
+    VERDICT_APART,
     VERDICT_NOT_APPLIED,
     VERDICT_UNKNOWN,
     VERDICT_ENDED
@@ -52,6 +54,7 @@ static void         outcome_answer(struct coalescer *coalescer, struct coalescer
                                    bool is_unknown);
 static void         outcome_refused(struct coalescer *coalescer, struct coalescer_batch *batch,
                                     const struct coalescer_outcome *outcome, uint64_t now_us);
+static void         outcome_halve(struct coalescer_batch *batch);
 static void         outcome_unknown(struct coalescer *coalescer, struct coalescer_batch *batch,
                                     const struct coalescer_outcome *outcome, uint64_t now_us);
 static void         outcome_hold(const struct coalescer *coalescer, struct coalescer_batch *batch,
@@ -132,6 +135,10 @@ static void outcome_judge(struct coalescer *coalescer, struct coalescer_batch *b
     case VERDICT_REFUSED:
         outcome_refused(coalescer, batch, outcome, now_us);
         break;
+    case VERDICT_APART:
+        assert(batch->count > 1);
+        outcome_halve(batch);
+        break;
     case VERDICT_NOT_APPLIED:
         coalescer->stats.retries++;
         outcome_redo(batch, batch->count, now_us + outcome_back_off_us(coalescer, batch));
@@ -155,6 +162,8 @@ static enum verdict outcome_verdict(const struct coalescer_batch   *batch,
 
     if (outcome->kind == COALESCER_NOT_SENT)
         return VERDICT_NOT_APPLIED;
+    if (outcome->kind == COALESCER_APART)
+        return VERDICT_APART;
     if (outcome->kind == COALESCER_RESET)
         return batch->has_ended ? VERDICT_ENDED : VERDICT_UNKNOWN;
     if (status >= 200 && status <= 299)
@@ -164,7 +173,8 @@ static enum verdict outcome_verdict(const struct coalescer_batch   *batch,
     if (outcome->admission_refusal) /* 431, 505, 508 would be said again and again */
         return status == 429 || (status >= 502 && status <= 504) ? VERDICT_NOT_APPLIED
                                                                  : VERDICT_REFUSED;
-    if (status == 501 || (status >= 300 && status <= 499 && status != 408 && status != 429))
+    if (outcome->is_refusal || status == 501 ||
+        (status >= 300 && status <= 499 && status != 408 && status != 429))
         return VERDICT_REFUSED;
     return VERDICT_UNKNOWN;
 }
@@ -245,6 +255,11 @@ static void outcome_refused(struct coalescer *coalescer, struct coalescer_batch 
     for (size_t i = 0; i < batch->count; i++)
         batch->members[i]->was_split = !is_size;
     coalescer->stats.batch_splits++;
+    outcome_halve(batch);
+}
+
+static void outcome_halve(struct coalescer_batch *batch)
+{
     outcome_redo(batch, (batch->count + 1) / 2, 0);
 }
 

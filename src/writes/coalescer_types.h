@@ -102,7 +102,8 @@ struct coalescer_write {
 enum coalescer_outcome_kind {
     COALESCER_ANSWERED, /* by HTTP: see `http_status` */
     COALESCER_NOT_SENT, /* connection refused, or reset before the first byte was sent */
-    COALESCER_RESET     /* the connection died, or the answer was not HTTP, after a byte was sent */
+    COALESCER_RESET,    /* the connection died, or the answer was not HTTP, after a byte was sent */
+    COALESCER_APART     /* not sent, as its members may not share a call: take it apart */
 };
 
 struct coalescer_outcome {
@@ -110,6 +111,7 @@ struct coalescer_outcome {
     int                         http_status;       /* 100..599 if ANSWERED */
     bool                        admission_refusal; /* 429 or above that is known to be said before
                                                     * anything is applied */
+    bool is_refusal;    /* the write was refused, so nothing was applied, whatever the status */
     bool quota_refusal; /* the body says that there are too many records */
 };
 

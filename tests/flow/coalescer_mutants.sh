@@ -1,5 +1,6 @@
 #!/bin/sh
 # coalescer_mutants.sh - can the simulation of the coalescer fail?
+# What few of its seeds meet is left to the unit test.
 # See tests/support/mutants.sh; run by `make check-flow-long`.
 set -eu
 # shellcheck source=tests/support/mutants.sh
@@ -25,6 +26,9 @@ mutant src/writes/coalescer_merge.c flow/coalescer_sim 's/records > records_max/
 mutant src/writes/coalescer_merge.c flow/coalescer_sim 's/bytes > bytes_max/0/' 'bytes of a batch'
 mutant src/writes/coalescer_merge.c flow/coalescer_sim 's/if (member->ends_segment)/if (0)/' 'halves are sent apart'
 mutant src/writes/coalescer_merge.c flow/coalescer_sim 's/batch->part_first = batch->members\[0\]->records_done;//' 'a part begins where the last one ended'
+mutant src/writes/coalescer_outcome.c flow/coalescer_sim 's/return VERDICT_APART;/return VERDICT_REFUSED;/' 'what is taken apart is nobodys offence'
+mutant src/writes/coalescer_outcome.c flow/coalescer_sim 's/return VERDICT_APART;/return VERDICT_NOT_APPLIED;/' 'it does not stay together'
+mutant src/writes/coalescer_outcome.c flow/coalescer_sim 's/outcome->is_refusal ||/0 ||/' 'a refusal is one whatever its status'
 mutant src/writes/coalescer_outcome.c flow/coalescer_sim 's/status == 501 ||/status >= 500 ||/' 'a 5xx is not a refusal'
 mutant src/writes/coalescer_outcome.c flow/coalescer_sim 's/if (outcome->admission_refusal)/if (outcome->admission_refusal || status == 429 || status == 503)/' 'only a known 429 or 503 means not applied'
 mutant src/writes/coalescer_outcome.c flow/coalescer_sim 's/outcome->kind == COALESCER_NOT_SENT/outcome->kind != COALESCER_ANSWERED/' 'a reset after sending is not "not sent"'

@@ -36,7 +36,7 @@ static void     sim_print_totals(void);
 
 /* What the seeds met, to see that they meet everything. */
 static struct sim_totals {
-    uint64_t               writes, merged, calls, parts, held, left, pauses;
+    uint64_t               writes, merged, calls, parts, held, left, apart;
     struct coalescer_stats stats;
 } totals;
 
@@ -105,7 +105,7 @@ static void sim_print_totals(void)
     printf("# splits %" PRIu64 ", unknown %" PRIu64 ", resends %" PRIu64 ", retries %" PRIu64
            ", offences %" PRIu64 "\n",
            stats->batch_splits, stats->unknown, stats->resends, stats->retries, stats->offences);
-    printf("# clients that left %" PRIu64 ", pauses %" PRIu64 "\n", totals.left, totals.pauses);
+    printf("# clients that left %" PRIu64 ", taken apart %" PRIu64 "\n", totals.left, totals.apart);
     printf("# expired unsent %" PRIu64 ", sent %" PRIu64 ", no room %" PRIu64 ", gathers %" PRIu64
            "\n",
            stats->expired_unsent, stats->expired_sent, stats->no_room, stats->gathers);
@@ -254,7 +254,9 @@ static void sim_take(struct sim *sim, const struct coalescer_action *action)
         if (!sim->is_serial)
             sim_check_send(sim, action->batch);
         sim_send(sim, action->batch);
-        totals.parts += ((struct sim_call *)coalescer_batch_ctx(action->batch))->is_part;
+        call = coalescer_batch_ctx(action->batch);
+        totals.parts += call->is_part;
+        totals.apart += call->outcome.kind == COALESCER_APART;
         break;
     case COALESCER_ANSWER:
     case COALESCER_REFUSE:
@@ -307,7 +309,8 @@ static void sim_answered(struct sim *sim, const struct coalescer_action *action)
             check_fail(&sim->check, "answer of a batch that has none");
         write->has_answer = true;
         write->answer = call->answer;
-        write->answer.status = call->outcome.http_status;
+        if (!call->outcome.is_refusal) /* else its status may be another one */
+            write->answer.status = call->outcome.http_status;
     } else if (action->status == STATUS_BACKEND_RESET && write->unknowns + write->ends == 0) {
         check_fail(&sim->check, "write %llu refused though it was certainly not applied",
                    (unsigned long long)write->number);

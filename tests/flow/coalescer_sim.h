@@ -50,16 +50,17 @@ struct sim {
     struct sim_call          ghosts[SIM_CALLS]; /* lost to the proxy, and alive */
     uint64_t                 lost_us[MODEL_COLLECTIONS], offences;
     uint64_t                 ends_us, told_us, back_us; /* the backend's exit; 0: it runs */
-    uint64_t                 pause_us;                  /* when a pause ends; 0: none */
     struct sim_call          calls[SIM_CALLS];
     struct sim_write       **writes;
     size_t                   writes_count, writes_capacity;
 
     /* the setting */
     uint32_t      collections, ids, faults, hangs, barriers, mixed, poison; /* percent */
-    uint32_t      ends, pauses;                                             /* per mille */
+    uint32_t      apart;                                                    /* likewise */
+    uint32_t      ends;                                                     /* per mille */
     enum model_op usual_op;
     bool          has_identities;
+    bool          refuses_with_500; /* the backend, as old ones in Python do */
     uint64_t      deadline_us, think_us;
 };
 

@@ -37,7 +37,8 @@ void sim_draw_setting(struct sim *sim)
     sim->hangs = sim_chance(sim, 30) ? 5 : 0;
     sim->barriers = sim_chance(sim, 60) ? 8 : 0;
     sim->ends = sim_chance(sim, 25) ? 10 : 0;
-    sim->pauses = sim_chance(sim, 20) ? 20 : 0;
+    sim->apart = sim_chance(sim, 20) ? 20 : 0;
+    sim->refuses_with_500 = sim_chance(sim, 20);
     sim->mixed = shares[sim_random(sim, 5)];
     sim->usual_op = sim_chance(sim, 60) ? MODEL_UPSERT : (enum model_op)sim_random(sim, 3);
     sim->poison = sim_chance(sim, 50) ? 0 : 40;

@@ -10,6 +10,7 @@ static void send_check_member(struct sim *sim, const struct sim_write *first,
                               const struct sim_write *member, size_t count);
 static void send_check_ids(struct sim *sim, const struct sim_call *call);
 static struct sim_call *send_call(struct sim *sim);
+static void             send_apart(struct sim *sim, struct sim_call *call);
 static void             send_fault(struct sim *sim, struct sim_call *call);
 static void             send_end(struct sim *sim);
 static void             send_renew(struct sim *sim);
@@ -78,6 +79,18 @@ void sim_send(struct sim *sim, struct coalescer_batch *batch)
               (unsigned long long)coalescer_batch_id(batch), call->count,
               (unsigned long long)call->members[0]->number, coalescer_batch_attempt(batch),
               call->outcome.kind, call->outcome.http_status, (unsigned long long)call->end_us);
+    if (call->count > 1 && sim_chance(sim, sim->apart))
+        send_apart(sim, call);
+}
+
+/* The proxy finds that the members may not share a call: nothing is sent. */
+static void send_apart(struct sim *sim, struct sim_call *call)
+{
+    call->outcome = (struct coalescer_outcome){.kind = COALESCER_APART};
+    call->is_reported = true;
+    for (size_t i = 0; i < call->count; i++)
+        call->members[i]->together_max = (call->count + 1) / 2;
+    coalescer_report(sim->coalescer, call->batch, &call->outcome, sim->now_us);
 }
 
 void sim_backend(struct sim *sim)
@@ -430,11 +443,13 @@ static void send_report(struct sim *sim, struct sim_call *call)
         (call->outcome.http_status == 200 || is_refusal)) {
         call->outcome.http_status = call->answer.status;
         call->outcome.admission_refusal = false;
+        call->outcome.is_refusal = is_refusal;
+        if (sim->refuses_with_500 && call->answer.status == 400)
+            call->outcome.http_status = 500;
     }
     call->outcome.quota_refusal = call->answer.is_quota;
     is_unknown = send_is_unknown(&call->outcome);
-    is_refused = call->outcome.kind == COALESCER_ANSWERED && call->outcome.http_status < 500 &&
-                 call->outcome.http_status >= 400 && call->outcome.http_status != 429;
+    is_refused = call->outcome.kind == COALESCER_ANSWERED && call->outcome.is_refusal;
     for (size_t i = 0; !is_unknown && i < call->count; i++) {
         call->members[i]->together_max = is_refused ? (call->count + 1) / 2 : call->count;
         if (call->outcome.kind == COALESCER_ANSWERED && call->outcome.http_status < 300 &&
@@ -506,6 +521,6 @@ static bool send_is_unknown(const struct coalescer_outcome *outcome)
 {
     return outcome->kind == COALESCER_RESET ||
            (outcome->kind == COALESCER_ANSWERED && !outcome->admission_refusal &&
-            (outcome->http_status >= 500 || outcome->http_status == 429) &&
+            !outcome->is_refusal && (outcome->http_status >= 500 || outcome->http_status == 429) &&
             outcome->http_status != 501);
 }

@@ -413,7 +413,7 @@ static void write_answer(struct flow_backend_connection *connection)
     struct flow_record     *record = &connection->backend->records[connection->id];
     enum http_framing       framing =
         plan->framing == HTTP_FRAMING_NONE ? HTTP_FRAMING_LENGTH : plan->framing;
-    uint64_t size = connection->answer_size;
+    uint64_t size = plan->body == NULL ? connection->answer_size : strlen(plan->body);
     unsigned status = plan->status == 0 ? 200 : plan->status;
     char     text[512];
 
@@ -459,7 +459,9 @@ static void write_answer(struct flow_backend_connection *connection)
     append(&connection->out, "\r\n");
     if (plan->fault == FLOW_FAULT_HALF_HEAD)
         connection->out_limit = byte_buffer_size(&connection->out) / 2;
-    if (!connection->is_head && status != 204 && status != 304)
+    if (plan->body != NULL)
+        append(&connection->out, plan->body);
+    else if (!connection->is_head && status != 204 && status != 304)
         write_body(connection, size, framing == HTTP_FRAMING_CHUNKED);
     if (plan->fault == FLOW_FAULT_TOO_LONG) {
         connection->is_dirty = true;

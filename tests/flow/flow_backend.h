@@ -51,6 +51,7 @@ struct flow_plan {
     bool              only_interim;    /* INTERIM, and then a reset */
     bool              answers_halfway; /* begin to answer at the head; end it after the body */
     const char       *fields;          /* more fields; NULL: none */
+    const char       *body;            /* of the answer, with a length; NULL: the pattern */
     bool              is_bare;         /* only those, as a real Chroma's */
 };
 

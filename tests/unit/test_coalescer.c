@@ -389,6 +389,74 @@ START_TEST(a_batch_that_was_too_large_is_nobodys_offence)
 }
 END_TEST
 
+static void report_apart(struct coalescer_batch *batch)
+{
+    coalescer_report(coalescer, batch, &(struct coalescer_outcome){.kind = COALESCER_APART},
+                     now_us);
+}
+
+/* Nothing was sent, so nothing was learned: not of its members, not of its size. */
+START_TEST(a_batch_that_is_taken_apart_is_nobodys_offence_and_teaches_nothing)
+{
+    struct coalescer_batch *batch;
+
+    add(lane_b, 0);
+    batch = pump();
+    for (uint32_t i = 0; i < 40; i++)
+        add_from(i == 0 ? "bad" : "good", "host", i, 3);
+    report(batch, 200);
+    report_apart(next_batch());
+    batch = next_batch(); /* the halves, */
+    ck_assert_uint_eq(coalescer_batch_count(batch), 20);
+    report_apart(batch);
+    batch = next_batch();
+    ck_assert_uint_eq(coalescer_batch_count(batch), 10);
+    report(batch, 200);
+    report(next_batch(), 200);
+    report(next_batch(), 200);
+    ck_assert_ptr_null(pump());
+    ck_assert_uint_eq(seen_answers, 41);
+    ck_assert_uint_eq(coalescer_stats(coalescer)->batch_splits, 0);
+    add(lane_b, 0);
+    batch = pump();
+    for (uint32_t i = 100; i < 140; i++)
+        add_from(i == 100 ? "bad" : "good", "host", i, 3);
+    report(batch, 200);
+    batch = next_batch();
+    ck_assert_uint_eq(coalescer_batch_count(batch), 40); /* and as many as before */
+    while (coalescer_batch_count(batch) > 1) {
+        report_apart(batch);
+        batch = next_batch();
+    }
+    report(batch, 400); /* alone, as it would have been by itself */
+    ck_assert_ptr_nonnull(next_batch());
+    ck_assert_uint_eq(coalescer_stats(coalescer)->offences, 0);
+}
+END_TEST
+
+/* Old servers in Python say 500 where their validation refuses. */
+START_TEST(a_refusal_is_one_whatever_its_status)
+{
+    const struct coalescer_outcome refusal = {
+        .kind = COALESCER_ANSWERED, .http_status = 500, .is_refusal = true};
+    struct coalescer_batch *batch;
+
+    add(lane_b, 0);
+    batch = pump();
+    add_from("good", "host", 1, 3);
+    add_from("bad", "host", 2, 3);
+    report(batch, 200);
+    coalescer_report(coalescer, next_batch(), &refusal, now_us);
+    report(next_batch(), 200);
+    coalescer_report(coalescer, next_batch(), &refusal, now_us);
+    ck_assert_ptr_null(pump());
+    ck_assert_uint_eq(seen_answers, 3);
+    ck_assert_int_eq(seen_executed, COALESCER_EXECUTED_UNSAID);
+    ck_assert_uint_eq(coalescer_stats(coalescer)->unknown, 0);
+    ck_assert_uint_eq(coalescer_stats(coalescer)->offences, 1);
+}
+END_TEST
+
 /* One writes once a second what Chroma refuses, beside 31 who write all the time. `is_seen`: its
  * dimension is wrong, which is seen beforehand. Records that the others write in 60 s. */
 static uint64_t beside_an_offender(bool is_there, bool is_seen)
@@ -1117,6 +1185,8 @@ int main(void)
     tcase_add_test(tcase, an_address_counts_while_more_than_a_tenth_of_the_calls_are_split);
     tcase_add_test(tcase, who_is_refused_alone_has_offended_nobody);
     tcase_add_test(tcase, a_batch_that_was_too_large_is_nobodys_offence);
+    tcase_add_test(tcase, a_batch_that_is_taken_apart_is_nobodys_offence_and_teaches_nothing);
+    tcase_add_test(tcase, a_refusal_is_one_whatever_its_status);
     tcase_add_loop_test(tcase, an_offender_costs_others_a_few_percent_of_their_calls, 0, 2);
     tcase_add_test(tcase, nothing_is_merged_for_a_backend_of_which_nothing_is_known);
     tcase_add_test(tcase, columns_are_equal_in_a_batch_where_null_has_a_meaning);
