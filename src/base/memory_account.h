@@ -36,7 +36,7 @@
 
 enum memory_account_id {
     MEMORY_ACCOUNT_READS,   /* bodies of reads */
-    MEMORY_ACCOUNT_WRITES,  /* bodies of writes */
+    MEMORY_ACCOUNT_WRITES,  /* bodies of writes, and what is held with them until they are sent */
     MEMORY_ACCOUNT_ANSWERS, /* what Chroma has said and no client has taken yet */
     MEMORY_ACCOUNT_CACHE,
     MEMORY_ACCOUNT_MIRROR,

@@ -54,6 +54,7 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
     proxy->budget = budget;
     proxy->pool = pool;
     proxy->options = *options;
+    proxy->write_options = *writes;
     proxy->is_supervised = writes->is_supervised;
     list_init(&proxy->exchanges);
     list_init(&proxy->spare_exchanges);
@@ -68,7 +69,7 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
     proxy->turns = turn_queue_new(&turns);
     proxy->lane_rooms =
         lane_rooms_new(loop, proxy->secret, &budget->accounts[MEMORY_ACCOUNT_WRITES]);
-    proxy->lanes = write_lanes_new(proxy, writes);
+    proxy->lanes = write_lanes_new(proxy);
     proxy->cache =
         cache_path_new(&options->cache, &budget->accounts[MEMORY_ACCOUNT_CACHE], loop_now_us(loop));
     proxy_set_cache(proxy, writes->is_gateway);

@@ -30,6 +30,7 @@ struct proxy {
     struct memory_account_budget *budget;
     struct upstream_pool         *pool;
     struct proxy_options          options;
+    struct proxy_write_options    write_options;
     unsigned char                 secret[16];   /* random; keys hashes of what clients choose */
     uint64_t                      trace_prefix; /* random; of the trace contexts of merged calls */
 

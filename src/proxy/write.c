@@ -15,10 +15,11 @@ enum { records_max = 1 << 16 };
 /* A name longer than this is not looked up; Chroma's end at 512 bytes. */
 enum { write_name_max = 520 };
 
-static bool write_copy_path(struct write *write, const struct write_request *request);
-static bool write_write_shared_head(struct write *write, const struct http_head *head);
-static bool write_write_identity(struct write *write, const struct http_head *head,
-                                 const struct socket_address *peer);
+static bool              write_copy_head(struct write *write, const struct write_request *request);
+static enum coalescer_op write_op(enum chroma_operation operation);
+static bool              write_write_shared_head(struct write *write, const struct http_head *head);
+static bool              write_write_identity(struct write *write, const struct http_head *head,
+                                              const struct socket_address *peer);
 static bool write_find_lane(const struct write *write, uint64_t now_us, unsigned char ret_lane[16]);
 static void write_note(const struct write *write, struct access_record *record);
 static void write_take_room(struct write *write, const struct write_request *request);
@@ -26,10 +27,9 @@ static void write_take_room(struct write *write, const struct write_request *req
 struct write *write_new(struct proxy *proxy, const struct write_request *request,
                         struct write_waiter *waiter)
 {
-    struct write     *write = calloc(1, sizeof *write);
-    enum http_framing framing =
-        request->head->framing == HTTP_FRAMING_NONE ? HTTP_FRAMING_NONE : HTTP_FRAMING_LENGTH;
-    bool is_record = request->route->info->class == CHROMA_CLASS_WRITE;
+    struct write *write = calloc(1, sizeof *write);
+    bool          may_share = proxy->write_options.is_coalescing && request->route->has_uuid &&
+                     write_op(request->route->operation) != COALESCER_OTHER;
 
     if (write == NULL)
         return NULL;
@@ -37,10 +37,8 @@ struct write *write_new(struct proxy *proxy, const struct write_request *request
     list_push_back(&proxy->writes, &write->node);
     timeout_queue_init_node(&write->again);
     lane_rooms_init_ticket(&write->lane_room, NULL);
-    if (!write_copy_path(write, request) ||
-        !request_head_write(request->head, framing, byte_buffer_size(request->body),
-                            &write->head) ||
-        (is_record && (!write_write_shared_head(write, request->head) ||
+    if (!write_copy_head(write, request) ||
+        (may_share && (!write_write_shared_head(write, request->head) ||
                        !write_write_identity(write, request->head, request->peer)))) {
         write_free(write);
         return NULL;
@@ -53,23 +51,41 @@ struct write *write_new(struct proxy *proxy, const struct write_request *request
     return write;
 }
 
-/* The route's spans point into the head of the request, which goes with its client. */
-static bool write_copy_path(struct write *write, const struct write_request *request)
+/* The request's own head goes with its client, and the route's spans point into it: they are moved
+ * to the same target in ours. */
+static bool write_copy_head(struct write *write, const struct write_request *request)
 {
-    struct bytes  path = request->head->path;
+    const struct http_head *head = request->head;
+    enum http_framing       framing =
+        head->framing == HTTP_FRAMING_NONE ? HTTP_FRAMING_NONE : HTTP_FRAMING_LENGTH;
     struct bytes *spans[] = {&write->route.tenant, &write->route.database,
                              &write->route.collection};
-    const char   *copy;
+    const char   *target;
 
-    if (byte_buffer_append(&write->path, path, SIZE_MAX) != STATUS_OK)
+    if (!request_head_write(head, framing, byte_buffer_size(request->body), &write->head))
         return false;
     write->route = *request->route;
-    copy = byte_buffer_bytes(&write->path).data;
+    target = byte_buffer_bytes(&write->head).data + head->method.size + strlen(" ");
     for (size_t i = 0; i < COUNT_OF(spans); i++) {
         if (spans[i]->size > 0)
-            spans[i]->data = copy + (spans[i]->data - path.data);
+            spans[i]->data = target + (spans[i]->data - head->target.data);
     }
     return true;
+}
+
+/* What may share a call, each with its like. */
+static enum coalescer_op write_op(enum chroma_operation operation)
+{
+    switch (operation) {
+    case CHROMA_OPERATION_ADD:
+        return COALESCER_ADD;
+    case CHROMA_OPERATION_UPSERT:
+        return COALESCER_UPSERT;
+    case CHROMA_OPERATION_UPDATE:
+        return COALESCER_UPDATE;
+    default:
+        return COALESCER_OTHER;
+    }
 }
 
 /* Request line and fields in their order, without those that differ between clients that may
@@ -124,6 +140,14 @@ static void write_take_room(struct write *write, const struct write_request *req
     *request->body = (struct byte_buffer){0};
     memory_account_claim_move(&write->room, request->room);
     lane_rooms_move(&write->lane_room, request->lane_room);
+    write_charge(write,
+                 write->head.capacity + write->shared_head.capacity + write->identity.capacity);
+}
+
+void write_charge(struct write *write, size_t more)
+{
+    memory_account_claim_add(&write->room, more);
+    lane_rooms_add(&write->lane_room, more);
 }
 
 void write_free(struct write *write)
@@ -134,7 +158,6 @@ void write_free(struct write *write)
     timeout_queue_stop(&write->again);
     list_remove(&write->node);
     chroma_records_done(&write->records);
-    byte_buffer_done(&write->path);
     byte_buffer_done(&write->head);
     byte_buffer_done(&write->shared_head);
     byte_buffer_done(&write->identity);
@@ -177,10 +200,7 @@ void write_describe(const struct write *write, uint64_t now_us, struct coalescer
         [CHROMA_COLUMN_DOCUMENTS] = COALESCER_DOCUMENTS,
         [CHROMA_COLUMN_URIS] = COALESCER_URIS};
     const struct chroma_route *route = &write->route;
-    enum coalescer_op          op = route->operation == CHROMA_OPERATION_ADD      ? COALESCER_ADD
-                                    : route->operation == CHROMA_OPERATION_UPSERT ? COALESCER_UPSERT
-                                    : route->operation == CHROMA_OPERATION_UPDATE ? COALESCER_UPDATE
-                                                                                  : COALESCER_OTHER;
+    enum coalescer_op          op = write_op(route->operation);
 
     *ret_write = (struct coalescer_write){
         .kind = COALESCER_BARRIER,

@@ -77,16 +77,17 @@ struct write_request {
 
 struct write {
     struct proxy       *proxy;
-    struct list_node    node;  /* in proxy->writes */
-    struct chroma_route route; /* its spans point into `path` */
-    struct byte_buffer  path;
-    struct byte_buffer  head;        /* as sent alone */
-    struct byte_buffer  shared_head; /* as sent with others, up to what a call adds of its own;
-                                      * compared byte for byte to find those others */
-    const void        *sender;       /* its connection; only compared */
-    struct byte_buffer identity;     /* credentials, else the client's address */
-    struct byte_buffer body;
-    struct bytes       body_part; /* `body`, as a call borrows it */
+    struct list_node    node;   /* in proxy->writes */
+    struct chroma_route route;  /* its spans point into `head` */
+    struct byte_buffer  head;   /* as sent alone */
+    const void         *sender; /* its connection; only compared */
+    struct byte_buffer  body;
+    struct bytes        body_part; /* `body`, as a call borrows it */
+
+    /* Of one that may share a call. */
+    struct byte_buffer shared_head; /* as sent with others, up to what a call adds of its own;
+                                     * compared byte for byte to find those others */
+    struct byte_buffer identity;    /* credentials, else the client's address */
 
     struct chroma_records records;
     bool                  is_eligible; /* proven to pass alone; `records` is filled */
@@ -116,6 +117,9 @@ struct write *write_new(struct proxy *proxy, const struct write_request *request
 
 /* Free it and give its room back; nobody may wait. NULL is a no-op. */
 void write_free(struct write *write);
+
+/* It holds `more` bytes more, which are there already: they are charged with its body. */
+void write_charge(struct write *write, size_t more);
 
 /* Has a call begun that it is part of? */
 bool write_is_sent(const struct write *write);

@@ -29,13 +29,12 @@ enum { losses_max = 3 };
 static const uint64_t proof_us = 1000000;
 
 struct write_lanes {
-    struct proxy              *proxy;
-    struct proxy_write_options options;
-    struct coalescer          *coalescer;
-    struct loop_task           pump_task;
-    struct loop_timer         *wake_timer;
-    uint64_t                   wake_us; /* for which the timer is set */
-    struct timeout_queue      *again;
+    struct proxy         *proxy;
+    struct coalescer     *coalescer;
+    struct loop_task      pump_task;
+    struct loop_timer    *wake_timer;
+    uint64_t              wake_us; /* for which the timer is set */
+    struct timeout_queue *again;
 };
 
 static bool write_lanes_takes(const struct write_lanes *lanes, const struct chroma_route *route);
@@ -66,27 +65,27 @@ static const enum front_executed executed_words[] = {
     [COALESCER_EXECUTED_NO] = FRONT_EXECUTED_NO,
     [COALESCER_EXECUTED_MAYBE] = FRONT_EXECUTED_MAYBE};
 
-struct write_lanes *write_lanes_new(struct proxy *proxy, const struct proxy_write_options *options)
+struct write_lanes *write_lanes_new(struct proxy *proxy)
 {
-    struct write_lanes      *lanes = calloc(1, sizeof *lanes);
-    struct coalescer_options coalescer = {
-        .role = options->is_gateway ? COALESCER_GATEWAY : COALESCER_SIDECAR,
-        .backend = {.in_flight_max = options->in_flight_max == 0 ? 1 : options->in_flight_max},
-        .batch_records_max = options->batch_records_max,
-        .batch_bytes_max = options->batch_bytes_max,
-        .split_oversize = options->split_oversize,
-        .is_supervised = options->is_supervised,
-        .patience_us = options->patience_us,
-        .members_max = UINT32_MAX, /* bounded by room for bodies and by admission */
-        .lanes_max = 1 << 16,
-        .dimension = write_lanes_find_dimension,
-        .dimension_ctx = proxy};
+    const struct proxy_write_options *options = &proxy->write_options;
+    struct write_lanes               *lanes = calloc(1, sizeof *lanes);
+    struct coalescer_options          coalescer = {
+                 .role = options->is_gateway ? COALESCER_GATEWAY : COALESCER_SIDECAR,
+                 .backend = {.in_flight_max = options->in_flight_max == 0 ? 1 : options->in_flight_max},
+                 .batch_records_max = options->batch_records_max,
+                 .batch_bytes_max = options->batch_bytes_max,
+                 .split_oversize = options->split_oversize,
+                 .is_supervised = options->is_supervised,
+                 .patience_us = options->patience_us,
+                 .members_max = UINT32_MAX, /* bounded by room for bodies and by admission */
+                 .lanes_max = 1 << 16,
+                 .dimension = write_lanes_find_dimension,
+                 .dimension_ctx = proxy};
 
     if (lanes == NULL)
         return NULL;
     memcpy(coalescer.secret, proxy->secret, sizeof coalescer.secret);
     lanes->proxy = proxy;
-    lanes->options = *options;
     loop_task_init(&lanes->pump_task, write_lanes_pump, lanes);
     proxy->lanes_task = &lanes->pump_task;
     proxy->lanes_turn.class = TURN_WRITE;
@@ -140,7 +139,7 @@ enum status write_lanes_submit(struct write_lanes *lanes, struct write *write)
  * collection nothing can be said: these go by themselves. */
 static bool write_lanes_takes(const struct write_lanes *lanes, const struct chroma_route *route)
 {
-    if (!lanes->options.is_coalescing)
+    if (!lanes->proxy->write_options.is_coalescing)
         return false;
     switch (route->operation) {
     case CHROMA_OPERATION_RESET:
@@ -176,12 +175,10 @@ static void write_lanes_on_scanned(struct worker_job *job)
 /* What its records take is held beside its body, and charged with it. */
 static enum status write_lanes_offer(struct write_lanes *lanes, struct write *write)
 {
-    size_t                 size = write->records.count * record_bytes;
     struct coalescer_write offered;
     enum status            status;
 
-    memory_account_claim_add(&write->room, size);
-    lane_rooms_add(&write->lane_room, size);
+    write_charge(write, write->records.count * record_bytes);
     write_describe(write, loop_now_us(lanes->proxy->loop), &offered);
     if (offered.kind == COALESCER_MERGEABLE && !write_lanes_may_merge(lanes, write))
         offered.kind = COALESCER_BARRIER;
@@ -462,10 +459,10 @@ static void write_lanes_log_hang(const struct coalescer_batch *batch)
 void write_lanes_set_backend(struct write_lanes *lanes, uint64_t batch_records_max)
 {
     const struct chroma_family_info *family = chroma_family_info(lanes->proxy->family);
-    struct coalescer_backend         backend = {.in_flight_max = lanes->options.in_flight_max,
-                                                .records_max = (uint32_t)batch_records_max,
-                                                .may_merge = family->merges,
-                                                .same_columns_only = family->same_columns};
+    struct coalescer_backend backend = {.in_flight_max = lanes->proxy->write_options.in_flight_max,
+                                        .records_max = (uint32_t)batch_records_max,
+                                        .may_merge = family->merges,
+                                        .same_columns_only = family->same_columns};
 
     if (backend.in_flight_max == 0)
         backend.in_flight_max =
@@ -487,7 +484,7 @@ void write_lanes_set_gateway(struct write_lanes *lanes, bool is_gateway)
 
 bool write_lanes_splits(const struct write_lanes *lanes)
 {
-    return lanes->options.is_coalescing && lanes->options.split_oversize;
+    return lanes->proxy->write_options.is_coalescing && lanes->proxy->write_options.split_oversize;
 }
 
 enum status write_lanes_print_metrics(struct write_lanes *lanes, struct byte_buffer *out)

@@ -22,8 +22,8 @@
 
 struct write_lanes; /* opaque; one for each proxy */
 
-/* NULL when out of memory. `options` is copied. */
-struct write_lanes *write_lanes_new(struct proxy *proxy, const struct proxy_write_options *options);
+/* As proxy->write_options say. NULL when out of memory. */
+struct write_lanes *write_lanes_new(struct proxy *proxy);
 
 /* Forget all writes at once: at the end of the program. NULL is a no-op. */
 void write_lanes_free(struct write_lanes *lanes);

@@ -12,6 +12,9 @@ mutant src/proxy/write.c unit/test_write 's/field->id == HTTP_FIELD_X_CHROMA_TOK
 mutant src/proxy/write.c flow/test_flow_clients 's/^    write->stream_to = NULL;//' 'who left gets no long answer'
 mutant src/proxy/write.c flow/test_flow_limits 's/^    lane_rooms_leave(.*//' "a write gives its collection's room back"
 mutant src/proxy/write.c flow/test_flow_backends 's/^        memory_account_claim_release(&write->room);/        (void)0;/' 'a write gives its room back'
+mutant src/proxy/write.c unit/test_write 's/^    memory_account_claim_add(&write->room, more);//' 'what a write keeps is charged'
+mutant src/proxy/write.c unit/test_write 's/proxy->write_options.is_coalescing \&\&/1 \&\&/' 'what a shared call needs is not made where there is none'
+mutant src/proxy/write.c unit/test_write 's/spans\[i\]->data = .*/(void)target;/' 'a route lives as long as its write'
 mutant src/proxy/write.c 'flow/test_flow_writes flow/test_flow_limits' 's/if (route->has_uuid) {/if (0) {/' 'one lane for a collection'
 mutant src/proxy/write.c flow/test_flow_writes 's/ret_write->kind = COALESCER_BARRIER_ALL;/(void)0;/' 'what names no collection is a barrier for all'
 mutant src/proxy/write_path.c flow/test_flow_clients 's/^        write_leave(exchange->write);/        (void)0;/' 'who leaves is not told'

@@ -1,5 +1,6 @@
 /* What must hold: the coalescer is told of every write by whom it is sent and with whom it may
- * share a call, from the head of its request and the address of its client. */
+ * share a call, from the head of its request and the address of its client; all that a write keeps
+ * is charged, and no more is kept than it needs. */
 #include "proxy/write.h"
 
 #include <stdio.h>
@@ -17,7 +18,7 @@ static void begin(void)
     static const unsigned char secret[16] = "secret";
 
     plain_budget_init(&budget, 1 << 20);
-    proxy = (struct proxy){.budget = &budget};
+    proxy = (struct proxy){.budget = &budget, .write_options = {.is_coalescing = true}};
     list_init(&proxy.writes);
     proxy.lane_rooms = lane_rooms_new(NULL, secret, &budget.accounts[MEMORY_ACCOUNT_WRITES]);
 }
@@ -27,8 +28,9 @@ static void end(void)
     lane_rooms_free(proxy.lane_rooms);
 }
 
-/* A write with these field lines from this address. */
-static struct write *write_of(const char *fields, const char *host, uint16_t port)
+/* A write of one record with these field lines from this address. */
+static struct write *write_to(const char *operation, const char *fields, const char *host,
+                              uint16_t port)
 {
     static const struct http_reader_limits limits = {
         .start_line_bytes_max = 1000, .head_bytes_max = 10000, .body_bytes_max = 1000};
@@ -51,9 +53,9 @@ static struct write *write_of(const char *fields, const char *host, uint16_t por
 
     input.size = (size_t)snprintf(text, sizeof text,
                                   "POST /api/v2/tenants/t/databases/d/collections/"
-                                  "11111111-2222-3333-4444-555555555555/add HTTP/1.1\r\n"
+                                  "11111111-2222-3333-4444-555555555555/%s HTTP/1.1\r\n"
                                   "Host: h\r\nContent-Length: %zu\r\n%s\r\n",
-                                  sizeof json - 1, fields);
+                                  operation, sizeof json - 1, fields);
     ck_assert_int_eq(http_reader_feed(reader, &input, &unused), HTTP_READER_HEAD);
     request.head = http_reader_head(reader);
     chroma_route_find(request.head->method, request.head->path, &route);
@@ -61,11 +63,17 @@ static struct write *write_of(const char *fields, const char *host, uint16_t por
     ck_assert_int_eq(byte_buffer_append(&body, BYTES_LITERAL(json), SIZE_MAX), STATUS_OK);
     lane_rooms_init_ticket(&lane_room, NULL);
     memory_account_claim_init(&room, &budget.accounts[MEMORY_ACCOUNT_WRITES], NULL);
+    ck_assert_int_eq(memory_account_claim(&room, sizeof json - 1), STATUS_OK);
     write = write_new(&proxy, &request, NULL);
     ck_assert_ptr_nonnull(write);
     write_scan(write);
     http_reader_free(reader);
     return write;
+}
+
+static struct write *write_of(const char *fields, const char *host, uint16_t port)
+{
+    return write_to("add", fields, host, port);
 }
 
 static const struct {
@@ -106,6 +114,51 @@ START_TEST(a_sender_is_known_by_credentials_or_address_and_shares_with_its_like)
 }
 END_TEST
 
+/* What only a call shared with others would need is not made where there is none. */
+START_TEST(what_it_keeps_is_charged_and_made_only_where_it_is_needed)
+{
+    static const struct {
+        const char *operation;
+        bool        is_coalescing, may_share;
+    } cases[] = {{"add", true, true},
+                 {"upsert", true, true},
+                 {"update", true, true},
+                 {"delete", true, false},
+                 {"add", false, false}};
+    const struct memory_account *account = &budget.accounts[MEMORY_ACCOUNT_WRITES];
+    struct write                *write;
+    size_t                       kept;
+
+    proxy.write_options.is_coalescing = cases[_i].is_coalescing;
+    write = write_to(cases[_i].operation, "Authorization: a\r\n", "10.0.0.1", 1000);
+    kept = write->head.capacity + write->shared_head.capacity + write->identity.capacity;
+    ck_assert_uint_gt(write->head.capacity, 0);
+    ck_assert_int_eq(write->shared_head.capacity > 0, cases[_i].may_share);
+    ck_assert_int_eq(write->identity.capacity > 0, cases[_i].may_share);
+    ck_assert_uint_eq(account->used, byte_buffer_size(&write->body) + kept);
+    write_charge(write, 100);
+    ck_assert_uint_eq(account->used, byte_buffer_size(&write->body) + kept + 100);
+    write_free(write);
+    ck_assert_uint_eq(account->used, 0);
+}
+END_TEST
+
+/* The request's own head is gone by then. */
+START_TEST(its_route_is_in_its_own_head)
+{
+    struct write *write = write_to("add", "", "10.0.0.1", 1000);
+    struct bytes  head = byte_buffer_bytes(&write->head);
+
+    ck_assert(bytes_equal(write->route.tenant, BYTES_LITERAL("t")));
+    ck_assert(bytes_equal(write->route.database, BYTES_LITERAL("d")));
+    ck_assert(bytes_equal(write->route.collection,
+                          BYTES_LITERAL("11111111-2222-3333-4444-555555555555")));
+    ck_assert(write->route.tenant.data > head.data &&
+              write->route.collection.data < head.data + head.size);
+    write_free(write);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("write");
@@ -113,5 +166,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_loop_test(tcase, a_sender_is_known_by_credentials_or_address_and_shares_with_its_like,
                         0, COUNT_OF(pairs));
+    tcase_add_loop_test(tcase, what_it_keeps_is_charged_and_made_only_where_it_is_needed, 0, 5);
+    tcase_add_test(tcase, its_route_is_in_its_own_head);
     return check_main("write", tcase);
 }
