@@ -6,6 +6,7 @@
 #include "writes/coalescer_lane.h"
 #include "writes/coalescer_limits.h"
 #include "writes/coalescer_member.h"
+#include "writes/coalescer_order.h"
 
 /* How far behind its head a lane is searched for members that may join: members, and records. */
 static const size_t   look_members_max = 4096;
@@ -135,6 +136,7 @@ static void merge_send(struct coalescer *coalescer, struct coalescer_batch *batc
 {
     bool is_redo = !list_is_empty(&batch->lane->redo);
 
+    coalescer_order_check(coalescer, batch);
     for (size_t i = 0; i < batch->count; i++) {
         struct coalescer_member *member = batch->members[i];
 

@@ -1,4 +1,5 @@
-/* coalescer_state - the data that the modules of the coalescer work on; nobody else includes it
+/* coalescer_state - the data that the modules of the coalescer work on; nobody else includes it,
+ * but for the test of one of them
  *
  * From the bottom to the top, each calls only those above it in this list:
  *
@@ -8,6 +9,7 @@
  *   coalescer_barrier   when a barrier for all lanes goes, and whom it stops
  *   coalescer_lane      the lanes: which may send, whose turn it is, who gathers
  *   coalescer_deadline  whose time is over, or will be
+ *   coalescer_order     dies where a batch would break the order of writes
  *   coalescer_merge     which members share the next call
  *   coalescer_outcome   what an outcome means for each member
  *   coalescer           what the caller sees: events come in, actions go out
@@ -118,7 +120,7 @@ struct coalescer {
     struct coalescer_options options;
     struct coalescer_stats   stats;
     struct batch_cost        cost;
-    struct id_set            seen; /* by the batch that is being formed */
+    struct id_set            seen; /* by the batch that is being formed, and by its check */
     uint64_t                 members_numbered, batches_numbered;
 
     struct hash_map      *lanes, *keys, *offenders;
