@@ -202,6 +202,24 @@ void flow_world_request(struct flow_client *client, const char *operation, unsig
         flow_world_request_body(client, id, 0, n);
 }
 
+struct flow_client *flow_world_send(struct flow_world *world, const char *operation, unsigned id,
+                                    size_t n, size_t m)
+{
+    struct flow_client *client = flow_world_client(world);
+
+    flow_world_request(client, operation, id, n, m, NULL);
+    return client;
+}
+
+struct flow_client *flow_world_ask(struct flow_world *world, const char *operation, unsigned id,
+                                   size_t n, size_t m)
+{
+    struct flow_client *client = flow_world_send(world, operation, id, n, m);
+
+    ck_assert(flow_world_run_to_answers(world, client, 1));
+    return client;
+}
+
 void flow_world_request_head(struct flow_client *client, const char *operation, unsigned id,
                              size_t n, size_t m, const char *fields)
 {
@@ -260,6 +278,12 @@ void flow_world_request_record(struct flow_client *client, const char *operation
                        "Host: chroma\r\nContent-Type: application/json\r\n"
                        "Content-Length: %d\r\n\r\n%s",
                        operation, size, body);
+}
+
+void flow_world_expect(const struct flow_client *client, unsigned status)
+{
+    ck_assert_uint_eq(client->answer_count, 1);
+    ck_assert_uint_eq(client->answers[0].status, status);
 }
 
 bool flow_world_is_answer_of(const struct flow_answer *answer, unsigned id, size_t m)

@@ -63,6 +63,12 @@ bool flow_world_run_to_requests(struct flow_world *world, size_t count);
 void flow_world_request(struct flow_client *client, const char *operation, unsigned id, size_t n,
                         size_t m, const char *fields);
 
+/* The same from a new client, with no more fields; and run until it has its answer. */
+struct flow_client *flow_world_send(struct flow_world *world, const char *operation, unsigned id,
+                                    size_t n, size_t m);
+struct flow_client *flow_world_ask(struct flow_world *world, const char *operation, unsigned id,
+                                   size_t n, size_t m);
+
 /* Only its head; and bytes `from` to `to` of its body. */
 void flow_world_request_head(struct flow_client *client, const char *operation, unsigned id,
                              size_t n, size_t m, const char *fields);
@@ -74,6 +80,9 @@ void flow_world_request_chunked(struct flow_client *client, const char *operatio
 
 /* A write of one record that may share a call with others; its answer is of `m` == 0 bytes. */
 void flow_world_request_record(struct flow_client *client, const char *operation, unsigned id);
+
+/* It has one answer, of this status. */
+void flow_world_expect(const struct flow_client *client, unsigned status);
 
 /* Is the answer's body the pattern of `id`, `m` bytes long? */
 bool flow_world_is_answer_of(const struct flow_answer *answer, unsigned id, size_t m);

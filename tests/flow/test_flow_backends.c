@@ -16,26 +16,10 @@ static void end(void)
     flow_world_end(&world);
 }
 
-static struct flow_client *send_request(const char *operation, unsigned id, size_t n, size_t m)
-{
-    struct flow_client *client = flow_world_client(&world);
-
-    flow_world_request(client, operation, id, n, m, NULL);
-    return client;
-}
-
-static struct flow_client *ask(const char *operation, unsigned id, size_t n, size_t m)
-{
-    struct flow_client *client = send_request(operation, id, n, m);
-
-    ck_assert(flow_world_run_to_answers(&world, client, 1));
-    return client;
-}
-
 /* An idle connection to the backend, used before; what comes next has `plan`. */
 static void warm_up(struct flow_plan plan)
 {
-    struct flow_client *client = ask("query", 1000, 10, 10);
+    struct flow_client *client = flow_world_ask(&world, "query", 1000, 10, 10);
 
     ck_assert_uint_eq(client->answer_count, 1);
     flow_client_close(client);
@@ -43,15 +27,9 @@ static void warm_up(struct flow_plan plan)
     world.backend.plan = plan;
 }
 
-static void expect(const struct flow_client *client, unsigned status)
-{
-    ck_assert_uint_eq(client->answer_count, 1);
-    ck_assert_uint_eq(client->answers[0].status, status);
-}
-
 static void expect_error(struct flow_client *client, unsigned status, const char *executed)
 {
-    expect(client, status);
+    flow_world_expect(client, status);
     ck_assert_ptr_nonnull(strstr(flow_client_body(client, 0), "{\"error\":\"ChromaError\""));
     ck_assert_ptr_nonnull(strstr(flow_client_head(client, 0), executed));
 }
@@ -61,8 +39,8 @@ static void expect_works_again(void)
     struct flow_client *client;
 
     world.backend.plan = (struct flow_plan){0};
-    client = ask("add", 900, 100, 100);
-    expect(client, 200);
+    client = flow_world_ask(&world, "add", 900, 100, 100);
+    flow_world_expect(client, 200);
     ck_assert(flow_world_is_answer_of(&client->answers[0], 900, 100));
     ck_assert_uint_eq(world.backend.records[900].applied, 1);
 }
@@ -75,8 +53,8 @@ START_TEST(an_absent_backend_is_said_so)
     world.net_options.connects_at_once = _i;
     flow_world_start(&world);
     fake_net_set_mode(FAKE_NET_REFUSE);
-    expect_error(ask("query", 1, 10, 10), 503, EXECUTED_NO);
-    expect_error(ask("query", 3, 1000000, 10), 503, EXECUTED_NO);
+    expect_error(flow_world_ask(&world, "query", 1, 10, 10), 503, EXECUTED_NO);
+    expect_error(flow_world_ask(&world, "query", 3, 1000000, 10), 503, EXECUTED_NO);
     fake_net_set_mode(FAKE_NET_ACCEPT);
     expect_works_again();
 }
@@ -105,7 +83,7 @@ START_TEST(a_write_waits_until_the_backend_comes)
     expect_error(gives_up, _i == 1 ? 504 : 503, EXECUTED_NO);
     fake_net_set_mode(FAKE_NET_ACCEPT);
     flow_world_run_ms(&world, 3000);
-    expect(waits, 200);
+    flow_world_expect(waits, 200);
     ck_assert_uint_eq(world.backend.records[1].heads, 0);
     ck_assert_uint_eq(world.backend.records[2].applied, 1);
 }
@@ -115,7 +93,7 @@ START_TEST(a_backend_that_does_not_answer_the_connection_attempt_is_given_up)
 {
     flow_world_start(&world);
     fake_net_set_mode(FAKE_NET_SILENT);
-    expect_error(ask("get", 1, 10, 10), 503, EXECUTED_NO);
+    expect_error(flow_world_ask(&world, "get", 1, 10, 10), 503, EXECUTED_NO);
     fake_net_set_mode(FAKE_NET_ACCEPT);
     expect_works_again();
 }
@@ -149,7 +127,7 @@ START_TEST(a_backend_that_dies_is_told_and_nothing_is_sent_twice)
         flow_backend_kill(&world.backend);
         flow_world_run_ms(&world, 5);
         world.backend.plan.fault = death->fault;
-        client = ask(operations[i], i + 1, i == 2 ? 0 : 500, 500);
+        client = flow_world_ask(&world, operations[i], i + 1, i == 2 ? 0 : 500, 500);
         ck_assert_uint_eq(world.backend.records[i + 1].heads, 1);
         if (death->is_cut && i % 2 == 0) {
             ck_assert(client->has_ended);
@@ -172,7 +150,7 @@ START_TEST(a_read_that_meets_a_closed_connection_is_sent_once_more)
 
     flow_world_start(&world);
     warm_up((struct flow_plan){0});
-    client = send_request(is_write ? "add" : "query", 1, 100, 100);
+    client = flow_world_send(&world, is_write ? "add" : "query", 1, 100, 100);
     fake_loop_run_for(world.loop, 150); /* the request is on its way to the backend */
     flow_backend_kill(&world.backend);
     ck_assert(flow_world_run_to_answers(&world, client, 1));
@@ -180,7 +158,7 @@ START_TEST(a_read_that_meets_a_closed_connection_is_sent_once_more)
         expect_error(client, 502, EXECUTED_MAYBE);
         ck_assert_uint_eq(world.backend.records[1].heads, 0);
     } else {
-        expect(client, 200);
+        flow_world_expect(client, 200);
         ck_assert(flow_world_is_answer_of(&client->answers[0], 1, 100));
         ck_assert_uint_eq(upstream_pool_stats(world.pool)->retries, 1);
     }
@@ -194,7 +172,7 @@ START_TEST(a_read_is_sent_twice_at_most)
 
     flow_world_start(&world);
     warm_up((struct flow_plan){.fault = FLOW_FAULT_RESET_BEFORE});
-    client = ask("query", 1, 100, 100);
+    client = flow_world_ask(&world, "query", 1, 100, 100);
     expect_error(client, 502, EXECUTED_MAYBE);
     ck_assert_uint_eq(world.backend.records[1].heads, 2);
     expect_works_again();
@@ -208,7 +186,7 @@ START_TEST(a_read_that_cannot_be_sent_once_more_may_have_been_executed)
 
     flow_world_start(&world);
     warm_up((struct flow_plan){0});
-    client = send_request("query", 1, 100, 100);
+    client = flow_world_send(&world, "query", 1, 100, 100);
     fake_loop_run_for(world.loop, 150);
     fake_net_set_mode(FAKE_NET_REFUSE);
     flow_backend_kill(&world.backend);
@@ -225,7 +203,7 @@ START_TEST(a_write_on_a_used_connection_is_never_sent_twice)
 
         world.backend.plan = (struct flow_plan){0};
         warm_up((struct flow_plan){.fault = deaths[id - 1].fault});
-        client = ask(id % 2 ? "add" : "delete", id, 100, 100);
+        client = flow_world_ask(&world, id % 2 ? "add" : "delete", id, 100, 100);
         ck_assert(client->has_ended || client->answers[0].status == 502);
         ck_assert_uint_eq(world.backend.records[id].heads, 1);
     }
@@ -237,7 +215,7 @@ START_TEST(a_500_without_a_body_passes)
 {
     world.backend.plan.status = 500;
     flow_world_start(&world);
-    expect(ask("query", 1, 10, 0), 500);
+    flow_world_expect(flow_world_ask(&world, "query", 1, 10, 0), 500);
 }
 END_TEST
 
@@ -247,12 +225,12 @@ START_TEST(error_finding_id_is_asked_again_once)
 
     world.backend.plan.fault = FLOW_FAULT_FINDING_ID;
     flow_world_start(&world);
-    client = ask("query", 1, 100, 100);
-    expect(client, 200);
+    client = flow_world_ask(&world, "query", 1, 100, 100);
+    flow_world_expect(client, 200);
     ck_assert(flow_world_is_answer_of(&client->answers[0], 1, 100));
     ck_assert_uint_eq(world.backend.records[1].heads, 2);
-    client = ask("add", 2, 100, 100);
-    expect(client, 500);
+    client = flow_world_ask(&world, "add", 2, 100, 100);
+    flow_world_expect(client, 500);
     ck_assert_uint_eq(world.backend.records[2].heads, 1);
 }
 END_TEST
@@ -263,7 +241,7 @@ START_TEST(a_read_whose_answer_breaks_is_not_sent_again)
 
     flow_world_start(&world);
     warm_up((struct flow_plan){.fault = _i ? FLOW_FAULT_HALF_ANSWER : FLOW_FAULT_HALF_HEAD});
-    client = ask("query", 1, 100, 100);
+    client = flow_world_ask(&world, "query", 1, 100, 100);
     ck_assert(_i ? client->answers[0].was_cut : client->answers[0].status == 502);
     ck_assert_uint_eq(world.backend.records[1].heads, 1);
     expect_works_again();
@@ -289,7 +267,7 @@ START_TEST(both_attempts_of_a_read_have_one_deadline)
     world.backend.on_plan = plan_a_slow_failure;
     flow_world_start(&world);
     began_us = loop_now_us(world.loop);
-    client = ask("query", 1, 100, 100);
+    client = flow_world_ask(&world, "query", 1, 100, 100);
     expect_error(client, 504, EXECUTED_MAYBE);
     ck_assert_uint_eq(world.backend.records[1].heads, 2);
     ck_assert_uint_le(loop_now_us(world.loop) - began_us, 2100000);
@@ -314,9 +292,9 @@ START_TEST(who_was_asked_again_in_vain_may_have_been_executed)
     world.proxy_options.queue_wait_max_us = 2000000;
     world.backend.on_plan = plan_first_to_fail;
     flow_world_start(&world);
-    client = send_request("query", 1, 100, 100);
+    client = flow_world_send(&world, "query", 1, 100, 100);
     flow_world_run_ms(&world, 2);
-    send_request("query", 2, 100, 100);
+    flow_world_send(&world, "query", 2, 100, 100);
     ck_assert(flow_world_run_to_answers(&world, client, 1));
     expect_error(client, 504, EXECUTED_MAYBE);
     ck_assert_uint_eq(world.backend.records[1].heads, 1);
@@ -333,13 +311,13 @@ START_TEST(a_write_does_not_meet_a_connection_that_is_known_to_be_closed)
     flow_world_start(&world);
     warm_up((struct flow_plan){0});
     if (_i % 2) /* one that has carried a long answer */
-        expect(ask("query", 1001, 10, 300000), 200);
+        flow_world_expect(flow_world_ask(&world, "query", 1001, 10, 300000), 200);
     client = flow_world_client(&world);
     flow_world_run_ms(&world, 1);
     flow_world_request(client, "add", 1, 100, 100, NULL);
     flow_backend_quit(&world.backend);
     ck_assert(flow_world_run_to_answers(&world, client, 1));
-    expect(client, 200);
+    flow_world_expect(client, 200);
     ck_assert_uint_eq(world.backend.records[1].heads, 1);
 }
 END_TEST
@@ -378,9 +356,9 @@ START_TEST(a_connection_whose_body_was_not_read_gets_no_write)
     world.backend.plan = (struct flow_plan){
         .status = statuses[_i], .fault = FLOW_FAULT_UNANNOUNCED, .delay_us = 5000, .later_us = 50};
     flow_world_start(&world);
-    first = send_request("add", 1, 100, 100);
+    first = flow_world_send(&world, "add", 1, 100, 100);
     flow_world_run_ms(&world, 2);
-    second = send_request("add", 2, 100, 100);
+    second = flow_world_send(&world, "add", 2, 100, 100);
     flow_world_run_ms(&world, 2);
     world.backend.plan = (struct flow_plan){0};
     ck_assert(flow_world_run_to_answers(&world, first, 1));
@@ -404,7 +382,7 @@ START_TEST(an_early_answer_reaches_a_client_that_still_sends)
     client->piece_pause_us = 1000;
     flow_world_request(client, "query", 1, 3000000, 50, NULL);
     ck_assert(flow_world_run_to_end(&world, client));
-    expect(client, 413);
+    flow_world_expect(client, 413);
     ck_assert(flow_world_is_answer_of(&client->answers[0], 1, 50));
     ck_assert(!client->answers[0].keep_alive);
     ck_assert(!client->was_reset);
@@ -424,9 +402,9 @@ START_TEST(a_connection_answered_before_the_end_of_the_body_is_not_used_again)
     world.backend.read_per_second = 100000;
     world.backend.plan = (struct flow_plan){.fault = FLOW_FAULT_EARLY_DRAIN};
     flow_world_start(&world);
-    client = send_request(is_write ? "add" : "query", 1, size, 50);
+    client = flow_world_send(&world, is_write ? "add" : "query", 1, size, 50);
     ck_assert(flow_world_run_to_answers(&world, client, 1));
-    expect(client, 200);
+    flow_world_expect(client, 200);
     ck_assert(flow_world_is_answer_of(&client->answers[0], 1, 50));
     ck_assert_uint_eq(world.backend.records[1].complete, 0);
     flow_world_run_ms(&world, 1);
@@ -441,8 +419,8 @@ START_TEST(a_connection_that_carried_more_than_its_answer_is_closed)
 
     world.backend.plan.fault = FLOW_FAULT_TOO_LONG;
     flow_world_start(&world);
-    client = ask("query", 1, 100, 100);
-    expect(client, 200);
+    client = flow_world_ask(&world, "query", 1, 100, 100);
+    flow_world_expect(client, 200);
     ck_assert(flow_world_is_answer_of(&client->answers[0], 1, 100));
     flow_world_run_ms(&world, 5);
     ck_assert_uint_eq(fake_net_backend_open(), 0);
@@ -455,7 +433,7 @@ START_TEST(an_idle_connection_on_which_bytes_arrive_is_closed)
 {
     world.backend.plan = (struct flow_plan){.fault = FLOW_FAULT_UNSOLICITED, .later_us = 1000};
     flow_world_start(&world);
-    expect(ask("query", 1, 100, 100), 200);
+    flow_world_expect(flow_world_ask(&world, "query", 1, 100, 100), 200);
     ck_assert_uint_eq(fake_net_backend_open(), 1);
     flow_world_run_ms(&world, 5);
     ck_assert_uint_eq(fake_net_backend_open(), 0);
@@ -466,7 +444,7 @@ END_TEST
 START_TEST(idle_connections_are_closed_in_time)
 {
     flow_world_start(&world);
-    expect(ask("query", 1, 100, 100), 200);
+    flow_world_expect(flow_world_ask(&world, "query", 1, 100, 100), 200);
     flow_world_run_ms(&world, 29000);
     ck_assert_uint_eq(fake_net_backend_open(), 1);
     flow_world_run_ms(&world, 2000);
@@ -481,7 +459,7 @@ START_TEST(a_read_that_is_not_answered_ends_at_its_deadline)
     world.backend.plan.delay_us = 100000000;
     world.proxy_options.deadline_read_us = 2000000;
     flow_world_start(&world);
-    client = ask("query", 1, 100, 100);
+    client = flow_world_ask(&world, "query", 1, 100, 100);
     expect_error(client, 504, EXECUTED_MAYBE);
     flow_world_run_ms(&world, 1);
     ck_assert_uint_eq(world.backend.records[1].cancelled, 1);
@@ -500,8 +478,8 @@ START_TEST(an_answer_that_comes_in_pieces_has_its_time)
     world.proxy_options.deadline_read_us = world.proxy_options.deadline_write_us = 100000;
     flow_world_start(&world);
     began_us = loop_now_us(world.loop);
-    client = ask(_i ? "add" : "query", 1, 100, 200000);
-    expect(client, 200);
+    client = flow_world_ask(&world, _i ? "add" : "query", 1, 100, 200000);
+    flow_world_expect(client, 200);
     ck_assert(flow_world_is_answer_of(&client->answers[0], 1, 200000));
     ck_assert_uint_gt(loop_now_us(world.loop) - began_us, 200000);
 }
@@ -515,7 +493,7 @@ START_TEST(a_write_that_is_not_answered_goes_on_after_its_deadline)
     world.backend.plan.delay_us = 30000000;
     world.proxy_options.deadline_write_us = 2000000;
     flow_world_start(&world);
-    client = ask("add", 1, 100, _i < 2 ? 100 : 300000);
+    client = flow_world_ask(&world, "add", 1, 100, _i < 2 ? 100 : 300000);
     expect_error(client, 504, EXECUTED_MAYBE);
     ck_assert_uint_eq(proxy_unfinished(world.proxy), 1);
     flow_world_run_ms(&world, 29000);
@@ -534,7 +512,7 @@ START_TEST(an_answer_that_stops_halfway_is_cut)
     world.backend.plan.fault = FLOW_FAULT_LEAVES_HALF;
     world.proxy_options.deadline_read_us = world.proxy_options.deadline_write_us = 2000000;
     flow_world_start(&world);
-    client = send_request(_i ? "add" : "query", 1, 100, 100);
+    client = flow_world_send(&world, _i ? "add" : "query", 1, 100, 100);
     if (_i == 0) {
         ck_assert(flow_world_run_to_end(&world, client));
         ck_assert(client->answers[0].was_cut);
@@ -573,7 +551,7 @@ START_TEST(a_backend_that_dies_after_an_interim_answer_is_told)
 
     world.backend.plan = (struct flow_plan){.fault = FLOW_FAULT_INTERIM, .only_interim = true};
     flow_world_start(&world);
-    client = ask("query", 1, 100, 100);
+    client = flow_world_ask(&world, "query", 1, 100, 100);
     ck_assert_uint_eq(client->interims[0], 1);
     expect_error(client, 502, EXECUTED_MAYBE);
 }
@@ -587,7 +565,7 @@ START_TEST(requests_under_way_survive_a_restart_of_the_backend_as_errors)
     world.pool_options.connections_max = 8;
     flow_world_start(&world);
     for (unsigned i = 0; i < COUNT_OF(clients); i++)
-        clients[i] = send_request(i % 2 ? "add" : "query", i + 1, 100, 100);
+        clients[i] = flow_world_send(&world, i % 2 ? "add" : "query", i + 1, 100, 100);
     flow_world_run_ms(&world, 500);
     fake_net_set_mode(FAKE_NET_REFUSE);
     flow_backend_kill(&world.backend);
@@ -605,7 +583,7 @@ START_TEST(requests_under_way_survive_a_restart_of_the_backend_as_errors)
     flow_world_run_ms(&world, 2000);
     for (unsigned i = 1; i < COUNT_OF(clients); i += 2) {
         if (clients[i]->answers[0].status != 502)
-            expect(clients[i], 200);
+            flow_world_expect(clients[i], 200);
     }
     expect_works_again();
 }
@@ -622,7 +600,7 @@ START_TEST(a_streamed_read_does_not_meet_a_closed_connection)
     flow_world_request(client, "query", 1, 1000000, 100, NULL);
     flow_backend_kill(&world.backend);
     ck_assert(flow_world_run_to_answers(&world, client, 1));
-    expect(client, 200);
+    flow_world_expect(client, 200);
     ck_assert(!world.backend.records[1].body_is_wrong);
 }
 END_TEST
@@ -660,7 +638,7 @@ START_TEST(a_body_streams_on_while_the_answer_streams_back)
     client->piece_pause_us = 1000;
     flow_world_request(client, "query", 1, 3000000, 100000, NULL);
     ck_assert(flow_world_run_to_answers(&world, client, 1));
-    expect(client, 200);
+    flow_world_expect(client, 200);
     ck_assert(flow_world_is_answer_of(&client->answers[0], 1, 100000));
     ck_assert_uint_eq(world.backend.records[1].complete, 1);
     ck_assert(!world.backend.records[1].body_is_wrong);

@@ -18,15 +18,6 @@ static void end(void)
     flow_world_end(&world);
 }
 
-static struct flow_client *ask(const char *operation, unsigned id, size_t n, size_t m)
-{
-    struct flow_client *client = flow_world_client(&world);
-
-    flow_world_request(client, operation, id, n, m, NULL);
-    ck_assert(flow_world_run_to_answers(&world, client, 1));
-    return client;
-}
-
 static void expect(struct flow_client *client, size_t index, unsigned status)
 {
     ck_assert_uint_gt(client->answer_count, index);
@@ -42,7 +33,7 @@ START_TEST(requests_and_answers_pass_unchanged)
     for (unsigned i = 0; i < 25; i++) {
         bool                has_body = i % 5 != 2;
         size_t              n = has_body ? sizes[i / 5] : 0, m = sizes[4 - i / 5];
-        struct flow_client *client = ask(operations[i % 5], i + 1, n, m);
+        struct flow_client *client = flow_world_ask(&world, operations[i % 5], i + 1, n, m);
 
         expect(client, 0, 200);
         ck_assert(flow_world_is_answer_of(&client->answers[0], i + 1, m));
@@ -128,12 +119,12 @@ START_TEST(without_headers_of_our_own_nothing_is_added)
     world.proxy_options.adds_headers = false;
     world.front_options.is_plain = true;
     flow_world_start(&world);
-    client = ask("query", 1, 10, 10);
+    client = flow_world_ask(&world, "query", 1, 10, 10);
     ck_assert_ptr_null(strstr(flow_client_head(client, 0), "hromabouncer"));
     fake_net_set_mode(FAKE_NET_REFUSE);
     flow_backend_kill(&world.backend);
     flow_world_run_ms(&world, 10);
-    client = ask("query", 2, 10, 10);
+    client = flow_world_ask(&world, "query", 2, 10, 10);
     expect(client, 0, 503);
     ck_assert_ptr_null(strstr(flow_client_head(client, 0), "hromabouncer"));
 }
@@ -243,7 +234,7 @@ START_TEST(an_answer_until_close_is_complete)
 
     world.backend.plan.framing = HTTP_FRAMING_UNTIL_CLOSE;
     flow_world_start(&world);
-    client = ask("query", 1, 10, 100000);
+    client = flow_world_ask(&world, "query", 1, 10, 100000);
     expect(client, 0, 200);
     ck_assert(flow_world_is_answer_of(&client->answers[0], 1, 100000));
     ck_assert(!client->has_ended);
@@ -259,7 +250,7 @@ START_TEST(interim_answers_pass_but_for_100)
 
     world.backend.plan.fault = FLOW_FAULT_INTERIM;
     flow_world_start(&world);
-    client = ask("query", 1, 10, 100);
+    client = flow_world_ask(&world, "query", 1, 10, 100);
     expect(client, 0, 200);
     ck_assert_uint_eq(client->interims[0], 1);
     ck_assert_ptr_nonnull(strstr(flow_client_head(client, 0), "HTTP/1.1 103"));

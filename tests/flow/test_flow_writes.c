@@ -24,14 +24,6 @@ static void end(void)
     flow_world_end(&world);
 }
 
-static struct flow_client *send_request(const char *operation, unsigned id, size_t n, size_t m)
-{
-    struct flow_client *client = flow_world_client(&world);
-
-    flow_world_request(client, operation, id, n, m, NULL);
-    return client;
-}
-
 /* A write of one record with this vector. */
 static struct flow_client *send_vector(unsigned collection, unsigned id, const char *fields,
                                        const char *vector)
@@ -52,12 +44,6 @@ static struct flow_client *send_vector(unsigned collection, unsigned id, const c
 static struct flow_client *send_record(unsigned collection, unsigned id, const char *fields)
 {
     return send_vector(collection, id, fields, "[1.5,2]");
-}
-
-static void expect(struct flow_client *client, unsigned status)
-{
-    ck_assert_uint_eq(client->answer_count, 1);
-    ck_assert_uint_eq(client->answers[0].status, status);
 }
 
 static void set_family(enum chroma_family family, uint64_t batch_records_max, uint64_t incarnation)
@@ -105,7 +91,7 @@ START_TEST(who_has_other_credentials_shares_no_call)
     }
     flow_world_run_ms(&world, 1000);
     for (unsigned i = 0; i < COUNT_OF(clients); i++) {
-        expect(clients[i], 200);
+        flow_world_expect(clients[i], 200);
         ck_assert(has_company_of_its_kind(clients[i], i));
     }
     ck_assert_uint_gt(world.backend.batch_peak, 1);
@@ -124,11 +110,11 @@ START_TEST(a_write_told_not_to_be_executed_is_never_sent)
     world.proxy_options.deadline_write_us = is_scanned ? 1 : 2 * second_us;
     flow_world_start(&world);
     if (!is_scanned)
-        send_request("query", 1, 10, 10);
+        flow_world_send(&world, "query", 1, 10, 10);
     flow_world_run_ms(&world, 10);
-    write = send_request("add", 2, is_scanned ? 200 * kib : 100, 10);
+    write = flow_world_send(&world, "add", 2, is_scanned ? 200 * kib : 100, 10);
     flow_world_run_ms(&world, 3000);
-    expect(write, 504);
+    flow_world_expect(write, 504);
     ck_assert_ptr_nonnull(strstr(flow_client_head(write, 0), "Executed: no\r\n"));
     flow_world_run_ms(&world, 60000);
     ck_assert_uint_eq(world.backend.records[2].heads, 0);
@@ -143,9 +129,9 @@ START_TEST(an_answer_above_64_mib_passes_whole)
 
     world.write_options.is_coalescing = _i == 2;
     flow_world_start(&world);
-    client = send_request(_i == 0 ? "get" : "add", 1, 10, 70 * mib);
+    client = flow_world_send(&world, _i == 0 ? "get" : "add", 1, 10, 70 * mib);
     ck_assert(flow_world_run_to_answers(&world, client, 1));
-    expect(client, 200);
+    flow_world_expect(client, 200);
     ck_assert(flow_world_is_answer_of(&client->answers[0], 1, 70 * mib));
     ck_assert_uint_le(world.budget.peak, 1 * mib);
 }
@@ -163,7 +149,7 @@ START_TEST(distributed_chroma_works_on_several_calls_at_once)
         clients[i] = send_record(i, i + 1, "");
     flow_world_run_ms(&world, 5000);
     for (unsigned i = 0; i < COUNT_OF(clients); i++)
-        expect(clients[i], 200);
+        flow_world_expect(clients[i], 200);
     ck_assert_uint_eq(world.backend.busy_peak, _i ? 8 : 1);
 }
 END_TEST
@@ -220,9 +206,9 @@ START_TEST(observers_are_told_before_chroma_and_before_the_client)
     world.write_options.is_coalescing = _i % 2 == 1;
     flow_world_start(&world);
     write_observer_add(&world.proxy->observers, &observer);
-    client = send_request("add", 1, 10, _i < 2 ? 10 : 300 * kib);
+    client = flow_world_send(&world, "add", 1, 10, _i < 2 ? 10 : 300 * kib);
     ck_assert(flow_world_run_to_answers(&world, client, 1));
-    expect(client, 200);
+    flow_world_expect(client, 200);
     flow_world_run_ms(&world, 10);
     write_observer_remove(&observer);
     ck_assert_uint_eq(sent_count, 1);
@@ -238,7 +224,7 @@ START_TEST(a_deletion_waits_for_earlier_writes_and_later_ones_wait_for_it)
     world.write_options.in_flight_max = 4;
     world.backend.plan.delay_us = 50000;
     flow_world_start(&world);
-    client[0] = send_request("add", 1, 10, 10);
+    client[0] = flow_world_send(&world, "add", 1, 10, 10);
     flow_world_run_ms(&world, 1);
     client[1] = flow_world_client(&world);
     flow_client_send(client[1],
@@ -247,13 +233,13 @@ START_TEST(a_deletion_waits_for_earlier_writes_and_later_ones_wait_for_it)
     flow_world_run_ms(&world, 30);
     ck_assert_uint_eq(world.backend.busy, 1);
     flow_world_run_ms(&world, 30);
-    client[2] = send_request("add", 3, 10, 10);
-    client[3] = send_request("query", 4, 10, 10); /* a read waits for nobody */
+    client[2] = flow_world_send(&world, "add", 3, 10, 10);
+    client[3] = flow_world_send(&world, "query", 4, 10, 10); /* a read waits for nobody */
     flow_world_run_ms(&world, 30);
     ck_assert_uint_eq(world.backend.busy, 2);
     flow_world_run_ms(&world, 1000);
     for (unsigned i = 0; i < COUNT_OF(client); i++)
-        expect(client[i], 200);
+        flow_world_expect(client[i], 200);
     ck_assert_uint_eq(world.backend.order[0], 1);
     ck_assert_uint_eq(world.backend.order[1], 2);
     ck_assert_uint_eq(world.backend.order[2], 4);
@@ -268,7 +254,7 @@ START_TEST(a_long_answer_that_breaks_is_cut)
     world.write_options.is_coalescing = _i;
     world.backend.plan.fault = FLOW_FAULT_HALF_ANSWER;
     flow_world_start(&world);
-    client = send_request("add", 1, 10, 400 * kib);
+    client = flow_world_send(&world, "add", 1, 10, 400 * kib);
     ck_assert(flow_world_run_to_end(&world, client));
     ck_assert_uint_eq(client->answer_count, 0);
     ck_assert(client->answers[0].was_cut);
@@ -287,12 +273,12 @@ START_TEST(a_refusal_is_repeated_only_where_it_says_that_nothing_was_executed)
                                             .fields = _i ? "X-Chromabouncer-Executed: no\r\n"
                                                          : "X-Chromabouncer-Executed: maybe\r\n"};
     flow_world_start(&world);
-    client = send_request("add", 1, 10, 10);
+    client = flow_world_send(&world, "add", 1, 10, 10);
     flow_world_run_ms(&world, 500);
     ck_assert_uint_eq(world.backend.records[1].heads > 1, (unsigned)_i);
     world.backend.plan = (struct flow_plan){0};
     flow_world_run_ms(&world, 5000);
-    expect(client, _i ? 200 : 503);
+    flow_world_expect(client, _i ? 200 : 503);
     ck_assert_uint_eq(world.backend.records[1].applied, (unsigned)_i);
 }
 END_TEST
@@ -312,7 +298,7 @@ START_TEST(what_waited_for_another_family_goes_apart_if_it_must)
     set_family(_i == 2 ? CHROMA_FAMILY_RUST : CHROMA_FAMILY_PYTHON, 5461, 1);
     flow_world_run_ms(&world, 1000);
     for (unsigned i = 0; i < COUNT_OF(clients); i++) {
-        expect(clients[i], 200);
+        flow_world_expect(clients[i], 200);
         ck_assert_uint_eq(world.backend.records[i + 1].applied, 1);
     }
     ck_assert_uint_eq(world.backend.batch_peak, _i == 1 ? 1 : COUNT_OF(clients));
@@ -338,7 +324,7 @@ START_TEST(a_refusal_with_500_is_for_each_write_alone)
     for (unsigned i = 0; i < COUNT_OF(clients); i++) {
         bool is_maybe = strstr(flow_client_head(clients[i], 0), "Executed: maybe\r\n") != NULL;
 
-        expect(clients[i], _i == 0 ? 500 : 502);
+        flow_world_expect(clients[i], _i == 0 ? 500 : 502);
         ck_assert_int_eq(is_maybe, _i != 0);
     }
     /* A batch is halved down to single writes, or nobody can tell what became of it. */
