@@ -25,6 +25,7 @@ struct upstream_call {
     struct byte_buffer                 target, answer;
     size_t                             answer_max, dropped;
     bool                               is_running, has_opened; /* a socket */
+    int                                fd; /* opened last, and not yet told to be closed; -1 */
     uint64_t                           began_us;
     char                               problem[CURL_ERROR_SIZE];
 };
@@ -33,6 +34,7 @@ static void               set_call_options(struct upstream_call *call);
 static curl_socket_t      open_call_socket(void *ctx, curlsocktype purpose,
                                            struct curl_sockaddr *address);
 static int                close_call_socket(void *ctx, curl_socket_t fd);
+static void               forget_socket(struct upstream_call *call);
 static struct curl_slist *split_fields(struct bytes fields);
 static bool   aim_call(struct upstream_call *call, const struct socket_address *address);
 static size_t on_call_bytes(char *data, size_t size, size_t count, void *ctx);
@@ -50,6 +52,7 @@ struct upstream_call *upstream_call_new(struct loop *loop, const struct address 
     call->backend = *backend;
     call->events = events;
     call->ctx = ctx;
+    call->fd = -1;
     call->easy = curl_easy_init();
     call->curl = upstream_curl_new(loop, on_call_done, call);
     if (call->easy == NULL || call->curl == NULL) {
@@ -92,6 +95,7 @@ static curl_socket_t open_call_socket(void *ctx, curlsocktype purpose,
     if (fd < 0)
         return CURL_SOCKET_BAD;
     call->has_opened = true;
+    call->fd = fd;
     call->events->on_open(fd, call->ctx);
     return fd;
 }
@@ -100,8 +104,20 @@ static int close_call_socket(void *ctx, curl_socket_t fd)
 {
     struct upstream_call *call = ctx;
 
+    if (fd == call->fd)
+        call->fd = -1;
     call->events->on_close(fd, call->ctx);
     return close(fd);
+}
+
+/* libcurl 7.88 closes a socket that never was a connection without asking for it. */
+static void forget_socket(struct upstream_call *call)
+{
+    int fd = call->fd;
+
+    call->fd = -1;
+    if (fd >= 0)
+        call->events->on_close(fd, call->ctx);
 }
 
 void upstream_call_free(struct upstream_call *call)
@@ -220,6 +236,7 @@ void upstream_call_cancel(struct upstream_call *call)
 {
     call->is_running = false;
     upstream_curl_cancel(call->curl, call->easy);
+    forget_socket(call);
 }
 
 static size_t on_call_bytes(char *data, size_t size, size_t count, void *ctx)
@@ -242,11 +259,14 @@ static void on_call_done(CURL *easy, CURLcode result, void *ctx)
     struct upstream_call  *call = ctx;
     struct upstream_answer answer = read_outcome(call, result);
     curl_off_t             connected_us = 0;
+    bool                   was_connecting;
 
     call->is_running = false;
     curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &connected_us);
-    if (result == CURLE_COULDNT_CONNECT ||
-        (result == CURLE_OPERATION_TIMEDOUT && call->has_opened && connected_us == 0))
+    was_connecting = result != CURLE_OK && call->has_opened && connected_us == 0;
+    if (was_connecting)
+        forget_socket(call);
+    if (result == CURLE_COULDNT_CONNECT || (result == CURLE_OPERATION_TIMEDOUT && was_connecting))
         call->events->on_unreachable(answer.problem, call->ctx);
     else
         call->events->on_answer(&answer, call->ctx);

@@ -30,7 +30,8 @@ struct upstream_call_events {
     /* There is an answer, or there will be none. */
     void (*on_answer)(const struct upstream_answer *answer, void *ctx);
 
-    /* A connection is about to be set up on `fd`; it is about to be closed. */
+    /* A connection is about to be set up on `fd`; it is about to be closed, or was just now if it
+     * never stood: its number may soon be another's. */
     void (*on_open)(int fd, void *ctx);
     void (*on_close)(int fd, void *ctx);
 };

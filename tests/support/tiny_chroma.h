@@ -82,23 +82,19 @@ static inline const char *tiny_chroma_on_request(const char *request, void *ctx)
     return "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n";
 }
 
-/* A backend that listens, of `connections_max` connections. */
-static inline void tiny_chroma_init(size_t connections_max)
+/* The parts, of `connections_max` connections to `backend`. */
+static inline void tiny_chroma_init_at(const struct address *backend, size_t connections_max)
 {
-    struct upstream_pool_options    options = {.connections_max = connections_max,
-
+    struct upstream_pool_options    options = {.backend = *backend,
+                                               .connections_max = connections_max,
                                                .connect_timeout_us = 1000000,
                                                .idle_timeout_us = 60000000,
                                                .resolve_interval_us = 60000000,
                                                .head_bytes_max = 4096};
-    struct upstream_control_options control = {.connect_timeout_us = 1000000,
+    struct upstream_control_options control = {.backend = *backend,
+                                               .connect_timeout_us = 1000000,
                                                .keeps_connection = connections_max >= 4};
 
-    memset(&tiny, 0, sizeof tiny);
-    tiny_backend_init(&tiny.backend);
-    tiny.backend.answer_to = tiny_chroma_on_request;
-    tiny_backend_listen(&tiny.backend);
-    options.backend = control.backend = tiny_backend_address(&tiny.backend);
     plain_budget_init(&tiny.budget, 1 << 30);
     tiny.loop = loop_new();
     tiny.workers = worker_pool_new(
@@ -110,13 +106,31 @@ static inline void tiny_chroma_init(size_t connections_max)
     ck_assert_ptr_nonnull(tiny.control);
 }
 
-static inline void tiny_chroma_done(void)
+/* A backend that listens, of `connections_max` connections. */
+static inline void tiny_chroma_init(size_t connections_max)
+{
+    struct address address;
+
+    memset(&tiny, 0, sizeof tiny);
+    tiny_backend_init(&tiny.backend);
+    tiny.backend.answer_to = tiny_chroma_on_request;
+    tiny_backend_listen(&tiny.backend);
+    address = tiny_backend_address(&tiny.backend);
+    tiny_chroma_init_at(&address, connections_max);
+}
+
+static inline void tiny_chroma_done_parts(void)
 {
     upstream_control_free(tiny.control);
     upstream_incarnation_free(tiny.incarnation);
     worker_pool_free(tiny.workers);
     upstream_pool_free(tiny.pool);
     loop_free(tiny.loop);
+}
+
+static inline void tiny_chroma_done(void)
+{
+    tiny_chroma_done_parts();
     tiny_backend_done(&tiny.backend);
 }
 

@@ -1,6 +1,8 @@
 /* What must hold: questions go out as they are given and come back bounded; one connection stays
  * and tells of a restart, a late answer does not break it; places of the pool are taken and given
  * back; each question ends once. */
+#include <netinet/in.h>
+
 #include "support/check_main.h"
 #include "support/tiny_chroma.h"
 
@@ -229,16 +231,21 @@ START_TEST(without_a_place_a_question_waits_and_says_so)
 }
 END_TEST
 
-static bool can_take_all(void)
+static size_t free_places(void)
 {
     size_t taken = 0;
 
-    tiny_backend_turn(&tiny.backend);
     while (upstream_pool_take_place(tiny.pool))
         taken++;
     for (size_t i = 0; i < taken; i++)
         upstream_pool_give_place(tiny.pool);
-    return taken == 2;
+    return taken;
+}
+
+static bool can_take_all(void)
+{
+    tiny_backend_turn(&tiny.backend);
+    return free_places() == 2;
 }
 
 START_TEST(of_few_connections_none_is_kept)
@@ -260,6 +267,48 @@ START_TEST(of_few_connections_none_is_kept)
     ask("/x", true, 1000000);
     expect_answer(STATUS_BACKEND_DOWN, 0, "");
     ck_assert_uint_gt(tiny_chroma_number(), first);
+}
+END_TEST
+
+/* A listener of this machine that takes no more connections: a new one is neither refused nor set
+ * up. ret_fds: to be closed. */
+static struct address full_listener(int ret_fds[4])
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t          size = sizeof at;
+    struct address     address = {.kind = ADDRESS_TCP, .host = "127.0.0.1"};
+
+    ret_fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(bind(ret_fds[0], (struct sockaddr *)&at, size), 0);
+    ck_assert_int_eq(listen(ret_fds[0], 0), 0);
+    ck_assert_int_eq(getsockname(ret_fds[0], (struct sockaddr *)&at, &size), 0);
+    address.port = ntohs(at.sin_port);
+    for (int i = 1; i < 4; i++) {
+        ret_fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        (void)!connect(ret_fds[i], (struct sockaddr *)&at, size);
+    }
+    return address;
+}
+
+/* libcurl 7.88 closes such a socket without a word; its number is soon somebody else's. */
+START_TEST(a_connection_that_was_never_set_up_is_forgotten)
+{
+    const bool     gives_up_itself = _i == 1;
+    int            fds[4];
+    struct address address = full_listener(fds);
+
+    tiny_chroma_done_parts();
+    tiny_chroma_init_at(&address, 4);
+    if (gives_up_itself) /* else it is cancelled */
+        upstream_control_set_options(tiny.control,
+                                     &(struct upstream_control_options){.connect_timeout_us = 20000,
+                                                                        .keeps_connection = true});
+    ask("/x", true, gives_up_itself ? 1000000 : 20000);
+    expect_answer(gives_up_itself ? STATUS_BACKEND_DOWN : STATUS_TIMED_OUT, 0, "");
+    ck_assert_uint_eq(free_places(), 4);
+    ck_assert(has_no_connection());
+    for (size_t i = 0; i < COUNT_OF(fds); i++)
+        close(fds[i]);
 }
 END_TEST
 
@@ -303,6 +352,7 @@ int main(void)
     tcase_add_test(tcase, a_connection_that_breaks_under_a_question_is_told_and_moves_the_number);
     tcase_add_test(tcase, without_a_place_a_question_waits_and_says_so);
     tcase_add_test(tcase, of_few_connections_none_is_kept);
+    tcase_add_loop_test(tcase, a_connection_that_was_never_set_up_is_forgotten, 0, 2);
     tcase_add_test(tcase, cancelled_questions_are_not_told_and_too_many_are_refused);
     return check_main("upstream_control", tcase);
 }
