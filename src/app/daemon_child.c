@@ -15,6 +15,7 @@
 #include "child/oom_counter.h"
 #include "child/port_owner.h"
 #include "child/supervisor.h"
+#include "io/clock.h"
 
 static const struct supervisor_options supervision = {
     .delay_min_us = 200000,
@@ -28,7 +29,10 @@ static const uint64_t leftover_wait_us = 30000000;
 static const uint64_t leftover_look_us = 200000;
 /* Between two looks at the port of one that starts: small beside the second that it takes. */
 static const uint64_t port_look_us = 20000;
-static const uint64_t others_look_us = 1000000;
+/* A look goes through the descriptors of all processes: on a large machine it is made less often,
+ * so that it takes 2 % of a core, unless ten seconds do not suffice for that. */
+static const uint64_t others_look_us = 1000000, others_look_max_us = 10000000;
+static const uint64_t others_look_share = 50;
 
 /* What a worker looks at. */
 enum look_kind { LOOK_NONE, LOOK_DIRECTORY, LOOK_PORT, LOOK_OTHERS };
@@ -42,6 +46,7 @@ struct look {
     enum port_owner       owner;
     enum status           mode; /* what database_mode_set() said */
     struct error          mode_error;
+    uint64_t              took_us;
 };
 
 struct daemon_child {
@@ -215,6 +220,7 @@ static void run_look(struct worker_job *job)
     struct look                       *look = CONTAINER_OF(job, struct look, job);
     const struct daemon_child         *child = CONTAINER_OF(look, struct daemon_child, look);
     const struct daemon_child_command *command = &child->command;
+    uint64_t                           began_us = clock_now_us();
 
     if (look->kind == LOOK_PORT) {
         look->owner = port_owner_find(command->port, look->group);
@@ -226,23 +232,23 @@ static void run_look(struct worker_job *job)
         look->mode = database_mode_set(command->directory, child->is_wal, &look->mode_error);
     if (look->kind == LOOK_OTHERS)
         look->has_foreign_peer = port_owner_has_foreign_peer(command->port, look->group);
+    look->took_us = clock_now_us() - began_us;
 }
 
 static void on_looked(struct worker_job *job)
 {
     struct look         *look = CONTAINER_OF(job, struct look, job);
     struct daemon_child *child = CONTAINER_OF(look, struct daemon_child, look);
+    bool                 is_gone = look->group != child_process_id(child->process);
 
     child->is_looking = false;
     if (look->kind == LOOK_DIRECTORY)
         on_directory_seen(child);
-    else if (look->group != child_process_id(child->process))
-        return; /* of one that is gone */
-    else if (look->kind == LOOK_PORT)
+    else if (look->kind == LOOK_PORT && !is_gone)
         on_port_seen(child);
-    else
+    else if (look->kind == LOOK_OTHERS && !is_gone)
         on_others_seen(child);
-    set_alarm(child);
+    set_alarm(child); /* the next look may have become due meanwhile */
 }
 
 static void on_directory_seen(struct daemon_child *child)
@@ -330,22 +336,28 @@ void daemon_child_on_health(struct daemon_child *child)
         log_ms(&line, "took_ms", child_now_us(child) - child->begun_us);
         log_end(&line);
         proxy_hold(child->daemon->proxy, false);
-        look_later(child, LOOK_OTHERS, others_look_us);
+        if (!child->has_others)
+            look_later(child, LOOK_OTHERS, others_look_us);
         child->events->on_ready(child->ctx);
     }
     drive(child);
 }
 
-/* Twice in a row: a `chroma` command that looks at a directory for a moment is no user. */
+/* Twice in a row: a `chroma` command that looks at a directory for a moment is no user. Then there
+ * is nothing more to find out. */
 static void on_others_seen(struct daemon_child *child)
 {
     const struct look *look = &child->look;
+    uint64_t           pause_us = look->took_us * others_look_share;
     char               reason[160];
 
-    look_later(child, LOOK_OTHERS, others_look_us);
     child->others_seen = look->has_user || look->has_foreign_peer ? child->others_seen + 1 : 0;
-    if (child->has_others || child->others_seen < 2)
+    if (child->others_seen < 2) {
+        if (pause_us > others_look_max_us)
+            pause_us = others_look_max_us;
+        look_later(child, LOOK_OTHERS, pause_us < others_look_us ? others_look_us : pause_us);
         return;
+    }
     if (look->has_user)
         snprintf(reason, sizeof reason, "process %d has its directory open: %s",
                  (int)look->user.process, look->user.command);

@@ -4,8 +4,8 @@
  * not run; health checks rest meanwhile. Before a start nobody else may have the directory open:
  * one who is there is named and ends the attempt, but what an earlier run left behind is waited
  * for. Ready is when the listening socket is Chroma's own and a heartbeat was answered. Then, once
- * a second, a worker looks for others at its port and its directory: while there are none, every
- * write to this Chroma comes through here.
+ * a second, or less often where that takes long, a worker looks for others at its port and its
+ * directory: while there are none, every write to this Chroma comes through here.
  *
  * Private to app/. Thread: the loop's, which must be the process's first.
  */
