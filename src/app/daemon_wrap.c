@@ -55,7 +55,6 @@ struct daemon_wrap {
     struct worker_job              look;
     bool                           is_looking, is_marked; /* what the look found */
     bool                           has_opened, is_ending, never_started;
-    char                           variable[160];
 };
 
 static enum status open_parts(struct daemon_wrap *wrap, struct error *error);
@@ -99,7 +98,6 @@ enum status daemon_wrap_start(struct daemon *daemon, struct error *error)
     wrap->plan = daemon->plan->wrap;
     if (wrap->plan->directory != NULL)
         snprintf(wrap->directory, sizeof wrap->directory, "%s", wrap->plan->directory);
-    snprintf(wrap->variable, sizeof wrap->variable, "CHROMABOUNCER_WRAP=%s", wrap->plan->door);
     status = open_parts(wrap, error);
     if (status != STATUS_OK)
         return status;
@@ -325,7 +323,7 @@ static void run_application_look(struct worker_job *job)
 {
     struct daemon_wrap *wrap = CONTAINER_OF(job, struct daemon_wrap, look);
 
-    wrap->is_marked = wrapped_processes_is_any_marked(wrap->variable);
+    wrap->is_marked = wrapped_processes_is_any_marked(wrap->plan->door);
 }
 
 /* When nobody is left, there is nobody to drain for. */

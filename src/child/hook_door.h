@@ -19,6 +19,9 @@
 #include "child/hook_request.h"
 #include "io/loop.h"
 
+/* Its name in the private folder of a run. */
+#define HOOK_DOOR_NAME "hook.sock"
+
 enum { HOOK_DOOR_VISITORS_MAX = 256 };
 
 struct hook_door;    /* opaque */

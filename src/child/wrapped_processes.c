@@ -12,7 +12,8 @@
 enum { environment_max = 1 << 18 };
 
 static bool is_running(int handle);
-static bool is_marked(pid_t process, const char *variable, char *text);
+static bool is_marked(pid_t process, const char *end, char *text);
+static bool is_door(const char *variable, const char *end);
 
 void wrapped_processes_add(struct wrapped_processes *processes, pid_t id)
 {
@@ -55,7 +56,7 @@ bool wrapped_processes_is_any_known_alive(struct wrapped_processes *processes)
     return processes->count > 0;
 }
 
-bool wrapped_processes_is_any_marked(const char *variable)
+bool wrapped_processes_is_any_marked(const char *end)
 {
     DIR           *folder = opendir("/proc");
     char          *text = malloc(environment_max);
@@ -65,7 +66,7 @@ bool wrapped_processes_is_any_marked(const char *variable)
     while (folder != NULL && text != NULL && !found && (entry = readdir(folder)) != NULL) {
         pid_t process = (pid_t)atoi(entry->d_name); /* 0: no process */
 
-        found = process > 0 && process != getpid() && is_marked(process, variable, text);
+        found = process > 0 && process != getpid() && is_marked(process, end, text);
     }
     if (folder != NULL)
         closedir(folder);
@@ -73,7 +74,7 @@ bool wrapped_processes_is_any_marked(const char *variable)
     return found;
 }
 
-static bool is_marked(pid_t process, const char *variable, char *text)
+static bool is_marked(pid_t process, const char *end, char *text)
 {
     char   path[64];
     FILE  *file;
@@ -87,9 +88,18 @@ static bool is_marked(pid_t process, const char *variable, char *text)
     fclose(file);
     text[size] = '\0';
     for (size_t at = 0; at < size; at += strlen(text + at) + 1)
-        if (strcmp(text + at, variable) == 0)
+        if (is_door(text + at, end))
             return true;
     return false;
+}
+
+static bool is_door(const char *variable, const char *end)
+{
+    static const char start[] = WRAPPED_PROCESSES_VARIABLE "=";
+    size_t            size = strlen(variable), end_size = strlen(end);
+
+    return strncmp(variable, start, strlen(start)) == 0 && size >= strlen(start) + end_size &&
+           strcmp(variable + size - end_size, end) == 0;
 }
 
 void wrapped_processes_done(struct wrapped_processes *processes)

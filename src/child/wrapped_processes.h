@@ -12,6 +12,9 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* The variable: the path of our door. */
+#define WRAPPED_PROCESSES_VARIABLE "CHROMABOUNCER_WRAP"
+
 /* Processes that have asked, at most; more than that are known by their environment only. */
 enum { WRAPPED_PROCESSES_MAX = 256 };
 
@@ -28,8 +31,8 @@ void wrapped_processes_add(struct wrapped_processes *processes, pid_t id);
 /* Does one of them still run? Those that are gone are forgotten. */
 bool wrapped_processes_is_any_known_alive(struct wrapped_processes *processes);
 
-/* Is there a process with `variable` ("NAME=value") in its environment? */
-bool wrapped_processes_is_any_marked(const char *variable);
+/* Is there another process whose door's path ends with `end`? */
+bool wrapped_processes_is_any_marked(const char *end);
 
 void wrapped_processes_done(struct wrapped_processes *processes);
 

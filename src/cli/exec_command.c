@@ -19,7 +19,7 @@ int exec_command(const struct options *options)
 {
     struct options        with_values = *options;
     struct chroma_command command = {.arguments = NULL};
-    char                  folder[PRIVATE_FOLDER_SIZE];
+    struct private_folder folder;
     uint16_t              port = port_owner_pick();
     struct error          error;
     int                   exit_status;
@@ -28,13 +28,13 @@ int exec_command(const struct options *options)
         return cli_fail(EX_USAGE, "say what to run: chromabouncer exec -- chroma run --path DIR");
     if (port == 0)
         return cli_fail(EX_OSERR, "there is no free port on 127.0.0.1");
-    if (private_folder_make(folder, &error) != STATUS_OK)
+    if (private_folder_make(&folder, &error) != STATUS_OK)
         return cli_fail_error(&error);
-    exit_status = make_command(options, port, folder, &command);
+    exit_status = make_command(options, port, folder.path, &command);
     if (exit_status == EX_OK)
         exit_status = run_behind(&with_values, &command, port);
     chroma_command_done(&command);
-    private_folder_remove(folder);
+    private_folder_remove(&folder);
     return exit_status;
 }
 

@@ -13,9 +13,11 @@
 #include <unistd.h>
 
 #include "app/daemon.h"
+#include "child/hook_door.h"
 #include "child/port_owner.h"
 #include "child/private_folder.h"
 #include "child/program_path.h"
+#include "child/wrapped_processes.h"
 #include "cli/child_values.h"
 #include "cli/cli.h"
 
@@ -23,18 +25,19 @@
 enum { exit_cannot_run = 126, exit_not_found = 127 };
 
 struct wrap {
-    struct options      options;
-    char              **command; /* NULL at the end */
-    const char         *path;    /* --path as it was given; NULL: none */
-    bool                strict;
-    char                directory[PATH_MAX], hook[PATH_MAX];
-    char                folder[PRIVATE_FOLDER_SIZE], door[PRIVATE_FOLDER_SIZE + 16];
-    struct settings     settings;
-    struct machine      machine;
-    struct child_values values;
-    uint16_t            port;
-    int                 ready[2], failed[2]; /* pipes: proxy to us, us to the proxy */
-    int                 application;         /* pidfd of this process */
+    struct options        options;
+    char                **command; /* NULL at the end */
+    const char           *path;    /* --path as it was given; NULL: none */
+    bool                  strict;
+    char                  directory[PATH_MAX], hook[PATH_MAX];
+    struct private_folder folder;
+    char                  door[PRIVATE_FOLDER_SIZE + 16];
+    struct settings       settings;
+    struct machine        machine;
+    struct child_values   values;
+    uint16_t              port;
+    int                   ready[2], failed[2]; /* pipes: proxy to us, us to the proxy */
+    int                   application;         /* pidfd of this process */
 };
 
 static int            print_wrap_help(void);
@@ -213,12 +216,12 @@ static int start_proxy(struct wrap *wrap)
     unsigned char answer = EX_SOFTWARE;
     pid_t         id;
 
-    if (private_folder_make(wrap->folder, &error) != STATUS_OK)
+    if (private_folder_make(&wrap->folder, &error) != STATUS_OK)
         return cli_fail_error(&error);
-    snprintf(wrap->door, sizeof wrap->door, "%s/hook.sock", wrap->folder);
+    snprintf(wrap->door, sizeof wrap->door, "%s/" HOOK_DOOR_NAME, wrap->folder.path);
     id = open_ends(wrap) ? fork() : -1;
     if (id < 0) {
-        private_folder_remove(wrap->folder);
+        private_folder_remove(&wrap->folder);
         return cli_fail(EX_OSERR, "cannot start the proxy: %s", strerror(errno));
     }
     if (id == 0)
@@ -243,7 +246,7 @@ static bool open_ends(struct wrap *wrap)
 /* In a session of its own: ^C on the terminal is COMMAND's, and HUP too. */
 _Noreturn static void be_the_proxy(struct wrap *wrap)
 {
-    struct daemon_wrap_plan plan = {.folder = wrap->folder,
+    struct daemon_wrap_plan plan = {.folder = wrap->folder.path,
                                     .door = wrap->door,
                                     .directory = wrap->path == NULL ? NULL : wrap->directory,
                                     .application_fd = wrap->application,
@@ -261,7 +264,7 @@ _Noreturn static void be_the_proxy(struct wrap *wrap)
     dup2(null, STDOUT_FILENO); /* whoever reads COMMAND's output must see its end */
     exit_status =
         daemon_run_plan(&wrap->options.sources, &wrap->machine, &wrap->settings, &daemon_plan);
-    private_folder_remove(wrap->folder);
+    private_folder_remove(&wrap->folder);
     exit(exit_status);
 }
 
@@ -289,7 +292,7 @@ static bool set_environment(const struct wrap *wrap)
     else if (asprintf(&path, "%s:%s", wrap->hook, before) < 0)
         path = NULL;
     good = path != NULL && setenv("PYTHONPATH", path, 1) == 0 &&
-           setenv("CHROMABOUNCER_WRAP", wrap->door, 1) == 0 &&
+           setenv(WRAPPED_PROCESSES_VARIABLE, wrap->door, 1) == 0 &&
            (wrap->strict ? setenv("CHROMABOUNCER_WRAP_STRICT", "1", 1)
                          : unsetenv("CHROMABOUNCER_WRAP_STRICT")) == 0;
     free(path);

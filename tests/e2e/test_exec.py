@@ -136,15 +136,23 @@ def test_a_taken_port_is_said_and_nothing_is_started():
         assert str(one.port) in one.text() and not one.database.exists()
 
 
-def test_killed_itself_it_leaves_no_chroma_and_can_be_started_at_once():
-    with Exec() as one:
+def test_killed_itself_it_leaves_no_chroma_and_can_be_started_at_once(monkeypatch):
+    with Exec(wait=False) as one:
+        private = one.directory / "private"
+        private.mkdir()
+        monkeypatch.setenv("TMPDIR", str(private))
+        monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+        one.start()
         one.ask()
-        old = one.chroma()
+        old, left = one.chroma(), list(private.iterdir())
         one.kill()
+        assert len(left) == 1 and list(private.iterdir()) == left
         one.start()
         assert "nanosecond heartbeat" in one.ask()
         assert not os.path.exists(f"/proc/{old}")
+        assert len(list(private.iterdir())) == 1 and not left[0].exists()
         assert one.end() == 0
+        assert not list(private.iterdir())
         wait_until(lambda: not with_word(one.directory.name))
 
 

@@ -1,45 +1,197 @@
 /* What must hold: the folder is for its user only, stands where it should, and goes with its files.
+ * What a killed process has left goes with the next start; what is in use, or nothing of ours,
+ * stays.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "child/private_folder.h"
+#include "child/wrapped_processes.h"
 #include "support/check_main.h"
 
-static char         folder[PRIVATE_FOLDER_SIZE];
-static struct error error;
+static struct private_folder folder;
+static struct error          error;
+static char                  place[] = "/tmp/test.XXXXXX";
+
+static void set_up(void)
+{
+    strcpy(place, "/tmp/test.XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(place));
+    setenv("XDG_RUNTIME_DIR", "/nonexistent", 1);
+    setenv("TMPDIR", place, 1);
+}
+
+static void tear_down(void)
+{
+    ck_assert_int_eq(rmdir(place), 0); /* nothing was left there */
+}
+
+static void make(void)
+{
+    ck_assert_int_eq(private_folder_make(&folder, &error), STATUS_OK);
+}
+
+static bool stands(const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) == 0;
+}
+
+static void make_file(const char *at, const char *name)
+{
+    char path[200];
+
+    snprintf(path, sizeof path, "%s/%s", at, name);
+    close(open(path, O_CREAT | O_WRONLY, 0600));
+}
+
+/* A process that makes one with a file in it and waits. Its path is put into `path`. */
+static pid_t start_maker(char *path)
+{
+    int   ends[2];
+    pid_t id;
+
+    ck_assert_int_eq(pipe(ends), 0);
+    id = fork();
+    if (id == 0) {
+        make();
+        make_file(folder.path, "chroma.yaml");
+        if (write(ends[1], folder.path, PRIVATE_FOLDER_SIZE) == PRIVATE_FOLDER_SIZE)
+            pause();
+        _exit(1);
+    }
+    close(ends[1]);
+    ck_assert_int_eq(read(ends[0], path, PRIVATE_FOLDER_SIZE), PRIVATE_FOLDER_SIZE);
+    close(ends[0]);
+    return id;
+}
+
+static void end(pid_t id)
+{
+    kill(id, SIGKILL);
+    waitpid(id, NULL, 0);
+}
 
 START_TEST(it_is_private_and_goes_with_its_files)
 {
     struct stat status;
-    char        path[PRIVATE_FOLDER_SIZE + 8];
+    char        path[PRIVATE_FOLDER_SIZE];
 
-    setenv("XDG_RUNTIME_DIR", "/nonexistent", 1);
-    setenv("TMPDIR", "/tmp", 1);
-    ck_assert_int_eq(private_folder_make(folder, &error), STATUS_OK);
-    ck_assert(strncmp(folder, "/tmp/", 5) == 0);
-    ck_assert_int_eq(stat(folder, &status), 0);
+    make();
+    strcpy(path, folder.path);
+    ck_assert(strncmp(path, place, strlen(place)) == 0);
+    ck_assert_int_eq(stat(path, &status), 0);
     ck_assert_int_eq(status.st_mode & 0777, 0700);
-    snprintf(path, sizeof path, "%s/file", folder);
-    close(open(path, O_CREAT | O_WRONLY, 0600));
-    private_folder_remove(folder);
-    ck_assert_int_ne(stat(folder, &status), 0);
-    private_folder_remove("");
+    make_file(path, "file");
+    private_folder_remove(&folder);
+    ck_assert(!stands(path));
+    private_folder_remove(&folder);
 }
 END_TEST
 
 START_TEST(a_place_that_is_too_long_or_relative_is_passed_over)
 {
-    char place[200] = "/tmp/";
+    char too_long[200] = "/tmp/";
 
-    memset(place + 5, 'x', sizeof place - 6);
-    setenv("XDG_RUNTIME_DIR", place, 1);
+    memset(too_long + 5, 'x', sizeof too_long - 6);
+    setenv("XDG_RUNTIME_DIR", too_long, 1);
     setenv("TMPDIR", "here", 1);
-    ck_assert_int_eq(private_folder_make(folder, &error), STATUS_OK);
-    ck_assert(strncmp(folder, "/tmp/chromabouncer.", 19) == 0);
-    private_folder_remove(folder);
+    make();
+    ck_assert(strncmp(folder.path, "/tmp/chromabouncer.", 19) == 0);
+    private_folder_remove(&folder);
+}
+END_TEST
+
+START_TEST(what_a_killed_process_has_left_goes_with_the_next_start)
+{
+    char  left[PRIVATE_FOLDER_SIZE], used[PRIVATE_FOLDER_SIZE];
+    pid_t user = start_maker(used);
+
+    end(start_maker(left));
+    ck_assert(stands(left) && stands(used));
+    make();
+    ck_assert(!stands(left));
+    ck_assert(stands(used));
+    end(user);
+    private_folder_remove(&folder);
+    make();
+    ck_assert(!stands(used));
+    private_folder_remove(&folder);
+}
+END_TEST
+
+START_TEST(it_stays_while_an_application_names_its_door)
+{
+    char  left[PRIVATE_FOLDER_SIZE], door[PRIVATE_FOLDER_SIZE + 16];
+    int   ready[2], never[2];
+    pid_t application;
+    char  byte;
+
+    end(start_maker(left));
+    ck_assert_int_eq(pipe(ready) | pipe(never), 0);
+    application = fork();
+    if (application == 0) {
+        /* By another name of the same place. */
+        snprintf(door, sizeof door, "/tmp/.%s/hook.sock", left + strlen("/tmp"));
+        setenv(WRAPPED_PROCESSES_VARIABLE, door, 1);
+        dup2(ready[1], 1);
+        dup2(never[0], 0);
+        close(never[1]);
+        execl("/bin/sh", "sh", "-c", "echo x; read y", NULL);
+        _exit(1);
+    }
+    ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+    make();
+    ck_assert(stands(left));
+    private_folder_remove(&folder);
+    end(application);
+    make();
+    ck_assert(!stands(left));
+    private_folder_remove(&folder);
+}
+END_TEST
+
+START_TEST(what_is_not_known_to_be_ours_stays)
+{
+    char without_lock[64], link[64], target[64], file[128];
+
+    snprintf(without_lock, sizeof without_lock, "%s/chromabouncer.aaaaaa", place);
+    snprintf(target, sizeof target, "%s/precious", place);
+    snprintf(link, sizeof link, "%s/chromabouncer.bbbbbb", place);
+    ck_assert_int_eq(mkdir(without_lock, 0700) | mkdir(target, 0700) | symlink(target, link), 0);
+    make_file(target, "lock");
+    make();
+    snprintf(file, sizeof file, "%s/lock", target);
+    ck_assert(stands(without_lock) && stands(link) && stands(file));
+    private_folder_remove(&folder);
+    ck_assert_int_eq(unlink(file) | unlink(link) | rmdir(target) | rmdir(without_lock), 0);
+}
+END_TEST
+
+START_TEST(where_others_can_rename_and_of_others_nothing_goes)
+{
+    char left[PRIVATE_FOLDER_SIZE];
+
+    if (geteuid() != 0)
+        return; /* cannot give a folder away */
+    end(start_maker(left));
+    ck_assert_int_eq(chown(place, 1, 1) | chmod(place, 0777), 0);
+    make();
+    ck_assert(stands(left));
+    private_folder_remove(&folder);
+    ck_assert_int_eq(chown(left, 1, 1) | chmod(place, 01777), 0); /* of another user */
+    make();
+    ck_assert(stands(left));
+    private_folder_remove(&folder);
+    ck_assert_int_eq(chown(left, 0, 0), 0);
+    make();
+    ck_assert(!stands(left));
+    private_folder_remove(&folder);
 }
 END_TEST
 
@@ -47,7 +199,12 @@ int main(void)
 {
     TCase *tcase = tcase_create("private_folder");
 
+    tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, it_is_private_and_goes_with_its_files);
     tcase_add_test(tcase, a_place_that_is_too_long_or_relative_is_passed_over);
+    tcase_add_test(tcase, what_a_killed_process_has_left_goes_with_the_next_start);
+    tcase_add_test(tcase, it_stays_while_an_application_names_its_door);
+    tcase_add_test(tcase, what_is_not_known_to_be_ours_stays);
+    tcase_add_test(tcase, where_others_can_rename_and_of_others_nothing_goes);
     return check_main("private_folder", tcase);
 }

@@ -20,7 +20,7 @@ static pid_t start(const char *value)
     id = fork();
     if (id == 0) {
         if (value != NULL)
-            setenv("TEST_WRAPPED", value, 1);
+            setenv(WRAPPED_PROCESSES_VARIABLE, value, 1);
         dup2(ready[1], 1);
         dup2(never[0], 0);
         close(never[1]);
@@ -41,10 +41,12 @@ START_TEST(a_process_is_known_by_its_environment)
 {
     pid_t id = start("/some/where");
 
-    ck_assert(wrapped_processes_is_any_marked("TEST_WRAPPED=/some/where"));
-    ck_assert(!wrapped_processes_is_any_marked("TEST_WRAPPED=/some"));
+    ck_assert(wrapped_processes_is_any_marked("/some/where"));
+    ck_assert(wrapped_processes_is_any_marked("/where"));
+    ck_assert(!wrapped_processes_is_any_marked("/some"));
+    ck_assert(!wrapped_processes_is_any_marked("WRAP=/some/where")); /* that is the name */
     stop(id);
-    ck_assert(!wrapped_processes_is_any_marked("TEST_WRAPPED=/some/where"));
+    ck_assert(!wrapped_processes_is_any_marked("/where"));
 }
 END_TEST
 
