@@ -11,7 +11,7 @@ from processes import wait_until
 from test_exec import Exec
 
 COLLECTIONS = "/api/v2/tenants/default_tenant/databases/default_database/collections"
-SECONDS, KILL_EVERY, READERS, WRITERS = 18, 5, 8, 8
+KILLS, SECONDS_BETWEEN, READERS, WRITERS = 3, 3, 8, 8
 
 
 class Client:
@@ -34,7 +34,7 @@ def test_kills_under_load_fail_no_request_and_lose_no_write():
         path = f"{COLLECTIONS}/{collection['id']}"
         assert client.ask("POST", f"{path}/upsert", record("seed"))[0] == 200
         failures, acknowledged, waits, lock = [], [], [], threading.Lock()
-        end = time.monotonic() + SECONDS
+        ending = threading.Event()
 
         def note(began, status, answer, what):
             with lock:
@@ -46,7 +46,7 @@ def test_kills_under_load_fail_no_request_and_lose_no_write():
 
         def write(number):
             mine, count = Client(one.port), 0
-            while time.monotonic() < end:
+            while not ending.is_set():
                 name, began = f"w{number}-{count}", time.monotonic()
                 operation = ("upsert", "add")[count % 2]
                 note(began, *mine.ask("POST", f"{path}/{operation}", record(name)), name)
@@ -54,7 +54,7 @@ def test_kills_under_load_fail_no_request_and_lose_no_write():
 
         def read(number):
             mine, count = Client(one.port), 0
-            while time.monotonic() < end:
+            while not ending.is_set():
                 began = time.monotonic()
                 if count % 2:
                     answer = mine.ask("GET", f"{path}/count")
@@ -67,18 +67,26 @@ def test_kills_under_load_fail_no_request_and_lose_no_write():
         threads += [threading.Thread(target=read, args=(i,)) for i in range(READERS)]
         for thread in threads:
             thread.start()
-        kills = 0
-        while time.monotonic() < end - KILL_EVERY:
-            time.sleep(KILL_EVERY)
-            os.kill(one.chroma(), signal.SIGKILL)
-            kills += 1
-            wait_until(lambda: len(one.events("chroma_ready")) > kills)
+        try:
+            for kills in range(1, KILLS + 1):
+                time.sleep(SECONDS_BETWEEN)
+                os.kill(one.chroma(), signal.SIGKILL)
+                wait_until(lambda: len(one.events("chroma_ready")) > kills)
+            time.sleep(SECONDS_BETWEEN)
+        finally:
+            ending.set()
         for thread in threads:
             thread.join()
-        assert kills >= 2 and not failures, failures[:5]
+        assert not failures, failures[:5]
         missing = find_missing(client, path, acknowledged)
-        print(f"{kills} kills, {len(waits)} requests, longest {max(waits):.1f} s")
+        starts = [event["took_ms"] / 1000 for event in one.events("chroma_ready")[1:]]
+        print(
+            f"{KILLS} kills, {len(waits)} requests, longest {max(waits):.1f} s; "
+            f"slowest start of Chroma {max(starts):.1f} s"
+        )
         assert not missing, missing[:5]
+        # Ours is the pause of 0.2 s; Chroma's first answers take a part of its start again.
+        assert max(waits) < 1.5 * max(starts) + 1.5
         assert one.end() == 0
 
 
