@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "app/daemon_recycle.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "child/child_process.h"
@@ -14,6 +15,7 @@
 #include "child/directory_users.h"
 #include "child/oom_counter.h"
 #include "child/port_owner.h"
+#include "child/process_memory.h"
 #include "child/supervisor.h"
 #include "io/clock.h"
 
@@ -47,6 +49,7 @@ struct look {
     enum status           mode; /* what database_mode_set() said */
     struct error          mode_error;
     uint64_t              took_us;
+    uint64_t              memory_bytes;
 };
 
 struct daemon_child {
@@ -57,13 +60,15 @@ struct daemon_child {
     struct supervisor                 supervisor;
     struct child_process             *process;
     struct loop_timer                *timer;
+    struct daemon_recycle            *recycle;
     struct look                       look;
     bool                              is_looking;
     enum look_kind                    next_look; /* due at next_look_us */
     uint64_t                          next_look_us;
-    uint64_t                          begun_us;   /* the start that is under way */
-    uint64_t                          oom_before; /* the counter when it was started */
-    bool                              is_wal;     /* exec.sqlite_wal */
+    uint64_t                          begun_us;       /* the start that is under way */
+    uint64_t                          oom_before;     /* the counter when it was started */
+    bool                              is_wal;         /* exec.sqlite_wal */
+    bool                              has_memory_max; /* exec.memory_max */
     bool                              told_leftover, told_stranger, told_end;
     unsigned                          others_seen; /* looks in a row */
     bool                              has_others;
@@ -82,8 +87,10 @@ static void on_directory_seen(struct daemon_child *child);
 static void refuse_directory(struct daemon_child *child);
 static void start_process(struct daemon_child *child);
 static void on_port_seen(struct daemon_child *child);
+static void look_at_others_later(struct daemon_child *child, uint64_t pause_us);
 static void on_others_seen(struct daemon_child *child);
 static void become_sidecar(struct daemon_child *child, const char *reason);
+static void end_grown(void *ctx);
 static enum supervisor_cause cause_of(const struct daemon_child *child, int wait_status);
 static void                  log_end_of_child(const struct daemon_child *child, int wait_status,
                                               enum supervisor_cause cause);
@@ -105,11 +112,13 @@ struct daemon_child *daemon_child_new(struct daemon                    *daemon,
     child->events = events;
     child->ctx = ctx;
     child->is_wal = daemon->settings->exec_sqlite_wal;
+    child->has_memory_max = daemon->settings->exec_memory_max_bytes > 0;
     options.hang_timeout_us = daemon->settings->exec_hang_timeout_us;
     supervisor_init(&child->supervisor, &options);
     child->process = child_process_new(daemon->loop, &process_events, child);
     child->timer = loop_timer_new(daemon->loop, on_alarm, child);
-    if (child->process == NULL || child->timer == NULL) {
+    child->recycle = daemon_recycle_new(daemon, end_grown, child);
+    if (child->process == NULL || child->timer == NULL || child->recycle == NULL) {
         daemon_child_free(child);
         return NULL;
     }
@@ -123,6 +132,7 @@ void daemon_child_free(struct daemon_child *child)
     if (child == NULL)
         return;
     child_process_free(child->process);
+    daemon_recycle_free(child->recycle);
     loop_timer_free(child->timer);
     free(child);
 }
@@ -230,8 +240,11 @@ static void run_look(struct worker_job *job)
         look->has_user = directory_users_find(command->directory, look->group, &look->user);
     if (look->kind == LOOK_DIRECTORY && !look->has_user && command->directory[0] != '\0')
         look->mode = database_mode_set(command->directory, child->is_wal, &look->mode_error);
-    if (look->kind == LOOK_OTHERS)
+    if (look->kind == LOOK_OTHERS) {
         look->has_foreign_peer = port_owner_has_foreign_peer(command->port, look->group);
+        if (child->has_memory_max)
+            look->memory_bytes = process_memory_read(look->group);
+    }
     look->took_us = clock_now_us() - began_us;
 }
 
@@ -336,28 +349,35 @@ void daemon_child_on_health(struct daemon_child *child)
         log_ms(&line, "took_ms", child_now_us(child) - child->begun_us);
         log_end(&line);
         proxy_hold(child->daemon->proxy, false);
-        if (!child->has_others)
-            look_later(child, LOOK_OTHERS, others_look_us);
+        look_at_others_later(child, others_look_us);
+        daemon_recycle_on_ready(child->recycle);
         child->events->on_ready(child->ctx);
     }
     drive(child);
 }
 
-/* Twice in a row: a `chroma` command that looks at a directory for a moment is no user. Then there
- * is nothing more to find out. */
+/* Once others were seen there is only its memory to look at. */
+static void look_at_others_later(struct daemon_child *child, uint64_t pause_us)
+{
+    if (child->has_others && !child->has_memory_max)
+        return;
+    if (pause_us > others_look_max_us)
+        pause_us = others_look_max_us;
+    look_later(child, LOOK_OTHERS, pause_us < others_look_us ? others_look_us : pause_us);
+}
+
+/* Twice in a row: a `chroma` command that looks at a directory for a moment is no user. */
 static void on_others_seen(struct daemon_child *child)
 {
     const struct look *look = &child->look;
-    uint64_t           pause_us = look->took_us * others_look_share;
     char               reason[160];
 
+    look_at_others_later(child, look->took_us * others_look_share);
+    if (child->supervisor.state == SUPERVISOR_READY)
+        daemon_recycle_on_memory(child->recycle, look->memory_bytes);
     child->others_seen = look->has_user || look->has_foreign_peer ? child->others_seen + 1 : 0;
-    if (child->others_seen < 2) {
-        if (pause_us > others_look_max_us)
-            pause_us = others_look_max_us;
-        look_later(child, LOOK_OTHERS, pause_us < others_look_us ? others_look_us : pause_us);
+    if (child->has_others || child->others_seen < 2)
         return;
-    }
     if (look->has_user)
         snprintf(reason, sizeof reason, "process %d has its directory open: %s",
                  (int)look->user.process, look->user.command);
@@ -377,6 +397,14 @@ static void become_sidecar(struct daemon_child *child, const char *reason)
     proxy_set_gateway(child->daemon->proxy, false);
 }
 
+static void end_grown(void *ctx)
+{
+    struct daemon_child *child = ctx;
+
+    supervisor_recycle(&child->supervisor, child_now_us(child));
+    drive(child);
+}
+
 static void on_child_exit(int wait_status, void *ctx)
 {
     struct daemon_child  *child = ctx;
@@ -388,6 +416,7 @@ static void on_child_exit(int wait_status, void *ctx)
     proxy_backend_ended(child->daemon->proxy);
     child->next_look = LOOK_NONE;
     child->others_seen = 0;
+    daemon_recycle_on_ended(child->recycle);
     cause = supervisor_on_exited(&child->supervisor, cause, child_now_us(child));
     log_end_of_child(child, wait_status, cause);
     if (child->supervisor.state == SUPERVISOR_FAILED) {

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 
 import pytest
@@ -15,6 +16,8 @@ from bed import PROXY, ROOT, Process, free_port
 from processes import children, wait_until, with_word
 
 CHROMA = ROOT / ".venv/bin/chroma"
+GROWING = ROOT / "tests/e2e/growing_server.py"
+TOO_SMALL = "memory_max_of_chroma_is_too_small"
 UNAVAILABLE, SYSTEM = 69, 71
 
 
@@ -239,6 +242,44 @@ def test_a_hanging_chroma_is_killed_and_started_again():
         ended = wait_until(lambda: one.events("chroma_ended"), 40)[0]
         assert ended["cause"] == "it did not answer its heartbeat"
         assert "nanosecond heartbeat" in one.ask()
+
+
+def grow(one):
+    """One request under which the stand-in for Chroma grows, and one that comes meanwhile."""
+    answers = []
+    grower = threading.Thread(target=lambda: answers.append(one.ask("/api/v2/grow", {})))
+    grower.start()
+    wait_until(lambda: one.events("chroma_has_grown") or one.events(TOO_SMALL))
+    asked = one.ask()
+    grower.join()
+    return answers[0]["nanosecond heartbeat"], asked["nanosecond heartbeat"]
+
+
+def test_a_chroma_that_has_grown_is_started_anew_between_requests():
+    flags = ["--set", "exec.memory_max=60MiB", "--listen", f"127.0.0.1:{free_port()}"]
+    with Exec([sys.executable, GROWING, "{port}"], flags, wait=False) as one:
+        one.port = int(flags[-1].split(":")[1])
+        one.start()
+        one.ask()
+        time.sleep(4)  # it was seen to be small
+        # The one under way is finished by the old one; the one that came meanwhile waits.
+        assert grow(one) == (1, 0)
+        ended = one.events("chroma_ended")
+        assert [event["cause"] for event in ended] == ["it was started anew"]
+        wait_until(lambda: one.events("resumed"))
+        assert one.end() == 0
+
+
+def test_a_chroma_that_is_large_from_the_beginning_is_left_alone():
+    flags = ["--set", "exec.memory_max=1MiB", "--listen", f"127.0.0.1:{free_port()}"]
+    with Exec([sys.executable, GROWING, "{port}"], flags, wait=False) as one:
+        one.port = int(flags[-1].split(":")[1])
+        one.start()
+        one.ask()
+        assert grow(one) == (1, 1)
+        time.sleep(2.5)
+        assert len(one.events(TOO_SMALL)) == 1 and not one.events("chroma_ended")
+        assert one.end() == 0
 
 
 def test_the_database_is_put_into_WAL_mode_and_back():
