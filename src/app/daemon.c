@@ -10,6 +10,7 @@
 
 #include "admin/status_server.h"
 #include "app/daemon_advice.h"
+#include "app/daemon_banner.h"
 #include "app/daemon_child.h"
 #include "app/daemon_control.h"
 #include "app/daemon_exec.h"
@@ -66,10 +67,8 @@ int daemon_run_plan(const struct settings_sources *sources, const struct machine
     enum status  status = daemon_start(&daemon, &error);
 
     if (status == STATUS_OK) {
-        if (daemon.wrap == NULL) { /* standard output is the application's */
-            printf("listening on %s\n", daemon.listening_text);
-            fflush(stdout);
-        }
+        if (daemon.wrap == NULL) /* else standard output is the application's */
+            daemon_banner_print(&daemon);
         log_start(&daemon);
         loop_run(daemon.loop);
         log_event(LOG_INFO, "stopped", NULL, NULL);

@@ -1,7 +1,9 @@
 """`chromabouncer exec`: a real Chroma as a child, its deaths and ours."""
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -71,11 +73,32 @@ def running():
 
 def test_it_accepts_at_once_and_answers_when_chroma_is_ready(running):
     assert "nanosecond heartbeat" in running.ask()
+    assert "in front of" not in running.text()  # no terminal
     ready = wait_until(lambda: running.events("chroma_ready"))[0]
     assert ready["process"] == running.chroma()
     assert running.end() == 0
     assert not children(running.process.pid) and not with_word(running.directory.name)
     assert running.events("chroma_ended")[0]["level"] == "info"
+
+
+def test_on_a_terminal_it_says_where_to_look(tmp_path):
+    words = [PROXY, "exec", "--status", "127.0.0.1:0", "--control", tmp_path / "control", "--"]
+    words += [CHROMA, "run", "--path", tmp_path / "db", "--port", free_port()]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(PROXY, [str(word) for word in words])
+    text, is_told = b"", False
+    with contextlib.suppress(OSError):  # when it has closed the terminal
+        while part := os.read(terminal, 4096):
+            text += part
+            if not is_told and b"  end        ^C" in text:
+                is_told = True
+                os.write(terminal, b"\x03")
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert b"in front of a Chroma of its own, http://127.0.0.1:" in text
+    assert f"top --control {tmp_path}/control\r\n  status     http://127.0.0.1:".encode() in text
+    wait_until(lambda: not with_word(str(tmp_path)))
 
 
 def test_a_configuration_file_serves_too(monkeypatch):
