@@ -29,6 +29,7 @@ struct control_client {
     struct list_node       node;
     struct control_server *server;
     struct socket_stream  *stream;
+    int                    fd; /* the stream's */
     struct timeout         timeout;
     bool                   answered, has_ended; /* the line was, the peer's side has */
     size_t                 size;                /* of the line so far */
@@ -160,6 +161,7 @@ static void add_client(struct control_server *server, int fd)
         return;
     }
     client->server = server;
+    client->fd = fd;
     timeout_queue_init_node(&client->timeout);
     timeout_queue_start(server->timeouts, &client->timeout);
     list_push_back(&server->clients, &client->node);
@@ -181,7 +183,9 @@ static size_t on_line_bytes(struct bytes data, void *ctx)
     }
     memcpy(client->line + client->size, data.data, take);
     client->size += take;
-    if (end != NULL)
+    if (end != NULL && socket_probe(client->fd) == STATUS_RESET)
+        drop_client(client); /* it has given up */
+    else if (end != NULL)
         answer_line(client);
     return data.size;
 }

@@ -3,7 +3,9 @@
  * A client connects to the unix socket, sends `VERB [WORD]...` and a newline, and gets a JSON
  * object on one line; then the connection ends. Only the user of this process, and root, may ask:
  * the file has mode 0600, and the peer's uid is looked at, too. What the words mean is the
- * application's.
+ * application's. A line whose sender has closed the connection by the time it is read is not
+ * answered: who gave up must not be surprised later. Closing the sending side alone is no giving
+ * up.
  *
  * Bounds: CONTROL_SERVER_CLIENTS_MAX connections (one more is closed at once), a line of
  * CONTROL_SERVER_LINE_MAX bytes, CONTROL_SERVER_SECONDS from the connection to the last byte of

@@ -209,6 +209,26 @@ START_TEST(client_that_leaves_is_forgotten)
 }
 END_TEST
 
+/* The loop was held up, and the sender was not willing to wait. */
+START_TEST(what_nobody_waits_for_is_not_carried_out)
+{
+    int fd = new_client();
+
+    say(fd, "drain\n", 6); /* not accepted yet */
+    close(fd);
+    client_count--;
+    fd = new_client();
+    loop_drive_for(loop, 3000);
+    say(fd, "pause\n", 6); /* accepted, not read yet */
+    close(fd);
+    client_count--;
+    loop_drive_for(loop, 3000);
+    ck_assert_int_eq(asked, 0);
+    ck_assert_str_eq(ask("stats\n"), "{\"count\":1,\"last\":\"stats\"}\n");
+    ck_assert_int_eq(asked, 1);
+}
+END_TEST
+
 START_TEST(only_the_same_user_and_root_may_ask)
 {
     struct stat found;
@@ -266,6 +286,7 @@ int main(void)
     tcase_add_test(tcase, garbage_is_refused);
     tcase_add_test(tcase, many_and_silent_clients_harm_nobody);
     tcase_add_test(tcase, client_that_leaves_is_forgotten);
+    tcase_add_test(tcase, what_nobody_waits_for_is_not_carried_out);
     tcase_add_test(tcase, only_the_same_user_and_root_may_ask);
     tcase_add_test(tcase, another_user_who_can_open_the_file_gets_nothing);
     tcase_add_test(tcase, path_in_use_is_not_taken);
