@@ -196,22 +196,22 @@ static void answer_line(struct control_client *client)
     const char            *words[CONTROL_SERVER_WORDS_MAX] = {0};
     struct error           error = {.text = "out of memory"};
     json_t                *answer = json_object();
-    enum status            status = answer == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+    int                    exit_status = answer == NULL ? EX_OSERR : EX_OK;
     size_t                 count;
 
     client->answered = true;
     client->line[client->size] = '\0';
     count = strlen(client->line) == client->size ? split(client->line, words) : 0;
-    if (status == STATUS_OK && count == 0)
-        status = error_set(&error, STATUS_INVALID, "a request is a line of 1 to %d words",
-                           CONTROL_SERVER_WORDS_MAX);
-    else if (status == STATUS_OK)
-        status = server->answer(server->ctx, count, words, answer, &error);
-    if (status != STATUS_OK) {
+    if (exit_status == EX_OK && count == 0) {
+        exit_status = EX_USAGE;
+        error_set(&error, STATUS_INVALID, "a request is a line of 1 to %d words",
+                  CONTROL_SERVER_WORDS_MAX);
+    } else if (exit_status == EX_OK) {
+        exit_status = server->answer(server->ctx, count, words, answer, &error);
+    }
+    if (exit_status != EX_OK) {
         json_decref(answer);
-        answer =
-            json_pack("{s:s%, s:i}", "error", error.text, strnlen(error.text, sizeof error.text),
-                      "exit", status == STATUS_INVALID ? EX_USAGE : EX_OSERR);
+        answer = json_pack("{s:s, s:i}", "error", error.text, "exit", exit_status);
     }
     send_answer(client, answer);
 }

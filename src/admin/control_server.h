@@ -32,11 +32,11 @@ enum {
     CONTROL_SERVER_SECONDS = 10,
 };
 
-/* Answer `words` (borrowed, the verb first, at least one) into `answer`, an empty object.
- * STATUS_INVALID  a mistake of who asks: `error` says which.
- * Others          `error` says what went wrong. The client gets {"error":TEXT,"exit":STATUS}. */
-typedef enum status control_server_fn(void *ctx, size_t word_count, const char *const *words,
-                                      json_t *answer, struct error *error);
+/* Answer `words` (borrowed, the verb first, at least one) into `answer`, an empty object. Returns
+ * 0, or the exit status (sysexits.h) for the command that asks: `error` says what went wrong, and
+ * the client gets {"error":TEXT,"exit":STATUS}. */
+typedef int control_server_fn(void *ctx, size_t word_count, const char *const *words,
+                              json_t *answer, struct error *error);
 
 /* Listen at `path`; a file of a process that is gone is replaced. All is borrowed but `path`.
  * STATUS_IO_FAILED, STATUS_NOT_PERMITTED, STATUS_NO_MEMORY  `error` says why. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "admin/control_verb.h"
@@ -14,8 +15,8 @@
 #include "base/log.h"
 #include "config.h"
 
-static enum status answer_verb(void *ctx, size_t word_count, const char *const *words,
-                               json_t *answer, struct error *error);
+static int answer_verb(void *ctx, size_t word_count, const char *const *words, json_t *answer,
+                       struct error *error);
 static enum status verb_stats(struct daemon *daemon, const char *word, json_t *answer,
                               struct error *error);
 static enum status read_metrics(struct daemon *daemon, const char *const *families, json_t **ret);
@@ -86,15 +87,17 @@ enum status daemon_control_start(struct daemon *daemon, struct error *error)
     return STATUS_OK;
 }
 
-static enum status answer_verb(void *ctx, size_t word_count, const char *const *words,
-                               json_t *answer, struct error *error)
+static int answer_verb(void *ctx, size_t word_count, const char *const *words, json_t *answer,
+                       struct error *error)
 {
-    enum control_verb_id id;
+    enum control_verb_id id = CONTROL_VERB_COUNT;
     enum status          status = control_verb_find(word_count, words, &id, error);
 
-    return status != STATUS_OK
-               ? status
-               : verb_functions[id](ctx, word_count > 1 ? words[1] : NULL, answer, error);
+    if (status == STATUS_OK)
+        status = verb_functions[id](ctx, word_count > 1 ? words[1] : NULL, answer, error);
+    if (id == CONTROL_VERB_reload) /* what is wrong in the file is no mistake of who asks */
+        return settings_exit_status(status);
+    return status == STATUS_OK ? EX_OK : status == STATUS_INVALID ? EX_USAGE : EX_OSERR;
 }
 
 static enum status verb_stats(struct daemon *daemon, const char *word, json_t *answer,

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <sysexits.h>
 
 #include "base/text.h"
 #include "chroma/chroma_family.h"
@@ -473,6 +474,14 @@ static enum status settings_check_descriptors(const struct settings *settings,
                      "the hard limit is %llu; lower them, or raise the limit (ulimit -Hn, "
                      "LimitNOFILE=)",
                      (unsigned long long)needed, (unsigned long long)machine->descriptors_max);
+}
+
+int settings_exit_status(enum status status)
+{
+    return status == STATUS_OK              ? EX_OK
+           : status == STATUS_NOT_PERMITTED ? EX_NOPERM
+           : status == STATUS_NO_MEMORY     ? EX_OSERR
+                                            : EX_CONFIG;
 }
 
 void settings_resolve(struct settings *settings, const struct machine *machine)

@@ -223,6 +223,10 @@ const char *settings_print_cell_origin(const struct settings *settings,
 MUST_CHECK enum status settings_check(const struct settings *settings,
                                       const struct machine *machine, struct error *error);
 
+/* The exit status of a command that settings keep from its work, for `status` of the functions here
+ * and in settings_sources.h. */
+int settings_exit_status(enum status status);
+
 /* Replace what is `auto` by a number and fit the defaults (never what somebody set) to the
  * machine. What only a running backend can tell stays 0. */
 void settings_resolve(struct settings *settings, const struct machine *machine);

@@ -18,9 +18,9 @@ int advice_command(const struct options *options)
 
     if (exit_status != EX_OK)
         return exit_status;
-    if (control_client_ask(path, "advice", &answer, &error) != STATUS_OK)
-        return cli_fail(error.status == STATUS_BACKEND_DOWN ? EX_UNAVAILABLE : EX_OSERR, "%s",
-                        error.text);
+    exit_status = control_client_ask(path, "advice", &answer, &error);
+    if (exit_status != EX_OK)
+        return cli_fail(exit_status, "%s", error.text);
     if ((options->own & OPTIONS_OUTPUT) != 0) {
         json_dumpf(answer, stdout, JSON_COMPACT);
         putchar('\n');

@@ -18,11 +18,7 @@ int cli_fail(int exit_status, const char *format, ...)
 
 int cli_fail_error(const struct error *error)
 {
-    int exit_status = error->status == STATUS_NOT_PERMITTED ? EX_NOPERM
-                      : error->status == STATUS_NO_MEMORY   ? EX_OSERR
-                                                            : EX_CONFIG;
-
-    return cli_fail(exit_status, "%s", error->text);
+    return cli_fail(settings_exit_status(error->status), "%s", error->text);
 }
 
 int cli_load(const struct options *options, struct settings *ret_settings,

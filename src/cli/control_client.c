@@ -1,6 +1,7 @@
 #include "cli/control_client.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -16,7 +17,7 @@ enum { ANSWER_BYTES_MAX = 8 << 20, ANSWER_SECONDS = 15 };
 
 static enum status control_client_connect(const char *path, int *ret_fd, struct error *error);
 static enum status exchange_line(int fd, const char *line, struct byte_buffer *answer);
-static enum status read_answer_text(struct bytes text, json_t **ret, struct error *error);
+static int         read_answer_text(struct bytes text, json_t **ret, struct error *error);
 
 int control_client_path(const struct options *options, char *out)
 {
@@ -31,23 +32,20 @@ int control_client_path(const struct options *options, char *out)
     return EX_OK;
 }
 
-enum status control_client_ask(const char *path, const char *line, json_t **ret,
-                               struct error *error)
+int control_client_ask(const char *path, const char *line, json_t **ret, struct error *error)
 {
     struct byte_buffer answer = {0};
-    int                fd;
-    enum status        status = control_client_connect(path, &fd, error);
+    int                fd, exit_status = EX_UNAVAILABLE;
 
-    if (status != STATUS_OK)
-        return status;
-    status = exchange_line(fd, line, &answer);
-    close(fd);
-    if (status != STATUS_OK)
+    if (control_client_connect(path, &fd, error) != STATUS_OK)
+        return exit_status;
+    if (exchange_line(fd, line, &answer) != STATUS_OK)
         error_set(error, STATUS_BACKEND_DOWN, "%s gives no answer: %s", path, strerror(errno));
     else
-        status = read_answer_text(byte_buffer_bytes(&answer), ret, error);
+        exit_status = read_answer_text(byte_buffer_bytes(&answer), ret, error);
+    close(fd);
     byte_buffer_done(&answer);
-    return status;
+    return exit_status;
 }
 
 static enum status control_client_connect(const char *path, int *ret_fd, struct error *error)
@@ -89,24 +87,21 @@ static enum status exchange_line(int fd, const char *line, struct byte_buffer *a
     return STATUS_BACKEND_DOWN;
 }
 
-static enum status read_answer_text(struct bytes text, json_t **ret, struct error *error)
+static int read_answer_text(struct bytes text, json_t **ret, struct error *error)
 {
     json_t     *answer = json_loadb(text.data, text.size, 0, NULL);
-    const char *refusal;
-    enum status status;
+    const char *refusal = json_string_value(json_object_get(answer, "error"));
+    json_int_t  exit_status = json_integer_value(json_object_get(answer, "exit"));
 
-    if (!json_is_object(answer)) {
-        json_decref(answer);
-        return error_set(error, STATUS_BACKEND_DOWN, "the answer is not one of a proxy");
-    }
-    refusal = json_string_value(json_object_get(answer, "error"));
-    if (refusal == NULL) {
+    if (json_is_object(answer) && refusal == NULL) {
         *ret = answer;
-        return STATUS_OK;
+        return EX_OK;
     }
-    status = json_integer_value(json_object_get(answer, "exit")) == EX_USAGE ? STATUS_INVALID
-                                                                             : STATUS_IO_FAILED;
-    error_set(error, status, "%s", refusal);
+    if (refusal == NULL || exit_status <= 0 || exit_status > UINT8_MAX) {
+        refusal = "the answer is not one of a proxy";
+        exit_status = EX_UNAVAILABLE;
+    }
+    error_set(error, STATUS_INVALID, "%s", refusal);
     json_decref(answer);
-    return status;
+    return (int)exit_status;
 }

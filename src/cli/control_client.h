@@ -10,11 +10,10 @@
  * nothing can be asked. `out` has SETTINGS_SOURCES_PATH_SIZE bytes. */
 MUST_CHECK int control_client_path(const struct options *options, char *out);
 
-/* Send `line`, which has no newline, and give the JSON object of the answer.
- * STATUS_BACKEND_DOWN  nobody listens at `path`, or gives no whole answer.
- * STATUS_INVALID       the proxy refused: `error` holds its words.
- * STATUS_IO_FAILED     the proxy could not do it: likewise. */
-MUST_CHECK enum status control_client_ask(const char *path, const char *line, json_t **ret,
-                                          struct error *error);
+/* Send `line`, which has no newline, and give the JSON object of the answer. Returns 0, or the exit
+ * status, and `error` holds a sentence: 69 when nobody listens at `path` or gives a whole answer,
+ * else what the proxy says for what it refuses. */
+MUST_CHECK int control_client_ask(const char *path, const char *line, json_t **ret,
+                                  struct error *error);
 
 #endif

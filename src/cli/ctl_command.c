@@ -16,7 +16,6 @@ static const struct timespec wait_between = {.tv_nsec = 100000000};
 
 static enum status join(const struct options *options, char *line, size_t size,
                         struct error *error);
-static int         ctl_command_refuse(const struct error *error);
 static int         wait_until_gone(const char *path);
 static int         wait_until_still(const char *path);
 
@@ -41,8 +40,9 @@ int ctl_command(const struct options *options)
     exit_status = control_client_path(options, path);
     if (exit_status != EX_OK)
         return exit_status;
-    if (control_client_ask(path, line, &answer, &error) != STATUS_OK)
-        return ctl_command_refuse(&error);
+    exit_status = control_client_ask(path, line, &answer, &error);
+    if (exit_status != EX_OK)
+        return cli_fail(exit_status, "%s", error.text);
     if ((options->own & OPTIONS_OUTPUT) != 0) {
         json_dumpf(answer, stdout, JSON_COMPACT);
         putchar('\n');
@@ -72,21 +72,13 @@ static enum status join(const struct options *options, char *line, size_t size, 
     return STATUS_OK;
 }
 
-static int ctl_command_refuse(const struct error *error)
-{
-    return cli_fail(error->status == STATUS_BACKEND_DOWN ? EX_UNAVAILABLE
-                    : error->status == STATUS_INVALID    ? EX_USAGE
-                                                         : EX_OSERR,
-                    "%s", error->text);
-}
-
 /* drain.timeout bounds it. */
 static int wait_until_gone(const char *path)
 {
     struct error error;
     json_t      *answer;
 
-    while (control_client_ask(path, "stats", &answer, &error) == STATUS_OK) {
+    while (control_client_ask(path, "stats", &answer, &error) == EX_OK) {
         json_decref(answer);
         nanosleep(&wait_between, NULL);
     }
@@ -98,8 +90,9 @@ static int wait_until_still(const char *path)
 {
     struct error error;
     json_t      *answer;
+    int          exit_status;
 
-    while (control_client_ask(path, "stats", &answer, &error) == STATUS_OK) {
+    while ((exit_status = control_client_ask(path, "stats", &answer, &error)) == EX_OK) {
         bool is_paused = json_is_true(json_object_get(answer, "paused"));
         bool is_still = json_integer_value(json_object_get(answer, "under_way")) == 0;
 
@@ -110,7 +103,7 @@ static int wait_until_still(const char *path)
             return EX_OK;
         nanosleep(&wait_between, NULL);
     }
-    return ctl_command_refuse(&error);
+    return cli_fail(exit_status, "%s", error.text);
 }
 
 void ctl_command_print_verbs(void)

@@ -34,19 +34,19 @@ struct top {
 /* What the signal handler must know: one terminal per process. */
 static volatile sig_atomic_t interrupted;
 
-static void        set_up_view(struct top *top);
-static void        top_command_read_size(struct top *top);
-static enum status look(struct top *top, struct error *error);
-static int         run_once(struct top *top, bool json);
-static int         run_json(struct top *top);
-static int         run_screen(struct top *top);
-static void        enter_screen(struct top *top);
-static void        leave_screen(struct top *top);
-static bool        draw(struct top *top);
-static void        wait_for_key(struct top *top, uint64_t until_us);
-static void        on_key(struct top *top, char key);
-static void        top_command_print_json(const struct top *top);
-static void        on_signal(int signal_number);
+static void set_up_view(struct top *top);
+static void top_command_read_size(struct top *top);
+static int  look(struct top *top, struct error *error);
+static int  run_once(struct top *top, bool json);
+static int  run_json(struct top *top);
+static int  run_screen(struct top *top);
+static void enter_screen(struct top *top);
+static void leave_screen(struct top *top);
+static bool draw(struct top *top);
+static void wait_for_key(struct top *top, uint64_t until_us);
+static void on_key(struct top *top, char key);
+static void top_command_print_json(const struct top *top);
+static void on_signal(int signal_number);
 
 int top_command(const struct options *options)
 {
@@ -59,8 +59,9 @@ int top_command(const struct options *options)
     if (exit_status != EX_OK)
         return exit_status;
     set_up_view(&top);
-    if (look(&top, &error) != STATUS_OK)
-        return cli_fail(EX_UNAVAILABLE, "%s", error.text);
+    exit_status = look(&top, &error);
+    if (exit_status != EX_OK)
+        return cli_fail(exit_status, "%s", error.text);
     sigaction(SIGINT, &stop, NULL);
     sigaction(SIGTERM, &stop, NULL);
     if ((options->own & OPTIONS_ONCE) != 0 || (!json && !isatty(STDOUT_FILENO)))
@@ -98,32 +99,34 @@ static void top_command_read_size(struct top *top)
     top->view.height = size.ws_row == 0 ? 24 : size.ws_row < 5 ? 5 : size.ws_row;
 }
 
-/* Ask, and compare with the answer before. */
-static enum status look(struct top *top, struct error *error)
+/* Ask, and compare with the answer before. As control_client_ask(). */
+static int look(struct top *top, struct error *error)
 {
-    json_t     *now;
-    enum status status = control_client_ask(top->path, "stats", &now, error);
-    uint64_t    now_us = clock_now_us();
+    json_t  *now;
+    int      exit_status = control_client_ask(top->path, "stats", &now, error);
+    uint64_t now_us = clock_now_us();
 
-    if (status != STATUS_OK)
-        return status;
+    if (exit_status != EX_OK)
+        return exit_status;
     if (top->last != NULL)
         top_digest_make(&top->digest, top->last, now, (double)(now_us - top->last_us) / 1e6);
     json_decref(top->last);
     top->last = now;
     top->last_us = now_us;
-    return STATUS_OK;
+    return EX_OK;
 }
 
 static int run_once(struct top *top, bool json)
 {
     struct error error;
+    int          exit_status;
 
     wait_for_key(top, top->last_us + interval_us);
     if (interrupted)
         return EX_OK;
-    if (look(top, &error) != STATUS_OK)
-        return cli_fail(EX_UNAVAILABLE, "%s", error.text);
+    exit_status = look(top, &error);
+    if (exit_status != EX_OK)
+        return cli_fail(exit_status, "%s", error.text);
     top->view.has_color = false;
     top_digest_sort(&top->digest, top->view.sort);
     if (json)
@@ -136,37 +139,40 @@ static int run_once(struct top *top, bool json)
 static int run_json(struct top *top)
 {
     struct error error;
+    int          exit_status;
 
     for (;;) {
         wait_for_key(top, top->last_us + interval_us);
         if (interrupted)
             return EX_OK;
-        if (look(top, &error) != STATUS_OK)
-            return cli_fail(EX_UNAVAILABLE, "%s", error.text);
+        exit_status = look(top, &error);
+        if (exit_status != EX_OK)
+            return cli_fail(exit_status, "%s", error.text);
         top_command_print_json(top);
     }
 }
 
 static int run_screen(struct top *top)
 {
-    struct error error = {.status = STATUS_OK};
+    struct error error;
+    int          exit_status = EX_OK;
     bool         drawn = true;
 
     top->view.is_interactive = true;
     enter_screen(top);
-    while (!top->quit && !interrupted && drawn && error.status == STATUS_OK) {
+    while (!top->quit && !interrupted && drawn && exit_status == EX_OK) {
         if (clock_now_us() >= top->last_us + interval_us && !top->view.is_paused)
-            (void)!look(top, &error);
+            exit_status = look(top, &error);
         top_command_read_size(top);
         top_digest_sort(&top->digest, top->view.sort);
-        drawn = error.status == STATUS_OK && draw(top);
+        drawn = exit_status == EX_OK && draw(top);
         wait_for_key(top, top->view.is_paused ? clock_now_us() + interval_us
                                               : top->last_us + interval_us);
     }
     leave_screen(top);
-    if (error.status != STATUS_OK)
-        return cli_fail(EX_UNAVAILABLE, "%s", error.text);
-    return EX_OK;
+    if (exit_status != EX_OK)
+        return cli_fail(exit_status, "%s", error.text);
+    return drawn ? EX_OK : cli_fail(EX_OSERR, "out of memory");
 }
 
 /* Keys come one by one and are not shown; the screen before comes back at the end. */

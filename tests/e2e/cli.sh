@@ -225,7 +225,7 @@ run 0 ctl --help;                    says out 'set KEY=VALUE'
     run 64 ctl set 'a b' $control;   says err 'has blanks'
     run 0 ctl log-level debug $control; says out 'log.level'
     run 64 ctl log-level loud $control; says err 'error|warning|info|debug'
-    run 64 ctl reload $control;      says err 'did you mean queue.wait_max?'
+    run 78 ctl reload $control;      says err 'did you mean queue.wait_max?'
     printf 'queue: {wait_max: 20s}\n' >run.yaml
     run 0 ctl reload $control;       says out 'reloaded  yes'
     logs '"key":"queue.wait_max","from":"7s","to":"20s"'

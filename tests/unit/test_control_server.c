@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "admin/control_server.h"
@@ -28,26 +29,25 @@ static size_t                       received_size;
 static bool                         ended;
 static int                          asked;
 
-/* Answers with the words; "big" with much, "bad" and "broken" not at all. */
-static enum status answer(void *ctx, size_t word_count, const char *const *words, json_t *out,
-                          struct error *error)
+/* Answers with the words; "big" with much, "bad" not at all. */
+static int answer(void *ctx, size_t word_count, const char *const *words, json_t *out,
+                  struct error *error)
 {
     ck_assert_ptr_eq(ctx, &asked);
     asked++;
-    if (strcmp(words[0], "bad") == 0)
-        return error_set(error, STATUS_INVALID, "what \"%s\"?", words[word_count - 1]);
-    if (strcmp(words[0], "broken") == 0)
-        return error_set(error, STATUS_IO_FAILED, "it broke");
+    if (strcmp(words[0], "bad") == 0) {
+        error_set(error, STATUS_INVALID, "what \"%s\"?", words[word_count - 1]);
+        return EX_CONFIG;
+    }
     if (strcmp(words[0], "big") == 0) {
         static char big[600000];
 
         memset(big, 'x', sizeof big - 1);
-        return json_object_set_new(out, "big", json_string(big)) == 0 ? STATUS_OK
-                                                                      : STATUS_NO_MEMORY;
+        return json_object_set_new(out, "big", json_string(big)) == 0 ? EX_OK : EX_OSERR;
     }
     json_object_set_new(out, "count", json_integer((json_int_t)word_count));
     json_object_set_new(out, "last", json_string(words[word_count - 1]));
-    return STATUS_OK;
+    return EX_OK;
 }
 
 static void setup(void)
@@ -122,10 +122,9 @@ START_TEST(line_is_answered_and_the_connection_ends)
 }
 END_TEST
 
-START_TEST(refusal_and_failure_are_told_apart)
+START_TEST(refusal_has_its_words_and_its_exit_status)
 {
-    ck_assert_str_eq(ask("bad x\n"), "{\"error\":\"what \\\"x\\\"?\",\"exit\":64}\n");
-    ck_assert_str_eq(ask("broken\n"), "{\"error\":\"it broke\",\"exit\":71}\n");
+    ck_assert_str_eq(ask("bad x\n"), "{\"error\":\"what \\\"x\\\"?\",\"exit\":78}\n");
 }
 END_TEST
 
@@ -280,7 +279,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, line_is_answered_and_the_connection_ends);
-    tcase_add_test(tcase, refusal_and_failure_are_told_apart);
+    tcase_add_test(tcase, refusal_has_its_words_and_its_exit_status);
     tcase_add_test(tcase, line_may_come_in_pieces_and_answer_may_be_large);
     tcase_add_test(tcase, client_may_close_its_side_before_it_reads);
     tcase_add_test(tcase, garbage_is_refused);
