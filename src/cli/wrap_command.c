@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -44,6 +45,7 @@ static int            print_wrap_help(void);
 static int            read_words(struct wrap *wrap, int argc, char **argv);
 static bool           take_own_flag(struct wrap *wrap, char **argv, int *at, int *ret_problem);
 static int            find_directory(struct wrap *wrap);
+static bool           place_new_directory(struct wrap *wrap);
 static int            find_hook(struct wrap *wrap);
 static bool           is_hook_folder(const char *folder);
 static int            wrap_prepare(struct wrap *wrap);
@@ -125,6 +127,8 @@ static bool take_own_flag(struct wrap *wrap, char **argv, int *at, int *ret_prob
     else if (argv[*at + 1] != NULL && strcmp(argv[*at + 1], "--") != 0)
         wrap->path = argv[++*at];
     else
+        wrap->path = "";
+    if (wrap->path[0] == '\0')
         *ret_problem = cli_fail(EX_USAGE, "--path needs a value");
     return true;
 }
@@ -132,23 +136,35 @@ static bool take_own_flag(struct wrap *wrap, char **argv, int *at, int *ret_prob
 /* Its real path, which is what hooks send; it need not exist yet, but its parent must. */
 static int find_directory(struct wrap *wrap)
 {
-    char   parent[PATH_MAX], real[PATH_MAX], *slash;
-    size_t size;
+    struct stat what;
 
-    if (wrap->path == NULL || realpath(wrap->path, wrap->directory) != NULL)
+    if (wrap->path == NULL)
         return EX_OK;
-    size = strlen(wrap->path);
+    if (realpath(wrap->path, wrap->directory) == NULL &&
+        (errno != ENOENT || !place_new_directory(wrap)))
+        return cli_fail(EX_NOINPUT, "--path %s: %s", wrap->path, strerror(errno));
+    if (stat(wrap->directory, &what) == 0 && !S_ISDIR(what.st_mode))
+        return cli_fail(EX_NOINPUT, "--path %s is not a directory", wrap->path);
+    return EX_OK;
+}
+
+/* False: errno says why. */
+static bool place_new_directory(struct wrap *wrap)
+{
+    char   parent[PATH_MAX + 2], real[PATH_MAX], *slash;
+    size_t size = strlen(wrap->path);
+
     while (size > 1 && wrap->path[size - 1] == '/')
         size--;
     snprintf(parent, sizeof parent, "%s%.*s", wrap->path[0] == '/' ? "" : "./", (int)size,
              wrap->path);
     slash = strrchr(parent, '/');
     *slash = '\0';
-    if (realpath(parent[0] == '\0' ? "/" : parent, real) == NULL ||
-        (size_t)snprintf(wrap->directory, sizeof wrap->directory, "%s/%s",
-                         strcmp(real, "/") == 0 ? "" : real, slash + 1) >= sizeof wrap->directory)
-        return cli_fail(EX_NOINPUT, "--path %s: %s", wrap->path, strerror(errno));
-    return EX_OK;
+    if (realpath(parent[0] == '\0' ? "/" : parent, real) == NULL)
+        return false;
+    errno = ENAMETOOLONG;
+    return (size_t)snprintf(wrap->directory, sizeof wrap->directory, "%s/%s",
+                            strcmp(real, "/") == 0 ? "" : real, slash + 1) < sizeof wrap->directory;
 }
 
 /* Beside the program as it was built, beside it as it was installed, where it was to be installed.

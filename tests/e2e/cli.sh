@@ -111,6 +111,13 @@ sed 's/ *# .*//' out >shown.yaml
 run 0 config show --config shown.yaml
 sed 's/ *# .*//' out | diff shown.yaml - || fail "config show is not read back as it was"
 
+# wrap: where the directory cannot be, nothing starts.
+run 66 wrap --path sample.yaml -- true;   says err '--path sample.yaml is not a directory'
+run 66 wrap --path sample.yaml/x -- true; says err '--path sample.yaml/x: Not a directory'
+run 66 wrap --path=no/where -- true;      says err '--path no/where: No such file'
+run 64 wrap --path= -- true;              says err '--path needs a value'
+run 64 wrap --path x --path -- true;      says err '--path needs a value'
+
 # Nobody there: 69, with the reason.
 sockets="--listen unix:$work/data --status unix:$work/status --backend unix:$work/chroma"
 # shellcheck disable=SC2086 # several words
