@@ -68,7 +68,6 @@ static enum status run_probe(struct probe *probe, struct upstream_pool *pool,
     loop_timer_free(timer);
     *ret =
         (struct backend_probe_result){.is_up = upstream_health_is_up(probe->watch.health, &reason),
-                                      .may_merge = backend_watch_may_merge(&probe->watch),
                                       .took_us = upstream_health_took_us(probe->watch.health),
                                       .facts = *upstream_identity_facts(probe->watch.identity)};
     snprintf(ret->reason, sizeof ret->reason, "%s", reason);

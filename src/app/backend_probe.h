@@ -15,7 +15,6 @@
 
 struct backend_probe_result {
     bool                           is_up;
-    bool                           may_merge;
     char                           reason[320]; /* why it is not up, "" if it is */
     uint64_t                       took_us;     /* of the heartbeat */
     struct upstream_identity_facts facts;

@@ -1,7 +1,5 @@
 #include "app/backend_watch.h"
 
-#include <stdio.h>
-
 #include "base/log.h"
 
 /* Below this many connections none is kept for the proxy's own questions. */
@@ -70,10 +68,10 @@ static struct upstream_control_options control_options(const struct settings *se
 
 static struct upstream_identity_options identity_options(const struct settings *settings)
 {
-    static const enum upstream_family families[] = {
-        [SETTINGS_BACKEND_FAMILY_AUTO] = UPSTREAM_FAMILY_UNKNOWN,
-        [SETTINGS_BACKEND_FAMILY_RUST] = UPSTREAM_FAMILY_RUST,
-        [SETTINGS_BACKEND_FAMILY_PYTHON] = UPSTREAM_FAMILY_PYTHON};
+    static const enum chroma_family families[] = {
+        [SETTINGS_BACKEND_FAMILY_AUTO] = CHROMA_FAMILY_UNKNOWN,
+        [SETTINGS_BACKEND_FAMILY_RUST] = CHROMA_FAMILY_RUST,
+        [SETTINGS_BACKEND_FAMILY_PYTHON] = CHROMA_FAMILY_PYTHON};
 
     return (struct upstream_identity_options){.family = families[settings->backend_family],
                                               .timeout_us = settings->backend_health_timeout_us};
@@ -102,19 +100,7 @@ void backend_watch_apply(struct backend_watch *watch)
 
 enum chroma_family backend_watch_family(const struct backend_watch *watch)
 {
-    const struct upstream_identity_facts *facts = upstream_identity_facts(watch->identity);
-    char                                  version[UPSTREAM_IDENTITY_VERSION_SIZE], text[48];
-
-    if (facts->family == UPSTREAM_FAMILY_UNKNOWN)
-        return CHROMA_FAMILY_UNKNOWN;
-    if (facts->family == UPSTREAM_FAMILY_RUST)
-        return CHROMA_FAMILY_RUST;
-    if (watch->settings->backend_family == SETTINGS_BACKEND_FAMILY_PYTHON)
-        return CHROMA_FAMILY_PYTHON;
-    snprintf(text, sizeof text, "\"%s\"", upstream_identity_version(facts, version));
-    return facts->major + facts->minor + facts->patch == 0
-               ? CHROMA_FAMILY_PYTHON_OLD
-               : chroma_family_of_version(bytes_of(text));
+    return upstream_identity_facts(watch->identity)->family;
 }
 
 uint64_t backend_watch_incarnation(const struct backend_watch *watch)
@@ -122,11 +108,12 @@ uint64_t backend_watch_incarnation(const struct backend_watch *watch)
     return upstream_incarnation_number(watch->incarnation);
 }
 
-void backend_watch_learn(void *ctx, unsigned status, struct bytes answer)
+void backend_watch_learn(void *ctx, enum chroma_operation operation, unsigned status,
+                         struct bytes answer)
 {
     struct backend_watch *watch = ctx;
 
-    upstream_identity_learn_from_write_answer(watch->identity, status, answer);
+    upstream_identity_learn_from_write_answer(watch->identity, operation, status, answer);
 }
 
 bool backend_watch_may_merge(const struct backend_watch *watch)
@@ -204,7 +191,7 @@ static void log_identity(struct backend_watch *watch)
     watch->told_identity = facts->incarnation;
     watch->told_family = facts->family;
     log_begin(&line, is_off ? LOG_WARNING : LOG_INFO, "backend_known");
-    log_text(&line, "family", upstream_identity_family_name(facts->family));
+    log_text(&line, "family", chroma_family_info(facts->family)->name);
     log_text(&line, "says_version", upstream_identity_version(facts, version));
     log_number(&line, "batch_records_max", facts->batch_records_max);
     log_text(&line, "merging", is_merging ? "on" : "off");

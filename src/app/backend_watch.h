@@ -31,8 +31,8 @@ struct backend_watch {
     struct upstream_health      *health;
     bool                         logs;
     enum upstream_health_state   told_state;
-    enum upstream_family         told_family;
-    uint64_t                     told_incarnation, told_identity; /* numbers */
+    enum chroma_family           told_family;
+    uint64_t                     told_identity; /* its incarnation */
     void (*on_change)(void *ctx);
     void                               *ctx;
     struct upstream_incarnation_watcher watcher;
@@ -57,8 +57,9 @@ enum chroma_family backend_watch_family(const struct backend_watch *watch);
 /* Moves when it may be another Chroma, or the same in another state. */
 uint64_t backend_watch_incarnation(const struct backend_watch *watch);
 
-/* The answer to an add, upsert or update that went as it came; `ctx` is the watch. */
-void backend_watch_learn(void *ctx, unsigned status, struct bytes answer);
+/* The answer to a write that went as it came; `ctx` is the watch. */
+void backend_watch_learn(void *ctx, enum chroma_operation operation, unsigned status,
+                         struct bytes answer);
 
 /* May writes be merged for what is known of this backend? (writes.coalesce is another question.) */
 bool backend_watch_may_merge(const struct backend_watch *watch);

@@ -202,7 +202,7 @@ static enum status print_identity(const struct daemon *daemon, struct byte_buffe
     return byte_buffer_printf(
         out, METRIC_PAGE_BYTES_MAX,
         "\nfamily       %s, says version %s\nincarnation  %" PRIu64 "\nmerging      %s: %s\n",
-        upstream_identity_family_name(facts->family), upstream_identity_version(facts, version),
+        chroma_family_info(facts->family)->name, upstream_identity_version(facts, version),
         facts->incarnation, is_merging ? "on" : "off",
         daemon->settings->writes_coalesce ? facts->reason : "writes.coalesce is false");
 }

@@ -41,15 +41,15 @@ bool chroma_family_parse(struct bytes name, enum chroma_family *ret_family)
     return false;
 }
 
-enum chroma_family chroma_family_of_version(struct bytes body)
+enum chroma_family chroma_family_of_version(struct bytes body, unsigned *ret_version)
 {
     enum chroma_family best = CHROMA_FAMILY_UNKNOWN;
-    unsigned           version;
 
-    if (!take_version(body, &version))
+    *ret_version = 0;
+    if (!take_version(body, ret_version))
         return CHROMA_FAMILY_UNKNOWN;
     for (enum chroma_family family = 0; family < CHROMA_FAMILY_COUNT; family++)
-        if (infos[family].first_version != 0 && infos[family].first_version <= version &&
+        if (infos[family].first_version != 0 && infos[family].first_version <= *ret_version &&
             infos[family].first_version >= infos[best].first_version)
             best = family;
     return best;
@@ -76,8 +76,10 @@ static bool take_version(struct bytes body, unsigned *ret_version)
             return false;
         version = version * 100 + number;
     }
+    if (text.raw.size > 0 && text_is_alnum(text.raw.data[0]))
+        return false;
     *ret_version = version;
-    return text.raw.size == 0 || !text_is_alnum(text.raw.data[0]);
+    return true;
 }
 
 /* One or two digits. */

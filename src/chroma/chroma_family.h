@@ -48,8 +48,9 @@ const struct chroma_family_info *chroma_family_info(enum chroma_family family);
 /* "python". False, *ret_family unchanged: no family is called so. */
 MUST_CHECK bool chroma_family_parse(struct bytes name, enum chroma_family *ret_family);
 
-/* The body of a 2xx to GET /api/v2/version or /api/v1/version: `"0.6.3"`. UNKNOWN if it is none. */
-enum chroma_family chroma_family_of_version(struct bytes body);
+/* The body of a 2xx to GET /api/v2/version or /api/v1/version: `"0.6.3"`. *ret_version is the
+ * number that it says, as `first_version` is one. UNKNOWN, and 0: it is none. */
+enum chroma_family chroma_family_of_version(struct bytes body, unsigned *ret_version);
 
 /* What a 2xx to an add, upsert or update shows, where nobody may ask for the version: Rust answers
  * `{}`. A bare value is a Python server's, but not of which age: PYTHON_OLD, which merges nothing.

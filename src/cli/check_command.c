@@ -111,15 +111,15 @@ static void check_identity(struct check *check, const struct upstream_identity_f
 
 static void check_merging(struct check *check, const struct backend_probe_result *result)
 {
-    enum upstream_family family = result->facts.family;
+    enum chroma_family family = result->facts.family;
 
     if (!check->settings.writes_coalesce)
         say(check, OK, 0, "merging", "off: writes.coalesce is false");
-    else if (result->may_merge)
+    else if (chroma_family_info(family)->merges)
         say(check, OK, 0, "merging", "on: %s", result->facts.reason);
     else
         say(check, WARN, 0, "merging", "off, each write goes by itself: %s%s", result->facts.reason,
-            family == UPSTREAM_FAMILY_UNKNOWN
+            family == CHROMA_FAMILY_UNKNOWN
                 ? "; answers to writes may tell, or set backend.family"
                 : ", and merged writes would not do there what they do alone");
 }

@@ -129,7 +129,8 @@ void proxy_set_backend(struct proxy *proxy, const struct proxy_backend *backend)
 }
 
 void proxy_watch_write_answers(struct proxy *proxy,
-                               void (*on_answer)(void *ctx, unsigned status, struct bytes body),
+                               void (*on_answer)(void *ctx, enum chroma_operation operation,
+                                                 unsigned status, struct bytes body),
                                void *ctx)
 {
     proxy->on_write_answer = on_answer;

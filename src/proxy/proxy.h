@@ -39,10 +39,10 @@ struct proxy_backend {
 /* It became known or changed. With another incarnation all that was learned is void. */
 void proxy_set_backend(struct proxy *proxy, const struct proxy_backend *backend);
 
-/* `on_answer` hears every answer to an add, upsert or update that went as it came, while the family
- * is not known. */
+/* `on_answer` hears every answer to a write that went as it came, while the family is not known. */
 void proxy_watch_write_answers(struct proxy *proxy,
-                               void (*on_answer)(void *ctx, unsigned status, struct bytes body),
+                               void (*on_answer)(void *ctx, enum chroma_operation operation,
+                                                 unsigned status, struct bytes body),
                                void *ctx);
 
 /* Does every write to this Chroma come through here, as far as is known now? */

@@ -40,7 +40,8 @@ struct proxy {
     bool                     is_supervised; /* we run it, and hear of its end */
     uint64_t                 ends;          /* of Chromas that we ran: a proof for what they had */
     struct collection_table *collections;
-    void (*on_write_answer)(void *ctx, unsigned status, struct bytes body); /* NULL: nobody */
+    void (*on_write_answer)(void *ctx, enum chroma_operation operation, unsigned status,
+                            struct bytes body); /* NULL: nobody */
     void                  *write_answer_ctx;
     struct write_observers observers; /* of whatever may change something; the table is first */
 

@@ -205,10 +205,9 @@ static void write_call_over(struct write_call *call)
                                                         byte_buffer_bytes(&call->answer_body));
     write_call_tell_observers(call);
     if (proxy->family == CHROMA_FAMILY_UNKNOWN && proxy->on_write_answer != NULL &&
-        call->lone != NULL && call->route.info->class == CHROMA_CLASS_WRITE &&
-        call->outcome.kind == COALESCER_ANSWERED)
-        proxy->on_write_answer(proxy->write_answer_ctx, call->answer_head.status,
-                               byte_buffer_bytes(&call->answer_body));
+        call->lone != NULL && call->outcome.kind == COALESCER_ANSWERED)
+        proxy->on_write_answer(proxy->write_answer_ctx, call->route.operation,
+                               call->answer_head.status, byte_buffer_bytes(&call->answer_body));
     call->on_over(call, call->ctx);
 }
 

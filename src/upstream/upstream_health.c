@@ -5,8 +5,7 @@
 
 enum { failures_to_be_down = 2, blocked_to_fail = 3, heartbeat_bytes_max = 1024 };
 
-static const uint64_t retry_us = 1000000;      /* while no connection stands */
-static const uint64_t keep_alive_us = 2000000; /* Python servers close idle ones after 5 s */
+static const uint64_t retry_us = 1000000; /* while no connection stands */
 
 struct upstream_health {
     struct loop                        *loop;
@@ -133,11 +132,11 @@ static void on_health_timer(void *ctx)
 
 static void set_health_timer(struct upstream_health *health)
 {
-    bool keeps_idle =
-        upstream_identity_facts(health->parts.identity)->family == UPSTREAM_FAMILY_RUST;
+    uint64_t idle_close_us =
+        chroma_family_info(upstream_identity_facts(health->parts.identity)->family)->idle_close_us;
     uint64_t most_us = !upstream_control_has_connection(health->parts.control) ? retry_us
-                       : keeps_idle                                            ? UINT64_MAX
-                                                                               : keep_alive_us;
+                       : idle_close_us == 0                                    ? UINT64_MAX
+                                                                               : idle_close_us / 2;
     uint64_t interval_us =
         health->options.interval_us < most_us ? health->options.interval_us : most_us;
 

@@ -4,8 +4,8 @@
  * answer below 500, whatever it says: Chroma 0.4 has no such route and answers 404, others ask for
  * credentials. Down after two failures in a row; three heartbeats in a row that found no place for
  * a connection are failures too. While no connection stands it is asked each second; servers that
- * are not known to keep idle connections are asked every two seconds, so that a connection which
- * breaks tells of a restart.
+ * are not known to keep idle connections are asked twice in the time after which they close one
+ * (chroma_family.def), so that a connection which breaks tells of a restart.
  *
  * Requests are not held back by this state: Chroma itself is asked, and refuses at once when it is
  * down. The state is for operators: /readyz, metrics, log. What requests find out (the pool's

@@ -53,14 +53,12 @@ static void               read_description(struct upstream_identity     *identit
                                            const struct upstream_answer *answer);
 static enum identity_step read_limits(struct upstream_identity     *identity,
                                       const struct upstream_answer *answer, bool is_old);
-static bool read_version_numbers(struct bytes text, struct upstream_identity_facts *ret);
 static bool starts_with_text(struct bytes body, const char *text, const char **ret_after);
 static void settle(struct upstream_identity *identity);
 static void on_incarnation(void *ctx);
 static struct upstream_identity_facts no_facts(const struct upstream_identity *identity);
 static void                           set_facts(struct upstream_identity             *identity,
                                                 const struct upstream_identity_facts *facts);
-static struct bytes                   trim_answer(struct bytes text);
 
 struct upstream_identity *upstream_identity_new(struct upstream_control                *control,
                                                 struct upstream_incarnation            *incarnation,
@@ -108,7 +106,7 @@ void upstream_identity_free(struct upstream_identity *identity)
 void upstream_identity_ask(struct upstream_identity *identity, bool again, uint64_t now_us)
 {
     const struct upstream_identity_facts *facts = &identity->facts;
-    bool knows_all = facts->family != UPSTREAM_FAMILY_UNKNOWN && facts->batch_records_max != 0;
+    bool knows_all = facts->family != CHROMA_FAMILY_UNKNOWN && facts->batch_records_max != 0;
     bool pauses = upstream_identity_is_settled(identity) && now_us - identity->asked_us < pause_us;
 
     if (identity->step != STEP_NONE || (!again && (knows_all || pauses)))
@@ -174,15 +172,16 @@ static enum identity_step read_version(struct upstream_identity     *identity,
                                        const struct upstream_answer *answer, bool is_old)
 {
     struct upstream_identity_facts *found = &identity->found;
+    enum chroma_family              said = CHROMA_FAMILY_UNKNOWN;
 
     if (answer->code == 404 && !is_old)
         return STEP_OLD_VERSION;
-    if (answer->code != 200 || answer->is_cut || !read_version_numbers(answer->body, found))
-        return STEP_LIMITS;
-    if (found->major >= 1)
+    if (answer->code == 200 && !answer->is_cut)
+        said = chroma_family_of_version(answer->body, &found->version);
+    if (said == CHROMA_FAMILY_RUST)
         return is_old ? STEP_LIMITS : STEP_DESCRIPTION;
-    if (found->family == UPSTREAM_FAMILY_UNKNOWN) {
-        found->family = UPSTREAM_FAMILY_PYTHON;
+    if (found->family == CHROMA_FAMILY_UNKNOWN && said != CHROMA_FAMILY_UNKNOWN) {
+        found->family = said;
         found->reason = "it says a version below 1.0";
     }
     return STEP_LIMITS;
@@ -196,7 +195,7 @@ static void read_description(struct upstream_identity     *identity,
     static const char               title[] = "\"title\":\"chroma-frontend\"";
     struct upstream_identity_facts *found = &identity->found;
 
-    if (found->family != UPSTREAM_FAMILY_UNKNOWN)
+    if (found->family != CHROMA_FAMILY_UNKNOWN)
         return;
     if (answer->code == 200 &&
         (answer->body.size == 0 ||
@@ -204,7 +203,7 @@ static void read_description(struct upstream_identity     *identity,
         found->reason = "it says 1.0 or later and does not describe itself as the Rust server does";
         return;
     }
-    found->family = UPSTREAM_FAMILY_RUST;
+    found->family = CHROMA_FAMILY_RUST;
     found->reason = "it says version 1.0 or later";
 }
 
@@ -245,44 +244,6 @@ static bool starts_with_text(struct bytes body, const char *text, const char **r
     return true;
 }
 
-/* "0.6.3" with its quotation marks; what follows the third number does not count. */
-static bool read_version_numbers(struct bytes text, struct upstream_identity_facts *ret)
-{
-    struct bytes trimmed = trim_answer(text);
-    unsigned    *parts[] = {&ret->major, &ret->minor, &ret->patch};
-    size_t       at = 1;
-
-    if (trimmed.size < 3 || trimmed.data[0] != '"' || trimmed.data[trimmed.size - 1] != '"')
-        return false;
-    for (size_t i = 0; i < COUNT_OF(parts); i++) {
-        size_t   began = at;
-        unsigned number = 0;
-
-        while (trimmed.data[at] >= '0' && trimmed.data[at] <= '9' && at - began < 6)
-            number = number * 10 + (unsigned)(trimmed.data[at++] - '0');
-        if (at == began)
-            return i > 0 && (*parts[i] = 0, true);
-        *parts[i] = number;
-        if (trimmed.data[at] != '.')
-            return i > 0;
-        at++;
-    }
-    return true;
-}
-
-static struct bytes trim_answer(struct bytes text)
-{
-    static const char spaces[] = " \t\r\n";
-
-    while (text.size > 0 && strchr(spaces, text.data[0]) != NULL) {
-        text.data++;
-        text.size--;
-    }
-    while (text.size > 0 && strchr(spaces, text.data[text.size - 1]) != NULL)
-        text.size--;
-    return text;
-}
-
 /* All is answered. It holds for the incarnation that was asked, unless that has gone. */
 static void settle(struct upstream_identity *identity)
 {
@@ -291,12 +252,12 @@ static void settle(struct upstream_identity *identity)
     if (identity->found.incarnation != number)
         return;
     identity->settled = number;
-    if (identity->found.family == UPSTREAM_FAMILY_UNKNOWN &&
-        identity->facts.family != UPSTREAM_FAMILY_UNKNOWN) { /* learned otherwise */
+    if (identity->found.family == CHROMA_FAMILY_UNKNOWN &&
+        identity->facts.family != CHROMA_FAMILY_UNKNOWN) { /* learned otherwise */
         identity->found.family = identity->facts.family;
         identity->found.reason = identity->facts.reason;
-    } else if (identity->found.family == UPSTREAM_FAMILY_UNKNOWN && identity->was_refused &&
-               identity->found.major == 0) {
+    } else if (identity->found.family == CHROMA_FAMILY_UNKNOWN && identity->was_refused &&
+               identity->found.version == 0) {
         identity->found.reason = "it does not tell its version to this proxy";
     }
     set_facts(identity, &identity->found);
@@ -323,7 +284,7 @@ static void on_incarnation(void *ctx)
 
 static struct upstream_identity_facts no_facts(const struct upstream_identity *identity)
 {
-    bool is_set = identity->options.family != UPSTREAM_FAMILY_UNKNOWN;
+    bool is_set = identity->options.family != CHROMA_FAMILY_UNKNOWN;
 
     return (struct upstream_identity_facts){
         .family = identity->options.family,
@@ -338,26 +299,21 @@ static void set_facts(struct upstream_identity             *identity,
     identity->on_change(identity->ctx);
 }
 
-void upstream_identity_learn_from_write_answer(struct upstream_identity *identity, unsigned code,
+void upstream_identity_learn_from_write_answer(struct upstream_identity *identity,
+                                               enum chroma_operation operation, unsigned code,
                                                struct bytes body)
 {
     struct upstream_identity_facts facts = identity->facts;
-    struct bytes                   text = trim_answer(body);
+    enum chroma_family             shown = chroma_family_of_answer(operation, body);
 
     /* Who says 1.0 or later and is not known all the same is not the Rust server. */
-    if (facts.family != UPSTREAM_FAMILY_UNKNOWN || facts.major >= 1 || code / 100 != 2)
+    if (facts.family != CHROMA_FAMILY_UNKNOWN || facts.version != 0 || code / 100 != 2 ||
+        shown == CHROMA_FAMILY_UNKNOWN)
         return;
     facts.incarnation = upstream_incarnation_number(identity->incarnation);
-    if (bytes_equal(text, BYTES_LITERAL("{}"))) {
-        facts.family = UPSTREAM_FAMILY_RUST;
-        facts.reason = "it answers writes as the Rust server does";
-    } else if (bytes_equal(text, BYTES_LITERAL("true")) ||
-               bytes_equal(text, BYTES_LITERAL("null"))) {
-        facts.family = UPSTREAM_FAMILY_PYTHON;
-        facts.reason = "it answers writes as Python servers do";
-    } else {
-        return;
-    }
+    facts.family = shown;
+    facts.reason = shown == CHROMA_FAMILY_RUST ? "it answers writes as the Rust server does"
+                                               : "it answers writes as Python servers do";
     set_facts(identity, &facts);
 }
 
@@ -367,22 +323,13 @@ upstream_identity_facts(const struct upstream_identity *identity)
     return &identity->facts;
 }
 
-const char *upstream_identity_family_name(enum upstream_family family)
-{
-    static const char *const names[] = {[UPSTREAM_FAMILY_UNKNOWN] = "unknown",
-                                        [UPSTREAM_FAMILY_RUST] = "rust",
-                                        [UPSTREAM_FAMILY_PYTHON] = "python"};
-
-    return names[family];
-}
-
 const char *upstream_identity_version(const struct upstream_identity_facts *facts,
                                       char text[UPSTREAM_IDENTITY_VERSION_SIZE])
 {
-    if (facts->major + facts->minor + facts->patch == 0)
+    if (facts->version == 0)
         snprintf(text, UPSTREAM_IDENTITY_VERSION_SIZE, "?");
     else
-        snprintf(text, UPSTREAM_IDENTITY_VERSION_SIZE, "%u.%u.%u", facts->major, facts->minor,
-                 facts->patch);
+        snprintf(text, UPSTREAM_IDENTITY_VERSION_SIZE, "%u.%u.%u", facts->version / 10000,
+                 facts->version / 100 % 100, facts->version % 100);
     return text;
 }

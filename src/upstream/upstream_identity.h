@@ -3,8 +3,7 @@
  * Python servers (below 1.0) and Rust servers (1.0 and later) differ in what may be merged, so the
  * family is asked before anything is: at start, when the backend comes up, and whenever it may be
  * another one (upstream_incarnation): then all facts are void at once. Whom nobody may ask (an
- * authenticating proxy in front of it) stays unknown until the answer to a write that passes tells:
- * Rust servers answer `{}`, Python servers a bare value.
+ * authenticating proxy in front of it) stays unknown until the answer to a write that passes tells.
  *
  * A server that calls itself 1.0 or later and describes its routes otherwise than the Rust server
  * does (Chroma's Python application, run by hand) stays unknown: nobody has proved what may be
@@ -19,23 +18,22 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "chroma/chroma_family.h"
 #include "upstream/upstream_control.h"
 #include "upstream/upstream_incarnation.h"
 
 struct upstream_identity; /* opaque */
 
-enum upstream_family { UPSTREAM_FAMILY_UNKNOWN, UPSTREAM_FAMILY_RUST, UPSTREAM_FAMILY_PYTHON };
-
 struct upstream_identity_options {
-    enum upstream_family family;     /* UNKNOWN: ask and learn; else it is this one */
-    uint64_t             timeout_us; /* of one question */
+    enum chroma_family family;     /* UNKNOWN: ask and learn; else it is this one */
+    uint64_t           timeout_us; /* of one question */
 };
 
 struct upstream_identity_facts {
-    enum upstream_family family;
-    unsigned             major, minor, patch; /* as it says; 0.0.0 while not known. Rust servers say
-                                               * 1.0.0 whatever they are */
-    uint64_t    batch_records_max;            /* max_batch_size; 0 while not known */
+    enum chroma_family family;
+    unsigned version; /* as it says, 603 for 0.6.3; 0 while not known. Rust servers say 1.0.0
+                       * whatever they are */
+    uint64_t    batch_records_max; /* max_batch_size; 0 while not known */
     bool        takes_base64;
     uint64_t    incarnation; /* of which this is known */
     const char *reason;      /* why the family is what it is, for people */
@@ -64,16 +62,14 @@ void upstream_identity_ask(struct upstream_identity *identity, bool again, uint6
 /* Have all questions about this incarnation ended, well or badly? */
 bool upstream_identity_is_settled(const struct upstream_identity *identity);
 
-/* The answer, in full, that passed to an add, upsert or update which the caller sent as it was. */
-void upstream_identity_learn_from_write_answer(struct upstream_identity *identity, unsigned code,
+/* The answer, in full, that passed to a write which the caller sent as it was. */
+void upstream_identity_learn_from_write_answer(struct upstream_identity *identity,
+                                               enum chroma_operation operation, unsigned code,
                                                struct bytes body);
 
 /* Borrowed; changes when on_change is called. */
 const struct upstream_identity_facts *
 upstream_identity_facts(const struct upstream_identity *identity);
-
-/* "rust", "python" or "unknown". */
-const char *upstream_identity_family_name(enum upstream_family family);
 
 /* "0.6.3", or "?" while not known. Returns `text`. */
 enum { UPSTREAM_IDENTITY_VERSION_SIZE = 36 };

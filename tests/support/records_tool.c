@@ -124,7 +124,9 @@ static int route(const char *method, const char *path)
 int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "family") == 0) {
-        puts(chroma_family_info(chroma_family_of_version(bytes_of(argv[2])))->name);
+        unsigned version;
+
+        puts(chroma_family_info(chroma_family_of_version(bytes_of(argv[2]), &version))->name);
         return EXIT_SUCCESS;
     }
     if (argc == 4 && strcmp(argv[1], "route") == 0)

@@ -46,36 +46,41 @@ END_TEST
 static const struct {
     const char        *body;
     enum chroma_family family;
+    unsigned           version;
 } versions[] = {
-    {"\"1.0.0\"", RUST},
-    {"\"1.5.9\"", RUST},
-    {"\"2.0.0\"", RUST},
-    {"\"1.0.0.dev3\"", RUST},
-    {"\"0.6.3\"", PYTHON},
-    {"\"0.5.23\"", PYTHON},
-    {" \"0.9.99\" ", PYTHON},
-    {"\"0.5.22\"", OLD},
-    {"\"0.5.0\"", OLD},
-    {"\"0.4.24\"", OLD},
-    {"\"0.0.0\"", NONE},
-    {"1.0.0", NONE},
-    {"\"1.0\"", NONE},
-    {"\"1.0.x\"", NONE},
-    {"\"\"", NONE},
-    {"\"1.0.0", NONE},
-    {"\"1.0.0\" x", NONE},
-    {"\"0.5.231\"", NONE},
-    {"\"1.0.0rc\"", NONE},
-    {"\"-1.0.0\"", NONE},
-    {"{\"version\":\"1.0.0\"}", NONE},
-    {"\"1..0\"", NONE},
-    {"", NONE},
-    {"\"\\u0031.0.0\"", NONE},
+    {"\"1.0.0\"", RUST, 10000},
+    {"\"1.5.9\"", RUST, 10509},
+    {"\"2.0.0\"", RUST, 20000},
+    {"\"1.0.0.dev3\"", RUST, 10000},
+    {"\"0.6.3\"", PYTHON, 603},
+    {"\"0.5.23\"", PYTHON, 523},
+    {" \"0.9.99\" ", PYTHON, 999},
+    {"\"0.5.22\"", OLD, 522},
+    {"\"0.5.0\"", OLD, 500},
+    {"\"0.4.24\"", OLD, 424},
+    {"\"0.0.0\"", NONE, 0},
+    {"1.0.0", NONE, 0},
+    {"\"1.0\"", NONE, 0},
+    {"\"1.0.x\"", NONE, 0},
+    {"\"\"", NONE, 0},
+    {"\"1.0.0", NONE, 0},
+    {"\"1.0.0\" x", NONE, 0},
+    {"\"0.5.231\"", NONE, 0},
+    {"\"1.0.0rc\"", NONE, 0},
+    {"\"-1.0.0\"", NONE, 0},
+    {"{\"version\":\"1.0.0\"}", NONE, 0},
+    {"\"1..0\"", NONE, 0},
+    {"", NONE, 0},
+    {"\"\\u0031.0.0\"", NONE, 0},
 };
 
 START_TEST(a_version_names_its_family)
 {
-    ck_assert_int_eq(chroma_family_of_version(bytes_of(versions[_i].body)), versions[_i].family);
+    unsigned version = 1;
+
+    ck_assert_int_eq(chroma_family_of_version(bytes_of(versions[_i].body), &version),
+                     versions[_i].family);
+    ck_assert_uint_eq(version, versions[_i].version);
 }
 END_TEST
 

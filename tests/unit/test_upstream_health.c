@@ -82,7 +82,7 @@ static bool is_down(void)
 static bool is_rust(void)
 {
     look();
-    return upstream_identity_facts(identity)->family == UPSTREAM_FAMILY_RUST;
+    return upstream_identity_facts(identity)->family == CHROMA_FAMILY_RUST;
 }
 
 START_TEST(it_is_up_after_one_answer_and_asks_what_it_is)

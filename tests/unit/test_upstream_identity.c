@@ -17,7 +17,7 @@ static void on_change(void *ctx)
     changes++;
 }
 
-static void begin(enum upstream_family family)
+static void begin(enum chroma_family family)
 {
     struct upstream_identity_options options = {.family = family, .timeout_us = 1000000};
 
@@ -58,75 +58,67 @@ static const struct {
         unsigned    code;
         const char *body;
     } answers[5];
-    enum upstream_family family;
-    unsigned             major, minor, patch;
-    uint64_t             records;
-    bool                 base64;
+    enum chroma_family family;
+    unsigned           version;
+    uint64_t           records;
+    bool               base64;
 } servers[] = {
     {"1.5.9",
      {{version, 200, "\"1.0.0\""},
       {old_version, 410, "{}"},
       {description, 200, "{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"chroma-frontend\"}}"},
       {limits, 200, "{\"max_batch_size\":5461,\"supports_base64_encoding\":true}"}},
-     UPSTREAM_FAMILY_RUST,
-     1,
-     0,
-     0,
+     CHROMA_FAMILY_RUST,
+     10000,
      5461,
      true},
     {"1.x behind something that hides the description",
      {{version, 200, "\"1.0.0\"\n"}, {description, 403, ""}, {limits, 404, ""}},
-     UPSTREAM_FAMILY_RUST,
-     1,
-     0,
-     0,
+     CHROMA_FAMILY_RUST,
+     10000,
      0,
      false},
     {"the Python application of 1.x",
      {{version, 200, "\"1.5.9\""},
       {description, 200, "{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"Chroma\"}}"},
       {limits, 200, "{\"max_batch_size\": 5461}"}},
-     UPSTREAM_FAMILY_UNKNOWN,
-     1,
-     5,
-     9,
+     CHROMA_FAMILY_UNKNOWN,
+     10509,
      5461,
      false},
     {"0.6.3",
      {{version, 200, "\"0.6.3\""}, {limits, 200, "{\"max_batch_size\":41666}"}},
-     UPSTREAM_FAMILY_PYTHON,
-     0,
-     6,
-     3,
+     CHROMA_FAMILY_PYTHON,
+     603,
      41666,
      false},
     {"0.4.24",
      {{old_version, 200, "\"0.4.24\""}, {old_limits, 200, "{\"max_batch_size\":41666}"}},
-     UPSTREAM_FAMILY_PYTHON,
-     0,
-     4,
-     24,
+     CHROMA_FAMILY_PYTHON_OLD,
+     424,
      41666,
      false},
-    {"0.5.0.dev1", {{version, 200, "\"0.5.0.dev1\""}}, UPSTREAM_FAMILY_PYTHON, 0, 5, 0, 0, false},
-    {"not Chroma", {{version, 200, "<html>1.0.0"}}, UPSTREAM_FAMILY_UNKNOWN, 0, 0, 0, 0, false},
-    {"a number", {{version, 200, "1"}}, UPSTREAM_FAMILY_UNKNOWN, 0, 0, 0, 0, false},
-    {"half a version", {{version, 200, "\"1\""}}, UPSTREAM_FAMILY_UNKNOWN, 1, 0, 0, 0, false},
-    {"an empty text", {{version, 200, "\"\""}}, UPSTREAM_FAMILY_UNKNOWN, 0, 0, 0, 0, false},
+    {"0.5.0.dev1", {{version, 200, "\"0.5.0.dev1\""}}, CHROMA_FAMILY_PYTHON_OLD, 500, 0, false},
+    {"1.x where no Rust server answers",
+     {{old_version, 200, "\"1.0.0\""}},
+     CHROMA_FAMILY_UNKNOWN,
+     10000,
+     0,
+     false},
+    {"not Chroma", {{version, 200, "<html>1.0.0"}}, CHROMA_FAMILY_UNKNOWN, 0, 0, false},
+    {"a number", {{version, 200, "1"}}, CHROMA_FAMILY_UNKNOWN, 0, 0, false},
+    {"half a version", {{version, 200, "\"1\""}}, CHROMA_FAMILY_UNKNOWN, 0, 0, false},
+    {"an empty text", {{version, 200, "\"\""}}, CHROMA_FAMILY_UNKNOWN, 0, 0, false},
     {"one that asks for credentials",
      {{version, 401, "\"1.0.0\""}, {limits, 401, "{\"max_batch_size\":1}"}},
-     UPSTREAM_FAMILY_UNKNOWN,
-     0,
-     0,
+     CHROMA_FAMILY_UNKNOWN,
      0,
      0,
      false},
     {"one that is absurd",
      {{version, 200, "\"99999999999.0\""},
       {limits, 200, "{\"max_batch_size\":99999999999999999999999}"}},
-     UPSTREAM_FAMILY_UNKNOWN,
-     999999,
-     0,
+     CHROMA_FAMILY_UNKNOWN,
      0,
      42949672959u,
      false},
@@ -136,58 +128,64 @@ START_TEST(each_server_is_taken_for_what_it_is)
 {
     const struct upstream_identity_facts *facts;
 
-    begin(UPSTREAM_FAMILY_UNKNOWN);
+    begin(CHROMA_FAMILY_UNKNOWN);
     for (size_t i = 0; i < COUNT_OF(servers[_i].answers) && servers[_i].answers[i].path; i++)
         tiny_chroma_answer(servers[_i].answers[i].path, servers[_i].answers[i].code,
                            servers[_i].answers[i].body);
     ask_all();
     facts = upstream_identity_facts(identity);
     ck_assert_msg(facts->family == servers[_i].family, "%s: %s", servers[_i].name,
-                  upstream_identity_family_name(facts->family));
-    ck_assert_uint_eq(facts->major, servers[_i].major);
-    ck_assert_uint_eq(facts->minor, servers[_i].minor);
-    ck_assert_uint_eq(facts->patch, servers[_i].patch);
+                  chroma_family_info(facts->family)->name);
+    ck_assert_uint_eq(facts->version, servers[_i].version);
     ck_assert_uint_le(facts->batch_records_max, servers[_i].records);
     if (servers[_i].records < UINT32_MAX)
         ck_assert_uint_eq(facts->batch_records_max, servers[_i].records);
     ck_assert_int_eq(facts->takes_base64, servers[_i].base64);
     ck_assert_uint_eq(facts->incarnation, tiny_chroma_number());
     ck_assert_str_ne(facts->reason, "");
-    if (facts->major >= 1 && facts->family == UPSTREAM_FAMILY_UNKNOWN) { /* nobody proved it */
-        upstream_identity_learn_from_write_answer(identity, 200, BYTES_LITERAL("{}"));
-        ck_assert_int_eq(facts->family, UPSTREAM_FAMILY_UNKNOWN);
+    if (facts->version != 0 && facts->family == CHROMA_FAMILY_UNKNOWN) { /* nobody proved it */
+        upstream_identity_learn_from_write_answer(identity, CHROMA_OPERATION_ADD, 200,
+                                                  BYTES_LITERAL("{}"));
+        ck_assert_int_eq(facts->family, CHROMA_FAMILY_UNKNOWN);
     }
 }
 END_TEST
 
 static const struct {
-    unsigned             code;
-    const char          *body;
-    enum upstream_family family;
+    enum chroma_operation operation;
+    unsigned              code;
+    const char           *body;
+    enum chroma_family    family;
 } write_answers[] = {
-    {200, "{}", UPSTREAM_FAMILY_RUST},     {201, " {}\n", UPSTREAM_FAMILY_RUST},
-    {201, "true", UPSTREAM_FAMILY_PYTHON}, {200, "null", UPSTREAM_FAMILY_PYTHON},
-    {200, "", UPSTREAM_FAMILY_UNKNOWN},    {200, "{\"a\":1}", UPSTREAM_FAMILY_UNKNOWN},
-    {400, "{}", UPSTREAM_FAMILY_UNKNOWN},  {200, "ok", UPSTREAM_FAMILY_UNKNOWN},
+    {CHROMA_OPERATION_ADD, 200, "{}", CHROMA_FAMILY_RUST},
+    {CHROMA_OPERATION_UPDATE, 201, "true", CHROMA_FAMILY_PYTHON_OLD},
+    {CHROMA_OPERATION_UPSERT, 200, "null", CHROMA_FAMILY_PYTHON_OLD},
+    {CHROMA_OPERATION_DELETE, 200, "{}", CHROMA_FAMILY_UNKNOWN},
+    {CHROMA_OPERATION_ADD, 200, "", CHROMA_FAMILY_UNKNOWN},
+    {CHROMA_OPERATION_ADD, 200, "{\"a\":1}", CHROMA_FAMILY_UNKNOWN},
+    {CHROMA_OPERATION_ADD, 400, "{}", CHROMA_FAMILY_UNKNOWN},
+    {CHROMA_OPERATION_ADD, 200, "ok", CHROMA_FAMILY_UNKNOWN},
 };
 
 START_TEST(who_does_not_tell_is_known_by_its_answers_to_writes)
 {
     const struct upstream_identity_facts *facts;
 
-    begin(UPSTREAM_FAMILY_UNKNOWN);
+    begin(CHROMA_FAMILY_UNKNOWN);
     tiny_chroma_answer(version, 401, "");
     tiny_chroma_answer(limits, 401, "");
     ask_all();
     facts = upstream_identity_facts(identity);
     ck_assert_ptr_nonnull(strstr(facts->reason, "does not tell"));
     changes = 0;
-    upstream_identity_learn_from_write_answer(identity, write_answers[_i].code,
+    upstream_identity_learn_from_write_answer(identity, write_answers[_i].operation,
+                                              write_answers[_i].code,
                                               bytes_of(write_answers[_i].body));
     ck_assert_int_eq(facts->family, write_answers[_i].family);
-    ck_assert_int_eq(changes, write_answers[_i].family != UPSTREAM_FAMILY_UNKNOWN);
-    upstream_identity_learn_from_write_answer(identity, 200, BYTES_LITERAL("true"));
-    if (write_answers[_i].family != UPSTREAM_FAMILY_UNKNOWN) /* once known, it stays */
+    ck_assert_int_eq(changes, write_answers[_i].family != CHROMA_FAMILY_UNKNOWN);
+    upstream_identity_learn_from_write_answer(identity, CHROMA_OPERATION_ADD, 200,
+                                              BYTES_LITERAL("true"));
+    if (write_answers[_i].family != CHROMA_FAMILY_UNKNOWN) /* once known, it stays */
         ck_assert_int_eq(facts->family, write_answers[_i].family);
 }
 END_TEST
@@ -204,7 +202,7 @@ START_TEST(who_refuses_is_not_asked_again_at_once)
 {
     unsigned asked;
 
-    begin(UPSTREAM_FAMILY_UNKNOWN);
+    begin(CHROMA_FAMILY_UNKNOWN);
     tiny_chroma_answer(version, 403, "");
     tiny_chroma_answer(limits, 403, "");
     ask_all();
@@ -221,17 +219,17 @@ END_TEST
 static bool knows_nothing(void)
 {
     tiny_backend_turn(&tiny.backend);
-    return upstream_identity_facts(identity)->family == UPSTREAM_FAMILY_UNKNOWN;
+    return upstream_identity_facts(identity)->family == CHROMA_FAMILY_UNKNOWN;
 }
 
 /* The data folder, or the server, was exchanged. */
 START_TEST(facts_are_void_with_the_incarnation_they_were_learned_of)
 {
-    begin(UPSTREAM_FAMILY_UNKNOWN);
+    begin(CHROMA_FAMILY_UNKNOWN);
     tiny_chroma_answer(version, 200, "\"1.0.0\"");
     tiny_chroma_answer(limits, 200, "{\"max_batch_size\":5461}");
     ask_all();
-    ck_assert_int_eq(upstream_identity_facts(identity)->family, UPSTREAM_FAMILY_RUST);
+    ck_assert_int_eq(upstream_identity_facts(identity)->family, CHROMA_FAMILY_RUST);
     tiny_chroma_stop();
     loop_drive_until(tiny.loop, knows_nothing);
     ck_assert_uint_eq(upstream_identity_facts(identity)->batch_records_max, 0);
@@ -239,7 +237,7 @@ START_TEST(facts_are_void_with_the_incarnation_they_were_learned_of)
     tiny_backend_listen(&tiny.backend);
     tiny_chroma_answer(version, 200, "\"0.6.3\"");
     ask_all();
-    ck_assert_int_eq(upstream_identity_facts(identity)->family, UPSTREAM_FAMILY_PYTHON);
+    ck_assert_int_eq(upstream_identity_facts(identity)->family, CHROMA_FAMILY_PYTHON);
     upstream_incarnation_void(tiny.incarnation, "somebody says so");
     loop_drive_until(tiny.loop, knows_nothing);
 }
@@ -249,23 +247,23 @@ START_TEST(the_setting_wins_and_limits_are_asked_all_the_same)
 {
     struct upstream_identity_options options = {.timeout_us = 1000000};
 
-    begin(UPSTREAM_FAMILY_PYTHON);
-    ck_assert_int_eq(upstream_identity_facts(identity)->family, UPSTREAM_FAMILY_PYTHON);
+    begin(CHROMA_FAMILY_PYTHON);
+    ck_assert_int_eq(upstream_identity_facts(identity)->family, CHROMA_FAMILY_PYTHON);
     tiny_chroma_answer(version, 200, "\"1.0.0\"");
     tiny_chroma_answer(limits, 200, "{\"max_batch_size\":5461}");
     ask_all();
-    ck_assert_int_eq(upstream_identity_facts(identity)->family, UPSTREAM_FAMILY_PYTHON);
+    ck_assert_int_eq(upstream_identity_facts(identity)->family, CHROMA_FAMILY_PYTHON);
     ck_assert_uint_eq(upstream_identity_facts(identity)->batch_records_max, 5461);
     upstream_identity_set_options(identity, &options);
-    ck_assert_int_eq(upstream_identity_facts(identity)->family, UPSTREAM_FAMILY_UNKNOWN);
+    ck_assert_int_eq(upstream_identity_facts(identity)->family, CHROMA_FAMILY_UNKNOWN);
     ask_all();
-    ck_assert_int_eq(upstream_identity_facts(identity)->family, UPSTREAM_FAMILY_RUST);
+    ck_assert_int_eq(upstream_identity_facts(identity)->family, CHROMA_FAMILY_RUST);
 }
 END_TEST
 
 START_TEST(what_fails_is_asked_again)
 {
-    begin(UPSTREAM_FAMILY_UNKNOWN);
+    begin(CHROMA_FAMILY_UNKNOWN);
     tiny_chroma_answer(version, 500, "");
     upstream_identity_ask(identity, false, loop_now_us(tiny.loop));
     while (tiny_chroma_asked(version) == 0) {
@@ -276,7 +274,7 @@ START_TEST(what_fails_is_asked_again)
     ck_assert(!upstream_identity_is_settled(identity));
     tiny_chroma_answer(version, 200, "\"1.0.0\"");
     ask_all();
-    ck_assert_int_eq(upstream_identity_facts(identity)->family, UPSTREAM_FAMILY_RUST);
+    ck_assert_int_eq(upstream_identity_facts(identity)->family, CHROMA_FAMILY_RUST);
 }
 END_TEST
 
