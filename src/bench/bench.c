@@ -28,11 +28,13 @@ int bench_main(int argc, char **argv)
     sigaction(SIGTERM, &stop, NULL);
     bench_raise_descriptor_limit();
     if (status == STATUS_CANCELLED)
-        return EX_OK;
-    if (status == STATUS_OK && options.is_load)
+        status = STATUS_OK; /* the help is printed */
+    else if (status == STATUS_OK && options.is_load)
         status = run_load(&options, &is_void, &error);
     else if (status == STATUS_OK)
         status = bench_compare_run(&options, &error);
+    if (status == STATUS_OK && (fflush(stdout) != 0 || ferror(stdout)))
+        status = error_set(&error, STATUS_IO_FAILED, "cannot write to standard output");
     if (status != STATUS_OK)
         fprintf(stderr, "chromabouncer bench: %s\n", error.text);
     return bench_exit_status(status, is_void);

@@ -28,7 +28,7 @@ int advice_command(const struct options *options)
         print_sentences(json_object_get(answer, "advice"));
     }
     json_decref(answer);
-    return fflush(stdout) == 0 ? EX_OK : cli_fail(EX_OSERR, "cannot write to standard output");
+    return cli_finish();
 }
 
 static void print_sentences(const json_t *list)

@@ -21,6 +21,13 @@ int cli_fail_error(const struct error *error)
     return cli_fail(settings_exit_status(error->status), "%s", error->text);
 }
 
+int cli_finish(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return cli_fail(EX_OSERR, "cannot write to standard output");
+    return EX_OK;
+}
+
 int cli_load(const struct options *options, struct settings *ret_settings,
              struct machine *ret_machine)
 {

@@ -137,7 +137,7 @@ int commands_main(int argc, char **argv)
         return cli_fail(EX_USAGE, "%s", error.text);
     if (options.version) {
         printf("%s %s\n", PACKAGE_NAME, PACKAGE_VERSION);
-        return EX_OK;
+        return cli_finish();
     }
     command = find_command(options.word_count == 0 ? "run" : options.words[0]);
     if (options.help)
@@ -233,7 +233,7 @@ static int print_help(const struct command *command)
         printf("\n`chromabouncer config init` explains each; see also chromabouncer(1) and\n"
                "chromabouncer.yaml(5).\n");
     }
-    return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+    return cli_finish();
 }
 
 static void print_flags(void)
@@ -295,5 +295,5 @@ static int completion_command(const struct options *options)
     }
     if (!completion_print(stdout, shell, &words))
         return cli_fail(EX_USAGE, "write completion bash, completion zsh or completion fish");
-    return fflush(stdout) == 0 ? EX_OK : cli_fail(EX_OSERR, "cannot write to standard output");
+    return cli_finish();
 }

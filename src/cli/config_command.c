@@ -10,7 +10,6 @@
 
 static int check_file(const char *path);
 static int show(const struct options *options);
-static int config_command_finish(void);
 
 int config_command(const struct options *options)
 {
@@ -25,7 +24,7 @@ int config_command(const struct options *options)
     if (strcmp(verb, "init") != 0 || file != NULL || options->first_setting != NULL)
         return cli_fail(EX_USAGE, "write config init, config check FILE or config show [FLAG]...");
     settings_docs_sample(stdout);
-    return config_command_finish();
+    return cli_finish();
 }
 
 /* The file alone, on no machine in particular: it may be meant for another one. */
@@ -41,7 +40,7 @@ static int check_file(const char *path)
     if (settings_check(&settings, &any, &error) != STATUS_OK)
         return cli_fail(EX_CONFIG, "%s: %s", path, error.text);
     printf("%s: ok\n", path);
-    return config_command_finish();
+    return cli_finish();
 }
 
 /* As given, with auto: what the machine makes of it is `check`'s matter. */
@@ -53,13 +52,5 @@ static int show(const struct options *options)
     if (settings_sources_load(&options->sources, &settings, &error) != STATUS_OK)
         return cli_fail_error(&error);
     settings_docs_show(stdout, &settings);
-    return config_command_finish();
-}
-
-/* A full disk must not look like success. */
-static int config_command_finish(void)
-{
-    if (fflush(stdout) != 0 || ferror(stdout))
-        return cli_fail(EX_OSERR, "cannot write to standard output");
-    return EX_OK;
+    return cli_finish();
 }

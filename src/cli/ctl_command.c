@@ -50,10 +50,9 @@ int ctl_command(const struct options *options)
         ctl_table_print(stdout, answer);
     }
     json_decref(answer);
-    if (fflush(stdout) != 0)
-        return cli_fail(EX_OSERR, "cannot write to standard output");
-    if ((options->own & OPTIONS_WAIT) == 0)
-        return EX_OK;
+    exit_status = cli_finish();
+    if (exit_status != EX_OK || (options->own & OPTIONS_WAIT) == 0)
+        return exit_status;
     return verb == CONTROL_VERB_drain ? wait_until_gone(path) : wait_until_still(path);
 }
 

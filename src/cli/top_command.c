@@ -133,7 +133,7 @@ static int run_once(struct top *top, bool json)
         top_command_print_json(top);
     else if (!draw(top))
         return cli_fail(EX_OSERR, "out of memory");
-    return EX_OK;
+    return cli_finish();
 }
 
 static int run_json(struct top *top)
@@ -149,6 +149,9 @@ static int run_json(struct top *top)
         if (exit_status != EX_OK)
             return cli_fail(exit_status, "%s", error.text);
         top_command_print_json(top);
+        exit_status = cli_finish();
+        if (exit_status != EX_OK)
+            return exit_status;
     }
 }
 
@@ -268,7 +271,6 @@ static void top_command_print_json(const struct top *top)
         json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
     json_decref(object);
     putchar('\n');
-    fflush(stdout);
 }
 
 static void on_signal(int signal_number)

@@ -1,12 +1,13 @@
 #include "cli/version_command.h"
-#include "config.h"
 
 #include <curl/curl.h>
 #include <event2/event.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <sysexits.h>
 #include <yaml.h>
+
+#include "cli/cli.h"
+#include "config.h"
 
 #ifdef __clang__
 #define COMPILER "clang " __clang_version__
@@ -47,5 +48,5 @@ int version_command(const struct options *options)
     printf("  jansson         %s\n", jansson_version_str());
     printf("  libyaml         %s\n", yaml_get_version_string());
     printf("  default file    %s\n", SYSCONFDIR "/chromabouncer/chromabouncer.yaml");
-    return fflush(stdout) == 0 ? EX_OK : EX_OSERR;
+    return cli_finish();
 }

@@ -83,7 +83,7 @@ static int print_wrap_help(void)
            "  --path DIR  the directory; else the first one for which a client is made\n"
            "  --strict    a client that cannot be served fails; else it stays embedded\n\n"
            "The other flags are those of `chromabouncer run`.\n");
-    return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+    return cli_finish();
 }
 
 /* Our own flags are taken out; the rest up to -- is read as ever. */

@@ -69,6 +69,16 @@ says out 'libcurl'
 says out 'jansson'
 says out 'libyaml'
 
+# A full disk must not look like success.
+if [ -c /dev/full ]; then
+    for words in --help --version version 'config init' 'completion zsh' 'wrap --help' 'bench --help'; do
+        # shellcheck disable=SC2086
+        "$program" $words >/dev/full 2>err
+        [ $? -eq 71 ] || fail "$words on a full disk: exit status"
+        says err 'cannot write to standard output'
+    done
+fi
+
 # The configuration: 78, with file, line and column.
 run 0 config init
 cp out sample.yaml
@@ -240,6 +250,10 @@ run 0 ctl --help;                    says out 'set KEY=VALUE'
     run 0 top --once -o json $control
     python3 -c 'import json; a = json.load(open("out")); assert a["interval_seconds"] > 0.9' ||
         fail "top -o json"
+    if [ -c /dev/full ]; then
+        "$program" top -o json $control >/dev/full 2>err
+        [ $? -eq 71 ] || fail "top on a full disk: exit status"
+    fi
     run 0 ctl pause --wait $control; says out 'paused     yes'
     logs '"event":"paused"'
     run 0 ctl resume $control;       says out 'paused     no'
