@@ -220,8 +220,13 @@ def sees_checks(bed, seconds):
 
 
 def sees_check_fail(bed, seconds):
+    def is_up():
+        return bed.proxy.metrics()["chromabouncer_backend_up"] == 1
+
+    bed.stub.command_lines("clear")
+    wait_for(is_up, "the first check", SHOWS_SECONDS)  # until then it counts as down
     bed.stall("op=admin,stall=5s")
-    return within(seconds, lambda: bed.proxy.metrics()["chromabouncer_backend_up"] == 0)
+    return within(seconds, lambda: not is_up())
 
 
 def sees_idle_client_closed(bed, seconds):
