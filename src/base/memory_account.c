@@ -26,10 +26,11 @@ static bool can_hold(const struct memory_account *account, size_t more, uint64_t
 static bool is_within_max(const struct memory_account *account, size_t more);
 static bool is_within_shared(const struct memory_account *account, size_t more);
 static bool is_shared_due_to_others(const struct memory_account_budget *budget, uint64_t number);
-static void memory_account_hold(struct memory_claim *claim, size_t size);
-static bool may_go_beyond(const struct memory_claim *claim);
+static struct memory_claim *first_waiter(const struct memory_account *account);
+static void                 memory_account_hold(struct memory_claim *claim, size_t size);
+static bool                 may_go_beyond(const struct memory_claim *claim);
 static void wait_for_room(struct memory_claim *claim, struct list *list, size_t size);
-static void wait_to_grow(struct memory_claim *claim, size_t size);
+static void stall(struct memory_claim *claim, size_t size);
 static void pass_growth_on(struct memory_claim *claim);
 static void stop_waiting(struct memory_claim *claim);
 static struct memory_claim *next_to_serve(const struct memory_account_budget *budget, uint64_t run);
@@ -79,7 +80,7 @@ uint64_t memory_account_largest(const struct memory_account *account)
 
 bool memory_account_has_room(const struct memory_account *account, size_t size)
 {
-    return list_is_empty(&account->claims) && can_hold(account, size, account->budget->next_number);
+    return account->waiting == 0 && can_hold(account, size, account->budget->next_number);
 }
 
 /* Is there room for `more` bytes for who began to wait as `number`? */
@@ -112,18 +113,26 @@ static bool is_shared_due_to_others(const struct memory_account_budget *budget, 
 {
     for (size_t i = 0; i < MEMORY_ACCOUNT_COUNT; i++) {
         const struct memory_account *account = &budget->accounts[i];
-        const struct list_node      *node = list_first(&account->claims);
+        const struct memory_claim   *claim = first_waiter(account);
 
-        if (node != NULL) {
-            const struct memory_claim *claim = LIST_ITEM(node, struct memory_claim, node);
-            size_t                     more = claim->wanted - claim->size;
-
-            if (claim->number < number && is_within_max(account, more) &&
-                !is_within_shared(account, more))
-                return true;
-        }
+        if (claim != NULL && claim->number < number &&
+            is_within_max(account, claim->wanted - claim->size) &&
+            !is_within_shared(account, claim->wanted - claim->size))
+            return true;
     }
     return false;
+}
+
+/* Who is served next in this account: the one with the right to grow, which stands first; who grew
+ * before without it, so that what has begun ends; who begins. NULL: nobody waits. */
+static struct memory_claim *first_waiter(const struct memory_account *account)
+{
+    struct list_node *first = list_first(&account->claims), *grows = list_first(&account->growers);
+    bool              has_right =
+        first != NULL && LIST_ITEM(first, struct memory_claim, node) == account->grower;
+    struct list_node *node = grows == NULL || has_right ? first : grows;
+
+    return node == NULL ? NULL : LIST_ITEM(node, struct memory_claim, node);
 }
 
 void memory_account_claim_init(struct memory_claim *claim, struct memory_account *account,
@@ -160,27 +169,31 @@ static void memory_account_hold(struct memory_claim *claim, size_t size)
 enum status memory_account_claim_grow(struct memory_claim *claim, size_t size)
 {
     struct memory_account *account = claim->account;
+    size_t                 more = size - claim->size;
 
     assert(size >= claim->size && !memory_account_claim_is_waiting(claim));
     if (size > memory_account_largest(account)) {
         account->refusals++;
         return STATUS_TOO_LARGE;
     }
-    if (account->grower != NULL && account->grower != claim) {
-        wait_to_grow(claim, size);
-        return STATUS_AGAIN;
+    if (more > 0 && !memory_account_has_room(account, more)) {
+        if (account->grower == NULL)
+            account->grower = claim;
+        if (account->grower != claim) {
+            stall(claim, size);
+            return STATUS_AGAIN;
+        }
+        claim->number = 0;
+        if (!can_hold(account, more, claim->number) && !may_go_beyond(claim)) {
+            wait_for_room(claim, &account->claims, size);
+            return STATUS_AGAIN;
+        }
     }
-    account->grower = claim;
-    claim->number = 0;
-    if (can_hold(account, size - claim->size, claim->number) || may_go_beyond(claim)) {
-        memory_account_hold(claim, size);
-        return STATUS_OK;
-    }
-    wait_for_room(claim, &account->claims, size);
-    return STATUS_AGAIN;
+    memory_account_hold(claim, size);
+    return STATUS_OK;
 }
 
-/* Nobody else in its account could give room back without growing first. */
+/* It has the right, and nobody else in its account could give room back without growing first. */
 static bool may_go_beyond(const struct memory_claim *claim)
 {
     const struct memory_account *account = claim->account;
@@ -188,7 +201,7 @@ static bool may_go_beyond(const struct memory_claim *claim)
     return account->grower == claim && account->used == account->stalled + claim->size;
 }
 
-/* The growing claim first, the others in order. */
+/* The one with the right to grow first, the others in order. */
 static void wait_for_room(struct memory_claim *claim, struct list *list, size_t size)
 {
     struct memory_account *account = claim->account;
@@ -205,11 +218,13 @@ static void wait_for_room(struct memory_claim *claim, struct list *list, size_t 
     account->budget->waiting++;
 }
 
-/* That one more waits for the growing one may be what lets that one go beyond the bounds. */
-static void wait_to_grow(struct memory_claim *claim, size_t size)
+/* Wait for room or for the right to grow. That one more waits may be what lets who has the right go
+ * beyond the bounds. */
+static void stall(struct memory_claim *claim, size_t size)
 {
     struct memory_account *account = claim->account;
 
+    claim->number = account->budget->next_number++;
     wait_for_room(claim, &account->growers, size);
     claim->is_stalled = true;
     account->stalled += claim->size;
@@ -296,7 +311,7 @@ void memory_account_run_waiters(struct memory_account_budget *budget)
         memory_account_wake(budget);
 }
 
-/* The first of the accounts' heads that fits and began to wait before `run`; NULL: none. */
+/* The first of the accounts' first that fits and began to wait before `run`; NULL: none. */
 static struct memory_claim *next_to_serve(const struct memory_account_budget *budget, uint64_t run)
 {
     struct memory_claim *first = NULL;
@@ -304,10 +319,9 @@ static struct memory_claim *next_to_serve(const struct memory_account_budget *bu
     if (budget->waiting == 0)
         return NULL;
     for (size_t i = 0; i < MEMORY_ACCOUNT_COUNT; i++) {
-        struct list_node    *node = list_first(&budget->accounts[i].claims);
-        struct memory_claim *claim = LIST_ITEM(node, struct memory_claim, node);
+        struct memory_claim *claim = first_waiter(&budget->accounts[i]);
 
-        if (node == NULL || claim->run >= run || (first != NULL && first->number < claim->number))
+        if (claim == NULL || claim->run >= run || (first != NULL && first->number < claim->number))
             continue;
         if (can_hold(claim->account, claim->wanted - claim->size, claim->number) ||
             may_go_beyond(claim))

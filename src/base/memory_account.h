@@ -9,11 +9,13 @@
  * who fits into his own share waits for nobody else's account. Bytes that are there already are
  * charged and never refused.
  *
- * A body without a length claims MEMORY_ACCOUNT_STEP and grows from there. One claim of an account
- * grows at a time, the others keep what they hold and wait in order, so that half-read bodies do
- * not wait for each other. The one that grows goes before those who wait for their first byte, and
- * beyond the bounds only if all that its account holds is its own or waits to grow after it: what
- * is used is at most the budget, what was charged, and the rest of one body for each account.
+ * A body claims room for its beginning and grows from there. While there is room, all grow. Where
+ * there is none, one claim of an account has the right to grow, until it has all that it wants: it
+ * goes before all others, and beyond the bounds if all that its account holds is its own or waits
+ * to grow as well. So half-read bodies never wait for each other, and what is used is at most the
+ * budget, what was charged, and the rest of one body for each account. The others that want to grow
+ * keep what they hold. They wait in order for room, before those who wait for their first byte, or
+ * for the right.
  *
  * on_room never runs inside a call that registers, shrinks or releases: when somebody could be
  * served, on_wake is called once (it schedules a task of the loop), and that task calls
@@ -44,9 +46,6 @@ enum memory_account_id {
     MEMORY_ACCOUNT_COUNT
 };
 
-/* What a body without a length claims first. */
-enum { MEMORY_ACCOUNT_STEP = 256 << 10 };
-
 struct memory_account_budget;
 struct memory_claim;
 
@@ -60,8 +59,8 @@ struct memory_account {
     uint64_t                      refusals; /* claims that could never be served, ever */
     uint64_t                      stalled;  /* bytes held by `growers` */
     struct list                   claims;   /* that wait for room, in the order of service */
-    struct list                   growers;  /* that wait until `grower` is done */
-    struct memory_claim          *grower;   /* the one that may grow, or NULL */
+    struct list                   growers;  /* that wait for room or until `grower` is done */
+    struct memory_claim          *grower;   /* who has the right to grow, or NULL */
 };
 
 struct memory_account_budget {
@@ -84,7 +83,7 @@ struct memory_claim {
     struct memory_account *account;
     size_t                 size;   /* held */
     size_t                 wanted; /* to be held in all, while it waits */
-    uint64_t               number; /* while it waits: the smaller goes first; 0: it grows */
+    uint64_t               number; /* while it waits: the smaller goes first; 0: has the right */
     uint64_t               run;    /* that it began to wait in or after */
     bool                   is_stalled;
     void (*on_room)(struct memory_claim *claim);
@@ -133,9 +132,8 @@ void memory_account_claim_init(struct memory_claim *claim, struct memory_account
  * STATUS_TOO_LARGE  more than memory_account_largest(). */
 MUST_CHECK enum status memory_account_claim(struct memory_claim *claim, size_t size);
 
-/* Hold `size` bytes in all, more than now; the claim does not wait. For a body without a length,
- * whose first claim was for MEMORY_ACCOUNT_STEP. Others grow only after this one was shrunk or
- * released.
+/* Hold `size` bytes in all, no fewer than now; the claim does not wait. Where there is no room it
+ * may get the right to grow, and keeps it until it is shrunk or released.
  *
  * STATUS_OK         they are held.
  * STATUS_AGAIN      what was held stays held; on_room is called once, when all are held.
@@ -145,7 +143,7 @@ MUST_CHECK enum status memory_account_claim_grow(struct memory_claim *claim, siz
 /* Hold `more` bytes more without asking: they are there already. */
 void memory_account_claim_add(struct memory_claim *claim, size_t more);
 
-/* `size` bytes, no more than are held, are enough, and it grows no further. Stops waiting. */
+/* `size` bytes, no more than are held, are enough: it wants no more. Stops waiting. */
 void memory_account_claim_shrink(struct memory_claim *claim, size_t size);
 
 /* Give all back and stop waiting: on_room is not called any more. Harmless when nothing is held. */

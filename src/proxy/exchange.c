@@ -175,13 +175,10 @@ static void exchange_end_wait(struct exchange *exchange)
     exchange_stop_clocks(exchange);
 }
 
-/* While there is room everybody grows. When there is not, one at a time does, so that half-read
- * bodies never wait for each other. What can never fit goes when it has all of the account. */
+/* What can never fit goes when it has all of the account. */
 bool exchange_grow_room(struct exchange *exchange, uint64_t size)
 {
-    struct memory_account *account = exchange->room.account;
-    uint64_t               largest = memory_account_largest(account);
-    size_t                 more;
+    uint64_t largest = memory_account_largest(exchange->room.account);
 
     if (memory_account_claim_is_waiting(&exchange->room))
         return false;
@@ -189,12 +186,7 @@ bool exchange_grow_room(struct exchange *exchange, uint64_t size)
         size = largest;
     if (size <= exchange->room.size)
         return true;
-    more = (size_t)size - exchange->room.size;
-    lane_rooms_add(&exchange->lane_room, more);
-    if (memory_account_has_room(account, more)) {
-        memory_account_claim_add(&exchange->room, more);
-        return true;
-    }
+    lane_rooms_add(&exchange->lane_room, (size_t)size - exchange->room.size);
     if (memory_account_claim_grow(&exchange->room, (size_t)size) == STATUS_OK)
         return true;
     exchange_begin_wait(exchange);

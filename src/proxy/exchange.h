@@ -102,9 +102,8 @@ void exchange_free(struct exchange *exchange);
 void exchange_move(struct exchange *exchange, enum exchange_state state);
 
 /* Wait for admission and for `size` bytes of room in account `id` (0: none is needed; at most
- * MEMORY_ACCOUNT_STEP, which fits into every account), then call the path's on_room, possibly from
- * within. `takes_lane_room`: as a write to the collection of its route. The body is not read
- * meanwhile. */
+ * 256 KiB, which fit into every account), then call the path's on_room, possibly from within.
+ * `takes_lane_room`: as a write to the collection of its route. The body is not read meanwhile. */
 void exchange_claim_room(struct exchange *exchange, enum memory_account_id id, size_t size,
                          bool takes_lane_room);
 

@@ -164,23 +164,65 @@ START_TEST(who_waits_for_his_own_bound_stops_no_other_account)
 }
 END_TEST
 
-START_TEST(one_claim_grows_and_the_others_wait_for_it)
+START_TEST(while_there_is_room_all_grow)
+{
+    CK_CLAIM(0, 50, STATUS_OK);
+    CK_CLAIM(1, 50, STATUS_OK);
+    CK_GROW(0, 200, STATUS_OK);
+    CK_GROW(1, 300, STATUS_OK);
+    CK_GROW(0, 300, STATUS_OK);
+    ck_assert_ptr_null(reads->grower);
+}
+END_TEST
+
+/* Nobody may go beyond the bounds: claim 3 is complete and will give its room back. */
+START_TEST(without_room_one_claim_grows_and_the_others_wait_for_it)
 {
     CK_CLAIM(0, 50, STATUS_OK);
     CK_CLAIM(1, 50, STATUS_OK);
     CK_CLAIM(2, 50, STATUS_OK);
-    CK_GROW(0, 200, STATUS_OK);
-    CK_GROW(1, 60, STATUS_AGAIN);
+    CK_CLAIM(3, 450, STATUS_OK);
+    CK_GROW(0, 200, STATUS_AGAIN);
+    CK_GROW(1, 450, STATUS_AGAIN);
     CK_GROW(2, 60, STATUS_AGAIN);
-    CK_GROW(0, 300, STATUS_OK);
-    memory_account_claim_shrink(&claims[0], 250);
+    memory_account_claim_shrink(&claims[3], 300);
     memory_account_run_waiters(&budget);
     ck_assert_int_eq(served, 1);
-    ck_assert_uint_eq(claims[1].size, 60);
-    memory_account_claim_release(&claims[1]);
+    ck_assert_int_eq(order[0], 0);
+    CK_GROW(0, 250, STATUS_AGAIN); /* it goes before those who wait */
+    memory_account_claim_shrink(&claims[3], 200);
     memory_account_run_waiters(&budget);
     ck_assert_int_eq(served, 2);
-    ck_assert_int_eq(order[1], 2);
+    ck_assert(!memory_account_has_room(reads, 10)); /* claim 1 was first */
+    memory_account_claim_release(&claims[0]);
+    memory_account_run_waiters(&budget); /* claim 1 has the right now, and waits for claim 3 */
+    ck_assert_int_eq(served, 2);
+    ck_assert_ptr_eq(reads->grower, &claims[1]);
+    memory_account_claim_release(&claims[3]);
+    memory_account_run_waiters(&budget);
+    ck_assert_int_eq(served, 4);
+    ck_assert_int_eq(order[2], 1);
+    ck_assert_int_eq(order[3], 2);
+}
+END_TEST
+
+/* Its client may take hours. */
+START_TEST(who_has_the_right_to_grow_and_is_slow_stops_nobody_once_there_is_room)
+{
+    CK_CLAIM(0, 100, STATUS_OK);
+    CK_CLAIM(1, 50, STATUS_OK);
+    CK_CLAIM(2, 450, STATUS_OK);
+    CK_GROW(0, 110, STATUS_AGAIN);
+    CK_GROW(1, 60, STATUS_AGAIN);
+    CK_CLAIM(3, 10, STATUS_AGAIN);
+    memory_account_claim_shrink(&claims[2], 400);
+    memory_account_run_waiters(&budget); /* in this order: the right, what has begun, the others */
+    ck_assert_int_eq(served, 3);
+    ck_assert_int_eq(order[0], 0);
+    ck_assert_int_eq(order[1], 1);
+    ck_assert_int_eq(order[2], 3);
+    ck_assert_ptr_eq(reads->grower, &claims[0]);
+    CK_GROW(1, 70, STATUS_OK);
 }
 END_TEST
 
@@ -232,9 +274,9 @@ END_TEST
 
 START_TEST(what_is_added_to_a_stalled_claim_is_stalled_too)
 {
-    CK_CLAIM(0, 50, STATUS_OK);
+    CK_CLAIM(0, 550, STATUS_OK);
     CK_CLAIM(1, 50, STATUS_OK);
-    CK_GROW(0, 60, STATUS_OK);
+    CK_GROW(0, 560, STATUS_AGAIN);
     CK_GROW(1, 60, STATUS_AGAIN);
     memory_account_claim_add(&claims[1], 30);
     ck_assert_uint_eq(reads->stalled, 80);
@@ -301,17 +343,20 @@ END_TEST
 
 /* ---- Random owners ---------------------------------------------------------------------------
  *
- * Each owner claims a body of random size, whole or growing, keeps it for a while and comes back
- * with another one. A growing one takes what it gets and asks for more.
+ * As requests do it. A read claims its body whole. A write claims ahead of what has arrived, at
+ * each piece of it anew, and some clients are slow. Complete, it gives back what it does not need;
+ * another claim takes over, which adds what belongs to it, and holds that for a while.
  */
 
 #define OWNERS   24
-#define STEP     40
+#define AHEAD    40
 #define BODY_MAX 400
+#define EXTRA    20 /* added to a complete body */
 
 struct owner {
-    struct memory_claim claim;
-    size_t              body; /* to be held in all */
+    struct memory_claim claim, taken_over;
+    size_t              body, arrived;
+    size_t              piece_max;
     uint64_t            done_at;
     bool                is_growing, is_called, is_waiting;
     unsigned            bodies;
@@ -332,25 +377,45 @@ static void owner_on_room(struct memory_claim *claim)
     owner->is_called = true;
 }
 
-static void owner_ask(struct owner *owner)
+static size_t room_of(const struct owner *owner)
 {
-    struct memory_account *account = owner->claim.account;
-    enum status            status;
+    size_t ahead = owner->arrived + AHEAD;
 
-    if (owner->claim.size == 0) {
-        owner->body = 1 + rng_below(&rng, rng_below(&rng, 8) == 0 ? BODY_MAX : 60);
-        owner->is_growing = owner->body > STEP && rng_below(&rng, 2) == 0;
-        status = memory_account_claim(&owner->claim, owner->is_growing ? STEP : owner->body);
-    } else {
-        size_t more = 1 + rng_below(&rng, 60), left = owner->body - owner->claim.size;
+    return owner->is_growing && ahead < owner->body ? ahead : owner->body;
+}
 
-        status = memory_account_claim_grow(&owner->claim,
-                                           owner->claim.size + (more < left ? more : left));
-        SIM_CHECK(sim_seed, account->grower != NULL);
-    }
+static void owner_note(struct owner *owner, enum status status)
+{
     SIM_CHECK(sim_seed, status != STATUS_TOO_LARGE);
     owner->is_called = status == STATUS_OK;
     owner->is_waiting = !owner->is_called;
+}
+
+static void owner_begin(struct owner *owner)
+{
+    owner->body = 1 + rng_below(&rng, rng_below(&rng, 8) == 0 ? BODY_MAX : 60);
+    owner->arrived = 0;
+    owner->piece_max = rng_below(&rng, 6) == 0 ? 2 : AHEAD;
+    owner->is_growing = owner->claim.account == writes;
+    owner_note(owner, memory_account_claim(&owner->claim, room_of(owner)));
+    owner->done_at = sim_now + 1 + rng_below(&rng, 20);
+}
+
+static void owner_take_piece(struct owner *owner)
+{
+    size_t left = owner->body - owner->arrived, piece = 1 + rng_below(&rng, owner->piece_max);
+
+    owner->arrived += piece < left ? piece : left;
+    SIM_CHECK(sim_seed, owner->arrived <= owner->claim.size);
+    owner_note(owner, memory_account_claim_grow(&owner->claim, room_of(owner)));
+}
+
+static void owner_complete(struct owner *owner)
+{
+    owner->is_growing = false;
+    memory_account_claim_shrink(&owner->claim, owner->body);
+    memory_account_claim_move(&owner->taken_over, &owner->claim);
+    memory_account_claim_add(&owner->taken_over, EXTRA);
     owner->done_at = sim_now + 1 + rng_below(&rng, 20);
 }
 
@@ -359,16 +424,18 @@ static void owner_step(struct owner *owner)
     if (owner->is_waiting) {
         if (rng_below(&rng, 500) != 0)
             return;
-        owner->is_waiting = false; /* its client leaves */
+        owner->is_waiting = owner->is_growing = false; /* its client leaves */
         memory_account_claim_release(&owner->claim);
-    } else if (owner->claim.size == 0 || (owner->is_growing && owner->claim.size < owner->body)) {
-        owner_ask(owner);
+    } else if (owner->claim.size + owner->taken_over.size == 0) {
+        owner_begin(owner);
+    } else if (owner->is_growing && owner->arrived < owner->body) {
+        owner_take_piece(owner);
     } else if (owner->is_growing) {
-        owner->is_growing = false;
-        memory_account_claim_shrink(&owner->claim, owner->body);
+        owner_complete(owner);
     } else if (sim_now >= owner->done_at) {
         owner->bodies++;
         memory_account_claim_release(&owner->claim);
+        memory_account_claim_release(&owner->taken_over);
     }
 }
 
@@ -377,7 +444,8 @@ static void check_sums(void)
     uint64_t used = 0, shared = 0, waiting = 0, held[MEMORY_ACCOUNT_COUNT] = {0};
 
     for (size_t i = 0; i < OWNERS; i++) {
-        held[owners[i].claim.account - budget.accounts] += owners[i].claim.size;
+        held[owners[i].claim.account - budget.accounts] +=
+            owners[i].claim.size + owners[i].taken_over.size;
         SIM_CHECK(sim_seed,
                   owners[i].is_waiting == memory_account_claim_is_waiting(&owners[i].claim));
         waiting += owners[i].is_waiting;
@@ -386,14 +454,61 @@ static void check_sums(void)
         const struct memory_account *account = &budget.accounts[i];
 
         SIM_CHECK(sim_seed, account->used == held[i]);
-        SIM_CHECK(sim_seed,
-                  account->used <= account->max || account->used - account->max <= BODY_MAX - STEP);
+        SIM_CHECK(sim_seed, account->used <= account->max ||
+                                account->used - account->max <= BODY_MAX + OWNERS * EXTRA);
         used += held[i];
         shared += held[i] > account->share ? held[i] - account->share : 0;
     }
     SIM_CHECK(sim_seed, budget.used == used);
     SIM_CHECK(sim_seed, budget.shared_used == shared);
     SIM_CHECK(sim_seed, budget.waiting == waiting);
+}
+
+/* Who comes first among those that wait in `account`; NULL: nobody waits. */
+static const struct owner *first_in_line(const struct memory_account *account)
+{
+    const struct owner *first = NULL;
+
+    for (size_t i = 0; i < OWNERS; i++) {
+        const struct owner *owner = &owners[i];
+        bool                has_begun = owner->claim.size > 0;
+
+        if (!owner->is_waiting || owner->claim.account != account)
+            continue;
+        if (account->grower == &owner->claim)
+            return owner;
+        if (first == NULL || (has_begun && first->claim.size == 0) ||
+            (has_begun == (first->claim.size > 0) && owner->claim.number < first->claim.number))
+            first = owner;
+    }
+    return first;
+}
+
+/* What it wants is there. */
+static bool has_room(const struct owner *owner)
+{
+    const struct memory_account *account = owner->claim.account;
+    uint64_t used = account->used + owner->claim.wanted - owner->claim.size, more;
+
+    more = (used > account->share ? used - account->share : 0) -
+           (account->used > account->share ? account->used - account->share : 0);
+    return used <= account->max && (more == 0 || budget.shared_used + more <= budget.shared_max);
+}
+
+/* Of the accounts' first at most one has room and waits: for another account's, who came before. */
+static void check_nobody_waits_in_vain(void)
+{
+    const struct owner *of_reads = first_in_line(reads), *of_writes = first_in_line(writes);
+    bool                reads_fit = of_reads != NULL && has_room(of_reads);
+    bool                writes_fit = of_writes != NULL && has_room(of_writes);
+
+    if (budget.is_woken)
+        return;
+    SIM_CHECK(sim_seed, !(reads_fit && writes_fit));
+    SIM_CHECK(sim_seed, !reads_fit || (of_writes != NULL &&
+                                       of_writes->claim.number < of_reads->claim.number));
+    SIM_CHECK(sim_seed, !writes_fit ||
+                            (of_reads != NULL && of_reads->claim.number < of_writes->claim.number));
 }
 
 static void simulate(uint64_t seed)
@@ -406,8 +521,9 @@ static void simulate(uint64_t seed)
     for (size_t i = 0; i < OWNERS; i++) {
         owners[i] = (struct owner){0};
         memory_account_claim_init(&owners[i].claim, i < OWNERS / 2 ? reads : writes, owner_on_room);
+        memory_account_claim_init(&owners[i].taken_over, owners[i].claim.account, NULL);
     }
-    for (sim_now = 0; sim_now < 600; sim_now++) {
+    for (sim_now = 0; sim_now < 1500; sim_now++) {
         for (size_t i = 0; i < OWNERS; i++)
             owner_step(&owners[rng_below(&rng, OWNERS)]);
         check_sums();
@@ -417,18 +533,21 @@ static void simulate(uint64_t seed)
             is_in_run = false;
             check_sums();
         }
+        check_nobody_waits_in_vain();
     }
     for (size_t i = 0; i < OWNERS; i++)
         min = owners[i].bodies < min ? owners[i].bodies : min;
     SIM_CHECK(sim_seed, min > 0); /* nobody starved */
-    for (size_t i = 0; i < OWNERS; i++)
+    for (size_t i = 0; i < OWNERS; i++) {
         memory_account_claim_release(&owners[i].claim);
+        memory_account_claim_release(&owners[i].taken_over);
+    }
     SIM_CHECK(sim_seed, budget.used + budget.shared_used + budget.waiting == 0);
 }
 
 START_TEST(random_owners_all_get_their_turn)
 {
-    struct sim_seeds seeds = sim_seeds_get(400);
+    struct sim_seeds seeds = sim_seeds_get(200);
 
     for (uint64_t seed = seeds.first; seed <= seeds.last; seed++)
         simulate(seed);
@@ -448,7 +567,9 @@ int main(void)
     tcase_add_test(tcase, who_leaves_the_queue_lets_the_next_go);
     tcase_add_test(tcase, who_waits_for_shared_bytes_is_not_overtaken_by_another_account);
     tcase_add_test(tcase, who_waits_for_his_own_bound_stops_no_other_account);
-    tcase_add_test(tcase, one_claim_grows_and_the_others_wait_for_it);
+    tcase_add_test(tcase, while_there_is_room_all_grow);
+    tcase_add_test(tcase, without_room_one_claim_grows_and_the_others_wait_for_it);
+    tcase_add_test(tcase, who_has_the_right_to_grow_and_is_slow_stops_nobody_once_there_is_room);
     tcase_add_test(tcase, the_growing_one_goes_before_those_who_hold_nothing);
     tcase_add_test(tcase, half_read_bodies_that_fill_everything_still_finish);
     tcase_add_test(tcase, what_is_there_is_added_without_asking);
