@@ -1,5 +1,8 @@
 #include "http/http_field.h"
 
+#include <stdint.h>
+#include <string.h>
+
 #include "http/http_chars.h"
 
 static const bool hop_by_hop_table[] = {

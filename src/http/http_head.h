@@ -13,21 +13,7 @@
 #include "base/byte_buffer.h"
 #include "base/bytes.h"
 #include "base/compiler.h"
-
-/* Fields that some rule of ours names; all others are HTTP_FIELD_OTHER. */
-enum http_field_id {
-#define HTTP_FIELD(id, name, hop_by_hop) HTTP_FIELD_##id,
-#include "http/http_field.def"
-#undef HTTP_FIELD
-    HTTP_FIELD_OTHER
-};
-
-struct http_field {
-    struct bytes       name;  /* as received */
-    struct bytes       value; /* without the white space around it; may be empty */
-    enum http_field_id id;
-    bool               hop_by_hop; /* by RFC 9110 7.6.1 or named by Connection: not forwarded */
-};
+#include "http/http_field.h"
 
 /* How the body is delimited (RFC 9112 section 6.3). */
 enum http_framing {
