@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "upstream/upstream_pool.h"
 #include "upstream/upstream_state.h"
 
 /* An idle connection is asked whether it is still open before it is used again, unless it was busy

@@ -8,12 +8,14 @@
 #define UPSTREAM_UPSTREAM_STATE_H
 
 #include "base/list.h"
+#include "base/memory_account.h"
 #include "http/http_reader.h"
+#include "io/loop.h"
 #include "io/socket_stream.h"
 #include "io/timeout_queue.h"
-#include "upstream/upstream_pool.h"
+#include "upstream/upstream_pool_options.h"
+#include "upstream/upstream_request.h"
 #include "upstream/upstream_resolver.h"
-#include "upstream/upstream_transfer.h"
 
 struct upstream_pool {
     struct loop                  *loop;

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "upstream/upstream_pool.h"
 #include "upstream/upstream_state.h"
 
 /* Parts given to the stream at once. */
