@@ -6,6 +6,7 @@
 #include "front/front_error.h"
 #include "front/front_last_hop.h"
 #include "front/front_shared.h"
+#include "front/front_timeouts.h"
 
 /* Connections taken in one turn at most: others want to be served too. */
 enum { accepts_per_turn = 64 };
@@ -79,7 +80,7 @@ struct front *front_new(struct loop *loop, struct memory_account_budget *budget,
     if (front == NULL)
         return NULL;
     ok = front_shared_init(&front->shared, loop, budget, options, handler, handler_ctx) &&
-         front_connection_share(&front->shared);
+         front_timeouts_init(&front->shared);
     front->shared.last_hop_handler = &front_last_hop_handler;
     front->reserve_fd = socket_reserve();
     front->accept_timer = loop_timer_new(loop, on_accept_timer, front);

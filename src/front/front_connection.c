@@ -5,56 +5,15 @@
 
 #include "front/front_connection_internal.h"
 #include "front/front_error.h"
-#include "front/front_pace.h"
+#include "front/front_timeouts.h"
 #include "io/clock.h"
 #include "io/socket_stream.h"
 
 /* What a client still sends after an early answer is read and thrown away, this much of it, so
  * that closing does not make its system discard the answer (RFC 9112 section 9.6). */
 static const uint64_t linger_bytes_max = 64 << 20;
-static const uint64_t linger_timeout_us = 2000000;
-/* Such timeouts in which it still sends something. */
-enum { linger_rounds_max = 15 };
-/* How often a client that is not read from is asked whether it is still there. */
-static const uint64_t probe_timeout_us = 1000000;
-/* A client's system tells of what its program took in pieces: up to 95 KB over the loopback
- * interface, which is two shares of the default listen.send_timeout. */
-enum { send_advance = 2 };
 /* Of those idle for longest that cannot be closed, so many are passed over. */
 enum { reclaim_tries_max = 8 };
-
-enum state {
-    IDLE,    /* no byte of a request yet */
-    HEAD,    /* reading a head */
-    BODY,    /* the handler has the request, its body is being read */
-    WAITING, /* the request is complete, the answer is not */
-    CLOSING, /* nothing more is served; see begin_closing() */
-    CLOSED   /* freed at the end of the turn */
-};
-
-struct front_connection {
-    struct front_shared        *shared;
-    struct list_node            node, idle_node;
-    struct socket_stream       *stream;
-    struct http_reader         *reader;  /* NULL while idle */
-    const struct front_handler *handler; /* of the request */
-    void                       *request; /* the handler's, in BODY and WAITING */
-    enum state                  state;
-    struct timeout              timeout;      /* of the state */
-    struct timeout              send_timeout; /* while bytes of an answer are queued */
-    struct front_pace           body_pace, send_pace;
-    uint64_t                    began_us; /* the request's first byte */
-    uint64_t                    idle_us;  /* since when, in the list of idle ones */
-    uint64_t                    received_bytes;
-    uint64_t                    linger_bytes; /* thrown away since CLOSING */
-    uint64_t                    linger_seen;  /* of them, when the linger timeout was started */
-    unsigned                    linger_rounds;
-    bool                  is_in_hand; /* a request was given to the handler, and not finished */
-    bool                  is_active;  /* counted in active_count */
-    bool                  is_body_paused, close_after, answer_begun, is_beyond_limit, has_ended;
-    bool                  is_until_close; /* see front_connection_set_until_close() */
-    struct socket_address peer;
-};
 
 static void         note_idle(struct front_connection *connection);
 static void         note_activity(struct front_connection *connection);
@@ -66,7 +25,6 @@ static void         begin_request(struct front_connection *connection);
 static void         start_body_pace(struct front_connection *connection);
 static void         give_body(struct front_connection *connection, struct bytes body);
 static void         end_body(struct front_connection *connection);
-static void         on_bad_request(struct front_connection *connection, const struct error *error);
 static void         answer_own_error(struct front_connection *connection, enum status status,
                                      const char *message);
 static bool         is_for_head(const struct front_connection *connection);
@@ -75,35 +33,11 @@ static void         become_idle(struct front_connection *connection);
 static void         begin_closing(struct front_connection *connection);
 static void         on_client_end(enum status status, void *ctx);
 static void         on_client_drained(void *ctx);
-static void         watch_sending(struct front_connection *connection);
-static void         end_connection(struct front_connection *connection, enum status why);
 static struct bytes origin_of_request(const struct front_connection *connection);
-static void         on_idle_timeout(struct timeout *timeout);
-static void         on_head_timeout(struct timeout *timeout);
-static void         on_body_timeout(struct timeout *timeout);
-static void         on_send_timeout(struct timeout *timeout);
-static void         on_linger_timeout(struct timeout *timeout);
-static void         on_probe_timeout(struct timeout *timeout);
 static void         free_client(void *object);
 
 static const struct socket_stream_events stream_events = {
     .on_data = on_client_data, .on_end = on_client_end, .on_drained = on_client_drained};
-
-bool front_connection_share(struct front_shared *shared)
-{
-    const struct front_options *options = &shared->options;
-    struct loop                *loop = shared->loop;
-
-    shared->idle_timeouts = timeout_queue_new(loop, options->idle_timeout_us, on_idle_timeout);
-    shared->head_timeouts = timeout_queue_new(loop, options->head_timeout_us, on_head_timeout);
-    shared->body_timeouts = timeout_queue_new(loop, options->body_timeout_us, on_body_timeout);
-    shared->send_timeouts = timeout_queue_new(loop, options->send_timeout_us, on_send_timeout);
-    shared->linger_timeouts = timeout_queue_new(loop, linger_timeout_us, on_linger_timeout);
-    shared->probe_timeouts = timeout_queue_new(loop, probe_timeout_us, on_probe_timeout);
-    return shared->idle_timeouts != NULL && shared->head_timeouts != NULL &&
-           shared->body_timeouts != NULL && shared->send_timeouts != NULL &&
-           shared->linger_timeouts != NULL && shared->probe_timeouts != NULL;
-}
 
 void front_connection_open(struct front_shared *shared, int fd, const struct socket_address *peer,
                            const char *refusal)
@@ -143,7 +77,7 @@ void front_connection_open(struct front_shared *shared, int fd, const struct soc
 static void note_idle(struct front_connection *connection)
 {
     list_remove(&connection->idle_node);
-    if (connection->state != IDLE || socket_stream_queued(connection->stream) > 0)
+    if (connection->state != FRONT_IDLE || socket_stream_queued(connection->stream) > 0)
         return;
     connection->idle_us = loop_now_us(connection->shared->loop);
     list_push_back(&connection->shared->idle, &connection->idle_node);
@@ -151,8 +85,9 @@ static void note_idle(struct front_connection *connection)
 
 static void note_activity(struct front_connection *connection)
 {
-    bool is_active = connection->is_in_hand || connection->state == HEAD ||
-                     (connection->state != CLOSED && socket_stream_queued(connection->stream) > 0);
+    bool is_active =
+        connection->is_in_hand || connection->state == FRONT_HEAD ||
+        (connection->state != FRONT_CLOSED && socket_stream_queued(connection->stream) > 0);
 
     if (is_active && !connection->is_active)
         connection->shared->active_count++;
@@ -169,16 +104,16 @@ static size_t on_client_data(struct bytes data, void *ctx)
     connection->received_bytes += data.size;
     while (may_read(connection, input.size) && read_request(connection, &input))
         continue;
-    if (connection->state == CLOSING) {
+    if (connection->state == FRONT_CLOSING) {
         connection->linger_bytes += input.size;
         if (connection->linger_bytes > linger_bytes_max)
-            end_connection(connection, STATUS_CLOSED);
+            front_connection_end(connection, STATUS_CLOSED);
         return data.size;
     }
     connection->received_bytes -= input.size; /* offered again */
-    if (connection->state == WAITING && input.size > 0)
+    if (connection->state == FRONT_WAITING && input.size > 0)
         timeout_queue_start(connection->shared->probe_timeouts, &connection->timeout);
-    return connection->state == CLOSED ? data.size : data.size - input.size;
+    return connection->state == FRONT_CLOSED ? data.size : data.size - input.size;
 }
 
 /* A request may end without a further byte; a next one begins with one, and only when the client
@@ -186,11 +121,11 @@ static size_t on_client_data(struct bytes data, void *ctx)
 static bool may_read(const struct front_connection *connection, size_t size)
 {
     switch (connection->state) {
-    case IDLE:
+    case FRONT_IDLE:
         return size > 0 && !socket_stream_is_full(connection->stream);
-    case HEAD:
+    case FRONT_HEAD:
         return size > 0;
-    case BODY:
+    case FRONT_BODY:
         return size == 0 || !connection->is_body_paused;
     default:
         return false;
@@ -202,7 +137,7 @@ static bool read_request(struct front_connection *connection, struct bytes *inpu
 {
     struct bytes body;
 
-    if (connection->state == IDLE && connection->reader == NULL) {
+    if (connection->state == FRONT_IDLE && connection->reader == NULL) {
         connection->began_us = loop_now_us(connection->shared->loop);
         connection->reader = front_shared_take_reader(connection->shared);
         if (connection->reader == NULL) {
@@ -212,7 +147,7 @@ static bool read_request(struct front_connection *connection, struct bytes *inpu
     }
     switch (http_reader_feed(connection->reader, input, &body)) {
     case HTTP_READER_MORE:
-        if (connection->state == IDLE)
+        if (connection->state == FRONT_IDLE)
             begin_head(connection);
         return false;
     case HTTP_READER_HEAD:
@@ -227,7 +162,7 @@ static bool read_request(struct front_connection *connection, struct bytes *inpu
     case HTTP_READER_ERROR:
         break;
     }
-    on_bad_request(connection, http_reader_error(connection->reader));
+    front_connection_refuse(connection, http_reader_error(connection->reader));
     return false;
 }
 
@@ -236,7 +171,7 @@ static void begin_head(struct front_connection *connection)
 {
     if (!http_reader_has_begun(connection->reader))
         return;
-    connection->state = HEAD;
+    connection->state = FRONT_HEAD;
     list_remove(&connection->idle_node);
     note_activity(connection);
     timeout_queue_start(connection->shared->head_timeouts, &connection->timeout);
@@ -248,7 +183,7 @@ static void begin_request(struct front_connection *connection)
     const struct http_head *head = http_reader_head(connection->reader);
     void                   *request;
 
-    connection->state = BODY;
+    connection->state = FRONT_BODY;
     list_remove(&connection->idle_node);
     connection->close_after = !head->keep_alive;
     connection->answer_begun = false;
@@ -260,7 +195,7 @@ static void begin_request(struct front_connection *connection)
     shared->last_activity_us = loop_now_us(shared->loop);
     connection->handler = head->is_last_hop ? shared->last_hop_handler : shared->handler;
     request = connection->handler->on_request(connection, head, shared->handler_ctx);
-    if (connection->state != BODY)
+    if (connection->state != FRONT_BODY)
         return; /* answered already */
     connection->request = request;
     if (request == NULL) {
@@ -280,26 +215,26 @@ static void start_body_pace(struct front_connection *connection)
 
 static void give_body(struct front_connection *connection, struct bytes body)
 {
-    if (connection->state == BODY)
+    if (connection->state == FRONT_BODY)
         connection->handler->on_body(connection->request, body);
 }
 
 static void end_body(struct front_connection *connection)
 {
-    if (connection->state != BODY)
+    if (connection->state != FRONT_BODY)
         return;
-    connection->state = WAITING;
+    connection->state = FRONT_WAITING;
     timeout_queue_stop(&connection->timeout);
     socket_stream_resume(connection->stream); /* to notice when the client leaves */
     connection->handler->on_body_end(connection->request);
 }
 
-static void on_bad_request(struct front_connection *connection, const struct error *error)
+void front_connection_refuse(struct front_connection *connection, const struct error *error)
 {
     struct front_shared *shared = connection->shared;
     bool                 answered = connection->answer_begun;
 
-    if (connection->state == BODY) {
+    if (connection->state == FRONT_BODY) {
         void *request = connection->request;
 
         forget_request(connection);
@@ -309,7 +244,7 @@ static void on_bad_request(struct front_connection *connection, const struct err
         shared->handler->on_refused(connection, error, shared->handler_ctx);
     }
     if (answered && connection->is_until_close)
-        end_connection(connection, error->status);
+        front_connection_end(connection, error->status);
     else if (answered)
         begin_closing(connection);
     else
@@ -342,7 +277,7 @@ static void answer_own_error(struct front_connection *connection, enum status st
 /* Before its head is complete nobody knows. */
 static bool is_for_head(const struct front_connection *connection)
 {
-    return connection->state == BODY && http_reader_head(connection->reader)->is_head;
+    return connection->state == FRONT_BODY && http_reader_head(connection->reader)->is_head;
 }
 
 struct bytes front_connection_date(struct front_connection *connection)
@@ -364,27 +299,15 @@ void front_connection_send(struct front_connection *connection, const struct byt
     connection->answer_begun = true;
     /* A broken connection is told by the reading side. */
     (void)socket_stream_send(connection->stream, parts, count);
-    watch_sending(connection);
+    note_activity(connection);
+    front_timeouts_watch_sending(connection);
 }
 
 void front_connection_send_interim(struct front_connection *connection, struct bytes head)
 {
     (void)socket_stream_send(connection->stream, &head, 1);
-    watch_sending(connection);
-}
-
-static void watch_sending(struct front_connection *connection)
-{
-    struct front_shared *shared = connection->shared;
-
     note_activity(connection);
-    if (socket_stream_queued(connection->stream) == 0) {
-        timeout_queue_stop(&connection->send_timeout);
-    } else if (!timeout_queue_is_running(&connection->send_timeout)) {
-        front_pace_start(&connection->send_pace, socket_stream_arrived(connection->stream),
-                         shared->options.send_timeout_us, send_advance);
-        timeout_queue_start(shared->send_timeouts, &connection->send_timeout);
-    }
+    front_timeouts_watch_sending(connection);
 }
 
 bool front_connection_is_full(const struct front_connection *connection)
@@ -394,9 +317,9 @@ bool front_connection_is_full(const struct front_connection *connection)
 
 void front_connection_finish(struct front_connection *connection)
 {
-    bool close = connection->close_after || connection->state == BODY;
+    bool close = connection->close_after || connection->state == FRONT_BODY;
 
-    assert(connection->state == BODY || connection->state == WAITING);
+    assert(connection->state == FRONT_BODY || connection->state == FRONT_WAITING);
     forget_request(connection);
     if (close)
         begin_closing(connection);
@@ -409,7 +332,7 @@ static void become_idle(struct front_connection *connection)
 {
     front_shared_put_reader(connection->shared, connection->reader);
     connection->reader = NULL;
-    connection->state = IDLE;
+    connection->state = FRONT_IDLE;
     connection->answer_begun = false;
     note_idle(connection);
     timeout_queue_start(connection->shared->idle_timeouts, &connection->timeout);
@@ -420,7 +343,7 @@ static void become_idle(struct front_connection *connection)
 /* Lingering close: FIN after the answer, then read on for a while (RFC 9112 section 9.6). */
 static void begin_closing(struct front_connection *connection)
 {
-    connection->state = CLOSING;
+    connection->state = FRONT_CLOSING;
     list_remove(&connection->idle_node);
     note_activity(connection);
     connection->linger_seen = 0;
@@ -433,24 +356,24 @@ static void begin_closing(struct front_connection *connection)
 void front_connection_cut(struct front_connection *connection)
 {
     forget_request(connection);
-    end_connection(connection, STATUS_CLOSED);
+    front_connection_end(connection, STATUS_CLOSED);
 }
 
-static void end_connection(struct front_connection *connection, enum status why)
+void front_connection_end(struct front_connection *connection, enum status why)
 {
     struct front_shared *shared = connection->shared;
     void                *request = connection->request;
 
-    if (connection->state == CLOSED)
+    if (connection->state == FRONT_CLOSED)
         return;
     if (connection->is_until_close &&
-        (connection->state != CLOSING || socket_stream_queued(connection->stream) > 0))
+        (connection->state != FRONT_CLOSING || socket_stream_queued(connection->stream) > 0))
         socket_stream_set_reset(connection->stream); /* not all of the answer is sent */
     if (request != NULL) {
         forget_request(connection);
         connection->handler->on_abort(request, why);
     }
-    connection->state = CLOSED;
+    connection->state = FRONT_CLOSED;
     note_activity(connection);
     timeout_queue_stop(&connection->timeout);
     timeout_queue_stop(&connection->send_timeout);
@@ -486,7 +409,7 @@ bool front_connection_reclaim(struct front_shared *shared)
             socket_stream_arrived(stream) < socket_stream_sent(stream))
             continue;
         shared->stats.reclaimed++;
-        end_connection(connection, STATUS_CLOSED);
+        front_connection_end(connection, STATUS_CLOSED);
         return true;
     }
     return false;
@@ -497,7 +420,7 @@ void front_connection_close_all(struct front_shared *shared, enum status why)
     struct list_node *node;
 
     while ((node = list_first(&shared->connections)) != NULL)
-        end_connection(LIST_ITEM(node, struct front_connection, node), why);
+        front_connection_end(LIST_ITEM(node, struct front_connection, node), why);
 }
 
 /* The reader is kept to the end of the turn: on_abort and those it told may still read the head. */
@@ -519,25 +442,26 @@ static void on_client_end(enum status status, void *ctx)
         status == STATUS_CLOSED) {
         connection->has_ended =
             true; /* it may still read: on_client_drained or a timeout ends it */
-        if (connection->state != CLOSING)
+        if (connection->state != FRONT_CLOSING)
             begin_closing(connection);
         return;
     }
-    end_connection(connection, status);
+    front_connection_end(connection, status);
 }
 
 static void on_client_drained(void *ctx)
 {
     struct front_connection *connection = ctx;
 
-    watch_sending(connection);
+    note_activity(connection);
+    front_timeouts_watch_sending(connection);
     if (connection->request != NULL)
         connection->handler->on_drained(connection->request);
-    else if (connection->state == IDLE) {
+    else if (connection->state == FRONT_IDLE) {
         note_idle(connection);
         socket_stream_resume(connection->stream);
-    } else if (connection->state == CLOSING && connection->has_ended)
-        end_connection(connection, STATUS_CLOSED);
+    } else if (connection->state == FRONT_CLOSING && connection->has_ended)
+        front_connection_end(connection, STATUS_CLOSED);
 }
 
 void front_connection_learn_cors(struct front_connection *connection,
@@ -559,14 +483,14 @@ static struct bytes origin_of_request(const struct front_connection *connection)
 {
     const struct http_field *field = NULL;
 
-    if (connection->state == BODY || connection->state == WAITING)
+    if (connection->state == FRONT_BODY || connection->state == FRONT_WAITING)
         field = http_head_find(http_reader_head(connection->reader), HTTP_FIELD_ORIGIN);
     return field == NULL ? (struct bytes){0} : field->value;
 }
 
 bool front_connection_will_close(struct front_connection *connection)
 {
-    if (connection->shared->draining || connection->state == BODY)
+    if (connection->shared->draining || connection->state == FRONT_BODY)
         connection->close_after = true;
     return connection->close_after;
 }
@@ -593,7 +517,7 @@ void front_connection_set_until_close(struct front_connection *connection)
 
 void front_connection_pause_body(struct front_connection *connection)
 {
-    if (connection->state != BODY)
+    if (connection->state != FRONT_BODY)
         return;
     connection->is_body_paused = true;
     socket_stream_pause(connection->stream);
@@ -602,7 +526,7 @@ void front_connection_pause_body(struct front_connection *connection)
 
 void front_connection_resume_body(struct front_connection *connection)
 {
-    if (connection->state != BODY)
+    if (connection->state != FRONT_BODY)
         return;
     connection->is_body_paused = false;
     start_body_pace(connection);
@@ -617,86 +541,4 @@ void front_connection_continue(struct front_connection *connection)
 const struct socket_address *front_connection_peer(const struct front_connection *connection)
 {
     return &connection->peer;
-}
-
-static void on_idle_timeout(struct timeout *timeout)
-{
-    struct front_connection *connection = CONTAINER_OF(timeout, struct front_connection, timeout);
-
-    /* The client still takes its last answer: the send timeout watches that. */
-    if (socket_stream_queued(connection->stream) > 0)
-        timeout_queue_start(connection->shared->idle_timeouts, timeout);
-    else
-        end_connection(connection, STATUS_CLOSED);
-}
-
-static void on_head_timeout(struct timeout *timeout)
-{
-    struct front_connection *connection = CONTAINER_OF(timeout, struct front_connection, timeout);
-    struct error             error;
-
-    connection->shared->stats.timeouts++;
-    error_set(&error, STATUS_REQUEST_TIMEOUT, "the head of the request took too long");
-    on_bad_request(connection, &error);
-}
-
-static void on_body_timeout(struct timeout *timeout)
-{
-    struct front_connection *connection = CONTAINER_OF(timeout, struct front_connection, timeout);
-    struct front_shared     *shared = connection->shared;
-    struct error             error;
-
-    if (front_pace_is_kept(&connection->body_pace, connection->received_bytes,
-                           shared->options.body_timeout_us, 0)) {
-        timeout_queue_start(shared->body_timeouts, timeout);
-        return;
-    }
-    shared->stats.timeouts++;
-    error_set(&error, STATUS_REQUEST_TIMEOUT, "the body of the request came too slowly");
-    on_bad_request(connection, &error);
-}
-
-/* What the socket has taken says little: its buffer may hold megabytes. */
-static void on_send_timeout(struct timeout *timeout)
-{
-    struct front_connection *connection =
-        CONTAINER_OF(timeout, struct front_connection, send_timeout);
-    struct front_shared *shared = connection->shared;
-
-    if (front_pace_is_kept(&connection->send_pace, socket_stream_arrived(connection->stream),
-                           shared->options.send_timeout_us, send_advance)) {
-        timeout_queue_start(shared->send_timeouts, timeout);
-        return;
-    }
-    shared->stats.timeouts++;
-    end_connection(connection, STATUS_CLIENT_TOO_SLOW);
-}
-
-static void on_linger_timeout(struct timeout *timeout)
-{
-    struct front_connection *connection = CONTAINER_OF(timeout, struct front_connection, timeout);
-
-    bool is_sending = connection->linger_bytes > connection->linger_seen;
-
-    connection->linger_seen = connection->linger_bytes;
-    /* The client still takes the answer, which the send timeout watches; or it still sends. */
-    if (socket_stream_queued(connection->stream) > 0 ||
-        (is_sending && ++connection->linger_rounds < linger_rounds_max))
-        timeout_queue_start(connection->shared->linger_timeouts, timeout);
-    else
-        end_connection(connection, STATUS_CLOSED);
-}
-
-/* While nothing is read, on_client_end() is not told. A client that ends its side before its body
- * is taken has left, as in on_client_end(); one that has sent further requests ahead may still want
- * its answers, and gets them unless its connection is gone. */
-static void on_probe_timeout(struct timeout *timeout)
-{
-    struct front_connection *connection = CONTAINER_OF(timeout, struct front_connection, timeout);
-    enum status              status = socket_stream_probe(connection->stream);
-
-    if (status == STATUS_RESET || (status == STATUS_CLOSED && connection->state == BODY))
-        end_connection(connection, status);
-    else
-        timeout_queue_start(connection->shared->probe_timeouts, timeout);
 }

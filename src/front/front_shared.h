@@ -35,7 +35,7 @@ struct front_shared {
     uint64_t                      last_activity_us;
     bool                          draining;
     struct timeout_queue         *idle_timeouts, *head_timeouts, *body_timeouts, *send_timeouts,
-        *linger_timeouts, *probe_timeouts; /* made by front_connection_share() */
+        *linger_timeouts, *probe_timeouts; /* made by front_timeouts_init() */
     struct front_addresses *addresses;
     struct http_reader     *spare_readers[FRONT_SHARED_SPARE_READERS_MAX];
     size_t                  spare_reader_count;
