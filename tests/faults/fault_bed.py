@@ -180,8 +180,8 @@ class Proxy(Program):
         return {name: float(value) for name, value in samples}
 
     def log_lines(self):
-        lines = (line for line in self.errors().splitlines() if line.startswith("{"))
-        return [json.loads(line) for line in lines]
+        lines = self.errors().split("\n")[:-1]  # the last may be half written
+        return [json.loads(line) for line in lines if line.startswith("{")]
 
     def events(self, name):
         return [line for line in self.log_lines() if line.get("event") == name]
