@@ -124,10 +124,10 @@ mutant src/upstream/upstream_identity.c unit/test_upstream_identity 's/if (said 
 
 # --- front/
 mutant src/front/front_connection.c flow/test_flow_clients 's/return size > 0 \&\& !socket_stream_is_full(connection->stream);/return size > 0;/; s/if (!socket_stream_is_full(connection->stream)) \/\*/if (1) \/*/' 'answers do not pile up'
-mutant src/front/front_connection.c 'flow/test_flow_backends flow/test_flow_clients' 's/connection->close_after || connection->state == BODY/connection->close_after/; s/shared->draining || connection->state == BODY/shared->draining/' 'a body that was not read ends the connection'
-mutant src/front/front_connection.c flow/test_flow_limits 's/connection->shared->draining || connection->state == BODY/connection->state == BODY/' 'a drain closes'
-mutant src/front/front_timeouts.c flow/test_flow_clients 's/status == STATUS_RESET || (status == STATUS_CLOSED \&\& connection->state == BODY)/status == STATUS_RESET/' 'who ends its side before its body is read has left'
-mutant src/front/front_timeouts.c flow/test_flow_clients 's/(status == STATUS_CLOSED \&\& connection->state == BODY)/status == STATUS_CLOSED/' 'who has sent ahead has not'
+mutant src/front/front_connection.c 'flow/test_flow_backends flow/test_flow_clients' 's/connection->close_after || connection->state == FRONT_BODY/connection->close_after/; s/shared->draining || connection->state == FRONT_BODY/shared->draining/' 'a body that was not read ends the connection'
+mutant src/front/front_connection.c flow/test_flow_limits 's/connection->shared->draining || connection->state == FRONT_BODY/connection->state == FRONT_BODY/' 'a drain closes'
+mutant src/front/front_timeouts.c flow/test_flow_clients 's/status == STATUS_RESET || (status == STATUS_CLOSED \&\& connection->state == FRONT_BODY)/status == STATUS_RESET/' 'who ends its side before its body is read has left'
+mutant src/front/front_timeouts.c flow/test_flow_clients 's/(status == STATUS_CLOSED \&\& connection->state == FRONT_BODY)/status == STATUS_CLOSED/' 'who has sent ahead has not'
 mutant src/front/front_timeouts.c flow/test_flow_clients 's/(is_sending \&\& ++connection->linger_rounds < linger_rounds_max)/0/' 'who still sends is let'
 mutant src/front/front_connection.c flow/test_flow_clients 's/linger_bytes_max = 64 << 20/linger_bytes_max = 1 << 20/' 'as much as Chroma would take'
 mutant src/front/front_connection.c flow/test_flow_clients 's/timeout_queue_start(connection->shared->head_timeouts, &connection->timeout);//' 'a head has its time'
@@ -135,7 +135,7 @@ mutant src/front/front_timeouts.c flow/test_flow_clients 's/if (front_pace_is_ke
 mutant src/front/front_timeouts.c flow/test_flow_clients 's/if (front_pace_is_kept(&connection->send_pace/if (1 || front_pace_is_kept(\&connection->send_pace/' 'an answer has its time'
 mutant src/front/front_connection.c flow/test_flow_backends 's/^        socket_stream_set_reset(connection->stream);.*/        (void)0;/' 'half an answer ends with a reset'
 mutant src/front/front_connection.c flow/test_flow_clients 's/connection->request == NULL \&\& socket_stream_queued(connection->stream) > 0 \&\&/0 \&\&/' 'who ends its side may still read'
-mutant src/front/front_connection.c flow/test_flow_clients 's/connection->state == CLOSING \&\& connection->has_ended/0/' 'but not for longer than that'
+mutant src/front/front_connection.c flow/test_flow_clients 's/connection->state == FRONT_CLOSING \&\& connection->has_ended/0/' 'but not for longer than that'
 mutant src/front/front_connection.c flow/test_flow_limits 's/^        front_addresses_remove(.*//' 'addresses are counted down'
 mutant src/front/front_connection.c flow/test_flow_limits 's/if (now_us - connection->idle_us < after_us/if (0/' 'only who is idle for long is closed for others'
 mutant src/front/front_connection.c flow/test_flow_clients 's/head->is_last_hop ? shared->last_hop_handler : shared->handler/shared->handler/' 'the last hop answers'
