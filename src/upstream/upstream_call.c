@@ -236,7 +236,8 @@ void upstream_call_cancel(struct upstream_call *call)
 {
     call->is_running = false;
     upstream_curl_cancel(call->curl, call->easy);
-    forget_socket(call);
+    if (call->has_opened) /* else an older connection, which stays when it was not taken yet */
+        forget_socket(call);
 }
 
 static size_t on_call_bytes(char *data, size_t size, size_t count, void *ctx)
