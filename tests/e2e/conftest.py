@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from bed import Chroma, Proxy
+from bed import Chroma, OldChroma, Proxy
 from http_wire import Recorder
 from transcript import HOP_BY_HOP, Transcript, assert_same, fields_without
 
@@ -88,10 +88,13 @@ def is_second_try(first, second):
 
 
 @contextlib.contextmanager
-def open_bed(settings=(), arguments=()):
+def open_bed(settings=(), arguments=(), release=None):
+    def server():
+        return Chroma(settings) if release is None else OldChroma(release)
+
     with contextlib.ExitStack() as stack:
-        direct_server = stack.enter_context(Chroma(settings))
-        proxied_server = stack.enter_context(Chroma(settings))
+        direct_server = stack.enter_context(server())
+        proxied_server = stack.enter_context(server())
         back = stack.enter_context(contextlib.closing(Recorder(proxied_server.port)))
         port = back.port
         if not WITHOUT_PROXY:

@@ -31,6 +31,17 @@ def javascript(port):
     ids=lambda workload: workload.__name__,
 )
 def test_a_client_sees_no_difference(bed, workload):
+    compare(bed, workload)
+
+
+@pytest.mark.parametrize("workload", [client_workloads.python_sync, javascript])
+@pytest.mark.parametrize("release", ["0.5.23", "0.6.3", "1.0.20"])
+def test_nor_with_a_server_of_another_release(bed_with, release, workload):
+    """Whether that server and the newest clients understand each other or not."""
+    compare(bed_with(release=release), workload)
+
+
+def compare(bed, workload):
     direct, proxied = workload(bed.direct_port), workload(bed.proxied_port)
     mine, theirs = Transcript(), Transcript()
     assert len(direct) == len(proxied)
