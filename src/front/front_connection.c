@@ -56,6 +56,8 @@ void front_connection_open(struct front_shared *shared, int fd, const struct soc
     connection->shared = shared;
     connection->handler = shared->handler;
     connection->peer = *peer;
+    connection->has_uid =
+        socket_address_host(peer).size == 0 && socket_peer_uid(fd, &connection->uid);
     connection->is_beyond_limit = refusal != NULL;
     timeout_queue_init_node(&connection->timeout);
     timeout_queue_init_node(&connection->send_timeout);
@@ -541,4 +543,16 @@ void front_connection_continue(struct front_connection *connection)
 const struct socket_address *front_connection_peer(const struct front_connection *connection)
 {
     return &connection->peer;
+}
+
+bool front_connection_peer_uid(const struct front_connection *connection, uint32_t *ret_uid)
+{
+    if (connection->has_uid)
+        *ret_uid = connection->uid;
+    return connection->has_uid;
+}
+
+void front_connection_drop_field(struct front_connection *connection, size_t index)
+{
+    http_reader_drop_field(connection->reader, index);
 }

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -105,5 +106,12 @@ struct bytes front_connection_date(struct front_connection *connection);
 
 /* The client's address; empty (size 0) if unknown. Borrowed. */
 const struct socket_address *front_connection_peer(const struct front_connection *connection);
+
+/* The user of a client that came by a unix socket, as it was when it connected. False: it did not,
+ * or it is not known. */
+bool front_connection_peer_uid(const struct front_connection *connection, uint32_t *ret_uid);
+
+/* The field at `index` of the request's head was for us: it is not forwarded. */
+void front_connection_drop_field(struct front_connection *connection, size_t index);
 
 #endif

@@ -46,6 +46,8 @@ struct front_connection {
     bool                  is_body_paused, close_after, answer_begun, is_beyond_limit, has_ended;
     bool                  is_until_close; /* see front_connection_set_until_close() */
     struct socket_address peer;
+    bool                  has_uid;
+    uint32_t              uid; /* of a client by a unix socket */
 };
 
 /* Serve `fd` (taken also on failure). A `refusal` is why it is not to be served: it is told so. */

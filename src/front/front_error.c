@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "http/http_writer.h"
 
@@ -16,8 +17,9 @@ static size_t write_fields(char *fields, size_t size, const struct front_error *
 enum status front_error_write(struct byte_buffer *out, const struct front_error *error,
                               struct bytes date)
 {
-    char                       body[body_bytes_max + 64], fields[128 + FRONT_ERROR_CORS_BYTES_MAX];
-    size_t                     size = write_body(body, error);
+    char   body[body_bytes_max + 64];
+    char   fields[128 + FRONT_ERROR_CORS_BYTES_MAX + FRONT_ERROR_FIELDS_BYTES_MAX];
+    size_t size = write_body(body, error);
     struct http_writer_options options = {.framing = HTTP_FRAMING_LENGTH,
                                           .content_length = size,
                                           .close = error->close,
@@ -65,12 +67,14 @@ static size_t write_fields(char *fields, size_t size, const struct front_error *
                                            [FRONT_EXECUTED_NO] = "X-Chromabouncer-Executed: no\r\n",
                                            [FRONT_EXECUTED_MAYBE] =
                                                "X-Chromabouncer-Executed: maybe\r\n"};
+    const char              *more = error->fields == NULL || error->is_plain ? "" : error->fields;
     char                     retry[40] = "";
 
     assert(error->cors.size <= FRONT_ERROR_CORS_BYTES_MAX);
+    assert(strlen(more) <= FRONT_ERROR_FIELDS_BYTES_MAX);
     if (error->retry_after_s > 0 && !error->is_plain)
         snprintf(retry, sizeof retry, "Retry-After: %u\r\n", error->retry_after_s);
-    return (size_t)snprintf(fields, size, "%s%s%.*s",
-                            error->is_plain ? "" : executed[error->executed], retry,
+    return (size_t)snprintf(fields, size, "%s%s%s%.*s",
+                            error->is_plain ? "" : executed[error->executed], retry, more,
                             (int)error->cors.size, error->cors.data);
 }

@@ -25,10 +25,11 @@ struct front_error {
     bool                is_head;       /* answers HEAD: no body */
     bool                is_plain;      /* no fields of our own (`headers: off`) */
     struct bytes        cors;          /* front_connection_cors(), or empty */
+    const char         *fields;        /* further field lines, each with its end; NULL: none */
 };
 
-/* `cors` may be as long as this. */
-enum { FRONT_ERROR_CORS_BYTES_MAX = 512 };
+/* `cors` may be as long as this, and `fields`. */
+enum { FRONT_ERROR_CORS_BYTES_MAX = 512, FRONT_ERROR_FIELDS_BYTES_MAX = 512 };
 
 /* Append the complete answer to `out`.
  * STATUS_NO_MEMORY  `out` is as before. */

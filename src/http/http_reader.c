@@ -370,6 +370,11 @@ const struct http_head *http_reader_head(const struct http_reader *reader)
     return &reader->head;
 }
 
+void http_reader_drop_field(struct http_reader *reader, size_t index)
+{
+    reader->head.fields[index].hop_by_hop = true;
+}
+
 const struct error *http_reader_error(const struct http_reader *reader)
 {
     assert(reader->state == FAILED);

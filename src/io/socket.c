@@ -235,6 +235,17 @@ static void set_keep_alive(int fd, sa_family_t family)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
+bool socket_peer_uid(int fd, uint32_t *ret_uid)
+{
+    struct ucred peer;
+    socklen_t    size = sizeof peer;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid == 0)
+        return false;
+    *ret_uid = peer.uid;
+    return true;
+}
+
 enum status socket_connect(const struct socket_address *address, int *ret_fd)
 {
     sa_family_t family = family_of(address);

@@ -51,6 +51,10 @@ MUST_CHECK enum status socket_listen(const struct socket_address *address, int *
  * STATUS_LIMIT_REACHED  the process or the system is out of descriptors or memory. */
 MUST_CHECK enum status socket_accept(int listen_fd, int *ret_fd, struct socket_address *ret_peer);
 
+/* The user whose process connected to the unix socket behind `fd`. False: it is another kind of
+ * socket. */
+bool socket_peer_uid(int fd, uint32_t *ret_uid);
+
 /* Begin to connect. A peer that vanishes without a word is noticed after two minutes.
  * STATUS_OK     connected; *ret_fd is given.
  * STATUS_AGAIN  in progress; *ret_fd is given: when it is writable, ask socket_connect_result().

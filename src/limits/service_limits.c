@@ -140,6 +140,13 @@ void service_limits_settle(struct service_limits *limits, uint32_t number,
     }
 }
 
+void service_limits_settle_bytes(struct service_limits *limits, uint32_t number,
+                                 const struct service_limits_verdict *verdict, uint64_t bytes,
+                                 uint64_t now_us)
+{
+    rate_limit_settle(&limits->services[number].bytes, verdict->charged_bytes, bytes, now_us);
+}
+
 size_t service_limits_records_max(const struct service_limits *limits, uint32_t service)
 {
     size_t max = limits->services[service].options.batch_records_max;

@@ -75,6 +75,11 @@ void service_limits_settle(struct service_limits *limits, uint32_t service,
                            const struct service_limits_verdict *verdict, bool was_sent,
                            uint64_t cost_us, uint64_t now_us);
 
+/* It was sent, and had `bytes` in all. */
+void service_limits_settle_bytes(struct service_limits *limits, uint32_t service,
+                                 const struct service_limits_verdict *verdict, uint64_t bytes,
+                                 uint64_t now_us);
+
 /* Records that one call may carry for it; SIZE_MAX: as many as one likes. */
 size_t service_limits_records_max(const struct service_limits *limits, uint32_t service);
 

@@ -29,6 +29,8 @@ void access_log_request(enum proxy_access_log wanted, const struct access_reques
     log_text(&line, "end", end_names[record->end]);
     log_ms(&line, "total_ms", span(record->began_us, now_us));
     log_ms(&line, "receive_ms", span(record->began_us, record->body_ended_us));
+    if (record->limit_us != 0)
+        log_ms(&line, "limit_ms", record->limit_us);
     if (record->room_us != 0)
         log_ms(&line, "room_ms", record->room_us);
     log_ms(&line, "queue_ms", record->queue_us);
@@ -43,6 +45,8 @@ void access_log_request(enum proxy_access_log wanted, const struct access_reques
         log_flag(&line, "retried", true);
     if (record->write_goes_on)
         log_flag(&line, "write_goes_on", true);
+    if (record->service != NULL)
+        log_text(&line, "service", record->service);
     log_peer(&line, request->peer);
     log_end(&line);
 }

@@ -44,6 +44,8 @@ struct access_record {
     bool                        was_retried;
     bool                        write_goes_on; /* without its client */
     struct access_batch         batch;
+    const char                 *service;  /* NULL: services are not told apart */
+    uint64_t                    limit_us; /* waited for the limit of its service */
 };
 
 /* What was asked; borrowed for the call. */

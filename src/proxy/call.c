@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/log.h"
+#include "proxy/services.h"
 
 static void        call_init(struct call *call, struct proxy *proxy,
                              const struct chroma_operation_info *info,
@@ -16,6 +17,7 @@ static void        call_on_end(void *ctx);
 static void        call_on_failure(enum status why, bool sent, void *ctx);
 static void        call_on_writable(void *ctx);
 static void        call_close(struct call *call);
+static void        call_leave_gate(struct call *call);
 static void        call_log_hung(const struct call *call, uint64_t age_us);
 
 static const struct upstream_transfer_events call_events = {.on_interim = call_on_interim,
@@ -36,6 +38,11 @@ enum status call_start(struct call *call, struct proxy *proxy,
     call_init(call, proxy, info, request, sink);
     call->on_writable = on_writable;
     call->turn.class = request->is_write ? TURN_WRITE : TURN_READ;
+    call->turn.service = call->origin.flow;
+    call->turn.cost_us = call->origin.cost_us;
+    if (call->origin.has_collection && proxy->services != NULL)
+        call->turn.gate = services_gate(proxy->services, call->origin.service, call->turn.class,
+                                        call->origin.collection);
     status = turn_queue_ask(proxy->turns, &call->turn, call->asked_us);
     if (status == STATUS_OK)
         status = call_send(call);
@@ -43,6 +50,7 @@ enum status call_start(struct call *call, struct proxy *proxy,
         call->is_active = true;
         return STATUS_OK;
     }
+    call_leave_gate(call);
     return status;
 }
 
@@ -65,7 +73,8 @@ static void call_init(struct call *call, struct proxy *proxy,
                       const struct upstream_request *request, struct answer_sink *sink)
 {
     assert(!call->is_active);
-    *call = (struct call){.proxy = proxy,
+    *call = (struct call){.origin = call->origin,
+                          .proxy = proxy,
                           .info = info,
                           .request = *request,
                           .sink = sink,
@@ -107,6 +116,7 @@ void call_run_turns(struct proxy *proxy)
         if (status == STATUS_OK)
             continue;
         call->is_active = false;
+        call_leave_gate(call);
         answer_sink_failure(call->sink, status, false);
     }
 }
@@ -195,6 +205,15 @@ static void call_close(struct call *call)
                              call->connected_us - call->asked_us);
     }
     turn_queue_done(proxy->turns, &call->turn, cost_us);
+    call_leave_gate(call);
+}
+
+/* Its turn is over, or never came. */
+static void call_leave_gate(struct call *call)
+{
+    if (call->turn.gate != NULL)
+        services_drop_gate(call->proxy->services, call->turn.gate);
+    call->turn.gate = NULL;
 }
 
 void call_cancel(struct call *call)
@@ -207,6 +226,7 @@ void call_cancel(struct call *call)
     if (transfer == NULL) {
         call->is_active = false;
         turn_queue_leave(proxy->turns, &call->turn);
+        call_leave_gate(call);
         return;
     }
     call->connected_us = upstream_transfer_times(transfer)->connected_us;

@@ -29,8 +29,18 @@
  * 4 s), and shorter than a client's patience. */
 #define CALL_HUNG_US UINT64_C(10000000)
 
-/* Embedded in its owner; zeroes at first. Only call.c writes to it. */
+/* For whom it is, in the order of turns; zeroes: for nobody in particular. See services.h. */
+struct call_origin {
+    uint32_t service, flow;
+    uint64_t cost_us;        /* expected time at Chroma */
+    bool     has_collection; /* of which the service may have some calls at a time */
+    uint8_t  collection[16];
+};
+
+/* Embedded in its owner; zeroes at first. Only call.c writes to it, but for `origin`, which its
+ * owner may set before call_start(). */
 struct call {
+    struct call_origin                  origin;
     struct proxy                       *proxy;
     const struct chroma_operation_info *info;     /* of what is asked */
     struct upstream_transfer           *transfer; /* NULL while it waits, and after */

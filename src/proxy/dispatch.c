@@ -3,6 +3,7 @@
 #include "proxy/exchange.h"
 #include "proxy/pass_path.h"
 #include "proxy/request_head.h"
+#include "proxy/service_admission.h"
 #include "proxy/write_path.h"
 
 static void *dispatch_on_request(struct front_connection *connection, const struct http_head *head,
@@ -34,6 +35,8 @@ static void *dispatch_on_request(struct front_connection *connection, const stru
         reply_error(&exchange->reply, STATUS_LOOP_DETECTED, FRONT_EXECUTED_NO,
                     "the request came round to the proxy that sent it: backend.url must name "
                     "Chroma, not this proxy");
+    else if (exchange->proxy->services != NULL && services_are_on(exchange->proxy->services))
+        service_admission_begin(exchange);
     else
         exchange->path->begin(exchange);
     return exchange;

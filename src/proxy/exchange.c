@@ -265,6 +265,9 @@ void exchange_finish(struct exchange *exchange)
     exchange_end_wait(exchange);
     exchange_stop_clocks(exchange);
     exchange->path->on_finished(exchange);
+    if (exchange->service.is_known)
+        service_ticket_end(&exchange->service, proxy->services, record,
+                           exchange->pass.call.connected_us != 0, now_us);
     finished_us = clock_now_us();
     record->overhead_us += finished_us - now_us;
     request_metrics_count(&proxy->metrics, exchange->route.info, record->code, record->source,

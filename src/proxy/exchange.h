@@ -28,6 +28,7 @@
 #include "proxy/lane_rooms.h"
 #include "proxy/proxy_state.h"
 #include "proxy/reply.h"
+#include "proxy/service_ticket.h"
 #include "proxy/write.h"
 
 enum exchange_state {
@@ -59,6 +60,7 @@ struct exchange {
     const struct socket_address *peer;  /* likewise */
     struct chroma_route          route; /* its spans are valid as long as `head` */
     struct access_record         record;
+    struct service_ticket        service;
     struct timeout               deadline, wait_limit;
 
     /* The request's body, and room for it. */

@@ -167,6 +167,7 @@ static void pass_send(struct exchange *exchange)
     if (request_head_write(exchange->head, framing, length, &pass->head)) {
         request.head = byte_buffer_bytes(&pass->head);
         request.body_parts = pass->body.size > 0 && !pass->is_streaming;
+        pass->call.origin = service_ticket_origin(&exchange->service, &exchange->route);
         status = call_start(&pass->call, proxy, exchange->route.info, &request, &pass->entry,
                             pass_on_writable);
     }

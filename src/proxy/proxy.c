@@ -10,6 +10,7 @@
 #include "proxy/dispatch.h"
 #include "proxy/exchange.h"
 #include "proxy/pass_path.h"
+#include "proxy/services.h"
 #include "proxy/write_lanes.h"
 
 /* Calls are looked at so often for those that hang. */
@@ -116,7 +117,8 @@ static bool new_timeouts(struct proxy *proxy)
 
 static struct turn_queue_options turn_options(const struct proxy_options *options)
 {
-    return (struct turn_queue_options){.connections_max = options->connections_max};
+    return (struct turn_queue_options){.connections_max = options->connections_max,
+                                       .services = SERVICES_FLOWS};
 }
 
 void proxy_set_backend(struct proxy *proxy, const struct proxy_backend *backend)
@@ -181,6 +183,28 @@ void proxy_set_options(struct proxy *proxy, const struct proxy_options *options)
     timeout_queue_set_duration(proxy->wait_limits, options->queue_wait_max_us);
     proxy_wake(proxy);
     call_run_turns(proxy);
+}
+
+/* Who never had any pays nothing for them. */
+enum status proxy_set_services(struct proxy *proxy, const struct proxy_services_options *options)
+{
+    enum status status;
+
+    if (proxy->services == NULL && options->count == 0)
+        return STATUS_OK;
+    if (proxy->services == NULL)
+        proxy->services = services_new(proxy->turns, proxy->secret);
+    if (proxy->services == NULL)
+        return STATUS_NO_MEMORY;
+    status = services_set(proxy->services, options, loop_now_us(proxy->loop));
+    call_run_turns(proxy);
+    return status;
+}
+
+void proxy_each_service(const struct proxy *proxy, service_state_fn *fn, void *ctx)
+{
+    if (proxy->services != NULL)
+        services_each(proxy->services, fn, ctx, loop_now_us(proxy->loop));
 }
 
 uint64_t proxy_waiting(const struct proxy *proxy)
@@ -278,6 +302,7 @@ void proxy_free(struct proxy *proxy)
     admission_done(&proxy->admission);
     loop_task_cancel(&proxy->room_task);
     loop_timer_free(proxy->hung_timer);
+    services_free(proxy->services);
     free_turns(proxy);
     timeout_queue_free(proxy->read_deadlines);
     timeout_queue_free(proxy->write_deadlines);
@@ -302,6 +327,8 @@ enum status proxy_print_metrics(struct proxy *proxy, struct byte_buffer *out)
                               turn_queue_stats(proxy->turns));
     if (status == STATUS_OK)
         status = cache_path_print_metrics(proxy->cache, out);
+    if (status == STATUS_OK && proxy->services != NULL)
+        status = services_print_metrics(proxy->services, out);
     return status == STATUS_OK ? write_lanes_print_metrics(proxy->lanes, out) : status;
 }
 

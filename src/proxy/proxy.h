@@ -19,6 +19,8 @@
 #include "io/worker_pool.h"
 #include "proxy/finished_request.h"
 #include "proxy/proxy_options.h"
+#include "proxy/service_options.h"
+#include "proxy/service_state.h"
 #include "upstream/upstream_pool.h"
 
 struct proxy; /* opaque; proxy_state.h for the folder itself */
@@ -61,6 +63,14 @@ void proxy_on_finished(struct proxy *proxy, finished_request_fn *fn, void *ctx);
 
 /* Change the options while running. */
 void proxy_set_options(struct proxy *proxy, const struct proxy_options *options);
+
+/* Tell services apart from now on, and limit them so. Before, and after a `count` of 0, they are
+ * not. STATUS_NO_MEMORY  nothing changed. */
+MUST_CHECK enum status proxy_set_services(struct proxy                        *proxy,
+                                          const struct proxy_services_options *options);
+
+/* Call `fn` for each of them. */
+void proxy_each_service(const struct proxy *proxy, service_state_fn *fn, void *ctx);
 
 /* The front must be gone, and the pool too. NULL is a no-op. */
 void proxy_free(struct proxy *proxy);

@@ -22,6 +22,7 @@
 #include "upstream/upstream_pool.h"
 
 struct read_cache;
+struct services;
 struct write_lanes;
 
 struct proxy {
@@ -53,6 +54,7 @@ struct proxy {
     struct lane_rooms  *lane_rooms; /* a collection's part of the room for writes */
     struct write_lanes *lanes;
     struct turn_queue  *turns;
+    struct services    *services; /* NULL: they were never told apart */
 
     struct turn           control_turns[2]; /* of the proxy's own calls */
     bool                  control_is_taken[2];

@@ -24,6 +24,7 @@ static void   reply_send_pending(struct reply *reply, struct bytes after);
 static void   reply_on_end(struct answer_sink *sink);
 static void   reply_finish_with(struct reply *reply, struct bytes last);
 static void   reply_on_failure(struct answer_sink *sink, enum status why, bool sent);
+static void   reply_give_error(struct reply *reply, struct front_error *error);
 static void   reply_cut(struct reply *reply);
 
 static const struct answer_sink_ops reply_ops = {.on_interim = reply_on_interim,
@@ -241,9 +242,6 @@ void reply_error(struct reply *reply, enum status status, enum front_executed ex
     struct front_error error = {.status = status,
                                 .message = message,
                                 .executed = executed,
-                                .is_head = reply->request->is_head,
-                                .cors = front_connection_cors(reply->connection),
-                                .is_plain = !reply->proxy->options.adds_headers,
                                 .retry_after_s =
                                     status == STATUS_OVERLOADED || status == STATUS_BACKEND_DOWN};
 
@@ -253,19 +251,39 @@ void reply_error(struct reply *reply, enum status status, enum front_executed ex
     }
     if (reply->record->was_retried && executed == FRONT_EXECUTED_NO)
         error.executed = FRONT_EXECUTED_MAYBE; /* the first time */
-    reply->proxy->metrics.shed[status]++;
+    reply_give_error(reply, &error);
+}
+
+void reply_rate_limited(struct reply *reply, const char *message, unsigned retry_after_s,
+                        const char *fields)
+{
+    struct front_error error = {.status = STATUS_RATE_LIMITED,
+                                .message = message,
+                                .executed = FRONT_EXECUTED_NO,
+                                .retry_after_s = retry_after_s,
+                                .fields = fields};
+
+    reply_give_error(reply, &error);
+}
+
+static void reply_give_error(struct reply *reply, struct front_error *error)
+{
+    error->is_head = reply->request->is_head;
+    error->cors = front_connection_cors(reply->connection);
+    error->is_plain = !reply->proxy->options.adds_headers;
+    reply->proxy->metrics.shed[error->status]++;
     if (reply->record->end == ACCESS_END_OK)
         reply->record->end = ACCESS_END_PROXY;
     if (front_connection_has_answered(reply->connection)) {
         reply_cut(reply);
         return;
     }
-    error.close = front_connection_will_close(reply->connection);
-    reply->record->code = (unsigned)status_http_code(status);
+    error->close = front_connection_will_close(reply->connection);
+    reply->record->code = (unsigned)status_http_code(error->status);
     reply->record->source = REQUEST_METRICS_SOURCE_PROXY;
     byte_buffer_clear(&reply->out);
     /* Without memory, a close without a word is all we have. */
-    if (front_error_write(&reply->out, &error, front_connection_date(reply->connection)) !=
+    if (front_error_write(&reply->out, error, front_connection_date(reply->connection)) !=
         STATUS_OK)
         front_connection_set_close(reply->connection);
     reply_finish_with(reply, (struct bytes){0});

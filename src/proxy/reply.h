@@ -47,6 +47,11 @@ void reply_init(struct reply *reply);
 void reply_error(struct reply *reply, enum status status, enum front_executed executed,
                  const char *message);
 
+/* Answer 429, and finish: the service is over its limit. `fields` are further field lines. All is
+ * borrowed. */
+void reply_rate_limited(struct reply *reply, const char *message, unsigned retry_after_s,
+                        const char *fields);
+
 /* Answer with what Chroma answered, all of it at once, and finish. */
 void reply_whole(struct reply *reply, const struct http_head *head, struct bytes body);
 

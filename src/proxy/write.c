@@ -46,6 +46,9 @@ struct write *write_new(struct proxy *proxy, const struct write_request *request
     write_take_room(write, request);
     write->arrived_us = request->arrived_us;
     write->deadline_us = request->deadline_us;
+    write->origin = request->origin;
+    write->lane_flow = request->lane_flow;
+    write->records_max = request->records_max;
     write->sender = request->sender;
     write->waiter = waiter;
     return write;
@@ -212,6 +215,7 @@ void write_describe(const struct write *write, uint64_t now_us, struct coalescer
         .sender = {.data = (const char *)&write->sender, .size = sizeof write->sender},
         .address = byte_buffer_bytes(&write->identity),
         .size = byte_buffer_size(&write->body),
+        .records_max = write->records_max,
         .deadline_us = write->deadline_us,
         .ctx = (void *)write};
     if (!write_find_lane(write, now_us, ret_write->lane))

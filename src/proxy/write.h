@@ -64,13 +64,16 @@ struct write_waiter {
 
 /* The head of the request and its body, as they are handed over. */
 struct write_request {
-    const struct http_head      *head;      /* borrowed for the call */
-    const struct chroma_route   *route;     /* likewise */
-    const struct socket_address *peer;      /* likewise */
-    const void                  *sender;    /* the connection: only compared, it may be gone */
-    struct byte_buffer          *body;      /* taken */
-    struct memory_claim         *room;      /* taken */
-    struct lane_ticket          *lane_room; /* taken */
+    const struct http_head      *head;        /* borrowed for the call */
+    const struct chroma_route   *route;       /* likewise */
+    const struct socket_address *peer;        /* likewise */
+    const void                  *sender;      /* the connection: only compared, it may be gone */
+    struct byte_buffer          *body;        /* taken */
+    struct memory_claim         *room;        /* taken */
+    struct lane_ticket          *lane_room;   /* taken */
+    struct call_origin           origin;      /* if it goes alone; */
+    uint32_t                     lane_flow;   /* if its lane goes for its sake */
+    uint32_t                     records_max; /* of a call that it shares; 0: none of its own */
     uint64_t                     arrived_us;
     uint64_t                     deadline_us;
 };
@@ -98,6 +101,9 @@ struct write {
     uint64_t            arrived_us, deadline_us;
     bool                is_in_lane;  /* the coalescer has it, and minds its deadline */
     bool                is_given_up; /* its client was told that nothing is executed */
+
+    struct call_origin origin;
+    uint32_t           lane_flow, records_max;
 
     struct write_waiter *waiter;    /* NULL: nobody waits */
     struct answer_sink  *stream_to; /* where a long answer goes; NULL: nowhere */

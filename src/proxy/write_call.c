@@ -167,6 +167,7 @@ static bool write_call_start(struct write_call *call, struct turn *turn)
         request.body = &lone->body_part;
         request.body_parts = lone->body_part.size > 0;
         lone->call = call;
+        call->call.origin = lone->origin;
     } else {
         request.head = byte_buffer_bytes(&call->head);
         request.body = call->splice->parts;

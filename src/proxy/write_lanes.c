@@ -236,15 +236,17 @@ static void write_lanes_pump(void *ctx)
 /* Ask for a turn if one is needed. True: it was granted at once. */
 static bool write_lanes_ask_turn(struct write_lanes *lanes)
 {
-    struct proxy *proxy = lanes->proxy;
-    struct turn  *turn = &proxy->lanes_turn;
-    uint64_t      now_us = loop_now_us(proxy->loop);
-    bool          wants = coalescer_wants_to_send(lanes->coalescer, now_us);
+    struct proxy       *proxy = lanes->proxy;
+    struct turn        *turn = &proxy->lanes_turn;
+    uint64_t            now_us = loop_now_us(proxy->loop);
+    const struct write *head = coalescer_wants_to_send(lanes->coalescer, now_us);
 
-    if (turn->state == TURN_WAITING && !wants)
+    if (turn->state == TURN_WAITING && head == NULL)
         turn_queue_leave(proxy->turns, turn);
-    return turn->state == TURN_IDLE && wants &&
-           turn_queue_ask(proxy->turns, turn, now_us) == STATUS_OK;
+    if (turn->state != TURN_IDLE || head == NULL)
+        return false;
+    turn->service = head->lane_flow;
+    return turn_queue_ask(proxy->turns, turn, now_us) == STATUS_OK;
 }
 
 static void write_lanes_set_timer(struct write_lanes *lanes)

@@ -119,18 +119,21 @@ static void write_path_on_body_end(struct exchange *exchange)
 static void write_path_submit(struct exchange *exchange)
 {
     struct proxy        *proxy = exchange->proxy;
-    struct write_request request = {.head = exchange->head,
-                                    .route = &exchange->route,
-                                    .peer = exchange->peer,
-                                    .sender = exchange->reply.connection,
-                                    .body = &exchange->body,
-                                    .room = &exchange->room,
-                                    .lane_room = &exchange->lane_room,
-                                    .arrived_us = exchange->record.body_ended_us,
-                                    .deadline_us = exchange->record.body_ended_us +
-                                                   proxy->options.deadline_write_us};
-    struct write        *write;
-    enum status          status = STATUS_NO_MEMORY;
+    struct write_request request = {
+        .head = exchange->head,
+        .route = &exchange->route,
+        .peer = exchange->peer,
+        .sender = exchange->reply.connection,
+        .body = &exchange->body,
+        .room = &exchange->room,
+        .lane_room = &exchange->lane_room,
+        .origin = service_ticket_origin(&exchange->service, &exchange->route),
+        .lane_flow = exchange->service.lane_flow,
+        .records_max = exchange->service.records_max,
+        .arrived_us = exchange->record.body_ended_us,
+        .deadline_us = exchange->record.body_ended_us + proxy->options.deadline_write_us};
+    struct write *write;
+    enum status   status = STATUS_NO_MEMORY;
 
     assert(exchange->body_ended && exchange->wait_began_us == 0);
     exchange_start_deadline(exchange);

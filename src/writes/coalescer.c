@@ -308,9 +308,11 @@ void coalescer_set_may_send(struct coalescer *coalescer, bool may_send)
     coalescer->may_not_send = !may_send;
 }
 
-bool coalescer_wants_to_send(struct coalescer *coalescer, uint64_t now_us)
+void *coalescer_wants_to_send(struct coalescer *coalescer, uint64_t now_us)
 {
-    return coalescer_lane_pick(coalescer, now_us) != NULL;
+    const struct coalescer_lane *lane = coalescer_lane_pick(coalescer, now_us);
+
+    return lane == NULL ? NULL : coalescer_member_head(lane)->ctx;
 }
 
 static bool coalescer_next_send(struct coalescer *coalescer, uint64_t now_us,

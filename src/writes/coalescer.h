@@ -57,8 +57,8 @@ void coalescer_set_role(struct coalescer *coalescer, enum coalescer_role role);
  */
 void coalescer_set_may_send(struct coalescer *coalescer, bool may_send);
 
-/* Would coalescer_next() send a batch if it might? */
-bool coalescer_wants_to_send(struct coalescer *coalescer, uint64_t now_us);
+/* Would coalescer_next() send a batch if it might? Then the ctx of its first member, else NULL. */
+void *coalescer_wants_to_send(struct coalescer *coalescer, uint64_t now_us);
 
 /* A write arrived. Its place in its lane is taken now.
  *

@@ -41,6 +41,7 @@ void coalescer_member_queue(struct coalescer *coalescer, struct coalescer_member
     member->number = ++coalescer->members_numbered;
     member->size = write->size;
     member->record_count = write->record_count;
+    member->records_max = write->records_max == 0 ? UINT32_MAX : write->records_max;
     member->dimension = member->key == NULL ? 0 : write->dimension;
     member->repeatable = write->repeatable;
     member->columns = write->columns;

@@ -100,6 +100,8 @@ static size_t merge_pick_waiting(struct coalescer *coalescer, struct coalescer_l
             (member == head || !coalescer_limits_is_alone(coalescer, member, dimension, now_us))) {
             records += member->record_count;
             bytes += member->size;
+            if (records_max > member->records_max)
+                records_max = member->records_max; /* it ends here, with it or without it */
             if (count > 0 &&
                 (records > records_max || bytes > bytes_max ||
                  !id_set_is_disjoint(&coalescer->seen, member->id_hashes, member->record_count)))

@@ -51,6 +51,7 @@ struct coalescer_member {
     uint64_t                not_before_us;
     size_t                  size;
     uint32_t                record_count, dimension;
+    uint32_t                records_max;  /* of a call that it shares */
     uint32_t                records_done; /* by parts that were applied */
     uint32_t                attempts, refusals, unknowns;
     uint32_t                ends; /* of the backend, while it was in flight */

@@ -92,6 +92,7 @@ struct coalescer_write {
                               * only while more than a tenth of the calls are split. Empty: none */
     const struct bytes *ids; /* decoded, `record_count` of them; read if MERGEABLE */
     uint32_t            record_count; /* 0 where it cannot be told */
+    uint32_t            records_max;  /* of a call that it shares; 0: no bound of its own */
     size_t              size;         /* bytes that it adds to a batch, at most */
     uint64_t            deadline_us;  /* when its client is refused if it has no answer; earlier,
                                        * unsent, when its answer would come later than that and

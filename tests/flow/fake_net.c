@@ -496,6 +496,13 @@ enum status socket_accept(int listen_fd, int *ret_fd, struct socket_address *ret
     return STATUS_OK;
 }
 
+bool socket_peer_uid(int fd, uint32_t *ret_uid)
+{
+    (void)fd;
+    (void)ret_uid;
+    return false;
+}
+
 enum status socket_connect(const struct socket_address *address, int *ret_fd)
 {
     struct fake_net_end *end;

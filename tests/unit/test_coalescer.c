@@ -163,6 +163,41 @@ START_TEST(what_waits_while_one_is_in_flight_goes_together)
 }
 END_TEST
 
+/* A call has no more records than any who share it wants; who has more by himself goes alone. */
+START_TEST(each_who_shares_a_call_may_bound_its_records)
+{
+    static const struct {
+        uint32_t records, max;
+    } writes[] = {{1, 0}, {1, 0}, {1, 3}, {1, 0}, {1, 2}, {1, 2}, {5, 4}, {1, 0}};
+    static const size_t     expected[] = {3, 2, 1, 1, 1};
+    struct coalescer_batch *batch;
+    struct bytes            ids[8];
+    uint32_t                texts[8], next = 100;
+
+    add(lane_a, 0);
+    batch = pump();
+    for (size_t i = 0; i < COUNT_OF(writes); i++) {
+        struct coalescer_write write = upsert(lane_a, ids);
+
+        for (size_t j = 0; j < writes[i].records; j++) {
+            texts[j] = next++;
+            ids[j] = (struct bytes){.data = (const char *)&texts[j], .size = sizeof texts[j]};
+        }
+        write.record_count = writes[i].records;
+        write.records_max = writes[i].max;
+        ck_assert_int_eq(coalescer_add(coalescer, &write, now_us), STATUS_OK);
+    }
+    for (size_t i = 0; i < COUNT_OF(expected); i++) {
+        report(batch, 200);
+        batch = next_batch();
+        ck_assert_uint_eq(coalescer_batch_count(batch), expected[i]);
+    }
+    report(batch, 200);
+    ck_assert_ptr_null(pump());
+    ck_assert_uint_eq(seen_answers, COUNT_OF(writes) + 1);
+}
+END_TEST
+
 struct closed_loop {
     uint32_t clients;
     uint64_t back_us;    /* from an answer to the next write of the first of them, */
@@ -1175,6 +1210,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_lone_writer_never_waits);
+    tcase_add_test(tcase, each_who_shares_a_call_may_bound_its_records);
     tcase_add_test(tcase, what_waits_while_one_is_in_flight_goes_together);
     tcase_add_loop_test(tcase, closed_loops_come_near_to_hand_made_batches, 0, 11);
     tcase_add_test(tcase, one_return_is_enough_to_gather_the_next);

@@ -105,10 +105,13 @@ START_TEST(it_says_whether_the_request_was_executed_and_when_to_retry)
     answer = write_error(&error);
     ck_assert_ptr_nonnull(strstr(answer, "\r\nX-Chromabouncer-Executed: maybe\r\n"));
     ck_assert_ptr_null(strstr(answer, "Retry-After"));
+    error.fields = "RateLimit: \"a\";r=0;t=1\r\n";
+    ck_assert_ptr_nonnull(strstr(write_error(&error), "\r\nRateLimit: \"a\";r=0;t=1\r\n"));
     error.is_plain = true;
     error.retry_after_s = 7;
     answer = write_error(&error);
     ck_assert_ptr_null(strstr(answer, "X-Chromabouncer"));
+    ck_assert_ptr_null(strstr(answer, "RateLimit"));
 }
 END_TEST
 

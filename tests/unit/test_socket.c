@@ -162,6 +162,7 @@ START_TEST(accept_says_who_came)
     char                  text[SOCKET_ADDRESS_TEXT_MAX], expected[SOCKET_ADDRESS_TEXT_MAX];
     socklen_t             size = sizeof client_address.storage;
     int                   client, server;
+    uint32_t              uid;
     enum status           status;
 
     ck_assert(socket_address_from_literal("127.0.0.1", 0, &address));
@@ -175,8 +176,22 @@ START_TEST(accept_says_who_came)
     socket_address_format(&peer, text);
     socket_address_format(&client_address, expected);
     ck_assert_str_eq(text, expected);
+    ck_assert(!socket_peer_uid(server, &uid));
     socket_close(client);
     socket_close(server);
+}
+END_TEST
+
+START_TEST(a_unix_socket_tells_whose_process_came)
+{
+    int      pair[2];
+    uint32_t uid = ~getuid();
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    ck_assert(socket_peer_uid(pair[0], &uid));
+    ck_assert_uint_eq(uid, getuid());
+    close(pair[0]);
+    close(pair[1]);
 }
 END_TEST
 
@@ -355,6 +370,7 @@ int main(void)
     tcase_add_test(tcase, a_file_that_is_no_socket_is_never_removed);
     tcase_add_test(tcase, accept_tells_that_nobody_waits);
     tcase_add_test(tcase, accept_says_who_came);
+    tcase_add_test(tcase, a_unix_socket_tells_whose_process_came);
     tcase_add_test(tcase, accept_and_connect_tell_that_descriptors_are_out);
     tcase_add_test(tcase, connecting_to_nobody_is_reset);
     tcase_add_test(tcase, a_peer_that_vanishes_is_asked_for);

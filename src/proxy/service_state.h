@@ -1,0 +1,33 @@
+/* service_state - what is told of each service, to whoever lists them
+ *
+ * Plain data, borrowed for the call.
+ */
+#ifndef PROXY_SERVICE_STATE_H
+#define PROXY_SERVICE_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "limits/rate_limit.h"
+
+struct service_state {
+    const char *name;
+    uint64_t    requests;       /* that began, refused ones too */
+    uint64_t    rejected;       /* with 429 */
+    uint64_t    delayed;        /* by `over: delay` */
+    uint64_t    shadowed;       /* that `over: shadow` let pass */
+    uint64_t    chroma_time_us; /* that they took */
+    uint64_t    bytes;          /* of their bodies and answers */
+
+    /* Its limits; 0: none. Times in microseconds. */
+    uint64_t             rate, burst, remaining;
+    bool                 is_rate_in_time;
+    uint64_t             bytes_rate;
+    enum rate_limit_over over;
+    uint64_t             concurrency_max;
+    unsigned             weight, priority;
+};
+
+typedef void service_state_fn(void *ctx, const struct service_state *state);
+
+#endif
