@@ -17,6 +17,7 @@
 #include "app/daemon_metrics.h"
 #include "app/daemon_pause.h"
 #include "app/daemon_reload.h"
+#include "app/daemon_services.h"
 #include "app/daemon_state.h"
 #include "app/daemon_wrap.h"
 #include "base/log.h"
@@ -164,7 +165,7 @@ static enum status start_core(struct daemon *daemon, struct error *error)
         daemon->advice = advice_new();
     if (daemon->advice != NULL)
         daemon->collections = collection_usage_new();
-    if (daemon->collections == NULL)
+    if (daemon->collections == NULL || daemon_services_apply(daemon) != STATUS_OK)
         return error_set(error, STATUS_NO_MEMORY, "out of memory at start");
     proxy_on_finished(daemon->proxy, daemon_advice_note, daemon);
     return STATUS_OK;

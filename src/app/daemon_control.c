@@ -12,6 +12,7 @@
 #include "app/daemon_metrics.h"
 #include "app/daemon_pause.h"
 #include "app/daemon_reload.h"
+#include "app/daemon_services.h"
 #include "base/log.h"
 #include "config.h"
 
@@ -28,6 +29,8 @@ static enum status verb_collections(struct daemon *daemon, const char *word, jso
                                     struct error *error);
 static enum status verb_queues(struct daemon *daemon, const char *word, json_t *answer,
                                struct error *error);
+static enum status verb_services(struct daemon *daemon, const char *word, json_t *answer,
+                                 struct error *error);
 static enum status verb_advice(struct daemon *daemon, const char *word, json_t *answer,
                                struct error *error);
 static enum status verb_set(struct daemon *daemon, const char *word, json_t *answer,
@@ -201,6 +204,15 @@ static enum status verb_queues(struct daemon *daemon, const char *word, json_t *
     (void)word;
     if (status == STATUS_OK && json_object_set_new(answer, "queues", metrics) != 0)
         status = STATUS_NO_MEMORY;
+    return status == STATUS_OK ? status : error_set(error, status, "out of memory");
+}
+
+static enum status verb_services(struct daemon *daemon, const char *word, json_t *answer,
+                                 struct error *error)
+{
+    enum status status = daemon_services_list(daemon, answer);
+
+    (void)word;
     return status == STATUS_OK ? status : error_set(error, status, "out of memory");
 }
 

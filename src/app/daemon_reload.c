@@ -2,8 +2,10 @@
 
 #include <sys/resource.h>
 
+#include "app/daemon_services.h"
 #include "base/log.h"
 
+static void daemon_reload_apply(struct daemon *daemon);
 static void on_setting_changed(void *ctx, const char *key, const char *from, const char *to,
                                bool live);
 
@@ -19,9 +21,16 @@ enum status daemon_reload(struct daemon *daemon, struct error *error)
     }
     daemon->loaded_wall_s = clock_wall_us() / 1000000u;
     daemon_reload_raise_descriptor_limit(daemon->settings);
-    daemon_state_apply(daemon);
+    daemon_reload_apply(daemon);
     log_event(LOG_INFO, "reloaded", NULL, NULL);
     return STATUS_OK;
+}
+
+static void daemon_reload_apply(struct daemon *daemon)
+{
+    daemon_state_apply(daemon);
+    if (daemon_services_apply(daemon) != STATUS_OK)
+        log_event(LOG_ERROR, "services_unchanged", "reason", "out of memory");
 }
 
 static void on_setting_changed(void *ctx, const char *key, const char *from, const char *to,
@@ -47,7 +56,7 @@ enum status daemon_reload_set(struct daemon *daemon, struct bytes key, struct by
     if (status != STATUS_OK)
         return status;
     daemon_reload_raise_descriptor_limit(daemon->settings);
-    daemon_state_apply(daemon);
+    daemon_reload_apply(daemon);
     return STATUS_OK;
 }
 

@@ -34,6 +34,10 @@ static const struct settings_row rows[SETTINGS_COUNT] = {
 #define NAME_URL(field)            field
 #define NAME_ADDRESS_OR_OFF(field) field
 #define NAME_ADDRESSES(field)      field
+#define NAME_NETWORKS(field)       field
+#define NAME_USERS(field)          field
+#define NAME_RATE(field)           field
+#define NAME_BYTES_RATE(field)     field##_bytes
 
 static const struct {
     size_t offset, size;

@@ -49,6 +49,8 @@ enum settings_log_access {
     SETTINGS_LOG_ACCESS_OFF
 };
 
+enum settings_over { SETTINGS_OVER_REFUSE, SETTINGS_OVER_DELAY, SETTINGS_OVER_SHADOW };
+
 /* The kind of a row names the C type of its field and the unit at the end of its name. */
 #define SETTINGS_FIELD_TEXT(field)           char field[SETTINGS_TEXT_SIZE];
 #define SETTINGS_FIELD_SOCKET(field)         char field[SETTINGS_TEXT_SIZE];
@@ -62,6 +64,10 @@ enum settings_log_access {
 #define SETTINGS_FIELD_URL(field)            struct address field;
 #define SETTINGS_FIELD_ADDRESS_OR_OFF(field) struct address field;
 #define SETTINGS_FIELD_ADDRESSES(field)      struct settings_addresses field;
+#define SETTINGS_FIELD_NETWORKS(field)       struct settings_networks field;
+#define SETTINGS_FIELD_USERS(field)          struct settings_users field;
+#define SETTINGS_FIELD_RATE(field)           struct settings_rate field;
+#define SETTINGS_FIELD_BYTES_RATE(field)     uint64_t field##_bytes;
 
 /* SETTINGS_ID_backend_url, ...: numbers the rows of the table. */
 enum settings_id {

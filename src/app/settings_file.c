@@ -199,10 +199,10 @@ static enum status settings_file_read_section(struct reader *reader, struct plac
 static enum status read_value(struct reader *reader, struct place *place, size_t index,
                               yaml_mark_t at)
 {
-    const char *key = place_key(place, index);
-    bool        is_list =
-        (place->table == NULL ? settings_row((enum settings_id)index)->rule.kind
-                              : place->table->columns[index].rule.kind) == SETTINGS_KIND_ADDRESSES;
+    const char  *key = place_key(place, index);
+    bool         is_list = settings_value_is_list(place->table == NULL
+                                                      ? settings_row((enum settings_id)index)->rule.kind
+                                                      : place->table->columns[index].rule.kind);
     char         joined[SETTINGS_VALUE_SIZE];
     yaml_event_t event;
     enum status  status;
@@ -253,7 +253,7 @@ static enum status read_list(struct reader *reader, const char *key, char *out, 
         if (more && (event.type != YAML_SCALAR_EVENT || item.size == 0 ||
                      memchr(item.data, ',', item.size) != NULL))
             status = settings_yaml_complain(&reader->yaml, event.start_mark,
-                                            "%s takes a list of single addresses", key);
+                                            "%s takes a list of single values", key);
         else if (more && (item.size + 2 > size - used || memchr(item.data, '\0', item.size)))
             status =
                 settings_yaml_complain(&reader->yaml, event.start_mark, "the list is too long");

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "app/settings_file.h"
+#include "app/settings_services.h"
 #include "base/text.h"
 
 static const char our_prefix[] = "CHROMABOUNCER_";
@@ -128,7 +129,7 @@ enum status settings_sources_load(const struct settings_sources *sources, struct
     for (size_t i = 0; i < sources->cell_count && status == STATUS_OK; i++)
         status = settings_set_cell(ret, sources->cells[i].key, bytes_of(sources->cells[i].value),
                                    origin, error);
-    return status;
+    return status == STATUS_OK ? settings_services_check(ret, error) : status;
 }
 
 static enum status load_environment(const struct settings_sources *sources,
@@ -360,6 +361,8 @@ enum status settings_sources_change(const struct machine *machine, struct settin
         status = settings_set_cell(&changed, key, value, origin, error);
     else
         status = settings_set(&changed, id, value, origin, error);
+    if (status == STATUS_OK)
+        status = settings_services_check(&changed, error);
     if (status != STATUS_OK)
         return status;
     if (id != SETTINGS_COUNT ? !settings_row(id)->live

@@ -13,14 +13,31 @@ static enum status read_number(const struct settings_rule *rule, struct bytes te
                                struct error *error);
 static enum status read_addresses(const struct settings_rule *rule, struct bytes text,
                                   struct settings_addresses *field, struct error *error);
+static enum status read_networks(const struct settings_rule *rule, struct bytes text,
+                                 struct settings_networks *field, struct error *error);
+static enum status read_users(const struct settings_rule *rule, struct bytes text,
+                              struct settings_users *field, struct error *error);
+static enum status read_rate(const struct settings_rule *rule, struct bytes text,
+                             struct settings_rate *field, struct error *error);
+static enum status read_bytes_rate(const struct settings_rule *rule, struct bytes text,
+                                   uint64_t *field, struct error *error);
+static bool        cut_per_second(struct bytes *text);
+static uint64_t    most_of(const struct settings_rule *rule);
 static bool        number_of(enum settings_kind kind, struct bytes text, uint64_t *ret_value);
 static bool        may_be_auto(enum settings_kind kind);
 static enum status not_allowed(const struct settings_rule *rule, struct bytes text,
                                struct error *error);
 static struct bytes settings_value_next_item(struct bytes *rest, char separator);
+static struct bytes next_trimmed(struct bytes *text);
 static void         print_choice(const struct settings_rule *rule, unsigned index, char *out);
 static void         print_number(const struct settings_rule *rule, uint64_t value, char *out);
+static void         print_networks(const struct settings_networks *networks, char *out);
+static void         print_users(const struct settings_users *users, char *out);
+static void         print_rate(const struct settings_rate *rate, char *out);
 static void         print_addresses(const struct settings_addresses *addresses, char *out);
+
+_Static_assert(SETTINGS_NETWORKS_MAX *NETWORK_TEXT_SIZE <= (int)SETTINGS_VALUE_SIZE,
+               "networks as text");
 
 enum status settings_value_read(const struct settings_rule *rule, struct bytes text, void *field,
                                 struct error *error)
@@ -49,6 +66,14 @@ enum status settings_value_read(const struct settings_rule *rule, struct bytes t
         return STATUS_OK;
     case SETTINGS_KIND_ADDRESSES:
         return read_addresses(rule, text, field, error);
+    case SETTINGS_KIND_NETWORKS:
+        return read_networks(rule, text, field, error);
+    case SETTINGS_KIND_USERS:
+        return read_users(rule, text, field, error);
+    case SETTINGS_KIND_RATE:
+        return read_rate(rule, text, field, error);
+    case SETTINGS_KIND_BYTES_RATE:
+        return read_bytes_rate(rule, text, field, error);
     case SETTINGS_KIND_COUNT:
     case SETTINGS_KIND_COUNT_OR_AUTO:
     case SETTINGS_KIND_DURATION:
@@ -114,18 +139,13 @@ static enum status read_addresses(const struct settings_rule *rule, struct bytes
                                   struct settings_addresses *field, struct error *error)
 {
     struct settings_addresses addresses = {0};
-    uint64_t                  most = 0;
-    bool                      row_is_good = text_to_number(bytes_of(rule->max), &most);
+    uint64_t                  most = most_of(rule);
 
-    assert(row_is_good && most <= SETTINGS_ADDRESSES_MAX);
+    assert(most <= SETTINGS_ADDRESSES_MAX);
     do {
-        struct bytes item = settings_value_next_item(&text, ',');
+        struct bytes item = next_trimmed(&text);
         enum status  status;
 
-        while (item.size > 0 && item.data[0] == ' ')
-            item = bytes_skip(item, 1);
-        while (item.size > 0 && item.data[item.size - 1] == ' ')
-            item.size--;
         if (addresses.count == most)
             return error_set(error, STATUS_INVALID, "at most %s addresses", rule->max);
         status = address_parse(item, &addresses.items[addresses.count++], error);
@@ -134,6 +154,123 @@ static enum status read_addresses(const struct settings_rule *rule, struct bytes
     } while (text.size > 0);
     *field = addresses;
     return STATUS_OK;
+}
+
+/* The next item of a list with commas, without the spaces around it. */
+static struct bytes next_trimmed(struct bytes *text)
+{
+    struct bytes item = settings_value_next_item(text, ',');
+
+    while (item.size > 0 && item.data[0] == ' ')
+        item = bytes_skip(item, 1);
+    while (item.size > 0 && item.data[item.size - 1] == ' ')
+        item.size--;
+    return item;
+}
+
+static uint64_t most_of(const struct settings_rule *rule)
+{
+    uint64_t most = 0;
+    bool     row_is_good = text_to_number(bytes_of(rule->max), &most);
+
+    assert(row_is_good);
+    (void)row_is_good;
+    return most;
+}
+
+static enum status read_networks(const struct settings_rule *rule, struct bytes text,
+                                 struct settings_networks *field, struct error *error)
+{
+    struct settings_networks networks = {0};
+    uint64_t                 most = most_of(rule);
+
+    assert(most <= SETTINGS_NETWORKS_MAX);
+    while (text.size > 0) {
+        struct bytes item = next_trimmed(&text);
+        char         quoted[80];
+
+        if (networks.count == most)
+            return error_set(error, STATUS_INVALID, "at most %s ranges of addresses", rule->max);
+        if (!network_parse(item, &networks.items[networks.count++]))
+            return error_set(error, STATUS_INVALID,
+                             "%s is no IP address and no range of them; write 10.0.0.7, "
+                             "10.1.0.0/16 or fd00::/8, without bits behind the prefix",
+                             text_quote(item, quoted, sizeof quoted));
+    }
+    *field = networks;
+    return STATUS_OK;
+}
+
+static enum status read_users(const struct settings_rule *rule, struct bytes text,
+                              struct settings_users *field, struct error *error)
+{
+    struct settings_users users = {0};
+    uint64_t              most = most_of(rule), uid;
+
+    assert(most <= SETTINGS_USERS_MAX);
+    while (text.size > 0) {
+        struct bytes item = next_trimmed(&text);
+        char         quoted[80];
+
+        if (users.count == most)
+            return error_set(error, STATUS_INVALID, "at most %s users", rule->max);
+        if (!text_to_number(item, &uid) || uid >= UINT32_MAX)
+            return error_set(error, STATUS_INVALID, "%s is not the number of a user, such as 1001",
+                             text_quote(item, quoted, sizeof quoted));
+        users.items[users.count++] = (uint32_t)uid;
+    }
+    *field = users;
+    return STATUS_OK;
+}
+
+/* `min` and `max` bound both: numbers, and milliseconds. */
+static enum status read_rate(const struct settings_rule *rule, struct bytes text,
+                             struct settings_rate *field, struct error *error)
+{
+    struct settings_rate rate = {0};
+    struct bytes         number = text;
+
+    if (!cut_per_second(&number))
+        return not_allowed(rule, text, error);
+    if (!text_to_number(number, &rate.per_s)) {
+        rate.is_time = true;
+        if (!text_to_duration(number, &rate.per_s) || rate.per_s % 1000 != 0)
+            return not_allowed(rule, text, error);
+    }
+    if (rate.per_s / (rate.is_time ? 1000 : 1) > most_of(rule))
+        return not_allowed(rule, text, error);
+    *field = rate;
+    return STATUS_OK;
+}
+
+static enum status read_bytes_rate(const struct settings_rule *rule, struct bytes text,
+                                   uint64_t *field, struct error *error)
+{
+    struct bytes size = text;
+    uint64_t     value, max = 0;
+    bool         row_is_good = text_to_size(bytes_of(rule->max), &max);
+
+    assert(row_is_good);
+    (void)row_is_good;
+    if (!cut_per_second(&size) || !text_to_size(size, &value) || value > max)
+        return not_allowed(rule, text, error);
+    *field = value;
+    return STATUS_OK;
+}
+
+/* Take "/s" off the end. */
+static bool cut_per_second(struct bytes *text)
+{
+    if (text->size < 2 || memcmp(text->data + text->size - 2, "/s", 2) != 0)
+        return false;
+    text->size -= 2;
+    return true;
+}
+
+bool settings_value_is_list(enum settings_kind kind)
+{
+    return kind == SETTINGS_KIND_ADDRESSES || kind == SETTINGS_KIND_NETWORKS ||
+           kind == SETTINGS_KIND_USERS;
 }
 
 static bool number_of(enum settings_kind kind, struct bytes text, uint64_t *ret_value)
@@ -178,6 +315,8 @@ static struct bytes settings_value_next_item(struct bytes *rest, char separator)
 
 const char *settings_value_print(const struct settings_rule *rule, const void *field, char *out)
 {
+    char text[TEXT_NUMBER_SIZE];
+
     switch (rule->kind) {
     case SETTINGS_KIND_TEXT:
     case SETTINGS_KIND_SOCKET:
@@ -195,6 +334,18 @@ const char *settings_value_print(const struct settings_rule *rule, const void *f
         return address_format(field, out, SETTINGS_VALUE_SIZE);
     case SETTINGS_KIND_ADDRESSES:
         print_addresses(field, out);
+        return out;
+    case SETTINGS_KIND_NETWORKS:
+        print_networks(field, out);
+        return out;
+    case SETTINGS_KIND_USERS:
+        print_users(field, out);
+        return out;
+    case SETTINGS_KIND_RATE:
+        print_rate(field, out);
+        return out;
+    case SETTINGS_KIND_BYTES_RATE:
+        strcat(strcpy(out, text_of_size(*(const uint64_t *)field, text)), "/s");
         return out;
     case SETTINGS_KIND_COUNT:
     case SETTINGS_KIND_COUNT_OR_AUTO:
@@ -241,6 +392,38 @@ static void print_addresses(const struct settings_addresses *addresses, char *ou
     }
 }
 
+static void print_networks(const struct settings_networks *networks, char *out)
+{
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < networks->count; i++) {
+        if (i > 0)
+            out[used++] = ',';
+        used += strlen(network_format(&networks->items[i], out + used));
+    }
+}
+
+static void print_users(const struct settings_users *users, char *out)
+{
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < users->count; i++)
+        used += (size_t)snprintf(out + used, SETTINGS_VALUE_SIZE - used, "%s%u", i > 0 ? "," : "",
+                                 users->items[i]);
+}
+
+static void print_rate(const struct settings_rate *rate, char *out)
+{
+    char text[TEXT_NUMBER_SIZE];
+
+    if (rate->is_time)
+        snprintf(out, SETTINGS_VALUE_SIZE, "%s/s", text_of_duration(rate->per_s, text));
+    else
+        snprintf(out, SETTINGS_VALUE_SIZE, "%llu/s", (unsigned long long)rate->per_s);
+}
+
 const char *settings_value_allowed(const struct settings_rule *rule, char *out)
 {
     const char *what = "";
@@ -267,6 +450,18 @@ const char *settings_value_allowed(const struct settings_rule *rule, char *out)
     case SETTINGS_KIND_ADDRESSES:
         snprintf(out, SETTINGS_VALUE_SIZE, "up to %s of HOST:PORT, [V6]:PORT or unix:/PATH",
                  rule->max);
+        return out;
+    case SETTINGS_KIND_NETWORKS:
+        snprintf(out, SETTINGS_VALUE_SIZE, "up to %s of ADDRESS or ADDRESS/BITS", rule->max);
+        return out;
+    case SETTINGS_KIND_USERS:
+        snprintf(out, SETTINGS_VALUE_SIZE, "up to %s numbers of users", rule->max);
+        return out;
+    case SETTINGS_KIND_RATE:
+        snprintf(out, SETTINGS_VALUE_SIZE, "0..%s/s, or 0..%sms/s", rule->max, rule->max);
+        return out;
+    case SETTINGS_KIND_BYTES_RATE:
+        snprintf(out, SETTINGS_VALUE_SIZE, "0B..%s/s", rule->max);
         return out;
     case SETTINGS_KIND_COUNT:
     case SETTINGS_KIND_COUNT_OR_AUTO:

@@ -12,16 +12,34 @@
 #include "base/bytes.h"
 #include "base/compiler.h"
 #include "base/error.h"
+#include "base/network.h"
 
 enum {
     SETTINGS_TEXT_SIZE = 512,   /* a TEXT with its NUL */
     SETTINGS_ADDRESSES_MAX = 8, /* in one ADDRESSES */
+    SETTINGS_NETWORKS_MAX = 16, /* in one NETWORKS */
+    SETTINGS_USERS_MAX = 8,     /* in one USERS */
     SETTINGS_VALUE_SIZE = SETTINGS_ADDRESSES_MAX * (ADDRESS_TEXT_SIZE + 1), /* any value as text */
 };
 
 struct settings_addresses {
     size_t         count;
     struct address items[SETTINGS_ADDRESSES_MAX];
+};
+
+struct settings_networks {
+    size_t         count;
+    struct network items[SETTINGS_NETWORKS_MAX];
+};
+
+struct settings_users {
+    size_t   count;
+    uint32_t items[SETTINGS_USERS_MAX];
+};
+
+struct settings_rate {
+    uint64_t per_s;   /* 0: no limit */
+    bool     is_time; /* microseconds of somebody's time, else a number */
 };
 
 enum settings_kind {
@@ -37,6 +55,10 @@ enum settings_kind {
     SETTINGS_KIND_URL,            /* struct address */
     SETTINGS_KIND_ADDRESS_OR_OFF, /* struct address, ADDRESS_NONE is off */
     SETTINGS_KIND_ADDRESSES,      /* struct settings_addresses */
+    SETTINGS_KIND_NETWORKS,       /* struct settings_networks; may be empty, as USERS */
+    SETTINGS_KIND_USERS,          /* struct settings_users: numbers of users */
+    SETTINGS_KIND_RATE,           /* struct settings_rate: 50/s or 200ms/s */
+    SETTINGS_KIND_BYTES_RATE,     /* uint64_t: bytes per second */
 };
 
 /* What settings_value must know of a row of the table: see settings.def. */
@@ -55,6 +77,9 @@ MUST_CHECK enum status settings_value_read(const struct settings_rule *rule, str
 /* Write the value at `field` so that settings_value_read() reads it back. `out` has
  * SETTINGS_VALUE_SIZE bytes and is returned. */
 const char *settings_value_print(const struct settings_rule *rule, const void *field, char *out);
+
+/* May it be written as a list in a file? */
+bool settings_value_is_list(enum settings_kind kind);
 
 /* Write what is allowed, for a reader: "1..65535", "auto, or 1KiB..4GiB", "true or false". `out`
  * has SETTINGS_VALUE_SIZE bytes and is returned. */

@@ -259,6 +259,7 @@ run 0 ctl --help;                    says out 'set KEY=VALUE'
     run 0 ctl resume $control;       says out 'paused     no'
     logs '"event":"resumed","reason":"ctl resume"'
     run 0 ctl collections $control;  says out 'no collections'
+    run 0 ctl services $control;     says out 'no services'
     run 0 ctl queues -o json $control; says out 'chromabouncer_queue_requests'
     run 0 advice $control;           says out 'Nothing stands out'
     python3 -c 'import http.client, socket, sys

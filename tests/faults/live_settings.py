@@ -203,6 +203,14 @@ def sees_second_client_refused(bed, seconds):
     return within(seconds, is_refused)
 
 
+def sees_service_believed(bed, seconds):
+    """Is the second of two requests that name a service of one a second refused?"""
+    with Client(bed.proxy.listen, timeout=SHOWS_SECONDS) as client:
+        ask = ("GET", f"{bed.collection}/count", None, ["x-service: chat"])
+        client.ask(*ask)
+        return client.ask(*ask).status == 429
+
+
 def is_kept(bed):
     """Is the second of two equal counts, by who shows credentials, answered from the cache?"""
     with Client(bed.proxy.listen, timeout=SHOWS_SECONDS) as client:
@@ -459,6 +467,14 @@ ROWS = {
         plain("5m", sees_check_fail) | {"others": ["backend.health_interval=100ms"]},
     ),
     "listen.connections_per_address_max": ("1", plain("0", sees_second_client_refused)),
+    "listen.trusted_proxies": (
+        "127.0.0.1",
+        plain(
+            "192.0.2.1",
+            sees_service_believed,
+            "services=[{name: chat, match: {header: 'x-service: chat'}, rate: 1/s}]",
+        ),
+    ),
     "listen.idle_timeout": ("100ms", plain("1h", sees_idle_client_closed)),
     "listen.head_timeout": ("100ms", plain("10m", sees_slow_head_cut)),
     "listen.body_timeout": ("100ms", plain("1h", sees_slow_body_cut)),
