@@ -37,7 +37,8 @@ enum chroma_reach {
     CHROMA_REACH_COLLECTION, /* one collection: its records, its description, its name */
     CHROMA_REACH_RECORDS,    /* one collection: its records, and what follows from them in its
                                 description (dimension, schema) */
-    CHROMA_REACH_NOTHING     /* no collection that was there */
+    CHROMA_REACH_TENANTS,    /* tenants and databases, no collection that was there */
+    CHROMA_REACH_NOTHING
 };
 
 /* A row of chroma_operation.def, which explains the columns. */

@@ -11,6 +11,7 @@ struct collection_table {
     struct write_observer   observer;
     uint64_t                incarnation;
     struct change_mark      records, names, breaks; /* of everything */
+    struct change_mark      tenants;                /* and databases, but not what is in them */
     struct change_mark      any_records; /* of a whole database, for collections of which it is not
                                             known where they are */
     uint64_t names_void;                 /* as in struct collection_scope, for all */
@@ -93,7 +94,7 @@ struct write_observer *collection_table_observer(struct collection_table *table)
 
 void collection_table_new_incarnation(struct collection_table *table, bool is_old_gone)
 {
-    struct change_mark *marks[] = {&table->records, &table->names, &table->breaks,
+    struct change_mark *marks[] = {&table->records, &table->names, &table->breaks, &table->tenants,
                                    &table->any_records};
     size_t              position = 0;
     struct collection  *collection;
@@ -137,6 +138,11 @@ uint64_t collection_table_stamp(struct collection_table *table, const uint8_t uu
         !collection_store_is_quiet(&table->records, now_us))
         return 0;
     return larger(collection->records.stamp, larger(wide->stamp, table->records.stamp));
+}
+
+uint64_t collection_table_tenants_stamp(const struct collection_table *table, uint64_t now_us)
+{
+    return collection_store_is_quiet(&table->tenants, now_us) ? table->tenants.stamp : 0;
 }
 
 uint64_t collection_table_names_stamp(struct collection_table *table, struct scope scope,
@@ -227,6 +233,7 @@ static void find_change(struct collection_table *table, struct write_notice *not
 
     notice->change = (struct write_change){.reach = route->info->reach};
     if (notice->change.reach == CHROMA_REACH_NOTHING ||
+        notice->change.reach == CHROMA_REACH_TENANTS ||
         notice->change.reach == CHROMA_REACH_EVERYTHING)
         return;
     if (notice->change.reach != CHROMA_REACH_RECORDS) {
@@ -312,8 +319,10 @@ static void begin_marks(struct collection_table *table, struct write_notice *not
         begin_mark(table, notice, &table->records);
         begin_mark(table, notice, &table->names);
         begin_mark(table, notice, &table->breaks);
+        begin_mark(table, notice, &table->tenants);
         break;
     case CHROMA_REACH_SCOPE:
+        begin_mark(table, notice, &table->tenants);
         begin_mark(table, notice, &scope->records);
         begin_mark(table, notice, &table->any_records);
         begin_mark(table, notice, &scope->names);
@@ -329,6 +338,9 @@ static void begin_marks(struct collection_table *table, struct write_notice *not
         break;
     case CHROMA_REACH_RECORDS:
         begin_mark(table, notice, &notice->collection->records);
+        break;
+    case CHROMA_REACH_TENANTS:
+        begin_mark(table, notice, &table->tenants);
         break;
     case CHROMA_REACH_NOTHING:
         break;

@@ -63,6 +63,9 @@ uint64_t collection_table_epoch(const struct collection_table *table);
 uint64_t collection_table_stamp(struct collection_table *table, const uint8_t uuid[16],
                                 uint64_t now_us);
 
+/* Of the tenants and databases themselves; 0 as above. */
+uint64_t collection_table_tenants_stamp(const struct collection_table *table, uint64_t now_us);
+
 /* Of the names in a database; 0 as above. Creations do not move it while they are in flight: they
  * change no name that is there. */
 uint64_t collection_table_names_stamp(struct collection_table *table, struct scope scope,

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "chroma/chroma_query.h"
 #include "chroma/request_identity.h"
+#include "proxy/construct_question.h"
 #include "proxy/exchange.h"
 #include "proxy/learn_sink.h"
 
@@ -15,6 +16,9 @@ _Static_assert((int)REQUEST_IDENTITY_KEY_SIZE == (int)KEYED_DIGEST_KEY_SIZE, "tw
  */
 static const uint64_t settle_us = 10000000;
 
+/* What is digested under one key is never what is digested under another. */
+enum digest_key { DIGEST_KEY_QUERY, DIGEST_KEY_IDENTITY, DIGEST_KEY_CONSTRUCT };
+
 struct read_cache {
     struct query_cache        *cache; /* NULL while it is off */
     struct memory_account     *account;
@@ -22,15 +26,16 @@ struct read_cache {
     struct proxy_cache_options options;
     bool                       is_gateway;
     uint64_t                   settled_us; /* what was kept before is not answered afterwards */
-    struct byte_buffer         identity;   /* scratch */
+    struct byte_buffer         scratch;
     uint64_t                   bypassed;
-    unsigned char keys[2 * KEYED_DIGEST_KEY_SIZE]; /* random: of questions, of identities */
+    unsigned char              keys[3][KEYED_DIGEST_KEY_SIZE]; /* random, enum digest_key */
 };
 
-static bool     is_on(const struct read_cache *cache);
-static bool     is_cacheable(const struct exchange *exchange);
-static bool     has_plain_query(const struct exchange *exchange);
+static bool            is_on(const struct read_cache *cache);
+static enum cache_kind kind_of(const struct exchange *exchange);
+static bool            has_plain_query(const struct exchange *exchange);
 static bool     make_question_key(struct exchange *exchange, struct query_cache_key *ret_key);
+static bool     read_query(const struct exchange *exchange, struct query_cache_key *ret_key);
 static uint64_t age_limit(const struct read_cache *cache, const struct http_head *head);
 static bool     is_plain_field(const struct http_field *field);
 static uint64_t wanted_age(struct bytes cache_control);
@@ -86,7 +91,7 @@ void cache_path_free(struct read_cache *cache)
     if (cache == NULL)
         return;
     query_cache_free(cache->cache);
-    byte_buffer_done(&cache->identity);
+    byte_buffer_done(&cache->scratch);
     free(cache);
 }
 
@@ -126,7 +131,8 @@ bool cache_path_answer(struct exchange *exchange)
     uint64_t               age_us;
 
     question->asked = (struct query_validity){0};
-    if (!is_on(cache) || !is_cacheable(exchange))
+    question->kind = is_on(cache) ? kind_of(exchange) : CACHE_KIND_NONE;
+    if (question->kind == CACHE_KIND_NONE)
         return false;
     age_us = age_limit(cache, exchange->head);
     if (age_us == 0 || !make_question_key(exchange, &question->key)) {
@@ -143,14 +149,17 @@ bool cache_path_answer(struct exchange *exchange)
     return true;
 }
 
-static bool is_cacheable(const struct exchange *exchange)
+static enum cache_kind kind_of(const struct exchange *exchange)
 {
     enum chroma_operation operation = exchange->route.operation;
 
-    return (operation == CHROMA_OPERATION_QUERY || operation == CHROMA_OPERATION_GET ||
-            operation == CHROMA_OPERATION_COUNT) &&
-           !exchange->route.is_v1 && !exchange->head->is_head && exchange->body_ended &&
-           !exchange->pass.is_streaming && has_plain_query(exchange);
+    if (exchange->route.is_v1 || exchange->head->is_head || !exchange->body_ended ||
+        exchange->pass.is_streaming || !has_plain_query(exchange))
+        return CACHE_KIND_NONE;
+    if (operation == CHROMA_OPERATION_QUERY || operation == CHROMA_OPERATION_GET ||
+        operation == CHROMA_OPERATION_COUNT)
+        return CACHE_KIND_RECORDS;
+    return construct_question_kind(exchange);
 }
 
 /* The newest clients state the level of reading that is the default. */
@@ -165,22 +174,33 @@ static bool has_plain_query(const struct exchange *exchange)
 
 static bool make_question_key(struct exchange *exchange, struct query_cache_key *ret_key)
 {
-    struct read_cache               *cache = exchange->proxy->cache;
+    struct read_cache *cache = exchange->proxy->cache;
+
+    if (exchange->question.kind == CACHE_KIND_RECORDS
+            ? !read_query(exchange, ret_key)
+            : !construct_question_read(exchange, cache->keys[DIGEST_KEY_CONSTRUCT], &cache->scratch,
+                                       ret_key))
+        return false;
+    byte_buffer_clear(&cache->scratch);
+    if (request_identity_write(exchange->head, &cache->scratch) != STATUS_OK)
+        return false;
+    request_identity_digest(byte_buffer_bytes(&cache->scratch), cache->keys[DIGEST_KEY_IDENTITY],
+                            ret_key->identity);
+    return true;
+}
+
+static bool read_query(const struct exchange *exchange, struct query_cache_key *ret_key)
+{
     const struct chroma_family_info *family = chroma_family_info(exchange->proxy->family);
     struct chroma_query              query;
     const char                      *reason;
 
-    if (chroma_query_read(&exchange->route, family->null_is_default,
-                          byte_buffer_bytes(&exchange->body), cache->keys, &query,
-                          &reason) != STATUS_OK)
-        return false;
-    byte_buffer_clear(&cache->identity);
-    if (request_identity_write(exchange->head, &cache->identity) != STATUS_OK)
+    if (chroma_query_read(
+            &exchange->route, family->null_is_default, byte_buffer_bytes(&exchange->body),
+            exchange->proxy->cache->keys[DIGEST_KEY_QUERY], &query, &reason) != STATUS_OK)
         return false;
     memcpy(ret_key->collection, exchange->route.uuid, sizeof ret_key->collection);
     memcpy(ret_key->digest, query.digest, sizeof ret_key->digest);
-    request_identity_digest(byte_buffer_bytes(&cache->identity),
-                            cache->keys + KEYED_DIGEST_KEY_SIZE, ret_key->identity);
     return true;
 }
 
@@ -233,7 +253,9 @@ static struct query_validity validity_now(const struct exchange *exchange)
     uint64_t      now_us = loop_now_us(proxy->loop);
 
     return (struct query_validity){
-        .stamp = collection_table_stamp(proxy->collections, exchange->route.uuid, now_us),
+        .stamp = exchange->question.kind == CACHE_KIND_RECORDS
+                     ? collection_table_stamp(proxy->collections, exchange->route.uuid, now_us)
+                     : construct_question_stamp(exchange),
         .epoch =
             2 * collection_table_epoch(proxy->collections) + (now_us >= proxy->cache->settled_us),
         .incarnation = collection_table_incarnation(proxy->collections)};

@@ -41,6 +41,7 @@ static void                pass_stream(struct exchange *exchange, struct bytes d
 static void                pass_on_head(struct answer_sink *sink, const struct http_head *head);
 static struct answer_sink *pass_choose_sink(struct exchange        *exchange,
                                             const struct http_head *head);
+static void                pass_keep(struct exchange *exchange, const struct http_head *head);
 static bool                pass_describes(enum chroma_operation operation);
 static bool pass_ask_again(void *ctx, const struct http_head *head, struct bytes *body);
 static bool pass_raise_batch_limit(void *ctx, const struct http_head *head, struct bytes *body);
@@ -234,6 +235,7 @@ static void pass_on_head(struct answer_sink *sink, const struct http_head *head)
     pass_note_times(exchange);
     answer_sink_free_behind(sink); /* of the first attempt */
     exchange->pass.is_held = false;
+    pass_keep(exchange, head);
     chosen = pass_choose_sink(exchange, head);
     if (chosen != NULL)
         answer_sink_insert(sink, chosen);
@@ -269,8 +271,6 @@ static struct answer_sink *pass_choose_sink(struct exchange *exchange, const str
         return NULL;
     if (exchange->pass.keeps_deadline)
         return hold_sink_new(answers, small_bytes_max, pass_ask_again, exchange);
-    if (route->info->class == CHROMA_CLASS_READ)
-        return cache_path_sink(exchange, head);
     if (pass_describes(route->operation) && head->status == 200)
         return learn_sink_new(answers, learned_bytes_max, pass_learn, exchange);
     if (route->operation == CHROMA_OPERATION_PRE_FLIGHT &&
@@ -278,6 +278,15 @@ static struct answer_sink *pass_choose_sink(struct exchange *exchange, const str
         hold_sink_fits(head, small_bytes_max))
         return hold_sink_new(answers, small_bytes_max, pass_raise_batch_limit, exchange);
     return NULL;
+}
+
+/* In the cache; as it is handed on to the client, so this comes behind whoever changes it. */
+static void pass_keep(struct exchange *exchange, const struct http_head *head)
+{
+    struct answer_sink *keeper = cache_path_sink(exchange, head);
+
+    if (keeper != NULL)
+        answer_sink_insert(&exchange->pass.entry, keeper);
 }
 
 /* Does the answer describe collections? */

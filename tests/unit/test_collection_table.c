@@ -301,7 +301,7 @@ START_TEST(another_database_is_not_touched)
     ck_assert(stamp_of(1) == stamp && named("a") == 1 && stamp_of(2) == 0);
     answer(&write);
     send_to(&write, "POST", "/api/v2/tenants", 0);
-    ck_assert_int_eq(write.notice.change.reach, CHROMA_REACH_NOTHING);
+    ck_assert_int_eq(write.notice.change.reach, CHROMA_REACH_TENANTS);
     send_to(&write, "POST", T "/databases", 0);
     ck_assert(stamp_of(1) == stamp && named("a") == 1);
 }
@@ -545,6 +545,41 @@ static void count_settled(struct write_observer *observer, struct write_notice *
     seen[2]++;
 }
 
+static const struct {
+    const char *method, *path;
+    bool        reaches_tenants;
+} catalogue[] = {{"POST", "/api/v2/tenants", true},
+                 {"PATCH", T, true},
+                 {"POST", T "/databases", true},
+                 {"DELETE", D, true},
+                 {"POST", "/api/v2/reset", true},
+                 {"DELETE", "/api/v2/unknown", true},
+                 {"POST", D "/collections", false},
+                 {"DELETE", D "/collections/a", true}, /* of whatever is called so */
+                 {"POST", D "/collections/@/upsert", false}};
+
+START_TEST(what_changes_tenants_moves_their_stamp)
+{
+    uint64_t       before = collection_table_tenants_stamp(table, now_us), at_send, after;
+    struct request write;
+
+    ck_assert_uint_ne(before, 0);
+    send_to(&write, catalogue[_i].method, catalogue[_i].path, 1);
+    at_send = collection_table_tenants_stamp(table, now_us);
+    answer(&write);
+    after = collection_table_tenants_stamp(table, now_us);
+    ck_assert_uint_eq(at_send, catalogue[_i].reaches_tenants ? 0 : before);
+    ck_assert((after > before) == catalogue[_i].reaches_tenants);
+    send_to(&write, catalogue[_i].method, catalogue[_i].path, 1);
+    answer_with(&write, WRITE_OUTCOME_UNKNOWN, "");
+    write_observer_lost(&observers, &write.notice, now_us);
+    if (catalogue[_i].reaches_tenants)
+        ck_assert_uint_eq(collection_table_tenants_stamp(table, now_us), 0);
+    collection_table_new_incarnation(table, true);
+    ck_assert(collection_table_tenants_stamp(table, now_us) > after);
+}
+END_TEST
+
 START_TEST(those_behind_the_table_are_told)
 {
     struct write_observer counter = {
@@ -588,6 +623,7 @@ int main(void)
     tcase_add_test(tcase, a_forgotten_collection_has_another_stamp);
     tcase_add_test(tcase, without_room_a_write_may_change_everything);
     tcase_add_test(tcase, a_function_makes_its_database_unfit_for_good);
+    tcase_add_loop_test(tcase, what_changes_tenants_moves_their_stamp, 0, COUNT_OF(catalogue));
     tcase_add_test(tcase, those_behind_the_table_are_told);
     return check_main("collection_table", tcase);
 }
