@@ -22,6 +22,7 @@ struct parse {
     size_t                 lengths[CHROMA_COLUMN_COUNT];
     bool                   seen[CHROMA_COLUMN_COUNT];
     size_t                 metadata_values; /* of the record that is being read */
+    struct json_string     metadata_key;    /* of the value that is being read */
     enum status            status;
     const char            *reason;
 };
@@ -41,6 +42,7 @@ static bool take_metadata(struct parse *parse);
 static bool take_metadata_key(struct parse *parse, struct json_string key);
 static bool take_metadata_value(struct parse *parse);
 static bool take_metadata_number(struct parse *parse);
+static void note_number(struct parse *parse, const struct json_number *number);
 static bool take_metadata_list(struct parse *parse);
 static bool count_metadata_value(struct parse *parse);
 static bool is_list_item(enum json_kind kind);
@@ -66,7 +68,7 @@ enum status chroma_records_scan(enum chroma_operation operation, struct bytes bo
                                 size_t count_max, struct chroma_records *ret_records,
                                 const char **ret_reason)
 {
-    struct chroma_records records = {0};
+    struct chroma_records records = {.metadata.body = body.data};
     struct parse          parse = {
                  .operation = operation, .count_max = count_max, .records = &records, .status = STATUS_OK};
 
@@ -256,14 +258,19 @@ static bool take_metadata_key(struct parse *parse, struct json_string key)
     if (text.size == 0 || text.data[0] == '#' || text.data[0] == '$' ||
         bytes_begin_with(text, BYTES_LITERAL("chroma:")))
         return refuse(parse, "a metadata key that is not the user's to choose");
+    parse->metadata_key = key;
     return true;
 }
 
 static bool take_metadata_value(struct parse *parse)
 {
-    switch (json_scan_kind(&parse->scan)) {
+    enum json_kind kind = json_scan_kind(&parse->scan);
+
+    switch (kind) {
     case JSON_KIND_BOOL:
     case JSON_KIND_STRING:
+        metadata_keys_add(&parse->records->metadata, parse->metadata_key,
+                          kind == JSON_KIND_BOOL ? METADATA_TYPE_BOOL : METADATA_TYPE_STRING);
         return json_scan_value(&parse->scan, NULL) || refuse(parse, "not valid JSON");
     case JSON_KIND_NUMBER:
         return take_metadata_number(parse);
@@ -285,7 +292,21 @@ static bool take_metadata_number(struct parse *parse)
         return refuse(parse, "not valid JSON");
     if (!number.is_safe_float || (number.is_integer && number.raw.size > INTEGER_DIGITS_MAX))
         parse->records->traits |= CHROMA_TRAIT_EXTREME_NUMBER;
+    note_number(parse, &number);
     return true;
+}
+
+/* An integer that may not fit 64 bits is a float for some servers, as is -0. */
+static void note_number(struct parse *parse, const struct json_number *number)
+{
+    struct metadata_keys *keys = &parse->records->metadata;
+
+    if (!number->is_integer)
+        metadata_keys_add(keys, parse->metadata_key, METADATA_TYPE_FLOAT);
+    else if (number->raw.size > INTEGER_DIGITS_MAX || bytes_equal(number->raw, BYTES_LITERAL("-0")))
+        keys->is_partial = true;
+    else
+        metadata_keys_add(keys, parse->metadata_key, METADATA_TYPE_INT);
 }
 
 /* Items of one type; integers and floats are two. */
@@ -330,10 +351,14 @@ static bool take_list_item(struct parse *parse, enum json_kind kind, bool *ret_i
     struct json_number number;
 
     *ret_is_integer = false;
-    if (kind != JSON_KIND_NUMBER)
+    if (kind != JSON_KIND_NUMBER) {
+        metadata_keys_add(&parse->records->metadata, parse->metadata_key,
+                          kind == JSON_KIND_BOOL ? METADATA_TYPE_BOOL : METADATA_TYPE_STRING);
         return json_scan_value(&parse->scan, NULL) || refuse(parse, "not valid JSON");
+    }
     if (!json_scan_number(&parse->scan, &number))
         return refuse(parse, "not valid JSON");
+    note_number(parse, &number);
     *ret_is_integer = number.is_integer;
     return !number.is_integer || number.raw.size <= INTEGER_DIGITS_MAX ||
            refuse(parse, "a large integer in a metadata list");

@@ -24,6 +24,7 @@
 #include "base/compiler.h"
 #include "base/status.h"
 #include "chroma/chroma_route.h"
+#include "chroma/metadata_keys.h"
 
 enum chroma_column {
     CHROMA_COLUMN_IDS,
@@ -55,6 +56,7 @@ struct chroma_records {
     struct bytes        *ids;        /* `count` of them, decoded */
     unsigned             column_set; /* 1 << column for each that is there and not null */
     unsigned             traits;     /* enum chroma_trait */
+    struct metadata_keys metadata;   /* of all records */
 
     /* The text between the brackets of each column: values and commas. data is NULL where the
      * column is absent or null. */

@@ -66,6 +66,44 @@ static void check_vectors(const struct chroma_records *records, const json_t *co
     CHECK(has_vector == (records->encoding != CHROMA_ENCODING_NONE));
 }
 
+/* Numbers are reals here, all of them. */
+static unsigned types_of(const json_t *value)
+{
+    const unsigned number = METADATA_TYPE_INT | METADATA_TYPE_FLOAT;
+
+    if (json_is_array(value))
+        value = json_array_get(value, 0);
+    return json_is_boolean(value)  ? METADATA_TYPE_BOOL
+           : json_is_string(value) ? METADATA_TYPE_STRING
+           : json_is_number(value) ? number
+                                   : 0;
+}
+
+/* Unless it says that it is partial, every key of every record is in the set, with its type. */
+static void check_metadata_keys(const struct chroma_records *records, const json_t *column)
+{
+    const struct metadata_keys *keys = &records->metadata;
+    const char                 *name;
+    json_t                     *record, *value;
+    size_t                      index;
+
+    if (keys->is_partial)
+        return;
+    json_array_foreach(column, index, record)
+    {
+        json_object_foreach(record, name, value)
+        {
+            unsigned place = 0;
+
+            while (place < keys->count &&
+                   !bytes_equal(metadata_keys_text(keys, &keys->keys[place]), bytes_of(name)))
+                place++;
+            CHECK(types_of(value) == 0 ||
+                  (place < keys->count && (keys->keys[place].types & types_of(value)) != 0));
+        }
+    }
+}
+
 static void check_member(const struct chroma_records *records, const json_t *body)
 {
     json_t     *value, *ids = json_object_get(body, "ids");
@@ -89,6 +127,7 @@ static void check_member(const struct chroma_records *records, const json_t *bod
         CHECK(json_is_null(value) || json_array_size(value) == records->count);
     }
     check_vectors(records, json_object_get(body, "embeddings"));
+    check_metadata_keys(records, json_object_get(body, "metadatas"));
 }
 
 /* What the splice of the bodies should be. */

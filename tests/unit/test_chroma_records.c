@@ -268,6 +268,25 @@ START_TEST(the_columns_that_are_there_are_told)
 }
 END_TEST
 
+START_TEST(metadata_keys_are_collected_with_their_types)
+{
+    const struct metadata_keys *keys = &records.metadata;
+
+    ck_assert_int_eq(scan(UPSERT, "{\"metadatas\":[{\"a\":1,\"b\":\"x\",\"n\":null},null,"
+                                  "{\"b\":\"y\",\"a\":1.5},{\"c\":[true]}],"
+                                  "\"ids\":[\"1\",\"2\",\"3\",\"4\"],"
+                                  "\"embeddings\":[[1],[2],[3],[4]]}"),
+                     STATUS_OK);
+    ck_assert_uint_eq(keys->count, 3);
+    ck_assert(bytes_equal(metadata_keys_text(keys, &keys->keys[0]), BYTES_LITERAL("a")));
+    ck_assert_uint_eq(keys->keys[0].types, METADATA_TYPE_INT | METADATA_TYPE_FLOAT);
+    ck_assert_uint_eq(keys->keys[1].types, METADATA_TYPE_STRING);
+    ck_assert_uint_eq(keys->keys[2].types, METADATA_TYPE_BOOL);
+    ck_assert(!keys->is_partial);
+    chroma_records_done(&records);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("chroma_records");
@@ -283,5 +302,6 @@ int main(void)
     tcase_add_test(tcase, metadata_of_very_many_values_is_not_merged);
     tcase_add_test(tcase, what_is_said_of_a_write_is_true);
     tcase_add_test(tcase, the_columns_that_are_there_are_told);
+    tcase_add_test(tcase, metadata_keys_are_collected_with_their_types);
     return check_main("chroma_records", tcase);
 }
