@@ -17,6 +17,8 @@ static bool   forget_one(struct collection_store *store);
 static void   forget(struct collection_store *store, struct collection *collection);
 static void   forget_scope(struct collection_store *store, struct collection_scope *scope);
 static void   leave_scope(struct collection_store *store, struct collection *collection);
+static void   drop_description(struct collection_store *store, struct collection *collection);
+static size_t description_size(const struct collection_description *description);
 static bool   write_scope_key(struct scope scope, char *text, struct bytes *ret_key);
 static size_t write_name_key(const struct collection_scope *scope, struct bytes name, char *text);
 static struct bytes key_of_uuid(const uint8_t uuid[16]);
@@ -80,7 +82,11 @@ struct collection *collection_store_get(struct collection_store *store, const ui
     }
     store->bytes += bytes;
     collection->records.stamp = collection_store_tick(store);
+    collection->description.stamp = collection_store_tick(store);
     collection->records.lost_until_us = store->forgotten_lost_until_us;
+    collection->description.lost_until_us = store->forgotten_lost_until_us;
+    collection->catch_up = store->forgotten_lags ? COLLECTION_LAGS : COLLECTION_MAY_LAG;
+    collection->lags_since = store->clock;
     list_push_back(&store->used, &collection->node);
     return collection;
 }
@@ -156,6 +162,8 @@ static bool forget_one(struct collection_store *store)
 static void forget(struct collection_store *store, struct collection *collection)
 {
     assert(collection->records.in_flight == 0 && collection->records.unknown == 0);
+    drop_description(store, collection);
+    store->forgotten_lags |= collection->catch_up == COLLECTION_LAGS;
     if (collection->records.lost_until_us > store->forgotten_lost_until_us)
         store->forgotten_lost_until_us = collection->records.lost_until_us;
     collection_store_unname(store, collection);
@@ -220,6 +228,44 @@ void collection_store_settle_in(struct collection_store *store, struct collectio
     leave_scope(store, collection);
     collection->scope = scope;
     collection->records.stamp = collection_store_tick(store);
+    collection->description.stamp = collection_store_tick(store);
+}
+
+bool collection_store_describe(struct collection_store *store, struct collection *collection,
+                               const struct collection_description *description)
+{
+    size_t                         size = description_size(description);
+    struct collection_description *copy = malloc(size);
+
+    collection_store_pin(collection);
+    while (copy != NULL && store->bytes + size > store->options.bytes_max)
+        if (!forget_one(store)) {
+            free(copy);
+            copy = NULL;
+        }
+    collection_store_unpin(store, collection);
+    if (copy == NULL)
+        return false;
+    memcpy(copy, description, size);
+    drop_description(store, collection);
+    collection->described = copy;
+    store->bytes += size;
+    return true;
+}
+
+static void drop_description(struct collection_store *store, struct collection *collection)
+{
+    if (collection->described != NULL)
+        store->bytes -= description_size(collection->described);
+    free(collection->described);
+    collection->described = NULL;
+}
+
+/* Without the pairs that it does not have. */
+static size_t description_size(const struct collection_description *description)
+{
+    return offsetof(struct collection_description, pairs) +
+           description->pair_count * sizeof description->pairs[0];
 }
 
 struct collection *collection_store_named(struct collection_store       *store,
@@ -289,8 +335,10 @@ void collection_store_clear_all_lost(struct collection_store *store)
     struct collection_scope *scope;
     size_t                   position = 0;
 
-    while ((collection = hash_map_next(store->by_uuid, &position)) != NULL)
+    while ((collection = hash_map_next(store->by_uuid, &position)) != NULL) {
         collection_store_clear_lost(&collection->records);
+        collection_store_clear_lost(&collection->description);
+    }
     position = 0;
     while ((scope = hash_map_next(store->scopes, &position)) != NULL) {
         collection_store_clear_lost(&scope->records);

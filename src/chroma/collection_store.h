@@ -17,6 +17,7 @@
 #include "base/compiler.h"
 #include "base/hash_map.h"
 #include "base/list.h"
+#include "chroma/collection_description.h"
 #include "chroma/collection_facts.h"
 #include "chroma/write_observer.h"
 
@@ -39,18 +40,32 @@ struct collection_scope {
     char               text[];
 };
 
+/* What Chroma has taken but not applied, when it was killed or its client went, it applies with the
+ * next write, or in a new process with the first read. May there be such a thing, which would
+ * change the description then? */
+enum collection_catch_up {
+    COLLECTION_MAY_LAG, /* from before our time */
+    COLLECTION_LAGS,    /* a write that may change the description was lost */
+    COLLECTION_CAUGHT_UP
+};
+
 struct collection {
-    uint8_t                   uuid[16];
-    struct change_mark        records;
-    enum collection_existence existence;
-    enum collection_space     space;
-    uint32_t                  dimension;
-    struct collection_scope  *scope; /* NULL: not known */
-    char                     *name;  /* its key among the names; NULL: none */
-    size_t                    name_size;
-    uint64_t                  named_at, seen_at; /* moments of the clock */
-    unsigned                  pins;
-    struct list_node          node; /* in the list of use while it is not pinned */
+    uint8_t                        uuid[16];
+    struct change_mark             records;
+    struct change_mark             description;
+    enum collection_catch_up       catch_up;
+    bool                           was_read;   /* in this incarnation */
+    uint64_t                       lags_since; /* moment of the clock */
+    struct collection_description *described;  /* as it was last kept; NULL: it was not */
+    enum collection_existence      existence;
+    enum collection_space          space;
+    uint32_t                       dimension;
+    struct collection_scope       *scope; /* NULL: not known */
+    char                          *name;  /* its key among the names; NULL: none */
+    size_t                         name_size;
+    uint64_t                       named_at, seen_at; /* moments of the clock */
+    unsigned                       pins;
+    struct list_node               node; /* in the list of use while it is not pinned */
 };
 
 struct collection_store {
@@ -60,6 +75,7 @@ struct collection_store {
     size_t                          bytes;
     uint64_t                        clock;
     uint64_t                        forgotten_lost_until_us; /* of the collections forgotten */
+    bool                            forgotten_lags;          /* one of them did */
 };
 
 /* False: no memory; nothing to be done. */
@@ -93,6 +109,11 @@ void collection_store_settle_in(struct collection_store *store, struct collectio
 /* The collection that was last given this name, and holds it yet; NULL: none. */
 struct collection *collection_store_named(struct collection_store       *store,
                                           const struct collection_scope *scope, struct bytes name);
+
+/* Keep what it is described as (copied). False: no memory; the former description stays. */
+MUST_CHECK bool collection_store_describe(struct collection_store             *store,
+                                          struct collection                   *collection,
+                                          const struct collection_description *description);
 
 /* Give it a name in its database; it loses the one that it had, and so does who had this one.
  * Without memory it has none. */

@@ -14,7 +14,8 @@ struct collection_table {
     struct change_mark      tenants;                /* and databases, but not what is in them */
     struct change_mark      any_records; /* of a whole database, for collections of which it is not
                                             known where they are */
-    uint64_t names_void;                 /* as in struct collection_scope, for all */
+    uint64_t      names_void;            /* as in struct collection_scope, for all */
+    unsigned char secret[SIPHASH_KEY_SIZE];
 };
 
 /* Text of a path segment as it stands for a name. */
@@ -51,6 +52,11 @@ static void let_go(struct collection_table *table, struct write_notice *notice);
 static bool is_lasting(enum chroma_operation operation);
 static bool is_of_records(const struct collection_table *table, const struct write_notice *notice,
                           const struct change_mark *mark);
+static uint64_t stamp_with(const struct collection_table *table,
+                           const struct collection *collection, const struct change_mark *mark,
+                           uint64_t now_us);
+static void     note_lag(struct collection_table *table, const struct write_notice *notice);
+static void     note_catch_up(const struct write_notice *notice);
 static uint64_t breaks_stamp(const struct collection_table *table,
                              const struct collection_scope *scope, uint64_t now_us);
 static void     learn_one(struct collection_table *table, const struct collection_answer *answer,
@@ -75,6 +81,7 @@ struct collection_table *collection_table_new(const struct collection_table_opti
     table->observer = (struct write_observer){
         .on_sent = note_sent, .on_known = note_known, .on_settled = note_settled};
     list_node_init(&table->observer.node);
+    memcpy(table->secret, secret, sizeof table->secret);
     collection_table_new_incarnation(table, true);
     return table;
 }
@@ -106,6 +113,9 @@ void collection_table_new_incarnation(struct collection_table *table, bool is_ol
         collection->existence = COLLECTION_EXISTENCE_UNKNOWN;
         collection->space = COLLECTION_SPACE_UNKNOWN;
         collection->dimension = 0;
+        collection->was_read = false;
+        if (collection->catch_up == COLLECTION_CAUGHT_UP)
+            collection->catch_up = COLLECTION_MAY_LAG;
     }
     if (is_old_gone) {
         for (size_t i = 0; i < COUNT_OF(marks); i++)
@@ -127,17 +137,74 @@ uint64_t collection_table_epoch(const struct collection_table *table)
 uint64_t collection_table_stamp(struct collection_table *table, const uint8_t uuid[16],
                                 uint64_t now_us)
 {
-    struct collection        *collection = collection_store_get(&table->store, uuid);
-    const struct change_mark *wide;
+    struct collection *collection = collection_store_get(&table->store, uuid);
 
-    if (collection == NULL)
+    return collection == NULL ? 0 : stamp_with(table, collection, &collection->records, now_us);
+}
+
+uint64_t collection_table_description_stamp(struct collection_table *table, const uint8_t uuid[16],
+                                            uint64_t now_us)
+{
+    struct collection *collection = collection_store_get(&table->store, uuid);
+
+    if (collection == NULL || collection->catch_up == COLLECTION_LAGS ||
+        (collection->catch_up == COLLECTION_MAY_LAG && !collection->was_read))
         return 0;
-    wide = collection->scope == NULL ? &table->any_records : &collection->scope->records;
-    if (!collection_store_is_quiet(&collection->records, now_us) ||
-        !collection_store_is_quiet(wide, now_us) ||
+    return stamp_with(table, collection, &collection->description, now_us);
+}
+
+/* Of a mark of the collection and of all that is wider. */
+static uint64_t stamp_with(const struct collection_table *table,
+                           const struct collection *collection, const struct change_mark *mark,
+                           uint64_t now_us)
+{
+    const struct change_mark *wide =
+        collection->scope == NULL ? &table->any_records : &collection->scope->records;
+
+    if (!collection_store_is_quiet(mark, now_us) || !collection_store_is_quiet(wide, now_us) ||
         !collection_store_is_quiet(&table->records, now_us))
         return 0;
-    return larger(collection->records.stamp, larger(wide->stamp, table->records.stamp));
+    return larger(mark->stamp, larger(wide->stamp, table->records.stamp));
+}
+
+bool collection_table_describe(struct collection_table *table, const uint8_t uuid[16],
+                               struct bytes body)
+{
+    struct collection            *collection = collection_store_find(&table->store, uuid);
+    struct collection_description description;
+
+    return collection != NULL && collection_description_read(body, table->secret, &description) &&
+           memcmp(description.uuid, uuid, sizeof description.uuid) == 0 &&
+           collection_store_describe(&table->store, collection, &description);
+}
+
+bool collection_table_is_left(struct collection_table *table, const struct chroma_route *route,
+                              const struct chroma_records *records)
+{
+    struct collection *collection =
+        route->has_uuid ? collection_store_find(&table->store, route->uuid) : NULL;
+
+    if (collection == NULL || collection->catch_up != COLLECTION_CAUGHT_UP)
+        return false;
+    switch (route->operation) {
+    case CHROMA_OPERATION_DELETE:
+        return true;
+    case CHROMA_OPERATION_ADD:
+    case CHROMA_OPERATION_UPSERT:
+    case CHROMA_OPERATION_UPDATE:
+        return records != NULL && collection->described != NULL &&
+               collection_description_covers(collection->described, table->secret, records);
+    default:
+        return false;
+    }
+}
+
+void collection_table_note_read(struct collection_table *table, const uint8_t uuid[16])
+{
+    struct collection *collection = collection_store_find(&table->store, uuid);
+
+    if (collection != NULL)
+        collection->was_read = true;
 }
 
 uint64_t collection_table_tenants_stamp(const struct collection_table *table, uint64_t now_us)
@@ -218,7 +285,11 @@ static void note_sent(struct write_observer *observer, struct write_notice *noti
     struct collection_table *table = table_of(observer);
 
     find_change(table, notice, now_us);
+    notice->may_catch_up = notice->collection != NULL &&
+                           notice->collection->description.unknown == 0 &&
+                           now_us >= notice->collection->description.lost_until_us;
     begin_marks(table, notice);
+    notice->sent_at = collection_store_tick(&table->store);
     notice->incarnation = table->incarnation;
     notice->names_seen = notice->scope == NULL ? 0 : notice->scope->names.stamp;
 }
@@ -333,11 +404,14 @@ static void begin_marks(struct collection_table *table, struct write_notice *not
         break;
     case CHROMA_REACH_COLLECTION:
         begin_mark(table, notice, &notice->collection->records);
+        begin_mark(table, notice, &notice->collection->description);
         begin_mark(table, notice, &scope->names);
         begin_mark(table, notice, &scope->breaks);
         break;
     case CHROMA_REACH_RECORDS:
         begin_mark(table, notice, &notice->collection->records);
+        if (!notice->leaves_description)
+            begin_mark(table, notice, &notice->collection->description);
         break;
     case CHROMA_REACH_TENANTS:
         begin_mark(table, notice, &table->tenants);
@@ -378,10 +452,23 @@ static void note_known(struct write_observer *observer, struct write_notice *not
             is_of_records(table, notice, mark))
             mark->lost_until_us = UINT64_MAX;
     }
+    if (is_unknown)
+        note_lag(table, notice);
     if (outcome == WRITE_OUTCOME_APPLIED)
         learn_outcome(table, notice, answer, now_us);
     if (!is_unknown)
         let_go(table, notice);
+}
+
+/* Whatever it was about to put into the description may come with any later write. */
+static void note_lag(struct collection_table *table, const struct write_notice *notice)
+{
+    struct collection *collection = notice->collection;
+
+    if (collection == NULL || notice->leaves_description)
+        return;
+    collection->catch_up = COLLECTION_LAGS;
+    collection->lags_since = collection_store_tick(&table->store);
 }
 
 /* A deletion or renaming that was under way together with another change of names may have met
@@ -417,8 +504,10 @@ static void learn_outcome(struct collection_table *table, struct write_notice *n
     if (notice->incarnation != table->incarnation)
         return;
     if (operation == CHROMA_OPERATION_ADD || operation == CHROMA_OPERATION_UPSERT) {
-        if (collection != NULL && notice->dimension != 0)
+        if (collection != NULL && notice->dimension != 0) {
             collection->dimension = notice->dimension;
+            note_catch_up(notice);
+        }
     } else if (notice->change.reach == CHROMA_REACH_COLLECTION) {
         collection_store_unname(&table->store, collection);
         if (operation == CHROMA_OPERATION_COLLECTION_DELETE)
@@ -429,6 +518,16 @@ static void learn_outcome(struct collection_table *table, struct write_notice *n
         if (collection_answer_take(&scan, &read) && json_scan_end(&scan))
             learn_one(table, &read, notice->scope, notice->names_stamp, now_us);
     }
+}
+
+/* Vectors are answered after all that came before them was applied. */
+static void note_catch_up(const struct write_notice *notice)
+{
+    struct collection *collection = notice->collection;
+
+    if (notice->may_catch_up && collection->description.unknown == 0 &&
+        notice->sent_at > collection->lags_since)
+        collection->catch_up = COLLECTION_CAUGHT_UP;
 }
 
 static void void_names(struct collection_table *table, const struct write_notice *notice)

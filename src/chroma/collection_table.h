@@ -31,6 +31,7 @@
 #include "base/bytes.h"
 #include "base/compiler.h"
 #include "base/siphash.h"
+#include "chroma/chroma_records.h"
 #include "chroma/chroma_route.h"
 #include "chroma/collection_facts.h"
 #include "chroma/write_observer.h"
@@ -62,6 +63,27 @@ uint64_t collection_table_epoch(const struct collection_table *table);
  * flight or its outcome is unknown, or memory is out; no answer may be kept or used. */
 uint64_t collection_table_stamp(struct collection_table *table, const uint8_t uuid[16],
                                 uint64_t now_us);
+
+/* Of the description of a collection, likewise. Writes that leave it as it is do not move it. 0
+ * also while Chroma may not have put into it all that it has taken. */
+uint64_t collection_table_description_stamp(struct collection_table *table, const uint8_t uuid[16],
+                                            uint64_t now_us);
+
+/* An answer that describes the collection is about to be kept, its description stamp being that of
+ * when it was asked for. False: it may not be kept, for it is none, of another collection or of a
+ * Chroma that changes it by itself, or memory is out. */
+MUST_CHECK bool collection_table_describe(struct collection_table *table, const uint8_t uuid[16],
+                                          struct bytes body);
+
+/* Is the collection's description certainly left as it is by this write, which is about to be
+ * sent? Of `records` it must be certain that they would pass alone; NULL: they were not scanned. Of
+ * a write of several clients each is asked about. */
+MUST_CHECK bool collection_table_is_left(struct collection_table     *table,
+                                         const struct chroma_route   *route,
+                                         const struct chroma_records *records);
+
+/* Records of the collection were read: what a former Chroma process had left is applied. */
+void collection_table_note_read(struct collection_table *table, const uint8_t uuid[16]);
 
 /* Of the tenants and databases themselves; 0 as above. */
 uint64_t collection_table_tenants_stamp(const struct collection_table *table, uint64_t now_us);

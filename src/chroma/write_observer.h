@@ -53,11 +53,12 @@ enum write_notice_state {
     WRITE_NOTICE_OVER
 };
 
-/* Zeroed but for the first two, which the caller fills. Lives in the object of the request and must
- * stay where it is until it is over. */
+/* Zeroed but for the first three, which the caller fills. Lives in the object of the request and
+ * must stay where it is until it is over. */
 struct write_notice {
     const struct chroma_route *route;     /* borrowed, with what it points to, until it is over */
     uint32_t                   dimension; /* of the vectors of an add or upsert; 0: it has none */
+    bool                       leaves_description; /* collection_table_is_left() said so */
 
     /* For observers to read. */
     struct write_change     change; /* from write_observer_sent() on; may widen when it is known */
@@ -69,6 +70,8 @@ struct write_notice {
     struct change_mark      *marks[WRITE_NOTICE_MARKS_MAX];
     unsigned                 mark_count;
     uint64_t                 incarnation, names_stamp, names_seen; /* when it was sent */
+    uint64_t                 sent_at;                              /* by the clock */
+    bool                     may_catch_up; /* nothing older may be applied after it */
 };
 
 /* `answer` is the body of a 2xx to a request that answers with a description of a collection, if

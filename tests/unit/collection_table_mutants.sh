@@ -1,5 +1,5 @@
 #!/bin/sh
-# collection_table_mutants.sh - can the tests of the collection table fail?
+# collection_table_mutants.sh - can the tests of the collection table and of descriptions fail?
 # See tests/support/mutants.sh; run by `make check-collection-table`.
 set -eu
 # shellcheck source=tests/support/mutants.sh
@@ -46,5 +46,29 @@ mutant src/chroma/collection_store.c "$programs" 's/collection->named_at > scope
 mutant src/chroma/collection_store.c "$programs" 's/    if (collection->pins++ == 0)/    if (0)/' 'a collection with a write in flight is not forgotten'
 mutant src/chroma/collection_store.c "$programs" 's/        collection_store_unname(store, former);/        ;/' 'one name, one collection'
 mutant src/chroma/collection_store.c "$programs" 's/hash_map_count(map) >= store->options.collections_max ||/hash_map_count(map) > 99 ||/; s/hash_map_new(secret, options->collections_max)/hash_map_new(secret, 99)/' 'the table has a bound'
+
+mutant src/chroma/collection_table.c "$programs" 's/collection->catch_up == COLLECTION_LAGS ||//' 'what was lost may change a description with the next write'
+mutant src/chroma/collection_table.c "$programs" 's/(collection->catch_up == COLLECTION_MAY_LAG && !collection->was_read)/0/' 'what a former process left changes it with the first read'
+mutant src/chroma/collection_table.c "$programs" 's/collection->catch_up != COLLECTION_CAUGHT_UP/0/' 'a first write may bring what was left with it'
+mutant src/chroma/collection_table.c "$programs" 's/if (!notice->leaves_description)/if (0)/' 'a write may change the description'
+mutant src/chroma/collection_table.c "$programs" 's/^        begin_mark(table, notice, &notice->collection->description);//' 'a renaming changes the description'
+mutant src/chroma/collection_table.c "$programs" 's/^        note_lag(table, notice);//' 'a write of unknown outcome may be applied with the next'
+mutant src/chroma/collection_table.c "$programs" 's/notice->sent_at > collection->lags_since/1/' 'only who is sent after the lost one brings it'
+mutant src/chroma/collection_table.c "$programs" 's/            collection->catch_up = COLLECTION_MAY_LAG;/            ;/' 'another process may have been left something'
+mutant src/chroma/collection_table.c "$programs" 's/        collection->was_read = false;//' 'another process has read nothing'
+mutant src/chroma/collection_table.c "$programs" 's/memcmp(description.uuid, uuid, sizeof description.uuid) == 0/1/' 'a description is of its collection'
+mutant src/chroma/collection_table.c "$programs" 's/    case CHROMA_OPERATION_DELETE:/    case CHROMA_OPERATION_CONDITIONAL_COMMIT:/' 'what is not looked into may change it'
+mutant src/chroma/collection_table.c "$programs" '/^    case CHROMA_REACH_TENANTS:/,/break/s/begin_mark.*;/;/' 'tenants change by their writes'
+mutant src/chroma/collection_store.c "$programs" 's/    collection->description.stamp = collection_store_tick(store);/    collection->description.stamp = 1;/' 'a forgotten description comes back with another stamp'
+mutant src/chroma/collection_store.c "$programs" 's/    collection->description.lost_until_us = store->forgotten_lost_until_us;//' 'what is lost is not forgotten with its description'
+mutant src/chroma/collection_store.c "$programs" 's/store->forgotten_lags ? COLLECTION_LAGS : COLLECTION_MAY_LAG/COLLECTION_MAY_LAG/' 'what may come yet is not forgotten with its collection'
+mutant src/chroma/collection_store.c "$programs" 's/        collection_store_clear_lost(&collection->description);//' 'what ended with its Chroma is not waited for'
+mutant src/chroma/collection_description.c unit/test_collection_description 's/!description->has_dimension && records->encoding != CHROMA_ENCODING_NONE/0/' 'vectors fix the dimension'
+mutant src/chroma/collection_description.c unit/test_collection_description 's/description->schema == COLLECTION_SCHEMA_UNKNOWN ||/0 ||/' 'a schema that is not understood may change'
+mutant src/chroma/collection_description.c unit/test_collection_description 's/|| used->is_partial/|| 0/' 'what was not collected may be new'
+mutant src/chroma/collection_description.c unit/test_collection_description 's/    text\[0\] = (char)type;/    text[0] = 0;/' 'types are apart'
+mutant src/chroma/collection_description.c unit/test_collection_description 's/!has_pair(description, pair_of(key, name, types\[k\].type))/0/' 'a new key is new'
+mutant src/chroma/collection_description.c unit/test_collection_description 's/           !reading.changes_by_itself;/           1;/' 'who changes it by itself is not described'
+mutant src/chroma/collection_description.c unit/test_collection_description 's/bytes_equal(value, BYTES_LITERAL("0"))/1/' 'a counter that counts says so'
 
 mutants_run

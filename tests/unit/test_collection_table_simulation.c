@@ -4,7 +4,9 @@
  * written to, read, renamed, deleted, lost and swapped by requests that take effect at a random
  * moment between being sent and being answered, or, if their outcome is unknown, later. Answers to
  * reads are kept by their stamps. After every step: an answer whose stamp still stands is what
- * Chroma would answer; a name, a dimension, an existence that is told is Chroma's.
+ * Chroma would answer; a name, a dimension, an existence that is told is Chroma's. So for
+ * descriptions, which the metadata keys of writes change; a write that is lost may leave its keys
+ * to be applied by the next write, or by the first read of the next process.
  *
  * COLLECTION_TABLE_SEEDS=20000 runs so many seeds, COLLECTION_TABLE_SEED=17 one of them. */
 #include <stdio.h>
@@ -22,6 +24,7 @@ enum {
     COLLECTIONS = 200, /* that a run can make */
     REQUESTS = 8,
     KEPT = 12,
+    KEYS = 6,
     LOST_US = 40
 };
 
@@ -30,14 +33,20 @@ struct real {
     unsigned scope, name;
     unsigned version; /* of its records and description; every effect moves it */
     unsigned dimension;
+    unsigned keys;       /* bits: in its schema */
+    unsigned taken_keys; /* of writes that were taken and not applied */
+    bool     was_read;   /* by this process, which first applies what is taken */
 };
 
-enum kind { WRITE, CREATE, RENAME, DELETE, DROP, RESET, STRANGE, READ, DESCRIBE };
+enum kind { WRITE, CREATE, RENAME, DELETE, DROP, RESET, STRANGE, READ, DESCRIBE, DESCRIBE_ID };
 
 struct request {
-    bool                       is_used, has_effect, is_refused, is_unknown;
+    bool                       is_used, has_effect, is_refused, is_unknown, is_half;
     enum kind                  kind;
-    unsigned                   scope, name, collection, dimension, version;
+    unsigned                   scope, name, collection, dimension, version, key;
+    uint64_t                   description_stamp;
+    struct real                described;
+    char                       body[100];
     uint64_t                   stamp;
     struct collection_question question;
     char                       path[200], answer[400];
@@ -56,20 +65,28 @@ struct kept {
     unsigned collection, version;
 };
 
+struct kept_description {
+    uint64_t stamp;
+    unsigned collection, keys, dimension, name;
+};
+
 static struct sim {
     struct rng               rng;
     struct collection_table *table;
     struct write_observers   observers;
     struct real              real[COLLECTIONS];
     unsigned                 made;
+    bool                     is_calm; /* mostly writes and descriptions of few collections */
     struct request           requests[REQUESTS];
     struct lost              lost[REQUESTS];
     struct kept              kept[KEPT];
+    struct kept_description  kept_descriptions[KEPT];
     uint64_t                 now_us;
 } sim;
 
 /* What was told at all: a table that knows nothing is always right. */
-static unsigned long long hits, names_told, dimensions_told, existences_told;
+static unsigned long long hits, description_hits, writes_left, names_told, dimensions_told,
+    existences_told;
 
 static unsigned below(unsigned bound)
 {
@@ -112,14 +129,17 @@ static unsigned find_real(unsigned scope, unsigned name)
 static void describe_real(struct request *request, unsigned collection)
 {
     const struct real *real = &sim.real[collection];
-    char               dimension[16] = "null";
+    char               dimension[16] = "null", keys[200] = "";
 
     if (real->dimension != 0)
         snprintf(dimension, sizeof dimension, "%u", real->dimension);
+    for (unsigned key = 0; key < KEYS; key++)
+        if ((real->keys & 1U << key) != 0)
+            sprintf(keys + strlen(keys), "%s\"k%u\":{\"int\":{}}", keys[0] == '\0' ? "" : ",", key);
     snprintf(request->answer, sizeof request->answer,
              "{\"id\":\"%s\",\"name\":\"n%u\",\"tenant\":\"t\",\"database\":\"d%u\","
-             "\"dimension\":%s}",
-             sim_uuid_text(collection), real->name, real->scope, dimension);
+             "\"dimension\":%s,\"schema\":{\"keys\":{%s}}}",
+             sim_uuid_text(collection), real->name, real->scope, dimension, keys);
 }
 
 static void create_real(struct request *request)
@@ -147,11 +167,18 @@ static void change_all(unsigned scope, bool is_deletion)
     }
 }
 
-/* Chroma does it. */
-static void take_effect(struct request *request)
+static void apply_taken(struct real *real)
 {
-    unsigned found =
-        request->kind == DELETE ? find_real(request->scope, request->name) : request->collection;
+    real->keys |= real->taken_keys;
+    real->taken_keys = 0;
+}
+
+/* Chroma does it. Not `is_whole`: what is written is taken, to be applied later. */
+static void take_effect(struct request *request, bool is_whole)
+{
+    unsigned     found = request->kind == DELETE || request->kind == DESCRIBE
+                             ? find_real(request->scope, request->name)
+                             : request->collection;
     struct real *real = found < sim.made ? &sim.real[found] : NULL;
 
     request->has_effect = true;
@@ -174,16 +201,28 @@ static void take_effect(struct request *request)
         return;
     switch (request->kind) {
     case READ:
+        if (!real->was_read)
+            apply_taken(real);
+        real->was_read = true;
         request->version = real->version;
         break;
     case DESCRIBE:
+    case DESCRIBE_ID:
         describe_real(request, found);
+        request->described = *real;
+        request->collection = found;
         break;
     case WRITE:
         if (real->dimension == 0)
             real->dimension = request->dimension;
         request->is_refused = request->dimension != real->dimension;
-        real->version += !request->is_refused;
+        if (request->is_refused)
+            break;
+        real->taken_keys |= 1U << request->key;
+        real->version++;
+        request->is_half = !is_whole;
+        if (is_whole)
+            apply_taken(real);
         break;
     case RENAME:
         request->is_refused = find_real(real->scope, request->name) != COLLECTIONS;
@@ -196,6 +235,42 @@ static void take_effect(struct request *request)
         real->version++;
         break;
     }
+}
+
+static uint64_t description_stamp(unsigned collection)
+{
+    return collection_table_description_stamp(sim.table, sim_uuid(collection), sim.now_us);
+}
+
+static bool is_left(struct request *request)
+{
+    struct chroma_records records;
+    const char           *reason;
+    bool                  left;
+
+    snprintf(request->body, sizeof request->body,
+             "{\"ids\":[\"r\"],\"embeddings\":[[%s]],\"metadatas\":[{\"k%u\":1}]}",
+             request->dimension == 1 ? "1" : "1,2", request->key);
+    ck_assert_int_eq(
+        chroma_records_scan(CHROMA_OPERATION_UPSERT, bytes_of(request->body), 1, &records, &reason),
+        STATUS_OK);
+    left = collection_table_is_left(sim.table, &request->route, &records);
+    chroma_records_done(&records);
+    writes_left += left;
+    return left;
+}
+
+/* Under which stamp the answer may be kept; of which collection is learned by the name. */
+static void ask_description(struct request *request)
+{
+    char    text[8];
+    uint8_t uuid[16];
+
+    request->description_stamp = 0;
+    snprintf(text, sizeof text, "n%u", request->name);
+    if (collection_table_uuid(sim.table, sim_scope(request->scope), bytes_of(text), sim.now_us,
+                              uuid))
+        request->description_stamp = description_stamp((unsigned)uuid[14] << 8 | uuid[15]);
 }
 
 static void send_request(struct request *request)
@@ -212,6 +287,7 @@ static void send_request(struct request *request)
         [STRANGE] = {"POST", "/api/v2/tenants/t/databases/#/collections/@/strange"},
         [READ] = {"POST", "/api/v2/tenants/t/databases/#/collections/@/query"},
         [DESCRIBE] = {"GET", "/api/v2/tenants/t/databases/#/collections/="},
+        [DESCRIBE_ID] = {"GET", "/api/v2/tenants/t/databases/#/collections/by-id/@"},
     };
     char *at = request->path;
 
@@ -230,6 +306,12 @@ static void send_request(struct request *request)
                       &request->route);
     request->notice =
         (struct write_notice){.route = &request->route, .dimension = request->dimension};
+    if (request->kind == WRITE)
+        request->notice.leaves_description = is_left(request);
+    if (request->kind == DESCRIBE)
+        ask_description(request);
+    else if (request->kind == DESCRIBE_ID)
+        request->description_stamp = description_stamp(request->collection);
     if (request->route.info->is_write)
         write_observer_sent(&sim.observers, &request->notice, sim.now_us);
     else if (request->kind == READ)
@@ -242,25 +324,43 @@ static void send_request(struct request *request)
 static void begin_request(struct request *request)
 {
     static const unsigned char kinds[] = {
-        WRITE, WRITE, WRITE, CREATE, CREATE, RENAME, DELETE,   DELETE,   READ,     READ,
-        READ,  READ,  READ,  READ,   READ,   READ,   DESCRIBE, DESCRIBE, DESCRIBE, DESCRIBE};
+        WRITE,    WRITE,    WRITE,    WRITE,    CREATE,      CREATE,      RENAME,      DELETE,
+        DELETE,   READ,     READ,     READ,     READ,        READ,        READ,        READ,
+        DESCRIBE, DESCRIBE, DESCRIBE, DESCRIBE, DESCRIBE_ID, DESCRIBE_ID, DESCRIBE_ID, DESCRIBE_ID};
+    static const unsigned char calm_kinds[] = {
+        WRITE, WRITE, WRITE, WRITE, READ, READ, DESCRIBE_ID, DESCRIBE_ID, DESCRIBE_ID, DESCRIBE};
     unsigned recent = sim.made > 6 ? sim.made - 6 : 0;
 
     *request = (struct request){.is_used = true,
-                                .kind = kinds[below(COUNT_OF(kinds))],
+                                .kind = sim.is_calm && sim.made > 1
+                                            ? calm_kinds[below(COUNT_OF(calm_kinds))]
+                                            : kinds[below(COUNT_OF(kinds))],
                                 .scope = below(SCOPES),
                                 .name = below(NAMES),
                                 .collection = recent + below(sim.made - recent + 1),
                                 .dimension = 0};
-    if (below(60) == 0)
+    if (below(sim.is_calm ? 500 : 60) == 0)
         request->kind = DROP + below(3);
-    if (request->kind == WRITE)
-        request->dimension = 1 + below(2);
+    if (request->kind == WRITE) {
+        request->dimension = 1 + below(below(4) == 0 ? 2 : 1);
+        request->key = below(below(3) == 0 ? KEYS : 2);
+    }
     if (request->collection < sim.made && below(8) != 0) /* mostly the path that it is at */
         request->scope = request->kind == RENAME || request->kind == WRITE
                              ? sim.real[request->collection].scope
                              : request->scope;
     send_request(request);
+}
+
+static void keep_description(const struct request *request)
+{
+    if (request->description_stamp != 0 &&
+        request->description_stamp == description_stamp(request->collection) &&
+        collection_table_describe(sim.table, sim_uuid(request->collection),
+                                  bytes_of(request->answer)))
+        sim.kept_descriptions[below(KEPT)] = (struct kept_description){
+            request->description_stamp, request->collection, request->described.keys,
+            request->described.dimension, request->described.name};
 }
 
 static void keep_read(const struct request *request)
@@ -272,12 +372,20 @@ static void keep_read(const struct request *request)
             (struct kept){request->stamp, request->collection, request->version};
 }
 
+/* Taken and not applied: Chroma does not answer it, or with an error. */
+static bool is_half_done(const struct request *request)
+{
+    return request->kind == WRITE && request->is_half;
+}
+
 static void end_write(struct request *request)
 {
-    enum write_outcome outcome = !request->has_effect || below(6) == 0 ? WRITE_OUTCOME_UNKNOWN
-                                 : request->is_refused                 ? WRITE_OUTCOME_REFUSED
-                                                                       : WRITE_OUTCOME_APPLIED;
-    struct bytes       body = bytes_of(outcome == WRITE_OUTCOME_APPLIED ? request->answer : "");
+    enum write_outcome outcome =
+        !request->has_effect || is_half_done(request) || below(sim.is_calm ? 50 : 6) == 0
+            ? WRITE_OUTCOME_UNKNOWN
+        : request->is_refused ? WRITE_OUTCOME_REFUSED
+                              : WRITE_OUTCOME_APPLIED;
+    struct bytes body = bytes_of(outcome == WRITE_OUTCOME_APPLIED ? request->answer : "");
 
     if (request->is_unknown) {
         struct lost *lost = &sim.lost[request - sim.requests];
@@ -304,12 +412,16 @@ static void end_request(struct request *request)
         return;
     }
     if (!request->has_effect)
-        take_effect(request);
-    if (request->kind == READ)
+        take_effect(request, true);
+    if (request->kind == READ) {
         keep_read(request);
-    else if (!request->is_refused)
+        if (!request->is_refused)
+            collection_table_note_read(sim.table, sim_uuid(request->collection));
+    } else if (!request->is_refused) {
+        keep_description(request);
         collection_table_learn(sim.table, &request->route, request->question,
                                bytes_of(request->answer), sim.now_us);
+    }
     request->is_used = false;
 }
 
@@ -321,6 +433,9 @@ static void swap_chroma(void)
         if (sim.real[i].dimension != 0)
             sim.real[i].dimension = 3 - sim.real[i].dimension;
         sim.real[i].is_there = sim.real[i].is_there && below(4) != 0;
+        sim.real[i].was_read = false;
+        if (below(4) == 0)
+            sim.real[i].keys = below(1U << KEYS);
     }
     for (unsigned i = 0; i < REQUESTS; i++) {
         struct request *request = &sim.requests[i];
@@ -348,6 +463,22 @@ static void check_kept(void)
         hits++;
         ck_assert_msg(sim.real[kept->collection].version == kept->version,
                       "an old answer for %u at %llu", kept->collection,
+                      (unsigned long long)sim.now_us);
+    }
+}
+
+static void check_descriptions(void)
+{
+    for (unsigned i = 0; i < KEPT; i++) {
+        const struct kept_description *kept = &sim.kept_descriptions[i];
+        const struct real             *real = &sim.real[kept->collection];
+
+        if (kept->stamp == 0 || kept->stamp != description_stamp(kept->collection))
+            continue;
+        description_hits++;
+        ck_assert_msg(real->is_there && real->keys == kept->keys &&
+                          real->dimension == kept->dimension && real->name == kept->name,
+                      "an old description of %u at %llu", kept->collection,
                       (unsigned long long)sim.now_us);
     }
 }
@@ -389,23 +520,24 @@ static void check_names(void)
 
 static void step(void)
 {
-    struct request *request = &sim.requests[below(REQUESTS)];
+    struct request *request = &sim.requests[below(sim.is_calm ? 3 : REQUESTS)];
 
     sim.now_us++;
     for (unsigned i = 0; i < REQUESTS; i++)
         if (sim.lost[i].until_us > sim.now_us && below(LOST_US) == 0) {
-            take_effect(&sim.lost[i].request);
+            take_effect(&sim.lost[i].request, below(2) == 0);
             sim.lost[i].until_us = 0;
         }
     if (!request->is_used)
         begin_request(request);
     else if (!request->has_effect && below(3) != 0)
-        take_effect(request);
+        take_effect(request, request->kind != WRITE || below(sim.is_calm ? 50 : 4) != 0);
     else
         end_request(request);
-    if (below(200) == 0)
+    if (below(sim.is_calm ? 100 : 200) == 0)
         swap_chroma();
     check_kept();
+    check_descriptions();
     check_names();
     check_facts();
 }
@@ -417,6 +549,7 @@ static void run_seed(uint64_t seed)
 
     sim = (struct sim){0};
     rng_init(&sim.rng, seed);
+    sim.is_calm = seed % 2 == 0;
     options.collections_max = seed % 3 == 0 ? 3 : 50; /* forgetting is part of it */
     if (seed % 7 == 0)
         options.bytes_max = 1500;
@@ -439,10 +572,13 @@ START_TEST(what_is_told_is_true)
         mark_point();
         run_seed(seed);
     }
-    printf("# told: %llu answers, %llu names, %llu dimensions, %llu existences\n", hits, names_told,
-           dimensions_told, existences_told);
+    printf(
+        "# told: %llu answers, %llu descriptions beside %llu writes, %llu names, %llu dimensions, "
+        "%llu existences\n",
+        hits, description_hits, writes_left, names_told, dimensions_told, existences_told);
     if (one == NULL)
-        ck_assert(hits > 20 * count && names_told > 20 * count && dimensions_told > 20 * count &&
+        ck_assert(hits > 20 * count && description_hits > 2 * count && writes_left > count / 10 &&
+                  names_told > 20 * count && dimensions_told > 20 * count &&
                   existences_told > 20 * count);
 }
 END_TEST
