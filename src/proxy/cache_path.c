@@ -32,6 +32,7 @@ struct read_cache {
 };
 
 static bool            is_on(const struct read_cache *cache);
+static bool            is_bypass(enum cache_kind kind, uint64_t age_us);
 static enum cache_kind kind_of(const struct exchange *exchange);
 static bool            has_plain_query(const struct exchange *exchange);
 static bool     make_question_key(struct exchange *exchange, struct query_cache_key *ret_key);
@@ -45,6 +46,9 @@ static bool                  is_plain_answer(const struct http_head *head, uint8
 static bool                  is_plain_answer_field(const struct http_field *field);
 static bool                  is_vary_by_origin(const struct http_field *field);
 static void                  keep_answer(void *ctx, unsigned status, struct bytes body);
+static bool may_keep(const struct exchange *exchange, struct query_validity *ret_now);
+static bool put(struct exchange *exchange, const struct query_validity *now, struct bytes body,
+                uint64_t cost_us);
 
 /* What Chroma says of every answer; nothing else is kept of a head. Some servers in Python say each
  * time that the answer depends on the request's Origin. That is part of the identity. */
@@ -136,8 +140,10 @@ bool cache_path_answer(struct exchange *exchange)
         return false;
     age_us = age_limit(cache, exchange->head);
     if (age_us == 0 || !make_question_key(exchange, &question->key)) {
-        cache->bypassed++;
-        exchange->reply.cache_status = "chromabouncer; fwd=bypass";
+        cache->bypassed += is_bypass(question->kind, age_us);
+        exchange->reply.cache_status = is_bypass(question->kind, age_us)
+                                           ? "chromabouncer; fwd=bypass"
+                                           : "chromabouncer; fwd=miss";
         return false;
     }
     question->asked = validity_now(exchange);
@@ -147,6 +153,12 @@ bool cache_path_answer(struct exchange *exchange)
         return false;
     answer(exchange, &hit);
     return true;
+}
+
+/* Of a collection that is not known yet the first answer teaches which one it is. */
+static bool is_bypass(enum cache_kind kind, uint64_t age_us)
+{
+    return age_us == 0 || kind != CACHE_KIND_DESCRIPTION;
 }
 
 static enum cache_kind kind_of(const struct exchange *exchange)
@@ -272,11 +284,7 @@ struct answer_sink *cache_path_sink(struct exchange *exchange, const struct http
     struct query_validity now;
     struct answer_sink   *sink;
 
-    if (exchange->question.asked.stamp == 0 || !is_on(exchange->proxy->cache))
-        return NULL;
-    now = validity_now(exchange);
-    if (!query_validity_holds(&exchange->question.asked, &now) ||
-        !is_plain_answer(head, &exchange->question.head))
+    if (!may_keep(exchange, &now) || !is_plain_answer(head, &exchange->question.head))
         return NULL;
     sink = learn_sink_new(&exchange->proxy->budget->accounts[MEMORY_ACCOUNT_ANSWERS],
                           CACHE_PATH_OBJECT_MAX, keep_answer, exchange);
@@ -331,17 +339,45 @@ static void keep_answer(void *ctx, unsigned status, struct bytes body)
 {
     struct exchange      *exchange = ctx;
     const struct call    *call = &exchange->pass.call;
-    struct query_validity now = validity_now(exchange);
+    struct query_validity now;
 
     (void)status;
-    if (!is_on(exchange->proxy->cache) || !query_validity_holds(&exchange->question.asked, &now))
+    if (may_keep(exchange, &now))
+        (void)put(exchange, &now, body, call->first_byte_us - call->connected_us);
+}
+
+void cache_path_keep(struct exchange *exchange, const struct http_head *head, struct bytes body)
+{
+    const struct access_record *record = &exchange->record;
+    struct query_validity       now;
+
+    if (!may_keep(exchange, &now) || body.size > CACHE_PATH_OBJECT_MAX ||
+        !is_plain_answer(head, &exchange->question.head) ||
+        !put(exchange, &now, body, record->first_byte_us - record->connected_us))
         return;
-    (void)query_cache_put(
-        exchange->proxy->cache->cache, &exchange->question.key, &now,
-        &(struct query_cache_answer){.body = body,
-                                     .cost_us = call->first_byte_us - call->connected_us,
-                                     .head = exchange->question.head},
-        loop_now_us(exchange->proxy->loop));
+    exchange->reply.cache_status = "chromabouncer; fwd=miss; stored";
+}
+
+/* Has nothing come that may have changed the answer? */
+static bool may_keep(const struct exchange *exchange, struct query_validity *ret_now)
+{
+    if (exchange->question.asked.stamp == 0 || !is_on(exchange->proxy->cache) ||
+        (exchange->question.kind != CACHE_KIND_RECORDS && !exchange->proxy->is_gateway))
+        return false;
+    *ret_now = validity_now(exchange);
+    return query_validity_holds(&exchange->question.asked, ret_now);
+}
+
+static bool put(struct exchange *exchange, const struct query_validity *now, struct bytes body,
+                uint64_t cost_us)
+{
+    const struct cache_question    *question = &exchange->question;
+    const struct query_cache_answer answer = {
+        .body = body, .cost_us = cost_us, .head = question->head};
+
+    return construct_question_learn(exchange, body) &&
+           query_cache_put(exchange->proxy->cache->cache, &question->key, now, &answer,
+                           loop_now_us(exchange->proxy->loop)) == STATUS_OK;
 }
 
 enum status cache_path_print_metrics(const struct read_cache *cache, struct byte_buffer *out)

@@ -1,6 +1,7 @@
-/* cache_path - reads that are answered without asking Chroma
+/* cache_path - requests that are answered without asking Chroma
  *
- * A query, get or count whose body is complete is looked up before it asks for a turn. If it is not
+ * A query, get or count whose body is complete is looked up before it asks for a turn, and so is
+ * what clients ask when they are made (construct_question.h). If it is not
  * known, its answer is kept on its way to the client: only if it is a plain 200 and if nothing that
  * might have changed it was under way between the moment when it was first looked for, which is
  * before it is sent, and its last byte.
@@ -49,6 +50,9 @@ bool cache_path_answer(struct exchange *exchange);
 
 /* Chroma's answer begins: who keeps it. NULL: nobody. */
 struct answer_sink *cache_path_sink(struct exchange *exchange, const struct http_head *head);
+
+/* Chroma's answer to a write that was looked for, all of it: keep it if it may be. */
+void cache_path_keep(struct exchange *exchange, const struct http_head *head, struct bytes body);
 
 /* Append the metrics. Outcomes as metric_print(). */
 MUST_CHECK enum status cache_path_print_metrics(const struct read_cache *cache,

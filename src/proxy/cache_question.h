@@ -10,7 +10,8 @@
 enum cache_kind {
     CACHE_KIND_NONE,    /* an answer that is not kept */
     CACHE_KIND_RECORDS, /* of a query, get or count */
-    CACHE_KIND_FIXED    /* construct_question.h */
+    CACHE_KIND_FIXED,   /* construct_question.h, as is the next */
+    CACHE_KIND_DESCRIPTION
 };
 
 struct cache_question {

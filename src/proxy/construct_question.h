@@ -4,8 +4,15 @@
  * much it may send at once. These answers are FIXED: they change with the tenants and databases, or
  * with Chroma itself.
  *
- * Two questions are the same only if their paths and bodies are, byte for byte. Only in role
- * gateway: elsewhere others may change what is asked for.
+ * Then it gets its collection, or creates it if it is not there (`get_or_create`), which changes
+ * nothing if it is. These DESCRIPTIONS are kept only of a collection whose UUID was known, and
+ * which was therefore there, before the question was sent: what created something is never kept.
+ * They change with what collection_description.h names, and by whatever may lead the name to
+ * another collection, for that changes the one that bore it.
+ *
+ * Two questions are the same only if their paths and bodies are, byte for byte: so a body that
+ * Chroma would refuse has no answer here. Only in role gateway: elsewhere others may change what is
+ * asked for.
  *
  * Private to proxy/. Thread: event loop only. Memory: the caller's.
  */
@@ -25,12 +32,17 @@ struct exchange;
 enum cache_kind construct_question_kind(const struct exchange *exchange);
 
 /* What is asked, for `ret_key->collection` and `ret_key->digest`. `scratch` is overwritten. False:
- * its answer may not be kept, for it is too long or memory is out. */
+ * its answer may not be kept, for it is too long, memory is out, or it is not known which
+ * collection it is about. */
 bool construct_question_read(const struct exchange *exchange,
                              const unsigned char    digest_key[REQUEST_IDENTITY_KEY_SIZE],
                              struct byte_buffer *scratch, struct query_cache_key *ret_key);
 
-/* Moves with whatever may change the answer; 0: it may be changing. */
+/* Moves with whatever may change the answer to the question that was read; 0: it may be changing.
+ */
 uint64_t construct_question_stamp(const struct exchange *exchange);
+
+/* The answer is about to be kept. False: it may not be. */
+bool construct_question_learn(const struct exchange *exchange, struct bytes body);
 
 #endif

@@ -233,6 +233,9 @@ static void pass_on_head(struct answer_sink *sink, const struct http_head *head)
     pass_note_life(exchange);
     exchange_move(exchange, EXCHANGE_ANSWERING);
     pass_note_times(exchange);
+    if (exchange->route.info->class == CHROMA_CLASS_READ && exchange->route.has_uuid &&
+        head->status == 200)
+        collection_table_note_read(exchange->proxy->collections, exchange->route.uuid);
     answer_sink_free_behind(sink); /* of the first attempt */
     exchange->pass.is_held = false;
     pass_keep(exchange, head);

@@ -24,7 +24,7 @@ static const uint64_t repeat_us = 100000;
  * time-out in Chroma is 1000 s. */
 static const uint64_t lost_us = UINT64_C(1100) * 1000000;
 
-/* Some 300 bytes each. */
+/* Some 350 bytes each, and 8 more for each metadata key of one whose description is kept. */
 enum { collections_max = 1 << 14, collections_bytes_max = 8 << 20 };
 
 static void                      make_secrets(struct proxy *proxy);
@@ -127,6 +127,7 @@ void proxy_set_backend(struct proxy *proxy, const struct proxy_backend *backend)
         collection_table_new_incarnation(proxy->collections, false);
     proxy->incarnation = backend->incarnation;
     proxy->family = backend->family;
+    proxy->is_single = backend->batch_records_max > PROXY_DISTRIBUTED_BATCH_RECORDS;
     write_lanes_set_backend(proxy->lanes, backend->batch_records_max);
 }
 

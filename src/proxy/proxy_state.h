@@ -25,6 +25,9 @@ struct read_cache;
 struct services;
 struct write_lanes;
 
+/* How many records a distributed Chroma takes at once; others take more. */
+enum { PROXY_DISTRIBUTED_BATCH_RECORDS = 1000 };
+
 struct proxy {
     struct loop                  *loop;
     struct worker_pool           *workers;
@@ -39,6 +42,7 @@ struct proxy {
     enum chroma_family       family;
     uint64_t                 incarnation;   /* of which it is known */
     bool                     is_supervised; /* we run it, and hear of its end */
+    bool                     is_single;     /* certainly one process, not a distributed Chroma */
     uint64_t                 ends;          /* of Chromas that we ran: a proof for what they had */
     struct collection_table *collections;
     void (*on_write_answer)(void *ctx, enum chroma_operation operation, unsigned status,

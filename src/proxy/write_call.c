@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "chroma/chroma_batch.h"
+#include "chroma/collection_table.h"
 
 /* Answers to merged writes are some bytes, errors some hundred. */
 enum { merged_answer_max = 1 << 20 };
@@ -47,6 +48,7 @@ static bool               write_call_splice(struct write_call *call);
 static bool               write_call_write_head(struct write_call *call);
 static bool               write_call_start(struct write_call *call, struct turn *turn);
 static void               write_call_notice(struct write_call *call, const struct write *first);
+static bool               write_call_leaves_description(const struct write_call *call);
 static void               write_call_over(struct write_call *call);
 static void               write_call_tell_observers(struct write_call *call);
 static void write_call_on_interim(struct answer_sink *sink, const struct http_head *head);
@@ -193,7 +195,24 @@ static void write_call_notice(struct write_call *call, const struct write *first
     if (first->is_eligible &&
         (operation == CHROMA_OPERATION_ADD || operation == CHROMA_OPERATION_UPSERT))
         call->notice.dimension = (uint32_t)first->records.dimension;
+    call->notice.leaves_description = write_call_leaves_description(call);
     write_observer_sent(&call->proxy->observers, &call->notice, loop_now_us(call->proxy->loop));
+}
+
+/* Each of its writes does. */
+static bool write_call_leaves_description(const struct write_call *call)
+{
+    size_t count = call->lone != NULL ? 1 : coalescer_batch_count(call->batch);
+
+    for (size_t i = 0; i < count; i++) {
+        const struct write *write =
+            call->lone != NULL ? call->lone : coalescer_batch_member(call->batch, i);
+
+        if (!collection_table_is_left(call->proxy->collections, &write->route,
+                                      write->is_eligible ? &write->records : NULL))
+            return false;
+    }
+    return true;
 }
 
 /* Before anybody is answered. */

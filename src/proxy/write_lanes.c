@@ -17,7 +17,7 @@ enum { record_bytes = 48 };
 
 /* Distributed Chroma takes 1000 records at once and works on several calls at a time; the
  * single-node server takes 5461 and has one writer. */
-enum { distributed_batch_records_max = 1000, distributed_in_flight = 8 };
+enum { distributed_in_flight = 8 };
 
 /* How long a write that goes by itself waits before it is tried again. */
 static const uint64_t again_us = 250000;
@@ -468,7 +468,7 @@ void write_lanes_set_backend(struct write_lanes *lanes, uint64_t batch_records_m
 
     if (backend.in_flight_max == 0)
         backend.in_flight_max =
-            batch_records_max == distributed_batch_records_max ? distributed_in_flight : 1;
+            batch_records_max == PROXY_DISTRIBUTED_BATCH_RECORDS ? distributed_in_flight : 1;
     coalescer_set_backend(lanes->coalescer, &backend);
     loop_later(lanes->proxy->loop, &lanes->pump_task);
 }

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "proxy/cache_path.h"
 #include "proxy/write_lanes.h"
 
 /* Room is claimed so far ahead of what has arrived, more than one read brings: who announces much
@@ -136,6 +137,8 @@ static void write_path_submit(struct exchange *exchange)
     enum status   status = STATUS_NO_MEMORY;
 
     assert(exchange->body_ended && exchange->wait_began_us == 0);
+    if (cache_path_answer(exchange)) /* a creation that would create nothing */
+        return;
     exchange_start_deadline(exchange);
     if (exchange->room.account != NULL)
         exchange_trim_room(exchange);
@@ -169,6 +172,7 @@ static void write_path_on_answer(struct write_waiter *waiter, const struct http_
     exchange->write = NULL;
     exchange->reply.executed = executed;
     exchange_move(exchange, EXCHANGE_ANSWERING);
+    cache_path_keep(exchange, head, body);
     reply_whole(&exchange->reply, head, body);
 }
 
