@@ -110,4 +110,5 @@ def main():
                         print(f"{cache:6} {len(body):6} {size:7} {count:12} {rate:11.0f} {cpu[0]:34.1f} {cpu[1]:8.1f}")
 
 
-main()
+if __name__ == "__main__":
+    main()
