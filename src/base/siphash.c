@@ -1,5 +1,8 @@
 #include "base/siphash.h"
 
+#include <endian.h>
+#include <string.h>
+
 struct siphash_state {
     uint64_t v0, v1, v2, v3;
 };
@@ -36,7 +39,8 @@ static inline uint64_t siphash_run(const unsigned char *key, struct bytes input,
     uint64_t word;
 
     for (; left >= 8; data += 8, left -= 8) {
-        word = siphash_read(data, 8);
+        memcpy(&word, data, sizeof word); /* gcc makes a loop over bytes of siphash_read() */
+        word = le64toh(word);
         state.v3 ^= word;
         siphash_mix(&state, word_rounds);
         state.v0 ^= word;
