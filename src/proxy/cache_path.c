@@ -127,6 +127,11 @@ static bool is_on(const struct read_cache *cache)
     return cache != NULL && cache->cache != NULL;
 }
 
+bool cache_path_keeps_answers(const struct read_cache *cache)
+{
+    return is_on(cache);
+}
+
 bool cache_path_answer(struct exchange *exchange)
 {
     struct read_cache     *cache = exchange->proxy->cache;

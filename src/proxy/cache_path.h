@@ -45,6 +45,9 @@ void cache_path_free(struct read_cache *cache);
 void cache_path_set(struct read_cache *cache, const struct proxy_cache_options *options,
                     bool is_gateway);
 
+/* Is it on? */
+bool cache_path_keeps_answers(const struct read_cache *cache);
+
 /* The request is complete and was not sent yet. True: it is answered and finished. */
 bool cache_path_answer(struct exchange *exchange);
 

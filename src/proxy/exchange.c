@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "io/clock.h"
+#include "proxy/read_facts.h"
 
 /* Exchanges kept for the next requests, with their small buffers. */
 enum { spare_max = 64, kept_capacity_max = 4096 };
@@ -31,6 +32,7 @@ static void             exchange_begin_wait(struct exchange *exchange);
 static void             exchange_end_wait(struct exchange *exchange);
 static void             exchange_leave_room(struct exchange *exchange);
 static void             exchange_tell(const struct exchange *exchange, uint64_t now_us);
+static struct bytes     exchange_answered_body(const struct exchange *exchange);
 static void             exchange_on_replied(struct reply *reply);
 static void             exchange_free_later(void *object);
 static void             exchange_trim(struct byte_buffer *buffer);
@@ -301,10 +303,21 @@ static void exchange_tell(const struct exchange *exchange, uint64_t now_us)
         .call_writes = record->batch.attempts > 0 ? record->batch.members : 0,
         .at_chroma_us = record->first_byte_us > record->connected_us && record->connected_us > 0
                             ? record->first_byte_us - record->connected_us
-                            : 0};
+                            : 0,
+        .is_from_cache = record->source == REQUEST_METRICS_SOURCE_CACHE,
+        .facts = read_facts_take(&exchange->proxy->looks, exchange->proxy->secret, &exchange->route,
+                                 exchange_answered_body(exchange), now_us)};
 
     if (exchange->proxy->on_finished != NULL)
         exchange->proxy->on_finished(exchange->proxy->on_finished_ctx, &request);
+}
+
+/* Of the request, if all of it is here. What was refused cost nobody much: it does not count. */
+static struct bytes exchange_answered_body(const struct exchange *exchange)
+{
+    if (exchange->record.code != 200 || !exchange->body_ended || exchange->pass.is_streaming)
+        return (struct bytes){0};
+    return byte_buffer_bytes(&exchange->body);
 }
 
 static void exchange_leave_room(struct exchange *exchange)

@@ -1,15 +1,18 @@
 /* finished_request - what is told of each request when it is over, to whoever counts by client
  *
- * Plain data, borrowed for the call: no field value but the User-Agent, no body.
+ * Plain data, borrowed for the call: no field value but the User-Agent, no body. What was asked is
+ * known of a sample only (read_facts.h).
  */
 #ifndef PROXY_FINISHED_REQUEST_H
 #define PROXY_FINISHED_REQUEST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/bytes.h"
 #include "chroma/chroma_route.h"
 #include "io/socket.h"
+#include "proxy/read_facts.h"
 
 struct finished_request {
     const struct chroma_route   *route;
@@ -21,6 +24,8 @@ struct finished_request {
     uint64_t                     answer_bytes;       /* of its body */
     uint64_t                     call_writes;  /* writes in the last call that it was part of */
     uint64_t                     at_chroma_us; /* of that call, or its own; 0: not sent */
+    bool                         is_from_cache;
+    struct read_facts            facts;
 };
 
 typedef void finished_request_fn(void *ctx, const struct finished_request *request);

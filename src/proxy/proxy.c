@@ -171,6 +171,11 @@ void proxy_on_finished(struct proxy *proxy, finished_request_fn *fn, void *ctx)
     proxy->on_finished_ctx = ctx;
 }
 
+bool proxy_keeps_answers(const struct proxy *proxy)
+{
+    return cache_path_keeps_answers(proxy->cache);
+}
+
 void proxy_set_options(struct proxy *proxy, const struct proxy_options *options)
 {
     struct turn_queue_options turns = turn_options(options);

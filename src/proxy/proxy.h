@@ -61,6 +61,9 @@ void proxy_hold(struct proxy *proxy, bool held);
 /* Call `fn` for each request that is over, from the loop; NULL: nobody. */
 void proxy_on_finished(struct proxy *proxy, finished_request_fn *fn, void *ctx);
 
+/* Are answers to reads kept at present, so that some are given without asking Chroma? */
+bool proxy_keeps_answers(const struct proxy *proxy);
+
 /* Change the options while running. */
 void proxy_set_options(struct proxy *proxy, const struct proxy_options *options);
 

@@ -76,6 +76,7 @@ struct proxy {
     struct request_metrics metrics;
     finished_request_fn   *on_finished; /* NULL: nobody wants to know */
     void                  *on_finished_ctx;
+    struct look_budget     looks; /* at bodies, for on_finished */
 };
 
 #endif

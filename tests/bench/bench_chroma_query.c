@@ -1,12 +1,15 @@
 /* bench_chroma_query - what does the key of a query cost, beside reading its floats at all?
  *
- * Queries as the clients send them. The floor: json_scan alone (validation), strtof for each
- * number, and json_floats alone. Usage: bench_chroma_query */
+ * Queries as the clients send them; and what it costs to look at one for `advice`. The floor:
+ * json_scan alone (validation), strtof for each number, and json_floats alone. Usage:
+ * bench_chroma_query */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "base/compiler.h"
+#include "base/siphash.h"
+#include "chroma/chroma_extent.h"
 #include "chroma/chroma_query.h"
 #include "json/json_floats.h"
 #include "json/json_scan.h"
@@ -87,6 +90,22 @@ static void read_key(void)
     sink += query.digest[0];
 }
 
+static void read_extent(void)
+{
+    struct chroma_extent extent;
+
+    if (chroma_extent_read(CHROMA_OPERATION_QUERY, body, &extent) != STATUS_OK)
+        abort();
+    sink += (unsigned)extent.n_results;
+}
+
+static void hash_body(void)
+{
+    static const unsigned char key[SIPHASH_KEY_SIZE] = "key";
+
+    sink += (unsigned)siphash_1_3(key, body);
+}
+
 /* Microseconds for one run: the best of some series. */
 static double measure(void (*run)(void))
 {
@@ -112,15 +131,15 @@ int main(void)
     static const struct {
         unsigned dimension;
         bool     is_double;
-    } rows[] = {{384, false}, {384, true}, {1536, false}, {1536, true}};
+    } rows[] = {{4, true}, {384, false}, {384, true}, {1536, false}, {1536, true}};
 
-    printf("%-10s %-7s %8s %9s %8s %8s %8s   us each\n", "dimension", "digits", "bytes", "validate",
-           "strtof", "floats", "key");
+    printf("%-10s %-7s %8s %9s %8s %8s %8s %8s %8s   us each\n", "dimension", "digits", "bytes",
+           "validate", "strtof", "floats", "key", "extent", "hash");
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         make_body(rows[i].dimension, rows[i].is_double);
-        printf("%-10u %-7s %8zu %9.2f %8.2f %8.2f %8.2f\n", rows[i].dimension,
+        printf("%-10u %-7s %8zu %9.2f %8.2f %8.2f %8.2f %8.2f %8.2f\n", rows[i].dimension,
                rows[i].is_double ? "17" : "8", body.size, measure(validate), measure(read_strtof),
-               measure(read_floats), measure(read_key));
+               measure(read_floats), measure(read_key), measure(read_extent), measure(hash_body));
     }
     return sink == 0;
 }
