@@ -14,6 +14,7 @@
 
 #include "app/backend_probe.h"
 #include "base/text.h"
+#include "child/shared_databases.h"
 #include "cli/cli.h"
 
 enum verdict { OK, WARN, FAIL };
@@ -37,6 +38,8 @@ static int  try_bind_tcp(const struct address *address);
 static int  try_bind_unix(const struct address *address);
 static void check_descriptors(struct check *check);
 static void check_memory(struct check *check);
+static void check_directories(struct check *check);
+static void print_processes(const struct shared_database *database, char *out, size_t size);
 static void say(struct check *check, enum verdict verdict, int exit_status, const char *subject,
                 const char *format, ...) PRINTF_LIKE(5, 6);
 
@@ -58,6 +61,7 @@ int check_command(const struct options *options)
         check_listener(&check, "status.address", &check.settings.status_address, false);
     check_descriptors(&check);
     check_memory(&check);
+    check_directories(&check);
     return check.exit_status;
 }
 
@@ -236,6 +240,36 @@ static void check_memory(struct check *check)
     say(check, too_much ? WARN : OK, 0, "memory", "%s for buffers, of %s%s%s", budget, limit,
         check->machine.memory_limited ? " (the cgroup's limit)" : "",
         too_much ? "; lower memory_max or body_max" : "");
+}
+
+/* Whatever this machine's processes have open: the backend need not be the one they miss. */
+static void check_directories(struct check *check)
+{
+    static struct shared_database databases[SHARED_DATABASES_MAX];
+    size_t                        count = shared_databases_find(databases);
+    char                          processes[128];
+
+    if (count == 0)
+        say(check, OK, 0, "directories",
+            "no Chroma directory is open in two processes, of those that this user may see");
+    for (size_t i = 0; i < count; i++) {
+        print_processes(&databases[i], processes, sizeof processes);
+        say(check, WARN, 0, "directories",
+            "%s is open in %zu processes (%s): they miss what the others write and may damage its "
+            "index; let all use one server",
+            databases[i].directory, databases[i].process_count, processes);
+    }
+}
+
+static void print_processes(const struct shared_database *database, char *out, size_t size)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < database->process_count && i < SHARED_DATABASES_PROCESSES_MAX; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%d", i == 0 ? "" : ", ",
+                                 (int)database->processes[i]);
+    if (database->process_count > SHARED_DATABASES_PROCESSES_MAX)
+        snprintf(out + used, size - used, ", ...");
 }
 
 static void say(struct check *check, enum verdict verdict, int exit_status, const char *subject,
