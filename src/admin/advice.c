@@ -6,11 +6,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "admin/repeat_table.h"
 #include "base/metric.h"
 #include "base/siphash.h"
 #include "base/text.h"
 
-enum { ENOUGH = 20, CONSTRUCTIONS_PER_MINUTE = 6, GET_BYTES_COMMON_MAX = 4 << 20 };
+/* N_RESULTS_COMMON_MAX: thirty times the default, and the most that Chroma's own cloud gives; who
+ * ranks results again takes fewer. HABIT: once or twice is somebody who looks. */
+enum {
+    ENOUGH = 20,
+    HABIT = 3,
+    CONSTRUCTIONS_PER_MINUTE = 6,
+    GET_BYTES_COMMON_MAX = 4 << 20,
+    N_RESULTS_COMMON_MAX = 300
+};
 static const uint64_t minute_us = 60000000;
 
 /* Beside what advice_client shows. */
@@ -22,8 +31,10 @@ struct record {
 };
 
 struct advice {
-    uint64_t      keys[ADVICE_CLIENTS_MAX]; /* of address and agent; 0: free */
-    struct record records[ADVICE_CLIENTS_MAX];
+    uint64_t            keys[ADVICE_CLIENTS_MAX]; /* of address and agent; 0: free */
+    struct record       records[ADVICE_CLIENTS_MAX];
+    struct repeat_table repeats;
+    struct embedded_use embedded;
 };
 
 static const struct advice_rule rules[ADVICE_RULES] = {
@@ -39,8 +50,12 @@ static void           copy_text(char *out, size_t size, struct bytes text);
 static void           note_construction(struct record *record, uint64_t now_us);
 static void           turn_minute(struct record *record, uint64_t now_us);
 static void           note_write(struct record *record, const struct advice_request *request);
-static void           note_get(struct advice_client *client, uint64_t answer_bytes);
+static void           note_get(struct advice_client *client, const struct advice_request *request);
+static void           note_question(struct advice *advice, struct record *record,
+                                    const struct advice_request *request);
 static int            advice_by_time(const void *left, const void *right);
+static bool           finds_in_reads(const struct advice_client *client, enum advice_rule_id rule,
+                                     uint64_t *ret_count, char *evidence, size_t size);
 static uint64_t       per_minute(const struct advice_client *client, uint64_t now_us);
 static void           advice_say(char *out, size_t size, const char *format, ...) PRINTF_LIKE(3, 4);
 static bool           is_share(uint64_t part, uint64_t whole, uint64_t tenths);
@@ -49,6 +64,15 @@ const struct advice_rule *advice_rule(enum advice_rule_id id)
 {
     assert(id < ADVICE_RULES);
     return &rules[id];
+}
+
+const char *advice_here(enum advice_rule_id id, bool keeps_answers)
+{
+    if (id == ADVICE_REPEATED_READS && !keeps_answers)
+        return "nothing at present, the cache is off: leave cache.enabled on in role gateway, or "
+               "let "
+               "cache.max_staleness say how old an answer may be";
+    return advice_rule(id)->here;
 }
 
 struct advice *advice_new(void)
@@ -78,10 +102,16 @@ void advice_note(struct advice *advice, const struct advice_request *request)
         note_write(record, request);
         break;
     case ADVICE_GET:
-        note_get(client, request->answer_bytes);
+        note_get(client, request);
+        note_question(advice, record, request);
         break;
     case ADVICE_QUERY:
         client->queries++;
+        client->known_queries += request->question != 0;
+        client->wide_queries += request->n_results > N_RESULTS_COMMON_MAX;
+        if (request->n_results > client->n_results_max)
+            client->n_results_max = request->n_results;
+        note_question(advice, record, request);
         break;
     case ADVICE_OTHER:
         break;
@@ -173,12 +203,35 @@ static void note_write(struct record *record, const struct advice_request *reque
     }
 }
 
-static void note_get(struct advice_client *client, uint64_t answer_bytes)
+static void note_get(struct advice_client *client, const struct advice_request *request)
 {
     client->gets++;
-    client->large_gets += answer_bytes > GET_BYTES_COMMON_MAX;
-    if (answer_bytes > client->get_bytes_max)
-        client->get_bytes_max = answer_bytes;
+    client->large_gets += request->answer_bytes > GET_BYTES_COMMON_MAX;
+    if (request->answer_bytes > client->get_bytes_max)
+        client->get_bytes_max = request->answer_bytes;
+    if (!request->is_unfiltered_get)
+        return;
+    client->unfiltered_gets++;
+    if (request->answer_bytes > client->unfiltered_bytes_max)
+        client->unfiltered_bytes_max = request->answer_bytes;
+}
+
+static void note_question(struct advice *advice, struct record *record,
+                          const struct advice_request *request)
+{
+    struct advice_client    *client = &record->client;
+    enum repeat_table_result result;
+
+    if (request->question == 0)
+        return;
+    result = repeat_table_note(&advice->repeats, request->question,
+                               advice->keys[record - advice->records], request->ended_us);
+    client->known_reads++;
+    if (result == REPEAT_TABLE_NEW)
+        return;
+    client->repeated_reads++;
+    client->repeated_own += result == REPEAT_TABLE_OWN;
+    client->repeated_cached += request->is_from_cache;
 }
 
 size_t advice_clients(const struct advice *advice, const struct advice_client **out)
@@ -227,22 +280,53 @@ bool advice_finds(const struct advice_client *client, enum advice_rule_id rule, 
                    count, of);
         break;
     case ADVICE_LARGE_GETS:
-        count = client->large_gets;
-        found = count > 0;
-        advice_say(evidence, size, "%" PRIu64 " of %" PRIu64 " gets, up to %" PRIu64 " MiB", count,
-                   client->gets, client->get_bytes_max >> 20);
-        break;
+    case ADVICE_UNFILTERED_GETS:
+    case ADVICE_WIDE_QUERIES:
+    case ADVICE_REPEATED_READS:
+        return finds_in_reads(client, rule, ret_count, evidence, size);
     case ADVICE_REFUSED_WRITES:
         count = client->refused_writes;
         found = count > 0;
         advice_say(evidence, size, "%" PRIu64 " of %" PRIu64 " writes, the last with status %u",
                    count, client->writes, client->refused_status);
         break;
+    case ADVICE_EMBEDDED:
     case ADVICE_RULES:
         break;
     }
     *ret_count = count;
     return found;
+}
+
+static bool finds_in_reads(const struct advice_client *client, enum advice_rule_id rule,
+                           uint64_t *ret_count, char *evidence, size_t size)
+{
+    switch (rule) {
+    case ADVICE_LARGE_GETS:
+        *ret_count = client->large_gets;
+        advice_say(evidence, size, "%" PRIu64 " of %" PRIu64 " gets, up to %" PRIu64 " MiB",
+                   client->large_gets, client->gets, client->get_bytes_max >> 20);
+        return client->large_gets > 0;
+    case ADVICE_UNFILTERED_GETS:
+        *ret_count = client->unfiltered_gets;
+        advice_say(evidence, size, "%" PRIu64 " of %" PRIu64 " gets, up to %" PRIu64 " KiB",
+                   client->unfiltered_gets, client->gets, client->unfiltered_bytes_max >> 10);
+        return client->unfiltered_gets >= HABIT;
+    case ADVICE_WIDE_QUERIES:
+        *ret_count = client->wide_queries;
+        advice_say(evidence, size,
+                   "%" PRIu64 " of %" PRIu64 " queries looked at, n_results up to %" PRIu64,
+                   client->wide_queries, client->known_queries, client->n_results_max);
+        return client->wide_queries >= HABIT;
+    default:
+        *ret_count = client->repeated_reads;
+        advice_say(evidence, size,
+                   "%" PRIu64 " of %" PRIu64 " reads looked at, %" PRIu64
+                   " of them asked by itself before; the cache answered %" PRIu64,
+                   client->repeated_reads, client->known_reads, client->repeated_own,
+                   client->repeated_cached);
+        return is_share(client->repeated_reads, client->known_reads, 2);
+    }
 }
 
 /* The fuller one of this minute and the last. */
@@ -274,6 +358,11 @@ static bool is_share(uint64_t part, uint64_t whole, uint64_t tenths)
     return whole >= ENOUGH && 10 * part >= tenths * whole;
 }
 
+struct embedded_use *advice_embedded(struct advice *advice)
+{
+    return &advice->embedded;
+}
+
 enum status advice_print_metrics(const struct advice *advice, uint64_t now_us,
                                  struct byte_buffer *out)
 {
@@ -284,7 +373,8 @@ enum status advice_print_metrics(const struct advice *advice, uint64_t now_us,
                             "Clients that `chromabouncer advice` has something to say about.");
 
     for (unsigned id = 0; id < ADVICE_RULES && status == STATUS_OK; id++) {
-        uint64_t found = 0, times;
+        uint64_t found = id == ADVICE_EMBEDDED ? embedded_use_processes(&advice->embedded) : 0,
+                 times;
 
         for (size_t i = 0; i < count; i++)
             found += advice_finds(clients[i], (enum advice_rule_id)id, now_us, &times, NULL, 0);

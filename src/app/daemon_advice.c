@@ -7,9 +7,19 @@
 #include "admin/collection_usage.h"
 #include "chroma/chroma_route.h"
 
+/* What a rule has found. */
+struct finding {
+    const char *agent, *address;
+    uint64_t    count;
+    char        evidence[160];
+};
+
 static struct bytes     host_of(struct daemon *daemon, const struct socket_address *peer);
 static enum advice_what what_of(const struct chroma_route *route);
-static void             print_uuid(const uint8_t uuid[16], char out[37]);
+static bool             list_embedded(const struct daemon *daemon, json_t *list);
+static bool list_finding(const struct daemon *daemon, json_t *list, enum advice_rule_id id,
+                         const struct finding *finding);
+static void print_uuid(const uint8_t uuid[16], char out[37]);
 
 void daemon_advice_note(void *ctx, const struct finished_request *request)
 {
@@ -21,14 +31,19 @@ void daemon_advice_note(void *ctx, const struct finished_request *request)
                                              .at_chroma_us = request->at_chroma_us,
                                              .ended_us = request->ended_us};
 
-    advice_note(daemon->advice, &(struct advice_request){.address = host_of(daemon, request->peer),
-                                                         .user_agent = request->user_agent,
-                                                         .what = what_of(request->route),
-                                                         .began_us = request->began_us,
-                                                         .ended_us = request->ended_us,
-                                                         .status = request->code,
-                                                         .records = request->records,
-                                                         .answer_bytes = request->answer_bytes});
+    advice_note(daemon->advice,
+                &(struct advice_request){.address = host_of(daemon, request->peer),
+                                         .user_agent = request->user_agent,
+                                         .what = what_of(request->route),
+                                         .began_us = request->began_us,
+                                         .ended_us = request->ended_us,
+                                         .status = request->code,
+                                         .records = request->records,
+                                         .answer_bytes = request->answer_bytes,
+                                         .question = request->facts.question,
+                                         .is_unfiltered_get = request->facts.is_unfiltered_get,
+                                         .is_from_cache = request->is_from_cache,
+                                         .n_results = request->facts.n_results});
     if (!request->route->has_uuid)
         return;
     memcpy(usage.uuid, request->route->uuid, sizeof usage.uuid);
@@ -68,6 +83,13 @@ static enum advice_what what_of(const struct chroma_route *route)
     }
 }
 
+void daemon_advice_note_embedded(struct daemon *daemon, const char *directory,
+                                 enum embedded_use_why why, pid_t process)
+{
+    embedded_use_note(advice_embedded(daemon->advice), bytes_of(directory), why, process,
+                      loop_now_us(daemon->loop));
+}
+
 enum status daemon_advice_list_clients(const struct daemon *daemon, json_t *answer)
 {
     const struct advice_client *clients[ADVICE_CLIENTS_MAX];
@@ -98,32 +120,55 @@ enum status daemon_advice_list(const struct daemon *daemon, json_t *answer)
 {
     const struct advice_client *clients[ADVICE_CLIENTS_MAX];
     size_t                      count = advice_clients(daemon->advice, clients);
-    uint64_t                    now_us = loop_now_us(daemon->loop), times;
+    uint64_t                    now_us = loop_now_us(daemon->loop);
     json_t                     *list = json_array();
-    bool                        is_whole = list != NULL;
+    bool                        is_whole = list != NULL && list_embedded(daemon, list);
 
-    for (unsigned id = 0; id < ADVICE_RULES && is_whole; id++) {
-        const struct advice_rule *rule = advice_rule((enum advice_rule_id)id);
-
+    for (unsigned id = 0; id < ADVICE_RULES && is_whole; id++)
         for (size_t i = 0; i < count && is_whole; i++) {
-            char evidence[128];
+            struct finding finding = {.agent = clients[i]->agent, .address = clients[i]->address};
 
-            if (!advice_finds(clients[i], (enum advice_rule_id)id, now_us, &times, evidence,
-                              sizeof evidence))
-                continue;
-            is_whole = json_array_append_new(
-                           list, json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s}", "rule",
-                                           rule->name, "agent", clients[i]->agent, "address",
-                                           clients[i]->address, "count", (json_int_t)times,
-                                           "evidence", evidence, "meaning", rule->meaning, "remedy",
-                                           rule->remedy, "here", rule->here)) == 0;
+            if (advice_finds(clients[i], (enum advice_rule_id)id, now_us, &finding.count,
+                             finding.evidence, sizeof finding.evidence))
+                is_whole = list_finding(daemon, list, (enum advice_rule_id)id, &finding);
         }
+    if (is_whole)
+        return json_object_set_new(answer, "advice", list) == 0 ? STATUS_OK : STATUS_NO_MEMORY;
+    json_decref(list);
+    return STATUS_NO_MEMORY;
+}
+
+/* False: out of memory. */
+static bool list_embedded(const struct daemon *daemon, json_t *list)
+{
+    const struct embedded_use *use = advice_embedded(daemon->advice);
+    bool                       is_whole = true;
+
+    for (size_t i = 0; i < EMBEDDED_USE_MAX && is_whole; i++) {
+        const struct embedded_use_entry *entry = &use->entries[i];
+        struct finding                   finding = {.agent = "Embedded clients",
+                                                    .address = entry->directory,
+                                                    .count = entry->process_count};
+
+        if (entry->process_count == 0)
+            continue;
+        embedded_use_say(entry, finding.evidence, sizeof finding.evidence);
+        is_whole = list_finding(daemon, list, ADVICE_EMBEDDED, &finding);
     }
-    if (!is_whole) {
-        json_decref(list);
-        return STATUS_NO_MEMORY;
-    }
-    return json_object_set_new(answer, "advice", list) == 0 ? STATUS_OK : STATUS_NO_MEMORY;
+    return is_whole;
+}
+
+static bool list_finding(const struct daemon *daemon, json_t *list, enum advice_rule_id id,
+                         const struct finding *finding)
+{
+    const struct advice_rule *rule = advice_rule(id);
+    const char               *here = advice_here(id, proxy_keeps_answers(daemon->proxy));
+
+    return json_array_append_new(
+               list, json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s}", "rule", rule->name,
+                               "agent", finding->agent, "address", finding->address, "count",
+                               (json_int_t)finding->count, "evidence", finding->evidence, "meaning",
+                               rule->meaning, "remedy", rule->remedy, "here", here)) == 0;
 }
 
 enum status daemon_advice_list_collections(const struct daemon *daemon, json_t *answer)

@@ -7,11 +7,16 @@
 
 #include <jansson.h>
 
+#include "admin/embedded_use.h"
 #include "app/daemon_state.h"
 #include "proxy/finished_request.h"
 
 /* For proxy_on_finished(); its context is the daemon. */
 finished_request_fn daemon_advice_note;
+
+/* Process `process` has opened `directory` itself. */
+void daemon_advice_note_embedded(struct daemon *daemon, const char *directory,
+                                 enum embedded_use_why why, pid_t process);
 
 /* Fill {"clients":[...]}, {"advice":[...]} and {"collections":[...]}, as chromabouncer(1) documents
  * them.

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "app/daemon_advice.h"
 #include "app/daemon_recycle.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -378,6 +379,9 @@ static void on_others_seen(struct daemon_child *child)
     child->others_seen = look->has_user || look->has_foreign_peer ? child->others_seen + 1 : 0;
     if (child->has_others || child->others_seen < 2)
         return;
+    if (look->has_user)
+        daemon_advice_note_embedded(child->daemon, child->command.directory, EMBEDDED_USE_BESIDE,
+                                    look->user.process);
     if (look->has_user)
         snprintf(reason, sizeof reason, "process %d has its directory open: %s",
                  (int)look->user.process, look->user.command);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "app/daemon_advice.h"
 #include "app/daemon_child.h"
 #include "app/daemon_plan.h"
 #include "base/log.h"
@@ -62,7 +63,7 @@ static bool        is_welcome(int fd, const struct socket_address *peer, void *c
 static void        on_hook_request(struct hook_visitor *visitor, const struct hook_request *request,
                                    pid_t process, void *ctx);
 static void        on_hook_note(struct daemon_wrap *wrap, struct hook_visitor *visitor,
-                                const struct hook_request *request);
+                                const struct hook_request *request, pid_t process);
 static void        on_hook_open(struct daemon_wrap *wrap, struct hook_visitor *visitor,
                                 const struct hook_request *request);
 static void        begin_chroma(struct daemon_wrap *wrap, const struct hook_request *request);
@@ -137,17 +138,20 @@ static void on_hook_request(struct hook_visitor *visitor, const struct hook_requ
 
     wrapped_processes_add(&wrap->processes, process);
     if (request->operation == HOOK_NOTE)
-        on_hook_note(wrap, visitor, request);
+        on_hook_note(wrap, visitor, request, process);
     else
         on_hook_open(wrap, visitor, request);
 }
 
 static void on_hook_note(struct daemon_wrap *wrap, struct hook_visitor *visitor,
-                         const struct hook_request *request)
+                         const struct hook_request *request, pid_t process)
 {
+    bool               is_other = strcmp(request->what, "other_directory") == 0;
     struct byte_buffer answer = {0};
     struct log_line    line;
 
+    daemon_advice_note_embedded(wrap->daemon, request->path,
+                                is_other ? EMBEDDED_USE_OTHER : EMBEDDED_USE_STAYED, process);
     log_begin(&line, LOG_WARNING, "client_stays_embedded");
     log_text(&line, "why", request->what);
     log_text(&line, "path", request->path);

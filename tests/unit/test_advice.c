@@ -126,6 +126,93 @@ START_TEST(gets_of_much)
 }
 END_TEST
 
+START_TEST(gets_of_everything)
+{
+    struct advice_request get = request(ADVICE_GET), all = request(ADVICE_GET);
+
+    all.is_unfiltered_get = true;
+    all.answer_bytes = 3 << 10;
+    get.answer_bytes = 9 << 10;
+    note(get, 10);
+    note(all, 2);
+    ck_assert(!finds(ADVICE_UNFILTERED_GETS, "")); /* somebody looks */
+    note(all, 1);
+    ck_assert(finds(ADVICE_UNFILTERED_GETS, "3 of 13 gets, up to 3 KiB"));
+}
+END_TEST
+
+START_TEST(queries_for_very_many_results)
+{
+    struct advice_request query = request(ADVICE_QUERY);
+
+    note(query, 7); /* of which it is not known */
+    query.question = 1;
+    query.n_results = 300;
+    note(query, 5);
+    query.n_results = 5000;
+    note(query, 2);
+    ck_assert(!finds(ADVICE_WIDE_QUERIES, ""));
+    query.n_results = 301;
+    note(query, 1);
+    ck_assert(finds(ADVICE_WIDE_QUERIES, "3 of 8 queries looked at, n_results up to 5000"));
+}
+END_TEST
+
+START_TEST(reads_that_are_repeated)
+{
+    struct advice_request query = request(ADVICE_QUERY), get = request(ADVICE_GET);
+
+    for (query.question = 1; query.question <= 16; query.question++)
+        note(query, 1);
+    query.question = get.question = 7;
+    note(query, 2);
+    query.is_from_cache = true;
+    note(query, 1);
+    ck_assert(!finds(ADVICE_REPEATED_READS, "")); /* too few to tell */
+    note(get, 1);
+    ck_assert(finds(ADVICE_REPEATED_READS,
+                    "4 of 20 reads looked at, 4 of them asked by itself before; "
+                    "the cache answered 1"));
+    query.question = 100;
+    note(query, 1);
+    ck_assert(!finds(ADVICE_REPEATED_READS, "")); /* less than a fifth */
+    query.question = 7;
+    note(query, 1);
+    ck_assert(finds(ADVICE_REPEATED_READS, "5 of 22 reads looked at, 5 of them asked by itself "
+                                           "before; the cache answered 2"));
+    now_us += 60 * SECOND;
+    note(query, 1);
+    ck_assert_uint_eq(only_client()->repeated_reads, 5); /* it was asked too long ago */
+}
+END_TEST
+
+START_TEST(a_question_of_another_client_is_repeated_too)
+{
+    const struct advice_client *clients[ADVICE_CLIENTS_MAX];
+    struct advice_request       one = request(ADVICE_QUERY), other = request(ADVICE_QUERY);
+
+    one.question = other.question = 7;
+    other.address = BYTES_LITERAL("10.0.0.8");
+    note(one, 1);
+    note(other, 1);
+    note(one, 1);
+    note(one, 1);
+    ck_assert_uint_eq(advice_clients(advice, clients), 2);
+    ck_assert_uint_eq(clients[0]->repeated_reads, 2);
+    ck_assert_uint_eq(clients[0]->repeated_own, 1);
+    ck_assert_uint_eq(clients[1]->repeated_reads, 1);
+    ck_assert_uint_eq(clients[1]->repeated_own, 0);
+}
+END_TEST
+
+START_TEST(what_is_done_about_repeats_is_said_as_it_is)
+{
+    ck_assert_ptr_nonnull(strstr(advice_here(ADVICE_REPEATED_READS, true), "from the cache"));
+    ck_assert_ptr_nonnull(strstr(advice_here(ADVICE_REPEATED_READS, false), "the cache is off"));
+    ck_assert_str_eq(advice_here(ADVICE_LARGE_GETS, false), advice_rule(ADVICE_LARGE_GETS)->here);
+}
+END_TEST
+
 START_TEST(writes_that_are_refused)
 {
     struct advice_request write = request(ADVICE_WRITE);
@@ -207,11 +294,16 @@ START_TEST(metrics_count_the_clients_of_each_rule)
     note(get, 2);
     get.user_agent = BYTES_LITERAL("another");
     note(get, 1);
+    for (long process = 1; process <= 3; process++)
+        embedded_use_note(advice_embedded(advice), BYTES_LITERAL("/srv"), EMBEDDED_USE_OTHER,
+                          process, now_us);
     ck_assert_int_eq(advice_print_metrics(advice, now_us, &page), STATUS_OK);
     ck_assert_int_eq(byte_buffer_append(&page, (struct bytes){"", 1}, SIZE_MAX), STATUS_OK);
     ck_assert_ptr_nonnull(strstr(byte_buffer_bytes(&page).data,
                                  "\nchromabouncer_advice_clients{rule=\"large_gets\"} 2\n"));
     ck_assert_ptr_nonnull(strstr(byte_buffer_bytes(&page).data, "{rule=\"refused_writes\"} 0\n"));
+    ck_assert_ptr_nonnull(
+        strstr(byte_buffer_bytes(&page).data, "{rule=\"embedded_processes\"} 3\n"));
     byte_buffer_done(&page);
 }
 END_TEST
@@ -225,6 +317,11 @@ int main(void)
     tcase_add_test(tcase, writes_of_one_record);
     tcase_add_test(tcase, writes_at_once);
     tcase_add_test(tcase, gets_of_much);
+    tcase_add_test(tcase, gets_of_everything);
+    tcase_add_test(tcase, queries_for_very_many_results);
+    tcase_add_test(tcase, reads_that_are_repeated);
+    tcase_add_test(tcase, a_question_of_another_client_is_repeated_too);
+    tcase_add_test(tcase, what_is_done_about_repeats_is_said_as_it_is);
     tcase_add_test(tcase, writes_that_are_refused);
     tcase_add_test(tcase, clients_are_told_apart_and_bounded);
     tcase_add_test(tcase, address_and_agent_do_not_run_into_each_other);
