@@ -46,7 +46,7 @@ static void                  apply(struct services *services, uint32_t service,
 static void                  set_turns(struct services *services, uint32_t service);
 static uint32_t look_at_fields(const struct services *services, struct front_connection *connection,
                                const struct http_head *head, bool is_believed);
-static enum cost_kind kind_of(enum chroma_operation operation);
+static enum cost_kind cost_kind_of(enum chroma_operation operation);
 static uint64_t       shadowed_of(const struct services *services, uint32_t service);
 static void print_limit(const struct service_row *row, enum service_limit limit, char *out,
                         size_t size);
@@ -288,7 +288,7 @@ enum status services_admit(struct services *services, uint32_t service,
     uint64_t              shadowed = shadowed_of(services, service);
     enum status           status;
 
-    *ret_charge = (struct services_charge){.kind = kind_of(operation)};
+    *ret_charge = (struct services_charge){.kind = cost_kind_of(operation)};
     ret_charge->units = cost_predictor_units(
         ret_charge->kind,
         (size_t)(body_bytes /
@@ -309,7 +309,7 @@ enum status services_admit(struct services *services, uint32_t service,
 
 static uint32_t look_at_fields(const struct services *services, struct front_connection *connection,
                                const struct http_head *head, bool is_believed);
-static enum cost_kind kind_of(enum chroma_operation operation)
+static enum cost_kind cost_kind_of(enum chroma_operation operation)
 {
     if (chroma_route_info(operation)->class == CHROMA_CLASS_WRITE)
         return COST_WRITE;
