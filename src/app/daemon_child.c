@@ -9,6 +9,7 @@
 
 #include "app/daemon_advice.h"
 #include "app/daemon_recycle.h"
+#include "app/daemon_warm.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "child/child_process.h"
@@ -62,6 +63,7 @@ struct daemon_child {
     struct child_process             *process;
     struct loop_timer                *timer;
     struct daemon_recycle            *recycle;
+    struct daemon_warm               *warm;
     struct look                       look;
     bool                              is_looking;
     enum look_kind                    next_look; /* due at next_look_us */
@@ -91,6 +93,7 @@ static void on_port_seen(struct daemon_child *child);
 static void look_at_others_later(struct daemon_child *child, uint64_t pause_us);
 static void on_others_seen(struct daemon_child *child);
 static void become_sidecar(struct daemon_child *child, const char *reason);
+static void on_child_warm(void *ctx);
 static void end_grown(void *ctx);
 static enum supervisor_cause cause_of(const struct daemon_child *child, int wait_status);
 static void                  log_end_of_child(const struct daemon_child *child, int wait_status,
@@ -119,7 +122,9 @@ struct daemon_child *daemon_child_new(struct daemon                    *daemon,
     child->process = child_process_new(daemon->loop, &process_events, child);
     child->timer = loop_timer_new(daemon->loop, on_alarm, child);
     child->recycle = daemon_recycle_new(daemon, end_grown, child);
-    if (child->process == NULL || child->timer == NULL || child->recycle == NULL) {
+    child->warm = daemon_warm_new(daemon, on_child_warm, child);
+    if (child->process == NULL || child->timer == NULL || child->recycle == NULL ||
+        child->warm == NULL) {
         daemon_child_free(child);
         return NULL;
     }
@@ -134,6 +139,7 @@ void daemon_child_free(struct daemon_child *child)
         return;
     child_process_free(child->process);
     daemon_recycle_free(child->recycle);
+    daemon_warm_free(child->warm);
     loop_timer_free(child->timer);
     free(child);
 }
@@ -351,10 +357,18 @@ void daemon_child_on_health(struct daemon_child *child)
         log_end(&line);
         proxy_hold(child->daemon->proxy, false);
         look_at_others_later(child, others_look_us);
-        daemon_recycle_on_ready(child->recycle);
+        daemon_warm_begin(child->warm);
         child->events->on_ready(child->ctx);
     }
     drive(child);
+}
+
+/* A pause that a recycle has begun ends now. */
+static void on_child_warm(void *ctx)
+{
+    struct daemon_child *child = ctx;
+
+    daemon_recycle_on_ready(child->recycle);
 }
 
 /* Once others were seen there is only its memory to look at. */
@@ -421,6 +435,7 @@ static void on_child_exit(int wait_status, void *ctx)
     child->next_look = LOOK_NONE;
     child->others_seen = 0;
     daemon_recycle_on_ended(child->recycle);
+    daemon_warm_stop(child->warm);
     cause = supervisor_on_exited(&child->supervisor, cause, child_now_us(child));
     log_end_of_child(child, wait_status, cause);
     if (child->supervisor.state == SUPERVISOR_FAILED) {
@@ -488,6 +503,11 @@ void daemon_child_stop(struct daemon_child *child, uint64_t kill_at_us)
 bool daemon_child_was_ready(const struct daemon_child *child)
 {
     return child->supervisor.was_ready;
+}
+
+bool daemon_child_is_warming(const struct daemon_child *child)
+{
+    return daemon_warm_is_under_way(child->warm);
 }
 
 enum status daemon_child_print_metrics(const struct daemon_child *child, struct byte_buffer *out)

@@ -56,6 +56,9 @@ void daemon_child_stop(struct daemon_child *child, uint64_t kill_at_us);
 /* Has it been ready once? */
 bool daemon_child_was_ready(const struct daemon_child *child);
 
+/* Are collections of exec.warm being touched? */
+bool daemon_child_is_warming(const struct daemon_child *child);
+
 /* The health check's state has changed. */
 void daemon_child_on_health(struct daemon_child *child);
 

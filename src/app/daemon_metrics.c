@@ -67,12 +67,15 @@ static bool is_ready(void *ctx, bool strict, struct byte_buffer *why)
     const char          *problem;
     bool                 backend_up = upstream_health_is_up(daemon->backend.health, &problem);
     bool has_started = daemon->child == NULL || daemon_child_was_ready(daemon->child);
+    bool is_warming = daemon->child != NULL && daemon_child_is_warming(daemon->child);
 
     add_line(why, !daemon->draining, daemon->draining ? "draining" : "accepting", "");
     if (!has_started)
         add_line(why, false, "Chroma is being started", "");
+    if (is_warming)
+        add_line(why, false, "collections of exec.warm are being loaded", "");
     add_line(why, backend_up, "backend", problem);
-    return !daemon->draining && has_started && (backend_up || !strict);
+    return !daemon->draining && has_started && !is_warming && (backend_up || !strict);
 }
 
 /* A lost line of an explanation is no reason to fail. */

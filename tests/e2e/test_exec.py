@@ -18,13 +18,15 @@ from bed import PROXY, ROOT, Process, free_port
 from processes import children, wait_until, with_word
 
 CHROMA = ROOT / ".venv/bin/chroma"
-GROWING = ROOT / "tests/e2e/growing_server.py"
+ODD = ROOT / "tests/e2e/odd_chroma.py"
+DATABASE = "/api/v2/tenants/default_tenant/databases/default_database"
 TOO_SMALL = "memory_max_of_chroma_is_too_small"
 UNAVAILABLE, SYSTEM = 69, 71
 
 
 class Exec(Process):
     name = "exec"
+    status = "off"  # its status listener
 
     def __init__(self, arguments=None, flags=(), wait=True):
         super().__init__()
@@ -39,7 +41,7 @@ class Exec(Process):
 
     def start(self):
         before = self.text().count("listening on")
-        self.spawn([PROXY, "exec", "--status", "off", *self.flags, "--", *self.arguments])
+        self.spawn([PROXY, "exec", "--status", self.status, *self.flags, "--", *self.arguments])
         self.wait_until(lambda: self.text().count("listening on") > before)
 
     def text(self):
@@ -267,6 +269,60 @@ def test_a_hanging_chroma_is_killed_and_started_again():
         assert "nanosecond heartbeat" in one.ask()
 
 
+@contextlib.contextmanager
+def odd_chroma(*settings):
+    """Behind `exec`, and listening: a stand-in for Chroma."""
+    port = free_port()
+    flags = ["--listen", f"127.0.0.1:{port}"]
+    for setting in settings:
+        flags += ["--set", setting]
+    with Exec([sys.executable, ODD, "{port}"], flags, wait=False) as one:
+        one.port, one.status = port, f"127.0.0.1:{free_port()}"
+        one.start()
+        yield one
+
+
+def readiness(one):
+    try:
+        with urllib.request.urlopen(f"http://{one.status}/readyz", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_collections_are_warmed_before_it_is_ready_whenever_chroma_was_started():
+    with odd_chroma("exec.warm=none,slow, a/b/slow,/,a/b") as one:
+        one.ask()  # clients need not wait for it
+        for starts in 1, 2:
+            wait_until(lambda: len(one.events("chroma_ready")) == starts)
+            status, text = readiness(one)
+            assert status == 503 and "exec.warm" in text
+            wait_until(lambda: readiness(one)[0] == 200)
+            wait_until(lambda: len(one.events("collection_not_warmed")) == 3 * starts)
+            warm, cold = one.events("collection_warmed"), one.events("collection_not_warmed")
+            assert [event["collection"] for event in warm] == ["slow", "a/b/slow"] * starts
+            assert all(event["took_ms"] >= 1000 for event in warm)
+            assert [event["collection"] for event in cold] == ["none", "/", "a/b"] * starts
+            assert cold[0]["reason"] == "it does not exist"
+            os.kill(one.chroma(), signal.SIGKILL)
+        assert one.end() == 0
+
+
+def test_a_warmed_collection_has_its_index_loaded(running):
+    running.ask()
+    collection = running.ask(f"{DATABASE}/collections", {"name": "warm"})
+    running.ask(f"{DATABASE}/collections", {"name": "empty"})
+    records = [[float(number), 1.0, 2.0] for number in range(2000)]
+    running.ask(f"{DATABASE}/collections/{collection['id']}/add",
+                {"ids": [str(number) for number in range(2000)], "embeddings": records})
+    running.end()
+    running.flags = ["--set", "exec.warm=warm,empty"]
+    running.start()
+    warm = wait_until(lambda: len(events := running.events("collection_warmed")) == 2 and events)
+    assert warm[0]["took_ms"] > warm[1]["took_ms"]  # no index, one question
+    assert not running.events("collection_not_warmed")
+
+
 def grow(one):
     """One request under which the stand-in for Chroma grows, and one that comes meanwhile."""
     answers = []
@@ -279,10 +335,7 @@ def grow(one):
 
 
 def test_a_chroma_that_has_grown_is_started_anew_between_requests():
-    flags = ["--set", "exec.memory_max=60MiB", "--listen", f"127.0.0.1:{free_port()}"]
-    with Exec([sys.executable, GROWING, "{port}"], flags, wait=False) as one:
-        one.port = int(flags[-1].split(":")[1])
-        one.start()
+    with odd_chroma("exec.memory_max=60MiB", "exec.warm=slow") as one:
         one.ask()
         time.sleep(4)  # it was seen to be small
         # The one under way is finished by the old one; the one that came meanwhile waits.
@@ -290,14 +343,12 @@ def test_a_chroma_that_has_grown_is_started_anew_between_requests():
         ended = one.events("chroma_ended")
         assert [event["cause"] for event in ended] == ["it was started anew"]
         wait_until(lambda: one.events("resumed"))
+        assert len(one.events("collection_warmed")) == 2  # before that
         assert one.end() == 0
 
 
 def test_a_chroma_that_is_large_from_the_beginning_is_left_alone():
-    flags = ["--set", "exec.memory_max=1MiB", "--listen", f"127.0.0.1:{free_port()}"]
-    with Exec([sys.executable, GROWING, "{port}"], flags, wait=False) as one:
-        one.port = int(flags[-1].split(":")[1])
-        one.start()
+    with odd_chroma("exec.memory_max=1MiB") as one:
         one.ask()
         assert grow(one) == (1, 1)
         time.sleep(2.5)
@@ -311,15 +362,12 @@ def test_the_database_is_put_into_WAL_mode_and_back():
         one.end()  # a new directory: Chroma has made it itself
         one.start()
         one.ask()
-        collection = one.ask("/api/v2/tenants/default_tenant/databases/default_database/collections",
-                             {"name": "records"})
-        one.ask("/api/v2/tenants/default_tenant/databases/default_database/collections/"
-                f"{collection['id']}/add", {"ids": ["a"], "embeddings": [[1, 2]]})
+        collection = one.ask(f"{DATABASE}/collections", {"name": "records"})
+        one.ask(f"{DATABASE}/collections/{collection['id']}/add", {"ids": ["a"], "embeddings": [[1, 2]]})
         assert one.database.read_bytes()[18] == 2
         one.end()
         one.flags = ()
         one.start()
-        count = one.ask("/api/v2/tenants/default_tenant/databases/default_database/collections/"
-                        f"{collection['id']}/count")
+        count = one.ask(f"{DATABASE}/collections/{collection['id']}/count")
         assert count == 1 and one.database.read_bytes()[18] == 1
         assert [event["mode"] for event in one.events("database_mode_changed")] == ["wal", "delete"]
