@@ -212,6 +212,7 @@ void write_describe(const struct write *write, uint64_t now_us, struct coalescer
             write->proxy->is_supervised
                 ? chroma_repeat_is_harmless(route->operation, byte_buffer_bytes(&write->body))
                 : op != COALESCER_OTHER,
+        .repeatable_after_end = write->can_settle,
         .sender = {.data = (const char *)&write->sender, .size = sizeof write->sender},
         .address = byte_buffer_bytes(&write->identity),
         .size = byte_buffer_size(&write->body),

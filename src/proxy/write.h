@@ -109,9 +109,15 @@ struct write {
     struct answer_sink  *stream_to; /* where a long answer goes; NULL: nowhere */
     struct write_call   *call;      /* of one that goes alone; NULL before and after */
     struct access_batch  batch;     /* the last call that it was part of */
+    unsigned             losses;    /* calls to a Chroma of our own whose connection broke */
+
+    /* Of one that changes names: write_settle.h. */
+    uint64_t           name; /* its hash; 0: it may be any */
+    bool               can_settle, is_contested;
+    struct write_look *look; /* under way; else NULL */
+
     /* Of one that goes by itself. */
-    unsigned       losses;  /* calls whose connection broke */
-    bool           is_lost; /* the last one, and it may be sent again if Chroma ended */
+    bool           is_lost; /* with its last call, and it may be sent again if Chroma ended */
     uint64_t       ends;    /* proxy->ends when it was sent */
     uint64_t       lost_us;
     struct timeout again; /* of one that goes by itself, while Chroma is down */

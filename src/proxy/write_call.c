@@ -60,6 +60,7 @@ static void write_call_on_end(struct answer_sink *sink);
 static bool write_call_is_admission_refusal(const struct write_call *call);
 static bool write_call_says(struct bytes text, const char *part);
 static void write_call_on_failure(struct answer_sink *sink, enum status why, bool sent);
+static void write_call_note_times(const struct write_call *call, const struct write *write);
 static void write_call_charge(struct write_call *call);
 static void write_call_free_later(void *object);
 
@@ -373,15 +374,7 @@ static void write_call_on_failure(struct answer_sink *sink, enum status why, boo
 
 void write_call_tell(struct write_call *call, struct write *write, enum front_executed executed)
 {
-    struct access_record *record = write->waiter == NULL ? NULL : write->waiter->record;
-
-    if (record != NULL) {
-        record->connected_us = call->call.connected_us;
-        record->first_byte_us = call->call.first_byte_us;
-        record->queue_us = call->call.connected_us > write->arrived_us
-                               ? call->call.connected_us - write->arrived_us
-                               : 0;
-    }
+    write_call_note_times(call, write);
     if (!call->is_streaming) {
         write_tell_answer(write, &call->answer_head, byte_buffer_bytes(&call->answer_body),
                           executed);
@@ -398,6 +391,29 @@ void write_call_tell(struct write_call *call, struct write *write, enum front_ex
         answer_sink_failure(write->stream_to, call->failure, true);
     byte_buffer_done(&call->answer_body);
     write_call_charge(call);
+}
+
+static void write_call_note_times(const struct write_call *call, const struct write *write)
+{
+    struct access_record *record = write->waiter == NULL ? NULL : write->waiter->record;
+
+    if (record == NULL)
+        return;
+    record->connected_us = call->call.connected_us;
+    record->first_byte_us = call->call.first_byte_us;
+    record->queue_us = call->call.connected_us > write->arrived_us
+                           ? call->call.connected_us - write->arrived_us
+                           : 0;
+}
+
+void write_call_tell_deleted(struct write_call *call, struct write *write)
+{
+    struct http_head head = call->answer_head;
+
+    head.status = 200;
+    head.reason = BYTES_LITERAL("OK");
+    write_call_note_times(call, write);
+    write_tell_answer(write, &head, BYTES_LITERAL("{}"), FRONT_EXECUTED_UNSAID);
 }
 
 /* What is kept of the answer is charged, what is given back is released. */

@@ -36,7 +36,11 @@ enum status write_call_failure(const struct write_call *call);
 /* Give the answer to who waits for `write`. */
 void write_call_tell(struct write_call *call, struct write *write, enum front_executed executed);
 
-/* The only write of the call. */
+/* As write_call_tell(), where the answer, 404, says that `write`, a deletion that was lost before,
+ * had been applied: its client gets what it would have got then. */
+void write_call_tell_deleted(struct write_call *call, struct write *write);
+
+/* The only write of the call; NULL: there are several. */
 struct write *write_call_write(const struct write_call *call);
 
 /* Of proxy->write_calls. */

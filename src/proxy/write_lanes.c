@@ -7,6 +7,7 @@
 #include "chroma/chroma_repeat.h"
 #include "proxy/write_call.h"
 #include "proxy/write_metrics.h"
+#include "proxy/write_settle.h"
 
 /* A body above this is scanned on a worker. Vectors take 0.25 ms for a MiB, but bodies made to be
  * slow (a million empty objects) 5 ms: the loop must not be held for a millisecond. */
@@ -35,6 +36,7 @@ struct write_lanes {
     struct loop_timer    *wake_timer;
     uint64_t              wake_us; /* for which the timer is set */
     struct timeout_queue *again;
+    uint64_t              deletes_lost; /* by a filter */
 };
 
 static bool write_lanes_takes(const struct write_lanes *lanes, const struct chroma_route *route);
@@ -50,7 +52,11 @@ static void     write_lanes_act(struct write_lanes *lanes, const struct coalesce
 static void     write_lanes_send(struct write_lanes *lanes, struct coalescer_batch *batch);
 static bool     write_lanes_is_proved(const struct write_lanes     *lanes,
                                       const struct coalescer_batch *batch);
+static bool     write_lanes_is_unsettled(const struct coalescer_batch *batch);
 static void     write_lanes_on_batch_over(struct write_call *call, void *ctx);
+static void     write_lanes_note_loss(struct write_lanes *lanes, struct write *write);
+static void     write_lanes_tell(struct write_call *call, struct write *write,
+                                 enum front_executed executed);
 static void     write_lanes_refuse(struct write *write, enum status status,
                                    enum coalescer_executed executed);
 static void     write_lanes_release(struct write *write);
@@ -58,6 +64,10 @@ static enum status write_lanes_send_alone(struct write_lanes *lanes, struct writ
 static void        write_lanes_on_alone_over(struct write_call *call, void *ctx);
 static bool        write_lanes_may_repeat(struct write *write);
 static void        write_lanes_on_again(struct timeout *timeout);
+static void        write_lanes_on_settled(struct write *write, enum write_settled settled,
+                                          const struct http_head *head, struct bytes body);
+static void        write_lanes_end_alone(struct write *write, enum status status,
+                                         enum front_executed executed);
 static void        write_lanes_log_hang(const struct coalescer_batch *batch);
 
 static const enum front_executed executed_words[] = {
@@ -114,6 +124,7 @@ void write_lanes_free(struct write_lanes *lanes)
     while ((node = list_first(&lanes->proxy->writes)) != NULL) {
         struct write *write = LIST_ITEM(node, struct write, node);
 
+        write_settle_cancel(write);
         write_leave(write);
         write_free(write);
     }
@@ -123,6 +134,7 @@ void write_lanes_free(struct write_lanes *lanes)
 
 enum status write_lanes_submit(struct write_lanes *lanes, struct write *write)
 {
+    write_settle_enter(write);
     if (!write_lanes_takes(lanes, &write->route))
         return write_lanes_send_alone(lanes, write);
     if (byte_buffer_size(&write->body) <= scan_inline_max) {
@@ -266,8 +278,8 @@ static void write_lanes_act(struct write_lanes *lanes, const struct coalescer_ac
         write_lanes_send(lanes, action->batch);
         break;
     case COALESCER_ANSWER:
-        write_call_tell(coalescer_batch_ctx(action->batch), action->member,
-                        executed_words[action->executed]);
+        write_lanes_tell(coalescer_batch_ctx(action->batch), action->member,
+                         executed_words[action->executed]);
         break;
     case COALESCER_REFUSE:
         write_lanes_refuse(action->member, action->status, action->executed);
@@ -291,12 +303,18 @@ static void write_lanes_send(struct write_lanes *lanes, struct coalescer_batch *
 {
     static const struct coalescer_outcome not_sent = {.kind = COALESCER_NOT_SENT};
     static const struct coalescer_outcome apart = {.kind = COALESCER_APART};
+    static const struct coalescer_outcome lost = {.kind = COALESCER_RESET};
     struct proxy                         *proxy = lanes->proxy;
     uint64_t                              now_us = loop_now_us(proxy->loop);
     size_t                                count = coalescer_batch_count(batch);
     bool                                  is_proved = write_lanes_is_proved(lanes, batch);
     struct write_call                    *call = NULL;
 
+    if (write_lanes_is_unsettled(batch)) { /* it stays lost */
+        coalescer_batch_set_ctx(batch, NULL);
+        coalescer_report(lanes->coalescer, batch, &lost, now_us);
+        return;
+    }
     if (is_proved)
         call = write_call_start_batch(proxy, batch, &proxy->lanes_turn, write_lanes_on_batch_over,
                                       lanes);
@@ -327,14 +345,48 @@ static bool write_lanes_is_proved(const struct write_lanes     *lanes,
     return true;
 }
 
+/* A deletion that was lost, and meanwhile somebody else may have created or deleted the same. */
+static bool write_lanes_is_unsettled(const struct coalescer_batch *batch)
+{
+    const struct write *write = coalescer_batch_member(batch, 0);
+
+    return write->can_settle && write->losses > 0 && !write_settle_may(write);
+}
+
 static void write_lanes_on_batch_over(struct write_call *call, void *ctx)
 {
     struct write_lanes      *lanes = ctx;
     struct coalescer_outcome outcome = write_call_outcome(call);
 
+    if (outcome.kind == COALESCER_RESET && write_call_write(call) != NULL)
+        write_lanes_note_loss(lanes, write_call_write(call));
     coalescer_report(lanes->coalescer, write_call_batch(call), &outcome,
                      loop_now_us(lanes->proxy->loop));
     loop_later(lanes->proxy->loop, &lanes->pump_task);
+}
+
+/* Of a write that goes alone, with a Chroma of our own. */
+static void write_lanes_note_loss(struct write_lanes *lanes, struct write *write)
+{
+    enum chroma_operation operation = write->route.operation;
+
+    if (!lanes->proxy->is_supervised)
+        return;
+    write->losses++;
+    if (operation == CHROMA_OPERATION_DELETE &&
+        !chroma_repeat_is_harmless(operation, byte_buffer_bytes(&write->body)))
+        lanes->deletes_lost++;
+}
+
+static void write_lanes_tell(struct write_call *call, struct write *write,
+                             enum front_executed executed)
+{
+    if (!write_settle_is_deleted(write, write_call_outcome(call).http_status))
+        write_call_tell(call, write, executed);
+    else if (write_settle_may(write))
+        write_call_tell_deleted(call, write);
+    else
+        write_tell_refused(write, STATUS_BACKEND_RESET, FRONT_EXECUTED_MAYBE, NULL);
 }
 
 static void write_lanes_refuse(struct write *write, enum status status,
@@ -373,8 +425,10 @@ static void write_lanes_on_alone_over(struct write_call *call, void *ctx)
     struct coalescer_outcome outcome = write_call_outcome(call);
     enum status              failure = write_call_failure(call);
 
+    if (outcome.kind == COALESCER_RESET)
+        write_lanes_note_loss(lanes, write);
     if (outcome.kind == COALESCER_ANSWERED) {
-        write_call_tell(call, write, FRONT_EXECUTED_UNSAID);
+        write_lanes_tell(call, write, FRONT_EXECUTED_UNSAID);
     } else if (failure != STATUS_SHUTTING_DOWN &&
                (outcome.kind == COALESCER_NOT_SENT || write_lanes_may_repeat(write)) &&
                loop_now_us(lanes->proxy->loop) + again_us < write->deadline_us) {
@@ -382,20 +436,24 @@ static void write_lanes_on_alone_over(struct write_call *call, void *ctx)
         timeout_queue_start(lanes->again, &write->again);
         return;
     } else {
-        write_tell_refused(
-            write, failure,
-            outcome.kind == COALESCER_NOT_SENT ? FRONT_EXECUTED_NO : FRONT_EXECUTED_MAYBE, NULL);
+        write_tell_refused(write, failure,
+                           outcome.kind == COALESCER_NOT_SENT && write->losses == 0
+                               ? FRONT_EXECUTED_NO
+                               : FRONT_EXECUTED_MAYBE,
+                           NULL);
     }
     write_call_adopt(call, write);
     write_call_end(call);
 }
 
-/* It may have been lost with a Chroma of our own: would a repeat be harmless, and not the third? */
+/* It may have been lost with a Chroma of our own: would a repeat be harmless, or can it be settled,
+ * and is it not the third? */
 static bool write_lanes_may_repeat(struct write *write)
 {
     write->is_lost =
-        write->proxy->is_supervised && ++write->losses < losses_max &&
-        chroma_repeat_is_harmless(write->route.operation, byte_buffer_bytes(&write->body));
+        write->proxy->is_supervised && write->losses < losses_max &&
+        (write_settle_may(write) ||
+         chroma_repeat_is_harmless(write->route.operation, byte_buffer_bytes(&write->body)));
     write->lost_us = loop_now_us(write->proxy->loop);
     return write->is_lost;
 }
@@ -413,14 +471,53 @@ static void write_lanes_on_again(struct timeout *timeout)
             timeout_queue_start(lanes->again, timeout);
             return;
         }
-        write_tell_refused(write, STATUS_BACKEND_RESET, FRONT_EXECUTED_MAYBE, NULL);
-        write_free(write);
+        write_lanes_end_alone(write, STATUS_BACKEND_RESET, FRONT_EXECUTED_MAYBE);
         return;
     }
-    write->is_lost = false;
-    if (write_lanes_send_alone(lanes, write) == STATUS_OK)
+    if (write->is_lost && write->can_settle) {
+        if (!write_settle_may(write))
+            write_lanes_end_alone(write, STATUS_BACKEND_RESET, FRONT_EXECUTED_MAYBE);
+        else if (write->route.operation != CHROMA_OPERATION_COLLECTION_CREATE)
+            write_lanes_on_settled(write, WRITE_SETTLED_ABSENT, NULL, (struct bytes){0});
+        else if (!write_settle_look(write, write_lanes_on_settled))
+            write_lanes_end_alone(write, STATUS_NO_MEMORY, FRONT_EXECUTED_MAYBE);
         return;
-    write_tell_refused(write, STATUS_NO_MEMORY, FRONT_EXECUTED_NO, NULL);
+    }
+    write_lanes_on_settled(write, WRITE_SETTLED_ABSENT, NULL, (struct bytes){0});
+}
+
+static void write_lanes_on_settled(struct write *write, enum write_settled settled,
+                                   const struct http_head *head, struct bytes body)
+{
+    struct write_lanes *lanes = write->proxy->lanes;
+
+    switch (settled) {
+    case WRITE_SETTLED_DONE:
+        write_tell_answer(write, head, body, FRONT_EXECUTED_UNSAID);
+        write_free(write);
+        break;
+    case WRITE_SETTLED_ABSENT:
+        write->is_lost = false;
+        if (write_lanes_send_alone(lanes, write) != STATUS_OK)
+            write_lanes_end_alone(write, STATUS_NO_MEMORY,
+                                  write->losses == 0 ? FRONT_EXECUTED_NO : FRONT_EXECUTED_MAYBE);
+        break;
+    case WRITE_SETTLED_UNKNOWN:
+        write_lanes_end_alone(write, STATUS_BACKEND_RESET, FRONT_EXECUTED_MAYBE);
+        break;
+    case WRITE_SETTLED_AGAIN:
+        if (loop_now_us(lanes->proxy->loop) + again_us < write->deadline_us)
+            timeout_queue_start(lanes->again, &write->again);
+        else
+            write_lanes_end_alone(write, STATUS_BACKEND_RESET, FRONT_EXECUTED_MAYBE);
+        break;
+    }
+}
+
+static void write_lanes_end_alone(struct write *write, enum status status,
+                                  enum front_executed executed)
+{
+    write_tell_refused(write, status, executed, NULL);
     write_free(write);
 }
 
@@ -433,14 +530,15 @@ bool write_lanes_give_up(struct write *write, enum front_executed *ret_executed)
         *ret_executed = FRONT_EXECUTED_MAYBE;
         return true;
     }
-    *ret_executed = write->is_lost ? FRONT_EXECUTED_MAYBE : FRONT_EXECUTED_NO;
+    *ret_executed = write->losses > 0 ? FRONT_EXECUTED_MAYBE : FRONT_EXECUTED_NO;
     if (write->call != NULL) {
         struct write_call *call = write->call;
 
         write_call_cancel(call);
         write_call_adopt(call, write);
         write_call_end(call);
-    } else if (timeout_queue_is_running(&write->again)) {
+    } else if (write->look != NULL || timeout_queue_is_running(&write->again)) {
+        write_settle_cancel(write);
         write_free(write);
     } else {
         write->is_given_up = true; /* a worker reads its body */
@@ -491,6 +589,6 @@ bool write_lanes_splits(const struct write_lanes *lanes)
 
 enum status write_lanes_print_metrics(struct write_lanes *lanes, struct byte_buffer *out)
 {
-    return write_metrics_print(coalescer_stats(lanes->coalescer), loop_now_us(lanes->proxy->loop),
-                               out);
+    return write_metrics_print(coalescer_stats(lanes->coalescer), lanes->deletes_lost,
+                               loop_now_us(lanes->proxy->loop), out);
 }

@@ -45,15 +45,27 @@ static const struct metric_desc lane_metrics[] = {
            "Collections whose writes are known."),
 };
 
+/* Of writes that are not all the coalescer's. */
+struct loss_stats {
+    uint64_t deletes_lost;
+};
+
+static const struct metric_desc loss_metrics[] = {
+    METRIC(COUNTER, loss_stats, deletes_lost, "chromabouncer_deletes_lost_total",
+           "Deletes by a filter under which a Chroma of our own (exec, wrap) ended: they are not "
+           "sent again, but answered 502, maybe executed."),
+};
+
 static enum status print_histogram(struct byte_buffer *out, const char *name, const char *help,
                                    const uint64_t  buckets[][COALESCER_BUCKETS],
                                    const uint64_t *sums);
 static enum status print_samples(struct byte_buffer *out, const char *name, const char *op,
                                  const uint64_t *buckets, uint64_t sum);
 
-enum status write_metrics_print(const struct coalescer_stats *stats, uint64_t now_us,
-                                struct byte_buffer *out)
+enum status write_metrics_print(const struct coalescer_stats *stats, uint64_t deletes_lost,
+                                uint64_t now_us, struct byte_buffer *out)
 {
+    const struct loss_stats losses = {.deletes_lost = deletes_lost};
     uint64_t    oldest_us = stats->oldest_sent_us == 0 ? 0 : now_us - stats->oldest_sent_us;
     enum status status =
         print_histogram(out, "chromabouncer_batch_requests", "Clients' writes in one call.",
@@ -64,6 +76,8 @@ enum status write_metrics_print(const struct coalescer_stats *stats, uint64_t no
                                  stats->batch_records, stats->batch_records_sum);
     if (status == STATUS_OK)
         status = metric_print(out, lane_metrics, COUNT_OF(lane_metrics), stats);
+    if (status == STATUS_OK)
+        status = metric_print(out, loss_metrics, COUNT_OF(loss_metrics), &losses);
     if (status == STATUS_OK)
         status = metric_print_header(out, "chromabouncer_write_call_oldest_seconds", "gauge",
                                      "Age of the oldest call with writes that has no answer.");

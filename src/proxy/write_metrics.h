@@ -9,8 +9,10 @@
 #include "base/compiler.h"
 #include "writes/coalescer.h"
 
-/* STATUS_NO_MEMORY, STATUS_LIMIT_REACHED  `out` holds a part. */
-MUST_CHECK enum status write_metrics_print(const struct coalescer_stats *stats, uint64_t now_us,
+/* `deletes_lost`: deletes by a filter that were lost with a Chroma of our own.
+ * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED  `out` holds a part. */
+MUST_CHECK enum status write_metrics_print(const struct coalescer_stats *stats,
+                                           uint64_t deletes_lost, uint64_t now_us,
                                            struct byte_buffer *out);
 
 #endif

@@ -44,6 +44,7 @@ void coalescer_member_queue(struct coalescer *coalescer, struct coalescer_member
     member->records_max = write->records_max == 0 ? UINT32_MAX : write->records_max;
     member->dimension = member->key == NULL ? 0 : write->dimension;
     member->repeatable = write->repeatable;
+    member->repeatable_after_end = write->repeatable || write->repeatable_after_end;
     member->columns = write->columns;
     member->sender = coalescer_offender_hash(coalescer, lane->key, write->sender);
     member->address = coalescer_offender_hash(coalescer, lane->key, write->address);

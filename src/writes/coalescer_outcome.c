@@ -320,7 +320,7 @@ static void outcome_ended(struct coalescer *coalescer, struct coalescer_batch *b
         member->is_tainted = true;
         if (++member->ends > ends)
             ends = member->ends;
-        if (!member->repeatable || (batch->count == 1 && ends >= ends_max))
+        if (!member->repeatable_after_end || (batch->count == 1 && ends >= ends_max))
             outcome_give_up(coalescer, member);
         is_redone = is_redone || !member->is_answered;
     }

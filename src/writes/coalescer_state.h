@@ -57,7 +57,7 @@ struct coalescer_member {
     uint32_t                ends; /* of the backend, while it was in flight */
     unsigned                columns;
     enum coalescer_op       op;
-    bool                    repeatable;
+    bool                    repeatable, repeatable_after_end;
     bool                    ends_segment; /* in `redo`: the last of those sent together */
     bool                    was_split;    /* from others, when their batch was refused */
     bool                    is_tainted;   /* may have been applied, in whole or in part */

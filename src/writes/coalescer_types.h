@@ -84,6 +84,7 @@ struct coalescer_write {
     unsigned                columns;    /* present in it: enum coalescer_columns */
     bool                    repeatable; /* sent twice in a row it does, and answers, what it does
                                          * once: add, upsert, update, delete by ids */
+    bool         repeatable_after_end;  /* only once the backend has certainly ended */
     struct bytes batch_key;             /* what must be equal, byte for byte, to share a call: path,
                                          * query, relevant headers, credentials. The coalescer adds
                                          * op, encoding and dimension. Read if MERGEABLE */

@@ -1,6 +1,7 @@
 /* A Chroma that we run ourselves dies: who waits for it does not notice. */
 #include <string.h>
 
+#include "base/byte_buffer.h"
 #include "flow/flow_world.h"
 #include "support/check_main.h"
 
@@ -167,6 +168,27 @@ START_TEST(a_write_that_is_not_harmless_twice_is_not_sent_again)
 }
 END_TEST
 
+START_TEST(deletes_by_a_filter_that_are_lost_are_counted)
+{
+    struct byte_buffer  out = {0};
+    struct flow_client *client;
+
+    world.write_options.is_coalescing = _i == 0;
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    flow_world_request(client, "delete", 1, 100, 10, NULL);
+    flow_world_run_ms(&world, 100);
+    proxy_backend_ended(world.proxy);
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    ck_assert_int_eq(proxy_print_metrics(world.proxy, &out), STATUS_OK);
+    ck_assert_int_eq(byte_buffer_append(&out, (struct bytes){.data = "", .size = 1}, SIZE_MAX),
+                     STATUS_OK);
+    ck_assert_ptr_nonnull(
+        strstr(byte_buffer_bytes(&out).data, "\nchromabouncer_deletes_lost_total 1\n"));
+    byte_buffer_done(&out);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("flow_supervised");
@@ -180,5 +202,6 @@ int main(void)
     tcase_add_test(tcase, a_held_answer_is_charged_until_it_is_passed);
     tcase_add_loop_test(tcase, a_write_is_sent_again_only_after_a_proven_end, 0, 4);
     tcase_add_test(tcase, a_write_that_is_not_harmless_twice_is_not_sent_again);
+    tcase_add_loop_test(tcase, deletes_by_a_filter_that_are_lost_are_counted, 0, 2);
     return check_main("flow_supervised", tcase);
 }
