@@ -1,8 +1,8 @@
-"""A stand-in for Chroma, started with a port: what it does is said by the path.
+"""A stand-in for Chroma, started with a port: what it does is said by the request.
 
 GET .../collections/slow describes a collection, any other .../collections/NAME does not exist;
-POST .../query of it answers after a second; POST .../grow takes 64 MiB more, in two seconds;
-POST .../die kills it before it answers. Its heartbeat counts the growth.
+POST .../query of it answers after a second; POST .../grow takes 64 MiB more, in two seconds; a body
+with "die" kills it before it answers. Its heartbeat counts the growth.
 """
 
 import http.server
@@ -30,11 +30,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        if self.path.endswith(f"/{UUID}/query"):
+        if b"die" in body:
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif self.path.endswith(f"/{UUID}/query"):
             time.sleep(1)
             self.answer(200, {"asked": json.loads(body)})
-        elif self.path.endswith("/die"):
-            os.kill(os.getpid(), signal.SIGKILL)
         else:
             taken.append(b"x" * (64 << 20))
             time.sleep(2)  # under way when it has grown

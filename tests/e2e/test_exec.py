@@ -323,6 +323,35 @@ def test_a_warmed_collection_has_its_index_loaded(running):
     assert not running.events("collection_not_warmed")
 
 
+@pytest.mark.parametrize("operation", ["query", "upsert"])
+def test_what_kills_chroma_three_times_is_refused_and_others_are_answered(operation):
+    with odd_chroma() as one:
+        one.ask()
+        answers = []
+        collection = f"{DATABASE}/collections/12345678-1234-1234-1234-123456789abc"
+        beside = [threading.Thread(target=lambda: answers.append(one.ask())) for _ in range(5)]
+
+        def kill():
+            with pytest.raises(urllib.error.HTTPError) as raised:
+                one.ask(f"{collection}/{operation}", {"ids": ["die"], "embeddings": [[1, 2, 3]]})
+            answers.append(raised.value)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        wait_until(lambda: one.events("chroma_ended"))
+        for thread in beside:
+            thread.start()
+        for thread in [killer, *beside]:
+            thread.join()
+        refused = [answer for answer in answers if not isinstance(answer, dict)]
+        assert len(answers) == 6 and len(refused) == 1
+        assert refused[0].code == 502
+        assert refused[0].headers["x-chromabouncer-executed"] == "maybe"
+        assert "nanosecond heartbeat" in one.ask()
+        assert len(one.events("chroma_ended")) == 3
+        assert one.end() == 0
+
+
 def grow(one):
     """One request under which the stand-in for Chroma grows, and one that comes meanwhile."""
     answers = []

@@ -1,4 +1,7 @@
-"""Chroma is killed again and again behind `chromabouncer exec`, under load: nobody notices."""
+"""Chroma is killed again and again behind `chromabouncer exec`, under load: nobody notices.
+
+EXEC_KILLS=12x5x20 kills it 12 times, every 5 s, under 20 readers and 20 writers.
+"""
 
 import http.client
 import json
@@ -7,11 +10,14 @@ import signal
 import threading
 import time
 
+import pytest
+
 from processes import wait_until
 from test_exec import Exec
 
 COLLECTIONS = "/api/v2/tenants/default_tenant/databases/default_database/collections"
-KILLS, SECONDS_BETWEEN, READERS, WRITERS = 3, 3, 8, 8
+KILLS, SECONDS_BETWEEN, CLIENTS = map(int, os.environ.get("EXEC_KILLS", "3x3x8").split("x"))
+NAMERS = 2  # who create and delete collections
 
 
 class Client:
@@ -26,6 +32,7 @@ class Client:
         return answer.status, json.loads(text or b"null")
 
 
+@pytest.mark.timeout(120 + KILLS * (SECONDS_BETWEEN + 10))
 def test_kills_under_load_fail_no_request_and_lose_no_write():
     with Exec() as one:
         client = Client(one.port)
@@ -63,8 +70,21 @@ def test_kills_under_load_fail_no_request_and_lose_no_write():
                 note(began, *answer, f"r{number}-{count}")
                 count += 1
 
-        threads = [threading.Thread(target=write, args=(i,)) for i in range(WRITERS)]
-        threads += [threading.Thread(target=read, args=(i,)) for i in range(READERS)]
+        def name(number):
+            mine, count = Client(one.port), 0
+            while not ending.is_set():
+                mine_now = f"named-{number}-{count}"
+                for ask in ("POST", COLLECTIONS, {"name": mine_now}), (
+                    "DELETE",
+                    f"{COLLECTIONS}/{mine_now}",
+                ):
+                    began = time.monotonic()
+                    note(began, *mine.ask(*ask), f"n{number}-{count}")
+                count += 1
+
+        threads = [threading.Thread(target=write, args=(i,)) for i in range(CLIENTS)]
+        threads += [threading.Thread(target=read, args=(i,)) for i in range(CLIENTS)]
+        threads += [threading.Thread(target=name, args=(i,)) for i in range(NAMERS)]
         for thread in threads:
             thread.start()
         try:
@@ -78,10 +98,12 @@ def test_kills_under_load_fail_no_request_and_lose_no_write():
         for thread in threads:
             thread.join()
         assert not failures, failures[:5]
+        left = [one["name"] for one in client.ask("GET", COLLECTIONS)[1]]
+        assert left == ["kills"]
         missing = find_missing(client, path, acknowledged)
         starts = [event["took_ms"] / 1000 for event in one.events("chroma_ready")[1:]]
         print(
-            f"{KILLS} kills, {len(waits)} requests, longest {max(waits):.1f} s; "
+            f"{KILLS} kills, {len(waits)} requests ({len(acknowledged)} writes of records), longest {max(waits):.1f} s; "
             f"slowest start of Chroma {max(starts):.1f} s"
         )
         assert not missing, missing[:5]
