@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import pty
 import signal
 import socket
@@ -383,6 +384,53 @@ def test_a_chroma_that_is_large_from_the_beginning_is_left_alone():
         time.sleep(2.5)
         assert len(one.events(TOO_SMALL)) == 1 and not one.events("chroma_ended")
         assert one.end() == 0
+
+
+def may_unshare():
+    """May we be given a process namespace of our own?"""
+    words = ["unshare", "--pid", "--fork", "--mount-proc", "true"]
+    try:
+        return subprocess.run(words, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not may_unshare(), reason="no process namespace to be had")
+def test_it_may_be_the_first_process_of_a_container():
+    with Exec(wait=False) as one:
+        # What loses its parent is PID 1's: the sleep's parent ends at once.
+        words = ["sh", "-c", 'sh -c "sleep 1 &"; exec "$0" "$@"', *one.arguments]
+        unshare = ["unshare", "--pid", "--fork", "--mount-proc"]
+        one.spawn([*unshare, PROXY, "exec", "--status", "off", "--", *words])
+        assert "nanosecond heartbeat" in wait_until(lambda: answer_of(one), 60)
+        first = children(one.process.pid)[0]
+        status = pathlib.Path(f"/proc/{first}/status").read_text()
+        assert status.partition("NSpid:")[2].split()[:2] == [str(first), "1"]
+        killed = wait_until(lambda: len(found := children(first)) == 1 and found)
+        assert not zombies(first)  # the sleep is gone altogether
+        os.kill(killed[0], signal.SIGKILL)
+        assert "nanosecond heartbeat" in one.ask()
+        assert children(first) != killed
+        os.kill(first, signal.SIGTERM)
+        assert one.process.wait(40) == 0
+        wait_until(lambda: not with_word(one.directory.name))
+
+
+def answer_of(one):
+    try:
+        return one.ask()
+    except OSError:
+        return None
+
+
+def zombies(process):
+    found = []
+    for folder in pathlib.Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if fields[0] == "Z" and int(fields[1]) == process:
+                found.append(folder.name)
+    return found
 
 
 def test_the_database_is_put_into_WAL_mode_and_back():

@@ -32,7 +32,7 @@ class Client:
         return answer.status, json.loads(text or b"null")
 
 
-@pytest.mark.timeout(120 + KILLS * (SECONDS_BETWEEN + 10))
+@pytest.mark.timeout(120 + KILLS * (SECONDS_BETWEEN + 20))
 def test_kills_under_load_fail_no_request_and_lose_no_write():
     with Exec() as one:
         client = Client(one.port)
@@ -91,19 +91,21 @@ def test_kills_under_load_fail_no_request_and_lose_no_write():
             for kills in range(1, KILLS + 1):
                 time.sleep(SECONDS_BETWEEN)
                 os.kill(one.chroma(), signal.SIGKILL)
-                wait_until(lambda: len(one.events("chroma_ready")) > kills)
+                wait_until(lambda: len(one.events("chroma_ready")) > kills, 120)
             time.sleep(SECONDS_BETWEEN)
         finally:
             ending.set()
         for thread in threads:
             thread.join()
         assert not failures, failures[:5]
+        client = Client(one.port)  # the old connection was idle for too long
         left = [one["name"] for one in client.ask("GET", COLLECTIONS)[1]]
         assert left == ["kills"]
         missing = find_missing(client, path, acknowledged)
         starts = [event["took_ms"] / 1000 for event in one.events("chroma_ready")[1:]]
         print(
-            f"{KILLS} kills, {len(waits)} requests ({len(acknowledged)} writes of records), longest {max(waits):.1f} s; "
+            f"{KILLS} kills, {len(waits)} requests ({len(acknowledged)} writes of records), "
+            f"longest {max(waits):.1f} s; "
             f"slowest start of Chroma {max(starts):.1f} s"
         )
         assert not missing, missing[:5]
