@@ -75,6 +75,7 @@ struct daemon_child {
     bool                              told_leftover, told_stranger, told_end;
     unsigned                          others_seen; /* looks in a row */
     bool                              has_others;
+    bool                              found_user; /* before the first start: nothing was started */
 };
 
 static void on_child_line(struct bytes line, bool is_error, void *ctx);
@@ -293,11 +294,15 @@ static void on_directory_seen(struct daemon_child *child)
 
 static void refuse_directory(struct daemon_child *child)
 {
-    char reason[512];
+    char reason[600];
 
     snprintf(reason, sizeof reason,
-             "%.300s is used by process %d (%s); two at a time damage it, so end that one first",
-             child->command.directory, (int)child->look.user.process, child->look.user.command);
+             "%.300s is used by process %d (%s); two at a time damage it, so end that one first%s",
+             child->command.directory, (int)child->look.user.process, child->look.user.command,
+             child->daemon->wrap == NULL ? ""
+                                         : ", or run both commands under one wrap: chromabouncer "
+                                           "wrap -- sh -c 'FIRST & SECOND & wait'");
+    child->found_user = true;
     fail_child(child, reason);
 }
 
@@ -498,6 +503,11 @@ void daemon_child_stop(struct daemon_child *child, uint64_t kill_at_us)
         return;
     }
     drive(child);
+}
+
+bool daemon_child_found_user(const struct daemon_child *child)
+{
+    return child->found_user;
 }
 
 bool daemon_child_was_ready(const struct daemon_child *child)

@@ -53,6 +53,9 @@ void daemon_child_begin(struct daemon_child *child, const struct daemon_child_co
 /* End it: INT now, KILL at `kill_at_us`; on_stopped tells. */
 void daemon_child_stop(struct daemon_child *child, uint64_t kill_at_us);
 
+/* Was it not started because another process has the directory open? */
+bool daemon_child_found_user(const struct daemon_child *child);
+
 /* Has it been ready once? */
 bool daemon_child_was_ready(const struct daemon_child *child);
 

@@ -44,7 +44,7 @@ struct daemon_wrap {
     struct peer_user              *peers;
     enum wrap_state                state;
     char                           directory[HOOK_REQUEST_PATH_SIZE]; /* "": none yet */
-    char                           reason[512];                       /* FAILED */
+    char                           reason[600];                       /* FAILED */
     struct hook_visitor           *waiting[HOOK_DOOR_VISITORS_MAX];
     size_t                         waiting_count;
     char                           python[HOOK_REQUEST_PATH_SIZE], port[8];
@@ -74,7 +74,7 @@ static void on_wrap_ready(void *ctx);
 static void on_wrap_failed(const char *reason, void *ctx);
 static void on_wrap_stopped(void *ctx);
 static void answer_visitor(struct daemon_wrap *wrap, struct hook_visitor *visitor);
-static void answer_no(struct hook_visitor *visitor, const char *reason, bool is_other);
+static void answer_no(struct hook_visitor *visitor, const char *reason, enum hook_refusal why);
 static void on_visitor_gone(struct hook_visitor *visitor, void *ctx);
 static void on_application_end(unsigned ready, void *ctx);
 static void look_for_application(void *ctx);
@@ -174,7 +174,7 @@ static void on_hook_open(struct daemon_wrap *wrap, struct hook_visitor *visitor,
 
         snprintf(reason, sizeof reason, "one directory is served at a time, and it is %.200s",
                  wrap->directory);
-        answer_no(visitor, reason, true);
+        answer_no(visitor, reason, HOOK_OTHER_DIRECTORY);
         return;
     }
     wrap->has_opened = true;
@@ -246,7 +246,8 @@ static void on_wrap_ready(void *ctx)
         answer_visitor(wrap, wrap->waiting[--wrap->waiting_count]);
 }
 
-/* The application goes on with its embedded clients, or says that it cannot. */
+/* The application goes on with its embedded clients, or says that it cannot. Beside another user of
+ * the directory it must not go on: two that write damage it. */
 static void on_wrap_failed(const char *reason, void *ctx)
 {
     struct daemon_wrap *wrap = ctx;
@@ -269,7 +270,8 @@ static void answer_visitor(struct daemon_wrap *wrap, struct hook_visitor *visito
     struct byte_buffer answer = {0};
 
     if (wrap->state != WRAP_READY) {
-        answer_no(visitor, wrap->reason, false);
+        answer_no(visitor, wrap->reason,
+                  daemon_child_found_user(wrap->daemon->child) ? HOOK_IN_USE : HOOK_REFUSED);
         return;
     }
     if (hook_request_answer_address(&answer, "127.0.0.1", wrap->daemon->data_port) == STATUS_OK)
@@ -279,11 +281,11 @@ static void answer_visitor(struct daemon_wrap *wrap, struct hook_visitor *visito
     byte_buffer_done(&answer);
 }
 
-static void answer_no(struct hook_visitor *visitor, const char *reason, bool is_other)
+static void answer_no(struct hook_visitor *visitor, const char *reason, enum hook_refusal why)
 {
     struct byte_buffer answer = {0};
 
-    if (hook_request_answer_no(&answer, reason, is_other) == STATUS_OK)
+    if (hook_request_answer_no(&answer, reason, why) == STATUS_OK)
         hook_door_answer(visitor, byte_buffer_bytes(&answer));
     else
         hook_door_answer(visitor, BYTES_LITERAL(""));

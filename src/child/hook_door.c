@@ -189,7 +189,7 @@ static void hear_out(struct hook_visitor *visitor, size_t size)
         return;
     }
     byte_buffer_clear(&visitor->line);
-    if (hook_request_answer_no(&visitor->line, error.text, false) == STATUS_OK)
+    if (hook_request_answer_no(&visitor->line, error.text, HOOK_REFUSED) == STATUS_OK)
         hook_door_answer(visitor, byte_buffer_bytes(&visitor->line));
     else
         leave(visitor);

@@ -75,13 +75,14 @@ enum status hook_request_answer_address(struct byte_buffer *out, const char *hos
 
 /* A path that is no UTF-8 stands in a reason as it may. */
 enum status hook_request_answer_no(struct byte_buffer *out, const char *reason,
-                                   bool is_other_directory)
+                                   enum hook_refusal why)
 {
     json_t *text = json_string(reason);
 
-    return append_line(out, json_pack("{s:b,s:o,s:b}", "ok", 0, "reason",
+    return append_line(out, json_pack("{s:b,s:o,s:b,s:b}", "ok", 0, "reason",
                                       text == NULL ? json_string("see the log") : text,
-                                      "other_directory", (int)is_other_directory));
+                                      "other_directory", why == HOOK_OTHER_DIRECTORY, "in_use",
+                                      why == HOOK_IN_USE));
 }
 
 /* Takes `object`. */

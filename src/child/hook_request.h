@@ -5,7 +5,8 @@
  *   {"hook":1,"op":"open","path":"/real/path","python":"/venv/bin/python","version":"1.5.9",
  *    "allow_reset":false,"pid":123}
  *       -> {"ok":true,"host":"127.0.0.1","port":40001}      clients of this directory go there
- *       -> {"ok":false,"reason":"...","other_directory":false}      they stay as they are
+ *       -> {"ok":false,"reason":"...","other_directory":false,"in_use":false}
+ *          They stay as they are; where the directory is in use already they must not be made.
  *   {"hook":1,"op":"note","what":"other_directory","path":"/real/path","pid":123}
  *       -> {"ok":true}
  */
@@ -25,6 +26,13 @@ enum { HOOK_REQUEST_PATH_SIZE = 4096, HOOK_REQUEST_LINE_MAX = 16384 };
 enum hook_operation {
     HOOK_OPEN, /* an embedded client of `path` is about to be made */
     HOOK_NOTE  /* what became of one: "other_directory", "stayed_embedded" */
+};
+
+/* Why clients are not served. */
+enum hook_refusal {
+    HOOK_REFUSED,         /* it cannot be done */
+    HOOK_OTHER_DIRECTORY, /* another one is served */
+    HOOK_IN_USE           /* a process that is not ours has the directory open */
 };
 
 struct hook_request {
@@ -47,6 +55,6 @@ MUST_CHECK enum status hook_request_answer_ok(struct byte_buffer *out);
 MUST_CHECK enum status hook_request_answer_address(struct byte_buffer *out, const char *host,
                                                    uint16_t port);
 MUST_CHECK enum status hook_request_answer_no(struct byte_buffer *out, const char *reason,
-                                              bool is_other_directory);
+                                              enum hook_refusal why);
 
 #endif

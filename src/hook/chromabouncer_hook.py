@@ -108,7 +108,7 @@ def ask(path, allow_reset):
         note("other_directory", path)
         return None
     reason = f"chromabouncer: {path} is not served: {answer.get('reason')}"
-    if os.environ.get("CHROMABOUNCER_WRAP_STRICT") == "1":
+    if answer.get("in_use") or os.environ.get("CHROMABOUNCER_WRAP_STRICT") == "1":
         raise RuntimeError(reason)
     note("stayed_embedded", path)
     print(f"{reason}; process {os.getpid()} opens it itself", file=sys.stderr, flush=True)

@@ -169,18 +169,40 @@ def test_the_directory_may_be_named_and_need_not_exist(folder):
 
 
 def test_where_chroma_cannot_start_a_client_stays_embedded_or_fails(folder):
+    code = "import sys; sys.executable = '/nonexistent/python'; " + KIND
+    result = run(folder, PYTHONS[0], "-c", code)
+    assert result.stdout == "RustBindingsAPI\n"
+    assert "/nonexistent/python" in result.stderr and "opens it itself" in result.stderr
+    strict = run(folder, PYTHONS[0], "-c", code, flags=["--strict"])
+    assert strict.returncode == 1 and "RuntimeError" in strict.stderr
+
+
+def test_a_directory_that_another_process_has_open_is_not_opened(folder):
     (folder / "db").mkdir()
     (folder / "db" / "chroma.sqlite3").touch()
     holder = subprocess.Popen(["sleep", "100"], stdin=open(folder / "db" / "chroma.sqlite3"))
     try:
-        result = run(folder, PYTHONS[0], "-c", KIND)
-        assert result.stdout == "RustBindingsAPI\n"
-        assert re.search(rf"is used by process {holder.pid} ", result.stderr)
-        strict = run(folder, PYTHONS[0], "-c", KIND, flags=["--strict"])
-        assert strict.returncode == 1 and f"is used by process {holder.pid} " in strict.stderr
+        for flags in [], ["--strict"]:
+            result = run(folder, PYTHONS[0], "-c", KIND, flags=flags)
+            assert result.returncode == 1 and result.stdout == ""
+            assert re.search(rf"RuntimeError: .* is used by process {holder.pid} ", result.stderr)
+        assert not (folder / "db" / "chroma.sqlite3").stat().st_size
     finally:
         holder.kill()
         holder.wait()
+
+
+def test_a_second_wrap_does_not_open_the_directory_of_the_first(folder):
+    code = ADD + "input(); " + QUERY
+    first = subprocess.Popen(
+        command(PYTHONS[0], "-c", code, "one", "1"),
+        cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )
+    assert first.stdout.readline() == b"FastAPI\n"
+    second = run(folder, PYTHONS[0], "-c", ADD, "two", "2")
+    assert second.returncode == 1 and second.stdout == ""
+    assert re.search(r"RuntimeError: .* is used by process \d+ .*'FIRST & SECOND & wait'", second.stderr)
+    assert first.communicate(b"\n", 30)[0] == b"[['one']]\n"
 
 
 def test_killed_chroma_comes_back_and_a_killed_proxy_leaves_nothing(folder):

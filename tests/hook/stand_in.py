@@ -27,14 +27,16 @@ START_SECONDS = 90
 
 
 class StandIn:
-    """Answers hooks on `socket_path`. `requests` are what was asked; `refuse` is a reason to say no."""
+    """Answers hooks on `socket_path`. `requests` are what was asked; `refuse` is a reason to say no,
+    `in_use` that somebody else has the directory open."""
 
-    def __init__(self, path=None, strict=False, refuse=None):
+    def __init__(self, path=None, strict=False, refuse=None, in_use=False):
         self.directory = tempfile.TemporaryDirectory(prefix="hook-")
         self.socket_path = os.path.join(self.directory.name, "wrap")
         self.path = path and os.path.realpath(path)
         self.strict = strict
         self.refuse = refuse
+        self.in_use = in_use
         self.requests = []
         self.chroma = None
         self.port = None
@@ -74,7 +76,8 @@ class StandIn:
 
     def open(self, request):
         if self.refuse:
-            return {"ok": False, "reason": self.refuse, "other_directory": False}
+            answer = {"ok": False, "reason": self.refuse, "other_directory": False}
+            return {**answer, "in_use": self.in_use}
         with self.lock:
             self.path = self.path or request["path"]
             if request["path"] != self.path:

@@ -144,6 +144,23 @@ def test_a_refused_directory_fails_with_strict(wrap):
     assert not ran.exists and ran.memory in ("rust", "segment")
 
 
+def test_beside_another_user_of_the_directory_no_client_is_made(wrap):
+    wrapped = wrap(refuse="used by process 1", in_use=True)
+    ran = wrapped.run(
+        """
+        reasons = []
+        for _ in range(2):
+            try:
+                chromadb.PersistentClient(directory)
+            except RuntimeError as error:
+                reasons.append(str(error))
+        tell(reasons=reasons, exists=os.path.exists(directory))
+        """
+    )
+    assert len(ran.reasons) == 2 and "used by process 1" in ran.reasons[1]
+    assert not ran.exists and not wrapped.stand_in.asked("note")
+
+
 def test_without_a_proxy_clients_stay_embedded(wrap):
     wrapped = wrap()
     wrapped.stand_in.stop_listening()

@@ -80,10 +80,11 @@ START_TEST(answers_are_one_line)
     expect("{\"ok\":true}\n");
     ck_assert_int_eq(hook_request_answer_address(&out, "127.0.0.1", 40001), STATUS_OK);
     expect("{\"ok\":true,\"host\":\"127.0.0.1\",\"port\":40001}\n");
-    ck_assert_int_eq(hook_request_answer_no(&out, "a \"b\"\nc", true), STATUS_OK);
-    expect("{\"ok\":false,\"reason\":\"a \\\"b\\\"\\nc\",\"other_directory\":true}\n");
-    ck_assert_int_eq(hook_request_answer_no(&out, "\xff", false), STATUS_OK);
-    expect("{\"ok\":false,\"reason\":\"see the log\",\"other_directory\":false}\n");
+    ck_assert_int_eq(hook_request_answer_no(&out, "a \"b\"\nc", HOOK_OTHER_DIRECTORY), STATUS_OK);
+    expect("{\"ok\":false,\"reason\":\"a "
+           "\\\"b\\\"\\nc\",\"other_directory\":true,\"in_use\":false}\n");
+    ck_assert_int_eq(hook_request_answer_no(&out, "\xff", HOOK_IN_USE), STATUS_OK);
+    expect("{\"ok\":false,\"reason\":\"see the log\",\"other_directory\":false,\"in_use\":true}\n");
 }
 END_TEST
 
