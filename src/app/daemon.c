@@ -260,7 +260,7 @@ static void on_stop_signal(int signal_number, void *ctx)
 
     if (daemon->draining)
         on_quit_signal(signal_number, ctx);
-    else
+    else if (daemon->wrap == NULL || !daemon_wrap_outlasts_signal(daemon->wrap))
         begin_drain(daemon);
 }
 

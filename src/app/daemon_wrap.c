@@ -55,7 +55,7 @@ struct daemon_wrap {
     struct loop_timer             *timer;
     struct worker_job              look;
     bool                           is_looking, is_marked; /* what the look found */
-    bool                           has_opened, is_ending, never_started;
+    bool                           has_opened, is_ending, never_started, was_told;
 };
 
 static enum status open_parts(struct daemon_wrap *wrap, struct error *error);
@@ -348,6 +348,17 @@ static void on_application_looked(struct worker_job *job)
     wrap->is_ending = true;
     log_event(LOG_INFO, "application_ended", NULL, NULL);
     daemon_child_stop(daemon->child, now_us + daemon->settings->drain_timeout_us);
+}
+
+/* A service manager signals all processes of a service: the application may have much to write. */
+bool daemon_wrap_outlasts_signal(struct daemon_wrap *wrap)
+{
+    bool outlasts = !wrap->was_told && !wrap->is_ending;
+
+    wrap->was_told = true;
+    if (outlasts)
+        log_event(LOG_WARNING, "waiting_for_application", "then", "it ends; or at another signal");
+    return outlasts;
 }
 
 void daemon_wrap_refuse(const struct daemon *daemon, int exit_status)

@@ -21,6 +21,10 @@ MUST_CHECK enum status daemon_wrap_start(struct daemon *daemon, struct error *er
 /* Tell the application's starter, if it still waits, that nothing will come of it. */
 void daemon_wrap_refuse(const struct daemon *daemon, int exit_status);
 
+/* This process is to end. True, once: it goes on serving, as the application still runs, and ends
+ * with it. False: it was told before, or the application has ended. */
+MUST_CHECK bool daemon_wrap_outlasts_signal(struct daemon_wrap *wrap);
+
 /* Say at the end what the user should know. The worker pool must be gone. NULL is a no-op. */
 void daemon_wrap_free(struct daemon_wrap *wrap);
 

@@ -224,6 +224,42 @@ def test_killed_chroma_comes_back_and_a_killed_proxy_leaves_nothing(folder):
     process.communicate(b"\n", 30)
 
 
+def start_and_tell_proxy(folder, code):
+    """An application that waits for a line, and how to send TERM to its proxy and its Chroma."""
+    process = subprocess.Popen(
+        command(PYTHONS[0], "-c", code, "one", "1", flags=["--set", "drain.timeout=1s"]),
+        cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )
+    assert process.stdout.readline() == b"FastAPI\n"
+    (proxy,) = [pid for pid in with_word("drain.timeout=1s") if in_folder(pid, folder)]
+    (server,) = [pid for pid in with_word("chromadb_rust_bindings as chroma") if in_folder(pid, folder)]
+
+    def tell():
+        for pid in proxy, server:
+            os.kill(pid, signal.SIGTERM)
+
+    return process, proxy, tell
+
+
+def test_the_first_TERM_of_a_proxy_waits_for_the_application(folder):
+    code = KIND + "input(); " + ADD.removeprefix(KIND) + QUERY
+    process, _, tell = start_and_tell_proxy(folder, code)
+    tell()
+    time.sleep(3)  # drain.timeout is over, and Chroma has ended
+    assert process.communicate(b"\n", 60)[0] == b"[['one']]\n"
+    assert process.returncode == 0
+
+
+def test_the_second_TERM_of_a_proxy_drains(folder):
+    process, proxy, tell = start_and_tell_proxy(folder, KIND + "input()")
+    tell()
+    time.sleep(0.5)
+    os.kill(proxy, signal.SIGTERM)
+    wait_until(lambda: not os.path.exists(f"/proc/{proxy}"))
+    assert process.poll() is None
+    process.communicate(b"\n", 30)
+
+
 def in_folder(pid, folder):
     try:
         return os.readlink(f"/proc/{pid}/cwd") == str(folder)
