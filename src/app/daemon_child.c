@@ -444,11 +444,10 @@ static void on_child_exit(int wait_status, void *ctx)
     cause = supervisor_on_exited(&child->supervisor, cause, child_now_us(child));
     log_end_of_child(child, wait_status, cause);
     if (child->supervisor.state == SUPERVISOR_FAILED) {
-        char reason[320];
+        char reason[512];
 
-        snprintf(reason, sizeof reason,
-                 "Chroma ended %u times before it was ready; it said: %.200s",
-                 child->supervisor.failed_starts, child_process_last_lines(child->process));
+        snprintf(reason, sizeof reason, "Chroma ended %u times before it was ready; it said: %s",
+                 child->supervisor.failed_starts, child_process_last_lines(child->process, 400));
         fail_child(child, reason);
         return;
     }
@@ -480,7 +479,8 @@ static void log_end_of_child(const struct daemon_child *child, int wait_status,
     if (state == SUPERVISOR_WAITING)
         log_ms(&line, "starts_in_ms", start_us > now_us ? start_us - now_us : 0);
     if (state != SUPERVISOR_STOPPED)
-        log_text(&line, "last_lines", child_process_last_lines(child->process));
+        log_text(&line, "last_lines",
+                 child_process_last_lines(child->process, CHILD_PROCESS_LAST_SIZE));
     log_end(&line);
 }
 

@@ -10,10 +10,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "child/program_path.h"
 
 /* Reads of one output in one turn of the loop, and when the process is gone. */
 enum { reads_per_turn = 4, reads_at_end = 256 };
+
+static const char between_lines[] = " | ";
 
 /* One output of the process. */
 struct output {
@@ -60,8 +63,10 @@ static bool           read_some(struct output *output);
 static void           take(struct output *output, struct bytes bytes);
 static void           end_line(struct output *output);
 static size_t         strip_escapes(char *text, size_t size);
-static size_t         strip_escapes(char *text, size_t size);
+static bool           has_words(struct bytes line);
 static void           remember(struct child_process *process, struct bytes line);
+static const char    *last_lines(const char *lines, size_t size);
+static struct bytes   cut_begin(struct bytes text, size_t size);
 static void           close_output(struct output *output);
 static void           on_child_signal(int signal_number, void *ctx);
 static void           on_gone(struct child_process *process, int wait_status);
@@ -323,7 +328,8 @@ static void end_line(struct output *output)
         line.size--;
     if (line.size == 0)
         return;
-    remember(process, line);
+    if (has_words(line))
+        remember(process, line);
     process->events->on_line(line, output->is_error, process->ctx);
 }
 
@@ -343,21 +349,48 @@ static size_t strip_escapes(char *text, size_t size)
     return kept;
 }
 
+static bool has_words(struct bytes line)
+{
+    for (size_t i = 0; i < line.size; i++)
+        if (text_is_alnum(line.data[i]))
+            return true;
+    return false;
+}
+
 static void remember(struct child_process *process, struct bytes line)
 {
-    static const char between[] = " | ";
-    size_t            used = strlen(process->last);
-    size_t            wanted = used + sizeof between + line.size;
-    size_t            dropped = wanted > sizeof process->last ? wanted - sizeof process->last : 0;
+    size_t      room = sizeof process->last - 1, needed = line.size + strlen(between_lines);
+    const char *kept = last_lines(process->last, needed < room ? room - needed : 0);
+    size_t      used = strlen(kept);
 
-    if (dropped >= used)
-        used = 0; /* a line always fits when it is alone */
-    else if (dropped > 0)
-        memmove(process->last, process->last + dropped, (used -= dropped) + 1);
-    if (used == 0 && line.size >= sizeof process->last)
-        line = bytes_skip(line, line.size + 1 - sizeof process->last);
-    snprintf(process->last + used, sizeof process->last - used, "%s%.*s", used == 0 ? "" : between,
-             (int)line.size, line.data);
+    memmove(process->last, kept, used + 1);
+    line = cut_begin(line, room);
+    snprintf(process->last + used, sizeof process->last - used, "%s%.*s",
+             used == 0 ? "" : between_lines, (int)line.size, line.data);
+}
+
+/* Those at the end of `lines` that fit into `size` bytes; "" when not even the last one does. */
+static const char *last_lines(const char *lines, size_t size)
+{
+    while (strlen(lines) > size) {
+        const char *next = strstr(lines, between_lines);
+
+        if (next == NULL)
+            return "";
+        lines = next + strlen(between_lines);
+    }
+    return lines;
+}
+
+/* The last `size` bytes of it, or a few less: no character is cut. */
+static struct bytes cut_begin(struct bytes text, size_t size)
+{
+    if (text.size <= size)
+        return text;
+    text = bytes_skip(text, text.size - size);
+    for (int i = 0; i < 3 && text.size > 0 && (text.data[0] & 0xc0) == 0x80; i++)
+        text = bytes_skip(text, 1);
+    return text;
 }
 
 static void close_output(struct output *output)
@@ -413,7 +446,9 @@ void child_process_signal(struct child_process *process, int signal_number)
         kill(-process->id, signal_number);
 }
 
-const char *child_process_last_lines(const struct child_process *process)
+const char *child_process_last_lines(const struct child_process *process, size_t size)
 {
-    return process->last;
+    const char *lines = last_lines(process->last, size);
+
+    return lines[0] != '\0' ? lines : cut_begin(bytes_of(process->last), size).data;
 }

@@ -63,8 +63,9 @@ pid_t child_process_id(const struct child_process *process);
 /* Send a signal to the whole group. No-op when none runs. */
 void child_process_signal(struct child_process *process, int signal_number);
 
-/* The last lines that the process, running or gone, has written, with " | " between them.
- * Borrowed until the next one is written. */
-const char *child_process_last_lines(const struct child_process *process);
+/* The last lines that the process, running or gone, has written, with " | " between them: whole
+ * lines as many as fit into `size` bytes, or the end of the last one. Lines without any letter or
+ * digit are pictures and left out. Borrowed until the next one is written. */
+const char *child_process_last_lines(const struct child_process *process, size_t size);
 
 #endif

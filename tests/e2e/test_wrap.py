@@ -177,6 +177,15 @@ def test_where_chroma_cannot_start_a_client_stays_embedded_or_fails(folder):
     assert strict.returncode == 1 and "RuntimeError" in strict.stderr
 
 
+def test_the_reason_is_the_end_of_what_chroma_said(folder):
+    (folder / "db").mkdir()
+    (folder / "db" / "chroma.sqlite3").write_bytes(b"no database" * 1000)
+    result = run(folder, PYTHONS[0], "-c", KIND, flags=["--strict"])
+    assert result.returncode == 1
+    (reason,) = re.findall(r"RuntimeError: .*; it said: (.*)", result.stderr)
+    assert "file is not a database" in reason and "((((" not in reason and "\ufffd" not in reason
+
+
 def test_a_directory_that_another_process_has_open_is_not_opened(folder):
     (folder / "db").mkdir()
     (folder / "db" / "chroma.sqlite3").touch()

@@ -94,7 +94,7 @@ START_TEST(both_outputs_come_line_by_line_and_before_the_end_is_told)
     ck_assert_str_eq(lines, "one;two;three;");
     ck_assert_str_eq(errors, "four;");
     ck_assert(WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 7);
-    ck_assert_ptr_nonnull(strstr(child_process_last_lines(process), "one | two"));
+    ck_assert_ptr_nonnull(strstr(child_process_last_lines(process, 100), "one | two"));
 }
 END_TEST
 
@@ -109,8 +109,33 @@ START_TEST(a_line_without_end_comes_in_pieces_and_the_last_lines_are_bounded)
 {
     run_to_end("head -c 5000 /dev/zero | tr '\\0' x; echo; echo the last words");
     ck_assert_uint_eq(longest, CHILD_PROCESS_LINE_MAX);
-    ck_assert_uint_lt(strlen(child_process_last_lines(process)), CHILD_PROCESS_LAST_SIZE);
-    ck_assert_ptr_nonnull(strstr(child_process_last_lines(process), "the last words"));
+    ck_assert_uint_lt(strlen(child_process_last_lines(process, 9999)), CHILD_PROCESS_LAST_SIZE);
+    ck_assert_str_eq(child_process_last_lines(process, 100), "the last words");
+}
+END_TEST
+
+START_TEST(the_end_of_what_it_said_is_whole_lines_and_whole_characters)
+{
+    run_to_end(
+        "echo first; echo '((( ###'; echo second; echo; echo 'third \xe2\x98\x81\xef\xb8\x8f'");
+    ck_assert_str_eq(child_process_last_lines(process, 100), "first | second | third \u2601\ufe0f");
+    ck_assert_str_eq(child_process_last_lines(process, 28), "second | third \u2601\ufe0f");
+    ck_assert_str_eq(child_process_last_lines(process, 20), "third \u2601\ufe0f");
+    ck_assert_str_eq(child_process_last_lines(process, 7), " \u2601\ufe0f");
+    ck_assert_str_eq(child_process_last_lines(process, 5), "\ufe0f");
+    ck_assert_str_eq(child_process_last_lines(process, 2), "");
+}
+END_TEST
+
+START_TEST(lines_that_do_not_fit_any_more_go_as_wholes)
+{
+    const char *last;
+
+    run_to_end("for i in 1 2 3 4; do printf \"line $i \"; head -c 400 /dev/zero | tr '\\0' x; "
+               "echo; done");
+    last = child_process_last_lines(process, CHILD_PROCESS_LAST_SIZE);
+    ck_assert(strncmp(last, "line 3 xx", 9) == 0);
+    ck_assert_ptr_nonnull(strstr(last, " | line 4 xx"));
 }
 END_TEST
 
@@ -118,7 +143,7 @@ START_TEST(more_than_a_pipe_holds_is_told_when_it_has_ended)
 {
     run_to_end("seq 1 60000 >&2; echo end");
     ck_assert_str_eq(lines, "end;");
-    ck_assert_ptr_nonnull(strstr(child_process_last_lines(process), "60000"));
+    ck_assert_ptr_nonnull(strstr(child_process_last_lines(process, 100), "60000"));
 }
 END_TEST
 
@@ -239,6 +264,8 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, both_outputs_come_line_by_line_and_before_the_end_is_told);
     tcase_add_test(tcase, colours_are_left_out);
+    tcase_add_test(tcase, the_end_of_what_it_said_is_whole_lines_and_whole_characters);
+    tcase_add_test(tcase, lines_that_do_not_fit_any_more_go_as_wholes);
     tcase_add_test(tcase, a_line_without_end_comes_in_pieces_and_the_last_lines_are_bounded);
     tcase_add_test(tcase, more_than_a_pipe_holds_is_told_when_it_has_ended);
     tcase_add_test(tcase, no_ignored_signal_and_no_mask_is_inherited);
