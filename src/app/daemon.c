@@ -423,6 +423,7 @@ static void stop(struct daemon *daemon)
     daemon_child_free(daemon->child);
     advice_free(daemon->advice);
     collection_usage_free(daemon->collections);
+    loop_timer_free(daemon->exec_end_timer);
     loop_timer_free(daemon->drain_timer);
     loop_timer_free(daemon->pause_timer);
     loop_free(daemon->loop);

@@ -444,10 +444,11 @@ static void on_child_exit(int wait_status, void *ctx)
     cause = supervisor_on_exited(&child->supervisor, cause, child_now_us(child));
     log_end_of_child(child, wait_status, cause);
     if (child->supervisor.state == SUPERVISOR_FAILED) {
-        char reason[512];
+        const char *said = child_process_last_lines(child->process, 400);
+        char        reason[512];
 
         snprintf(reason, sizeof reason, "Chroma ended %u times before it was ready; it said: %s",
-                 child->supervisor.failed_starts, child_process_last_lines(child->process, 400));
+                 child->supervisor.failed_starts, said[0] == '\0' ? "nothing" : said);
         fail_child(child, reason);
         return;
     }

@@ -9,9 +9,12 @@
 
 /* Chroma takes a moment to finish what it does; a fifth of a short drain.timeout. */
 static const uint64_t chroma_end_us = 5000000;
+/* When no Chroma can be started: between two looks at who waits, and in all. */
+static const uint64_t refusal_look_us = 50000, refusal_max_us = 1000000;
 
 static void on_exec_ready(void *ctx);
 static void on_exec_failed(const char *reason, void *ctx);
+static void refuse_requests(void *ctx);
 static void on_exec_stopped(void *ctx);
 
 static const struct daemon_child_events exec_events = {
@@ -44,14 +47,35 @@ static void on_exec_ready(void *ctx)
     (void)ctx;
 }
 
-/* Its supervisor, a person or a program, must see it. */
+/* Its supervisor, a person or a program, must see it. Those who wait are told first. */
 static void on_exec_failed(const char *reason, void *ctx)
 {
     struct daemon *daemon = ctx;
 
-    (void)reason;
+    snprintf(daemon->exec_reason, sizeof daemon->exec_reason, "Chroma cannot be started: %s",
+             reason);
     daemon->exit_status = EX_UNAVAILABLE;
-    loop_stop(daemon->loop);
+    daemon->exec_end_us = loop_now_us(daemon->loop) + refusal_max_us;
+    daemon->exec_end_timer = loop_timer_new(daemon->loop, refuse_requests, daemon);
+    front_drain(daemon->front);
+    if (daemon->exec_end_timer != NULL)
+        refuse_requests(daemon);
+    else
+        loop_stop(daemon->loop);
+}
+
+/* At least twice: their answers go out in between. */
+static void refuse_requests(void *ctx)
+{
+    struct daemon *daemon = ctx;
+    uint64_t       now_us = loop_now_us(daemon->loop);
+    bool           is_idle = front_active_requests(daemon->front) == 0;
+
+    proxy_refuse_all(daemon->proxy, daemon->exec_reason);
+    if (now_us >= daemon->exec_end_us || is_idle)
+        loop_stop(daemon->loop);
+    else
+        loop_timer_set(daemon->exec_end_timer, now_us + refusal_look_us);
 }
 
 static void on_exec_stopped(void *ctx)

@@ -46,10 +46,13 @@ struct daemon {
     const struct daemon_plan      *plan;          /* NULL likewise */
     char                           exec_port[24]; /* for the Chroma that we start */
     const char                    *exec_variables[3];
-    struct daemon_wrap            *wrap;        /* NULL: no `wrap` */
-    uint16_t                       data_port;   /* of the last TCP listener for clients */
-    int                            exit_status; /* of a plan that failed; else 0 */
-    struct control_server         *control;     /* NULL: there is none */
+    char                           exec_reason[512]; /* why exec gives up */
+    struct loop_timer             *exec_end_timer;   /* NULL: it does not */
+    uint64_t                       exec_end_us;      /* at the latest */
+    struct daemon_wrap            *wrap;             /* NULL: no `wrap` */
+    uint16_t                       data_port;        /* of the last TCP listener for clients */
+    int                            exit_status;      /* of a plan that failed; else 0 */
+    struct control_server         *control;          /* NULL: there is none */
     struct advice                 *advice;
     struct daemon_host             hosts[DAEMON_HOSTS]; /* each peer has one place */
     struct collection_usage       *collections;

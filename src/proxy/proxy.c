@@ -165,6 +165,17 @@ void proxy_hold(struct proxy *proxy, bool held)
     call_run_turns(proxy);
 }
 
+void proxy_refuse_all(struct proxy *proxy, const char *reason)
+{
+    LIST_FOR_EACH(node, &proxy->exchanges)
+    {
+        struct exchange *exchange = LIST_ITEM(node, struct exchange, node);
+
+        if (exchange->state != EXCHANGE_DONE) /* else it is freed at the end of this turn */
+            reply_error(&exchange->reply, STATUS_BACKEND_DOWN, FRONT_EXECUTED_NO, reason);
+    }
+}
+
 void proxy_on_finished(struct proxy *proxy, finished_request_fn *fn, void *ctx)
 {
     proxy->on_finished = fn;

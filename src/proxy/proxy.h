@@ -58,6 +58,10 @@ void proxy_backend_ended(struct proxy *proxy);
  * within their deadlines. */
 void proxy_hold(struct proxy *proxy, bool held);
 
+/* No Chroma was ever ready, and none will be: answer all who wait 503, with the reason. Those that
+ * come afterwards wait. */
+void proxy_refuse_all(struct proxy *proxy, const char *reason);
+
 /* Call `fn` for each request that is over, from the loop; NULL: nobody. */
 void proxy_on_finished(struct proxy *proxy, finished_request_fn *fn, void *ctx);
 

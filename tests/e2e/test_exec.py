@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 
 import pytest
@@ -156,6 +157,32 @@ def test_a_missing_chroma_and_a_corrupt_directory_end_it_with_the_reason():
         assert one.process.wait(60) == UNAVAILABLE
         assert "it said" in one.events("chroma_cannot_be_started")[0]["reason"]
         assert len(one.events("chroma_ended")) == 3
+
+
+def test_requests_that_wait_for_a_chroma_that_cannot_be_started_are_told_so():
+    flags = ["--listen", f"127.0.0.1:{free_port()}"]
+    with Exec(["sh", "-c", "sleep 0.5; echo no teeth >&2; exit 3 # {port}"], flags, wait=False) as one:
+        one.port = int(flags[1].rpartition(":")[2])
+        one.start()
+        answers = []
+
+        def ask(path, body):
+            try:
+                one.ask(path, body)
+            except urllib.error.HTTPError as error:
+                answers.append((error.code, json.load(error)))
+
+        collection = "/api/v2/tenants/default_tenant/databases/default_database/collections/" + "0" * 32
+        record = {"ids": ["a"], "embeddings": [[1.0]]}
+        asked = [("/api/v2/heartbeat", None), (collection + "/upsert", record), (collection + "/delete", {})]
+        threads = [threading.Thread(target=ask, args=each) for each in asked]
+        for thread in threads:
+            thread.start()
+        assert one.process.wait(30) == UNAVAILABLE
+        for thread in threads:
+            thread.join()
+        assert [code for code, _ in answers] == [503] * 3
+        assert all("no teeth" in said["message"] for _, said in answers)
 
 
 def test_a_taken_port_is_said_and_nothing_is_started():

@@ -189,6 +189,33 @@ START_TEST(deletes_by_a_filter_that_are_lost_are_counted)
 }
 END_TEST
 
+/* Chroma cannot be started: who waits for a turn, in a lane, or still sends, is told so. */
+START_TEST(who_waits_for_a_chroma_that_never_comes_is_told_so)
+{
+    static const char  *operations[] = {"query", "upsert", "delete", "add"};
+    struct flow_client *clients[COUNT_OF(operations)];
+
+    world.write_options.is_coalescing = _i == 0;
+    flow_world_start(&world);
+    proxy_hold(world.proxy, true);
+    for (unsigned i = 0; i < COUNT_OF(operations); i++) {
+        clients[i] = flow_world_client(&world);
+        flow_world_request_head(clients[i], operations[i], i + 1, 100, 10, NULL);
+        flow_world_request_body(clients[i], i + 1, 0, i + 1 == COUNT_OF(operations) ? 50 : 100);
+    }
+    flow_world_run_ms(&world, 1000);
+    proxy_refuse_all(world.proxy, "it has no teeth");
+    proxy_refuse_all(world.proxy, "again");
+    for (unsigned i = 0; i < COUNT_OF(operations); i++) {
+        ck_assert(flow_world_run_to_answers(&world, clients[i], 1));
+        ck_assert_uint_eq(clients[i]->answers[0].status, 503);
+        ck_assert_ptr_nonnull(strstr(flow_client_head(clients[i], 0), "Executed: no\r\n"));
+        ck_assert_ptr_nonnull(strstr(flow_client_body(clients[i], 0), "it has no teeth"));
+        ck_assert_uint_eq(world.backend.records[i + 1].heads, 0);
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("flow_supervised");
@@ -203,5 +230,6 @@ int main(void)
     tcase_add_loop_test(tcase, a_write_is_sent_again_only_after_a_proven_end, 0, 4);
     tcase_add_test(tcase, a_write_that_is_not_harmless_twice_is_not_sent_again);
     tcase_add_loop_test(tcase, deletes_by_a_filter_that_are_lost_are_counted, 0, 2);
+    tcase_add_loop_test(tcase, who_waits_for_a_chroma_that_never_comes_is_told_so, 0, 2);
     return check_main("flow_supervised", tcase);
 }
