@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "app/daemon_advice.h"
 #include "app/daemon_recycle.h"
@@ -14,6 +15,7 @@
 #include "base/text.h"
 #include "child/child_process.h"
 #include "child/database_mode.h"
+#include "child/directory_lock.h"
 #include "child/directory_users.h"
 #include "child/oom_counter.h"
 #include "child/port_owner.h"
@@ -52,6 +54,8 @@ struct look {
     struct error          mode_error;
     uint64_t              took_us;
     uint64_t              memory_bytes;
+    enum status           locked;
+    int                   lock; /* newly taken; -1: none */
 };
 
 struct daemon_child {
@@ -66,6 +70,7 @@ struct daemon_child {
     struct daemon_warm               *warm;
     struct look                       look;
     bool                              is_looking;
+    int                               lock;      /* of the directory; -1: none */
     enum look_kind                    next_look; /* due at next_look_us */
     uint64_t                          next_look_us;
     uint64_t                          begun_us;       /* the start that is under way */
@@ -99,6 +104,7 @@ static void end_grown(void *ctx);
 static enum supervisor_cause cause_of(const struct daemon_child *child, int wait_status);
 static void                  log_end_of_child(const struct daemon_child *child, int wait_status,
                                               enum supervisor_cause cause);
+static void                  drop_lock(struct daemon_child *child);
 static void                  fail_child(struct daemon_child *child, const char *reason);
 static uint64_t              child_now_us(const struct daemon_child *child);
 
@@ -116,6 +122,7 @@ struct daemon_child *daemon_child_new(struct daemon                    *daemon,
     child->daemon = daemon;
     child->events = events;
     child->ctx = ctx;
+    child->lock = -1;
     child->is_wal = daemon->settings->exec_sqlite_wal;
     child->has_memory_max = daemon->settings->exec_memory_max_bytes > 0;
     options.hang_timeout_us = daemon->settings->exec_hang_timeout_us;
@@ -142,6 +149,7 @@ void daemon_child_free(struct daemon_child *child)
     daemon_recycle_free(child->recycle);
     daemon_warm_free(child->warm);
     loop_timer_free(child->timer);
+    drop_lock(child);
     free(child);
 }
 
@@ -227,6 +235,7 @@ static void begin_look(struct daemon_child *child)
         (struct look){.job = {.kind = WORKER_POOL_WATCH, .run = run_look, .done = on_looked},
                       .kind = child->next_look,
                       .mode = STATUS_AGAIN,
+                      .lock = -1,
                       .group = child_process_id(child->process)};
     child->next_look = LOOK_NONE;
     worker_pool_submit(child->daemon->workers, &child->look.job);
@@ -244,9 +253,12 @@ static void run_look(struct worker_job *job)
         look->owner = port_owner_find(command->port, look->group);
         return;
     }
-    if (command->directory[0] != '\0')
+    if (look->kind == LOOK_DIRECTORY && child->lock < 0 && command->directory[0] != '\0')
+        look->locked = directory_lock_take(command->directory, &look->lock);
+    if (command->directory[0] != '\0') /* after the lock: its last holder may have one running */
         look->has_user = directory_users_find(command->directory, look->group, &look->user);
-    if (look->kind == LOOK_DIRECTORY && !look->has_user && command->directory[0] != '\0')
+    if (look->kind == LOOK_DIRECTORY && !look->has_user && look->locked != STATUS_AGAIN &&
+        command->directory[0] != '\0')
         look->mode = database_mode_set(command->directory, child->is_wal, &look->mode_error);
     if (look->kind == LOOK_OTHERS) {
         look->has_foreign_peer = port_owner_has_foreign_peer(command->port, look->group);
@@ -276,16 +288,20 @@ static void on_directory_seen(struct daemon_child *child)
 {
     const struct look *look = &child->look;
     uint64_t           waited_us = child_now_us(child) - child->begun_us;
+    bool               is_coming = look->locked == STATUS_AGAIN && !look->has_user;
 
+    if (look->lock >= 0)
+        child->lock = look->lock;
     if (child->supervisor.state != SUPERVISOR_STARTING) { /* it is to stop */
         supervisor_on_exited(&child->supervisor, SUPERVISOR_EXITED, child_now_us(child));
         drive(child);
-    } else if (look->has_user && look->user.is_leftover && waited_us < leftover_wait_us) {
-        if (!child->told_leftover)
+    } else if (((look->has_user && look->user.is_leftover) || is_coming) &&
+               waited_us < leftover_wait_us) {
+        if (!child->told_leftover && look->has_user)
             log_event(LOG_WARNING, "waiting_for_old_chroma", "command", look->user.command);
         child->told_leftover = true;
         look_later(child, LOOK_DIRECTORY, leftover_look_us);
-    } else if (look->has_user && !child->supervisor.was_ready) {
+    } else if ((look->has_user || is_coming) && !child->supervisor.was_ready) {
         refuse_directory(child);
     } else {
         start_process(child);
@@ -294,11 +310,14 @@ static void on_directory_seen(struct daemon_child *child)
 
 static void refuse_directory(struct daemon_child *child)
 {
-    char reason[600];
+    char user[120] = "another chromabouncer, which is about to start Chroma", reason[600];
 
+    if (child->look.has_user)
+        snprintf(user, sizeof user, "process %d (%s)", (int)child->look.user.process,
+                 child->look.user.command);
     snprintf(reason, sizeof reason,
-             "%.300s is used by process %d (%s); two at a time damage it, so end that one first%s",
-             child->command.directory, (int)child->look.user.process, child->look.user.command,
+             "%.300s is used by %s; two at a time damage it, so end that one first%s",
+             child->command.directory, user,
              child->daemon->wrap == NULL ? ""
                                          : ", or run both commands under one wrap: chromabouncer "
                                            "wrap -- sh -c 'FIRST & SECOND & wait'");
@@ -485,6 +504,13 @@ static void log_end_of_child(const struct daemon_child *child, int wait_status,
     log_end(&line);
 }
 
+static void drop_lock(struct daemon_child *child)
+{
+    if (child->lock >= 0)
+        close(child->lock);
+    child->lock = -1;
+}
+
 static void fail_child(struct daemon_child *child, const char *reason)
 {
     log_event(LOG_ERROR, "chroma_cannot_be_started", "reason", reason);
@@ -492,6 +518,7 @@ static void fail_child(struct daemon_child *child, const char *reason)
         supervisor_give_up(&child->supervisor);
     child->next_look = LOOK_NONE;
     loop_timer_clear(child->timer);
+    drop_lock(child);
     child->events->on_failed(reason, child->ctx);
 }
 

@@ -3,9 +3,10 @@
  * Requests wait in the pool, within their deadlines, from the beginning and whenever Chroma does
  * not run; health checks rest meanwhile. Before a start nobody else may have the directory open:
  * one who is there is named and ends the attempt, but what an earlier run left behind is waited
- * for. Ready is when the listening socket is Chroma's own and a heartbeat was answered. Then, once
- * a second, or less often where that takes long, a worker looks for others at its port and its
- * directory: while there are none, every write to this Chroma comes through here.
+ * for. The directory is locked from then on; one who holds that lock is about to be there. Ready is
+ * when the listening socket is Chroma's own and a heartbeat was answered. Then, once a second, or
+ * less often where that takes long, a worker looks for others at its port and its directory: while
+ * there are none, every write to this Chroma comes through here.
  *
  * Private to app/. Thread: the loop's, which must be the process's first.
  */

@@ -233,6 +233,27 @@ def test_killed_chroma_comes_back_and_a_killed_proxy_leaves_nothing(folder):
     process.communicate(b"\n", 30)
 
 
+def test_of_two_wraps_that_start_at_once_one_gets_the_directory(folder):
+    # Between the look at the directory and Chroma's there is time for another one.
+    (folder / "sitecustomize.py").write_text(
+        "import sys, time\n"
+        "if any('chromadb_rust_bindings as chroma' in word for word in sys.orig_argv): time.sleep(2)\n"
+    )
+    code = ADD + "time.sleep(4); print(x.get()['ids'])"
+    both = [
+        subprocess.Popen(
+            command(PYTHONS[0], "-c", code, name, "1"), cwd=folder, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(folder)},
+        )
+        for name in ("one", "two")
+    ]
+    told = [(*process.communicate(timeout=100), process.returncode) for process in both]
+    (served,) = [output for output, _, status in told if status == 0]
+    assert served in ("FastAPI\n['one']\n", "FastAPI\n['two']\n")
+    (refused,) = [errors for _, errors, status in told if status == 1]
+    assert re.search(r"RuntimeError: .* is used by process \d+ ", refused)
+
+
 def start_and_tell_proxy(folder, code):
     """An application that waits for a line, and how to send TERM to its proxy and its Chroma."""
     process = subprocess.Popen(
