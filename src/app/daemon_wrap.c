@@ -55,7 +55,7 @@ struct daemon_wrap {
     struct loop_timer             *timer;
     struct worker_job              look;
     bool                           is_looking, is_marked; /* what the look found */
-    bool                           has_opened, is_ending, never_started, was_told;
+    bool                           has_opened, has_stayed, is_ending, never_started, was_told;
 };
 
 static enum status open_parts(struct daemon_wrap *wrap, struct error *error);
@@ -80,6 +80,7 @@ static void on_application_end(unsigned ready, void *ctx);
 static void look_for_application(void *ctx);
 static void run_application_look(struct worker_job *job);
 static void on_application_looked(struct worker_job *job);
+static void say_who_was_not_served(const struct daemon_wrap *wrap);
 
 static const struct daemon_child_events wrap_child_events = {
     .on_ready = on_wrap_ready, .on_failed = on_wrap_failed, .on_stopped = on_wrap_stopped};
@@ -152,6 +153,7 @@ static void on_hook_note(struct daemon_wrap *wrap, struct hook_visitor *visitor,
 
     daemon_advice_note_embedded(wrap->daemon, request->path,
                                 is_other ? EMBEDDED_USE_OTHER : EMBEDDED_USE_STAYED, process);
+    wrap->has_stayed = true;
     log_begin(&line, LOG_WARNING, "client_stays_embedded");
     log_text(&line, "why", request->what);
     log_text(&line, "path", request->path);
@@ -369,13 +371,25 @@ void daemon_wrap_refuse(const struct daemon *daemon, int exit_status)
         (void)!write(daemon->plan->wrap->ready_fd, &byte, 1);
 }
 
+/* A client that was refused has failed with the reason. */
+static void say_who_was_not_served(const struct daemon_wrap *wrap)
+{
+    if (wrap->state == WRAP_READY)
+        return;
+    if (wrap->has_stayed)
+        fprintf(stderr, "chromabouncer: no client was served; one at least stayed embedded, see "
+                        "client_stays_embedded in the log\n");
+    else if (!wrap->has_opened)
+        fprintf(stderr, "chromabouncer: no client of this command came to the proxy; a Python "
+                        "started with -I, -E or another PYTHONPATH does not load the hook\n");
+}
+
 void daemon_wrap_free(struct daemon_wrap *wrap)
 {
     if (wrap == NULL)
         return;
-    if (wrap->is_ending && !wrap->has_opened && !wrap->never_started)
-        fprintf(stderr, "chromabouncer: no embedded client of Chroma was made: the command ran as "
-                        "it would have run without wrap\n");
+    if (wrap->is_ending && !wrap->never_started)
+        say_who_was_not_served(wrap);
     hook_door_free(wrap->door);
     peer_user_free(wrap->peers);
     loop_watch_free(wrap->application);

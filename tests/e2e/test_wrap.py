@@ -68,7 +68,7 @@ def test_status_output_and_process_are_the_commands_own(folder):
     result = run(folder, "sh", "-c", "echo $$; echo oops >&2; exit 42")
     assert result.returncode == 42
     assert "oops\n" in result.stderr
-    assert "no embedded client of Chroma was made" in result.stderr
+    assert "no client of this command came to the proxy" in result.stderr
     started = subprocess.Popen(command("sh", "-c", "echo $$"), cwd=folder, stdout=subprocess.PIPE)
     assert int(started.communicate()[0]) == started.pid
     result = run(folder, "sh", "-c", "kill -SEGV $$")
@@ -84,7 +84,7 @@ def test_what_cannot_be_run_has_the_shells_statuses(folder):
     broken.write_text("#!/nonexistent/interpreter\n")
     broken.chmod(0o700)
     result = run(folder, "./broken")
-    assert result.returncode == 127 and "no embedded client" not in result.stderr
+    assert result.returncode == 127 and "no client" not in result.stderr
     assert subprocess.run([PROXY, "wrap"], capture_output=True).returncode == 64
 
 
@@ -165,7 +165,17 @@ def test_the_directory_may_be_named_and_need_not_exist(folder):
     code = "import chromadb; print([type(chromadb.PersistentClient(p)._server).__name__ for p in ('a', 'b')])"
     result = run(folder, PYTHONS[0], "-c", code, flags=["--path", "b"])
     assert result.stdout == "['RustBindingsAPI', 'FastAPI']\n", result.stderr
+    assert "no client" not in result.stderr
     assert run(folder, "true", flags=["--path", "no/such/parent"]).returncode == 66
+
+
+def test_at_the_end_it_is_said_that_nobody_was_served(folder):
+    bypassed = run(folder, PYTHONS[0], "-I", "-c", KIND)
+    assert bypassed.stdout == "RustBindingsAPI\n"
+    assert "no client of this command came to the proxy; a Python started with -I" in bypassed.stderr
+    other = run(folder, PYTHONS[0], "-c", KIND, flags=["--path", "b"])
+    assert other.stdout == "RustBindingsAPI\n"
+    assert "no client was served; one at least stayed embedded" in other.stderr
 
 
 def test_where_chroma_cannot_start_a_client_stays_embedded_or_fails(folder):
