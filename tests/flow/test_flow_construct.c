@@ -43,11 +43,12 @@ static void set_backend(enum chroma_family family, uint64_t batch_records_max, u
                                                            .incarnation = incarnation});
 }
 
-static void begin(void)
+static void begin_with(bool splits)
 {
     flow_world_begin(&world, 1);
     world.write_options.is_gateway = true;
     world.write_options.is_coalescing = true; /* writes are looked into */
+    world.write_options.split_oversize = splits;
     world.proxy_options.cache =
         (struct proxy_cache_options){.is_enabled = true, .bytes_max = 4 << 20, .trust_us = 5000000};
     world.backend.on_plan = plan;
@@ -58,6 +59,11 @@ static void begin(void)
     flow_world_start(&world);
     set_backend(CHROMA_FAMILY_RUST, 5461, 1);
     client = flow_world_client(&world);
+}
+
+static void begin(void)
+{
+    begin_with(false);
 }
 
 static void end(void)
@@ -132,6 +138,18 @@ START_TEST(paths_are_apart)
     ck_assert(!is_hit("GET", V2 "/tenants/T", ""));
     ck_assert(!is_hit("GET", V2 "/tenants/t?x=1", ""));
     ck_assert(!is_hit("GET", V2 "/tenants/t?x=1", ""));
+}
+END_TEST
+
+START_TEST(what_is_changed_on_its_way_is_kept_as_it_arrives)
+{
+    end();
+    begin_with(true);
+    snprintf(answer, sizeof answer, "{\"max_batch_size\":5461,\"supports_base64_encoding\":true}");
+    for (unsigned i = 0; i < 2; i++) {
+        ck_assert(is_hit("GET", V2 "/pre-flight-checks", "") == (i == 1));
+        ck_assert_ptr_nonnull(strstr(last_body(), "41666"));
+    }
 }
 END_TEST
 
@@ -520,6 +538,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_loop_test(tcase, what_never_changes_is_asked_once, 0, COUNT_OF(fixed));
     tcase_add_test(tcase, paths_are_apart);
+    tcase_add_test(tcase, what_is_changed_on_its_way_is_kept_as_it_arrives);
     tcase_add_test(tcase, a_heartbeat_is_always_asked_for);
     tcase_add_loop_test(tcase, a_write_to_tenants_or_databases_ends_them, 0,
                         COUNT_OF(catalogue_writes));
