@@ -24,7 +24,6 @@
 #include "cli/top_command.h"
 #include "cli/version_command.h"
 #include "cli/wrap_command.h"
-#include "config.h"
 
 static int run_command(const struct options *options);
 static int completion_command(const struct options *options);
@@ -38,7 +37,7 @@ static const struct command {
     bool     settings;                  /* takes the flags of settings */
     unsigned own;                       /* OPTIONS_... that it takes */
     void (*print_more)(void);           /* for --help; NULL: nothing */
-    int (*main)(int argc, char **argv); /* reads its own flags; then nothing above counts */
+    int (*main)(int argc, char **argv); /* reads its own flags; the above is for completions */
 } commands[] = {
     {.name = "run",
      .usage = "",
@@ -54,6 +53,8 @@ static const struct command {
     {.name = "wrap",
      .usage = " [--path DIR] [--strict] [FLAG]... -- COMMAND...",
      .help = "run COMMAND; its embedded Chroma clients of one directory become clients of a server",
+     .settings = true,
+     .own = OPTIONS_PATH | OPTIONS_STRICT,
      .main = wrap_command},
     {.name = "config",
      .usage = " init | check FILE | show",
@@ -106,15 +107,18 @@ static const struct command {
      .run = version_command},
 };
 
-/* Flags that are no settings, for the completions. */
+/* Flags for the completions; those of single settings come behind them. Beside OPTIONS_...: */
+enum { TAKES_SETTINGS = 1 << 16 };
 static const struct completion_word own_flags[] = {
-    {"--config", "read settings from this YAML file"},
-    {"--set", "set one setting"},
-    {"--wait", "of ctl"},
-    {"--once", "of top"},
-    {"-o", "json"},
-    {"--help", "what there is"},
-    {"--version", "the version"}};
+    {.text = "--help", .help = "what there is"},
+    {.text = "--version", .help = "the version"},
+    {.text = "--wait", .help = "until it is done", .takes = OPTIONS_WAIT},
+    {.text = "--once", .help = "print one view and end", .takes = OPTIONS_ONCE},
+    {.text = "-o", .help = "json", .takes = OPTIONS_OUTPUT},
+    {.text = "--path", .help = "serve this directory", .takes = OPTIONS_PATH},
+    {.text = "--strict", .help = "a client that cannot be served fails", .takes = OPTIONS_STRICT},
+    {.text = "--config", .help = "read settings from this YAML file", .takes = TAKES_SETTINGS},
+    {.text = "--set", .help = "set one setting", .takes = TAKES_SETTINGS}};
 
 static void                  hold_standard_streams(void);
 static const struct command *find_command(const char *name);
@@ -128,6 +132,7 @@ int commands_main(int argc, char **argv)
     struct options        options;
     struct error          error;
     const struct command *command;
+    const char           *foreign;
 
     hold_standard_streams();
     command = argc < 2 ? NULL : find_command(argv[1]);
@@ -135,10 +140,8 @@ int commands_main(int argc, char **argv)
         return command->main(argc - 1, argv + 1);
     if (options_parse(&options, argc, argv, &error) != STATUS_OK)
         return cli_fail(EX_USAGE, "%s", error.text);
-    if (options.version) {
-        printf("%s %s\n", PACKAGE_NAME, PACKAGE_VERSION);
-        return cli_finish();
-    }
+    if (options.version)
+        return version_command_print_name();
     command = find_command(options.word_count == 0 ? "run" : options.words[0]);
     if (options.help)
         return print_help(options.word_count == 0 ? NULL : command);
@@ -151,11 +154,9 @@ int commands_main(int argc, char **argv)
                         options.words[command->words_max + 1]);
     if (options.first_setting != NULL && !command->settings)
         return cli_fail(EX_USAGE, "%s takes no %s", command->name, options.first_setting);
-    if ((options.own & ~command->own) != 0)
-        return cli_fail(EX_USAGE, "%s takes no %s", command->name,
-                        (options.own & ~command->own & OPTIONS_OUTPUT) != 0 ? "-o"
-                        : (options.own & ~command->own & OPTIONS_WAIT) != 0 ? "--wait"
-                                                                            : "--once");
+    foreign = options_find_foreign(&options, command->own);
+    if (foreign != NULL)
+        return cli_fail(EX_USAGE, "%s takes no %s", command->name, foreign);
     if (command->settings && command->run != run_command) /* which logs them */
         settings_sources_each_unknown(&options.sources, warn_of_variable, NULL);
     return command->run(&options);
@@ -283,15 +284,21 @@ static int completion_command(const struct options *options)
 
     memcpy(flags, own_flags, sizeof own_flags);
     for (size_t i = 0; i < COUNT_OF(commands); i++)
-        names[i] = (struct completion_word){commands[i].name, commands[i].help};
+        names[i] = (struct completion_word){.text = commands[i].name,
+                                            .help = commands[i].help,
+                                            .takes = commands[i].own |
+                                                     (commands[i].settings ? TAKES_SETTINGS : 0)};
     for (enum control_verb_id id = 0; id < CONTROL_VERB_COUNT; id++)
-        verbs[id] = (struct completion_word){control_verb(id)->name, control_verb(id)->help};
+        verbs[id] = (struct completion_word){.text = control_verb(id)->name,
+                                             .help = control_verb(id)->help,
+                                             .words = control_verb(id)->words};
     for (enum settings_id id = 0; id < SETTINGS_COUNT; id++) {
         const struct settings_row *row = settings_row(id);
 
-        keys[id] = (struct completion_word){row->key, row->help};
+        keys[id] = (struct completion_word){.text = row->key, .help = row->help};
         if (row->flag[0] != '\0')
-            flags[words.flag_count++] = (struct completion_word){row->flag, row->key};
+            flags[words.flag_count++] = (struct completion_word){
+                .text = row->flag, .help = row->key, .takes = TAKES_SETTINGS};
     }
     if (!completion_print(stdout, shell, &words))
         return cli_fail(EX_USAGE, "write completion bash, completion zsh or completion fish");

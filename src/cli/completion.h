@@ -9,9 +9,13 @@
 /* A word that may stand somewhere, and what it is for. */
 struct completion_word {
     const char *text, *help;
+    const char *words; /* of a verb: what follows, " this|that" if it is one of these; else NULL */
+    unsigned    takes; /* bits: of a command, which flags it takes; of a flag, which it is of (0: of
+                          all) */
 };
 
-/* What the tables have; borrowed. */
+/* What the tables have; borrowed. The first command is the one that is run when none is named;
+ * flags of the same bits stand together. */
 struct completion_words {
     const struct completion_word *commands, *flags, *verbs, *keys;
     size_t                        command_count, flag_count, verb_count, key_count;

@@ -86,6 +86,16 @@ static enum status parse_flag(struct options *options, char *argument, char *nex
                                    error);
 }
 
+const char *options_find_foreign(const struct options *options, unsigned taken)
+{
+    unsigned foreign = options->own & ~taken;
+
+    return (foreign & OPTIONS_OUTPUT) != 0 ? "-o"
+           : (foreign & OPTIONS_WAIT) != 0 ? "--wait"
+           : (foreign & OPTIONS_ONCE) != 0 ? "--once"
+                                           : NULL;
+}
+
 static enum status set_output(struct options *options, const char *value, struct error *error)
 {
     if (value == NULL || strcmp(value, "json") != 0)

@@ -12,7 +12,9 @@
 enum {
     OPTIONS_OUTPUT = 1 /* -o json */,
     OPTIONS_WAIT = 2 /* --wait */,
-    OPTIONS_ONCE = 4 /* --once */
+    OPTIONS_ONCE = 4 /* --once */,
+    OPTIONS_PATH = 8 /* --path, which wrap reads itself */,
+    OPTIONS_STRICT = 16 /* --strict, likewise */
 };
 
 struct options {
@@ -29,5 +31,9 @@ struct options {
  * STATUS_INVALID  `error` says what is wrong. */
 MUST_CHECK enum status options_parse(struct options *options, int argc, char **argv,
                                      struct error *error);
+
+/* One of those that were given and are not among `taken` (OPTIONS_...), as it is written; NULL:
+ * there is none. */
+const char *options_find_foreign(const struct options *options, unsigned taken);
 
 #endif

@@ -34,6 +34,12 @@
 #define _FORTIFY_SOURCE 0
 #endif
 
+int version_command_print_name(void)
+{
+    printf("%s %s\n", PACKAGE_NAME, PACKAGE_VERSION);
+    return cli_finish();
+}
+
 int version_command(const struct options *options)
 {
     const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);

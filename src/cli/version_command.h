@@ -7,4 +7,7 @@
 /* Returns the exit status. */
 int version_command(const struct options *options);
 
+/* Only name and version, for --version. */
+int version_command_print_name(void);
+
 #endif

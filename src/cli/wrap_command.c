@@ -21,6 +21,7 @@
 #include "child/wrapped_processes.h"
 #include "cli/child_values.h"
 #include "cli/cli.h"
+#include "cli/version_command.h"
 
 /* As env(1) and the shells have it. */
 enum { exit_cannot_run = 126, exit_not_found = 127 };
@@ -62,6 +63,8 @@ int wrap_command(int argc, char **argv)
 
     if (exit_status == EX_OK && wrap.options.help)
         return print_wrap_help();
+    if (exit_status == EX_OK && wrap.options.version)
+        return version_command_print_name();
     if (exit_status == EX_OK)
         exit_status = find_directory(&wrap);
     if (exit_status == EX_OK)
@@ -90,6 +93,7 @@ static int print_wrap_help(void)
 static int read_words(struct wrap *wrap, int argc, char **argv)
 {
     struct error error;
+    const char  *foreign;
     int          kept = 1, end = 1, problem = EX_OK;
 
     while (end < argc && strcmp(argv[end], "--") != 0)
@@ -103,7 +107,10 @@ static int read_words(struct wrap *wrap, int argc, char **argv)
     argv[kept] = NULL; /* a place before the command, or the end */
     if (options_parse(&wrap->options, kept, argv, &error) != STATUS_OK)
         return cli_fail(EX_USAGE, "%s", error.text);
-    if (wrap->options.help)
+    foreign = options_find_foreign(&wrap->options, 0);
+    if (foreign != NULL)
+        return cli_fail(EX_USAGE, "wrap takes no %s", foreign);
+    if (wrap->options.help || wrap->options.version)
         return EX_OK;
     if (wrap->options.word_count > 0 || wrap->command[0] == NULL)
         return cli_fail(EX_USAGE, "write -- before the command: chromabouncer wrap -- COMMAND...");

@@ -126,6 +126,12 @@ run 66 wrap --path sample.yaml -- true;   says err '--path sample.yaml is not a 
 run 66 wrap --path sample.yaml/x -- true; says err '--path sample.yaml/x: Not a directory'
 run 66 wrap --path=no/where -- true;      says err '--path no/where: No such file'
 run 64 wrap --path= -- true;              says err '--path needs a value'
+run 64 wrap --path '' -- true;            says err '--path needs a value'
+run 64 wrap --once -- true;               says err 'wrap takes no --once'
+run 64 wrap --wait -- true;               says err 'wrap takes no --wait'
+run 64 wrap -o json -- true;              says err 'wrap takes no -o'
+run 64 run --strict;                      says err "unknown flag '--strict'"
+run 0 wrap --version;                     says out 'chromabouncer '
 run 64 wrap --path x --path -- true;      says err '--path needs a value'
 
 # Nobody there: 69, with the reason.
@@ -294,8 +300,20 @@ if command -v bash >/dev/null; then
         t() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _chromabouncer "$1" "${!#}" "${@: -2:1}"
             echo "${COMPREPLY[*]}"; }
         t chromabouncer ctl rel; t chromabouncer comp; t chromabouncer --set queue.wait_m
-        t chromabouncer top --on' >completed 2>err || fail "completion bash"
-    printf 'reload\ncompletion\nqueue.wait_max=\n--once\n' | diff completed - ||
+        t chromabouncer top --on; t chromabouncer ctl log-level ""; t chromabouncer wrap --p
+        t chromabouncer wrap --str; t chromabouncer wrap --w; t chromabouncer ctl --w
+        t chromabouncer exec --o; t chromabouncer wrap --conf; t chromabouncer --back
+        t chromabouncer version --back; t chromabouncer version --he' >completed 2>err || fail "completion bash"
+    printf 'reload\ncompletion\nqueue.wait_max=\n--once\nerror warning info debug\n%s' '--path
+--strict
+
+--wait
+
+--config
+--backend
+
+--help
+' | diff completed - ||
         fail "completion bash"
 fi
 
