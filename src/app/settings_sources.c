@@ -187,8 +187,14 @@ static enum status load_variable(struct settings *settings, struct bytes name, c
 /* Known, though no setting? */
 static bool is_no_setting(struct bytes name, const char *value)
 {
-    return bytes_equal(name, bytes_of(SETTINGS_SOURCES_FILE_VARIABLE)) ||
-           is_from_kubernetes(name, value);
+    /* `wrap` sets these for its command, and we for Chroma: another of us may run there. */
+    static const char *const own[] = {SETTINGS_SOURCES_FILE_VARIABLE, "CHROMABOUNCER_WRAP",
+                                      "CHROMABOUNCER_WRAP_STRICT", "CHROMABOUNCER_CHILD_OF"};
+
+    for (size_t i = 0; i < COUNT_OF(own); i++)
+        if (bytes_equal(name, bytes_of(own[i])))
+            return true;
+    return is_from_kubernetes(name, value);
 }
 
 /* Kubernetes puts CHROMABOUNCER_SERVICE_HOST, CHROMABOUNCER_PORT_8001_TCP_ADDR and the like into

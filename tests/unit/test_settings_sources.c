@@ -123,12 +123,19 @@ static void note_unknown(void *ctx, struct bytes name)
 /* Images and platforms set such: they must not keep the program from starting. */
 START_TEST(variable_of_somebody_else_is_told_but_does_not_stop)
 {
-    const char *environment[] = {
-        "CHROMABOUNCER_HOME=/opt", "CHROMABOUNCER_IMAGE=x:1",
-        "CHROMABOUNCER_=1",        "CHROMABOUNCER_ROLE=gateway",
-        "CHROMABOUNCER_ROEL=x",    "CHROMABOUNCER_PORT=tcp://10.0.0.1:8001",
-        "CHROMABOUNCER_CONFIG=",   "CHROMABOUNCERX=1",
-        "CHROMABOUNCER_GIT_SHA=",  NULL};
+    const char             *environment[] = {"CHROMABOUNCER_HOME=/opt",
+                                             "CHROMABOUNCER_IMAGE=x:1",
+                                             "CHROMABOUNCER_=1",
+                                             "CHROMABOUNCER_ROLE=gateway",
+                                             "CHROMABOUNCER_ROEL=x",
+                                             "CHROMABOUNCER_PORT=tcp://10.0.0.1:8001",
+                                             "CHROMABOUNCER_CONFIG=",
+                                             "CHROMABOUNCERX=1",
+                                             "CHROMABOUNCER_GIT_SHA=",
+                                             "CHROMABOUNCER_WRAP=/run/x/wrap",
+                                             "CHROMABOUNCER_CHILD_OF=1",
+                                             "CHROMABOUNCER_WRAP_STRICT=1",
+                                             NULL};
     struct settings_sources sources = {.environment = environment};
 
     unknown[0] = '\0';
