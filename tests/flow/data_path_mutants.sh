@@ -33,7 +33,7 @@ mutant src/proxy/write_lanes.c flow/test_flow_backends 's/\[COALESCER_EXECUTED_M
 mutant src/proxy/write_lanes.c flow/test_flow_backends 's/outcome.kind == COALESCER_NOT_SENT \&\& write->losses == 0/1/' 'nor is no said of a lone write'
 mutant src/proxy/write_lanes.c flow/test_flow_backends 's/ + again_us < write->deadline_us/ > UINT64_MAX - 1/' 'a lone write waits for Chroma'
 mutant src/proxy/write_lanes.c flow/test_flow_backends 's/^        write_free(write);$/        (void)0;/' 'told no while Chroma is down, it is not sent'
-mutant src/proxy/write_lanes.c flow/test_flow_writes 's/batch_records_max == distributed_batch_records_max ? distributed_in_flight : 1/1/' 'distributed Chroma is recognised'
+mutant src/proxy/write_lanes.c flow/test_flow_writes 's/batch_records_max == PROXY_DISTRIBUTED_BATCH_RECORDS ? distributed_in_flight : 1/1/' 'distributed Chroma is recognised'
 mutant src/proxy/write_lanes.c flow/test_flow_limits 's/.may_merge = family->merges/.may_merge = true/' 'for an unknown backend nothing is merged'
 mutant src/proxy/write_lanes.c flow/test_flow_writes 's/if (!write_lanes_may_merge(lanes, coalescer_batch_member(batch, i)))/if (0)/' 'what may not share a call is taken apart'
 mutant src/proxy/write_lanes.c flow/test_flow_backends 's/^    write_lanes_set_timer(lanes);//' 'lanes wake by themselves'
