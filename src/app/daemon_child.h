@@ -1,12 +1,12 @@
 /* daemon_child - Chroma as a child of this program: started, watched, started again, ended
  *
- * Requests wait in the pool, within their deadlines, from the beginning and whenever Chroma does
- * not run; health checks rest meanwhile. Before a start nobody else may have the directory open:
- * one who is there is named and ends the attempt, but what an earlier run left behind is waited
- * for. The directory is locked from then on; one who holds that lock is about to be there. Ready is
- * when the listening socket is Chroma's own and a heartbeat was answered. Then, once a second, or
- * less often where that takes long, a worker looks for others at its port and its directory: while
- * there are none, every write to this Chroma comes through here.
+ * Requests wait for their turns, within their deadlines, from the beginning and whenever Chroma
+ * does not run; health checks rest meanwhile. Before a start nobody else may have the directory
+ * open: one who is there is named and ends the attempt, but what an earlier run left behind is
+ * waited for. The directory is locked from then on; one who holds that lock is about to be there.
+ * Ready is when the listening socket is Chroma's own and a heartbeat was answered. Then, once a
+ * second, or less often where that takes long, a worker looks for others at its port and its
+ * directory: while there are none, every write to this Chroma comes through here.
  *
  * Private to app/. Thread: the loop's, which must be the process's first.
  */

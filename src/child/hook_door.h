@@ -28,7 +28,7 @@ struct hook_door;    /* opaque */
 struct hook_visitor; /* opaque: one who waits for an answer */
 
 /* A whole request has come; it is borrowed. `process` is who asks, as the kernel says. Each visitor
- * is answered once, here or later, unless hook_door_forget tells first. */
+ * is answered once, here or later, unless on_gone is told first. */
 struct hook_door_events {
     void (*on_request)(struct hook_visitor *visitor, const struct hook_request *request,
                        pid_t process, void *ctx);

@@ -2,8 +2,7 @@
  *
  *   waiting -> starting -> ready          (start; the first heartbeat)
  *      ^          |          |
- *      '----------+----------'            it died: wait 0.2 s, each time twice as long, 10 s at
- * most
+ *      '----------+----------'            it died: wait 0.2 s, then twice as long, at most 10 s
  *      '-- ending <----------             it hangs or is to be started anew: INT, later KILL
  *
  * A death is expected to be over by the next start, so the wait is short again as soon as the

@@ -5,7 +5,7 @@
  * with it: a number that moves whenever a write to that collection is sent and when its outcome is
  * known, and that is 0 while one is in flight or of unknown outcome.
  *
- *     stamp = collection_table_stamp(table, uuid, now);       when the read is sent
+ *     stamp = collection_table_stamp(table, uuid, now);       before the read is sent
  *     ...
  *     if (stamp != 0 && stamp == collection_table_stamp(...))
  *         ... its answer may be kept; the same again when it is looked up ...

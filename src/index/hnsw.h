@@ -10,7 +10,7 @@
  *   - one sorted array is both candidate queue and result list;
  *   - levels are a hash of seed and record, so a rebuild gives the same graph.
  *
- * Thread: searches need no lock, beside one writer or the threads of hnsw_link_many(). Links are
+ * Thread: searches need no lock, beside one writer or the threads of hnsw_build_many(). Links are
  * atomic words; a link is stored (release) only after the slot that it names is complete.
  */
 #ifndef INDEX_HNSW_H

@@ -4,10 +4,12 @@
  *
  *   admission    service_limits_admit(): rates of requests, or of Chroma's time, and of bytes. All
  *                of them are looked at before any is charged. What is admitted is settled once,
- * with service_limits_settle(), also when it was never sent. a batch service_limits_records_max():
- * records that one call may carry for a service a turn       service_limits_gate(): what one
- * service has under way in one collection; the gate is the turn's. How many turns a service has in
- * all is told to the turn queue (turn_queue_set_service()).
+ *                with service_limits_settle(), also when it was never sent.
+ *   a batch      service_limits_records_max(): records that one call may carry for a service.
+ *   a turn       service_limits_gate(): what one service has under way in one collection; the gate
+ *                is the turn's.
+ *
+ * How many turns a service has in all is told to the turn queue (turn_queue_set_service()).
  *
  * Service 0 is the one of all callers that match no other.
  *

@@ -1,4 +1,5 @@
-/* cache_question - what a read asks, for those who look for its answer; part of an exchange
+/* cache_question - what a request asks that changes nothing, for those who look for its answer;
+ * part of an exchange
  *
  * Private to proxy/.
  */

@@ -4,9 +4,10 @@
  * the client gets the reply's. An exchange ends with its client: a write that goes on without one
  * is an object of its own (write.h).
  *
- * Before its body is read, a request takes in this order: admission, its collection's part of the
- * room for writes, room for its body as it arrives. Who waits for one of these holds nothing that
- * comes after it; the rest of the request is unread in its socket.
+ * Its path begins when its service lets it (service_admission.h). Before its body is read, a
+ * request takes in this order: admission, its collection's part of the room for writes, room for
+ * its body as it arrives. Who waits for one of these holds nothing that comes after it; the rest of
+ * the request is unread in its socket.
  *
  * Private to proxy/. Thread: event loop only.
  */
@@ -86,7 +87,7 @@ struct exchange {
         bool is_streaming;   /* the body goes to Chroma as it arrives */
         bool keeps_deadline; /* the answer may be asked for again, within the time of the first */
     } pass;
-    struct cache_question question; /* of a read that may be answered without asking */
+    struct cache_question question; /* of one that may be answered without asking */
     struct write         *write;    /* NULL before its body is complete */
     struct write_waiter   waiter;
 

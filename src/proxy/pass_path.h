@@ -2,7 +2,8 @@
  *
  * A body of up to PASS_PATH_KEPT_MAX bytes is complete before a turn is asked for, so a slow
  * client holds none, and the request can be sent again if the connection turns out to be dead. A
- * larger one is streamed with back-pressure, once.
+ * larger one is streamed with back-pressure, once. A complete request may be answered from what was
+ * kept (cache_path.h); it asks for no turn then.
  *
  * Private to proxy/.
  */

@@ -23,7 +23,7 @@ struct proxy_options {
     size_t                connections_max;   /* to Chroma; never exceeded */
     uint64_t              body_bytes_max;    /* of a write; 0: what Chroma itself takes */
     size_t                requests_max;      /* held at once; more wait unread */
-    uint64_t              queue_wait_max_us; /* of a read, for its turn */
+    uint64_t              queue_wait_max_us; /* of a read, for room and for its turn */
     uint64_t              deadline_read_us;  /* last byte of the request to first of the answer */
     uint64_t              deadline_write_us;
     bool                  adds_headers;

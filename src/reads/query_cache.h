@@ -6,10 +6,10 @@
  * an answer and never come back, so a write costs nothing here: entries of another validity are
  * dead and go when they are met.
  *
- *     sent = ...validity when the read is sent...
+ *     asked = ...validity when the answer is looked for, before the read is sent...
  *     ...the answer is complete, its status 200...
- *     if (query_validity_holds(&sent, &validity_now))
- *         query_cache_put(cache, &key, &sent, ...);
+ *     if (query_validity_holds(&asked, &validity_now))
+ *         query_cache_put(cache, &key, &asked, ...);
  *
  * What is evicted is chosen by SIEVE (Zhang and others, NSDI 2024): an entry that was asked for
  * since the hand passed it last stays, the next one goes. One scan of questions that are asked once

@@ -1,5 +1,5 @@
 /* What must hold: bodies that Chroma answers alike have one digest, others never have; what is not
- * understood has none. tests/e2e/test_query_keys.py asks a real server. */
+ * understood has none. tests/e2e/test_cache.py asks a real server. */
 #include "chroma/chroma_query.h"
 
 #include <stdio.h>
