@@ -307,8 +307,6 @@ enum status services_admit(struct services *services, uint32_t service,
     return status;
 }
 
-static uint32_t look_at_fields(const struct services *services, struct front_connection *connection,
-                               const struct http_head *head, bool is_believed);
 static enum cost_kind cost_kind_of(enum chroma_operation operation)
 {
     if (chroma_route_info(operation)->class == CHROMA_CLASS_WRITE)
