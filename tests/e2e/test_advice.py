@@ -109,24 +109,21 @@ def test_wrap_tells_of_clients_that_it_does_not_serve(tmp_path):
 
 
 def test_wrap_tells_of_clients_that_it_could_not_serve(tmp_path):
-    control, database = tmp_path / "control", tmp_path / "db" / "chroma.sqlite3"
-    database.parent.mkdir()
-    database.touch()
+    """There is no Chroma beside the Python that it says it is."""
+    control = tmp_path / "control"
     code = (
-        "import chromadb, pathlib; client = chromadb.PersistentClient('db'); "
-        "pathlib.Path('ready').touch(); input()"
+        "import chromadb, pathlib, sys; sys.executable = '/nonexistent/python'; "
+        "client = chromadb.PersistentClient('db'); pathlib.Path('ready').touch(); input()"
     )
     words = [PROXY, "wrap", "--control", control, "--", PYTHON, "-c", code]
-    with open(database) as file, subprocess.Popen(["sleep", "100"], stdin=file) as holder:
-        wrapped = subprocess.Popen(words, cwd=tmp_path, stdin=subprocess.PIPE)
-        try:
-            wait_until(lambda: (tmp_path / "ready").exists())
-            (found,) = advice(control)
-            assert found["rule"] == "embedded_processes" and found["address"] == f"'{tmp_path}/db'"
-            assert f"1 process, the last {wrapped.pid}: it could not" in found["evidence"]
-        finally:
-            wrapped.communicate(b"\n")
-            holder.kill()
+    wrapped = subprocess.Popen(words, cwd=tmp_path, stdin=subprocess.PIPE)
+    try:
+        wait_until(lambda: (tmp_path / "ready").exists())
+        (found,) = advice(control)
+        assert found["rule"] == "embedded_processes" and found["address"] == f"'{tmp_path}/db'"
+        assert f"1 process, the last {wrapped.pid}: it could not" in found["evidence"]
+    finally:
+        wrapped.communicate(b"\n")
     wait_until(lambda: not with_word(str(tmp_path)))
 
 

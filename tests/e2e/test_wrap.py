@@ -115,7 +115,7 @@ def test_a_command_that_ignores_TERM_is_served_on(folder):
 
 def test_interrupt_of_a_terminal_reaches_the_command_only(folder):
     code = KIND + (
-        "\ntry:\n  time.sleep(100)\nexcept KeyboardInterrupt:\n"
+        "\ntry:\n  print('ready', flush=True)\n  time.sleep(100)\nexcept KeyboardInterrupt:\n"
         "  print('interrupted', c.heartbeat() > 0, os.isatty(0), flush=True)"
     )
     pid, terminal = pty.fork()
@@ -133,7 +133,7 @@ def test_interrupt_of_a_terminal_reaches_the_command_only(folder):
             return True
         return False
 
-    wait_until(lambda: hear() or b"FastAPI" in text)
+    wait_until(lambda: hear() or b"ready" in text)
     os.write(terminal, b"\x03")
     wait_until(lambda: hear() or b"interrupted True True" in text)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
