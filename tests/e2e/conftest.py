@@ -7,6 +7,7 @@ fails then is Chroma's own randomness, not the proxy.
 import contextlib
 import dataclasses
 import os
+import signal
 
 import pytest
 
@@ -15,6 +16,9 @@ from http_wire import Recorder
 from transcript import HOP_BY_HOP, Transcript, assert_same, fields_without
 
 os.environ["ANONYMIZED_TELEMETRY"] = "False"
+# What nohup and shells that run this in the background ignore, processes under test must not.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 WITHOUT_PROXY = os.environ.get("CHROMABOUNCER") == "none"
 
 
