@@ -13,7 +13,12 @@ import pytest
 from bed import free_port
 from test_wrap import PYTHONS, command, folder  # noqa: F401 (a fixture)
 
-SECONDS, CLIENTS, SIZE = 20, 4, 16
+SECONDS, CLIENTS, SIZE = 20, 4, 4
+
+# Of looks by a record's own vector. Chroma's search is approximate: of 400 random vectors in 16
+# dimensions it missed an outlier now and then, also when it was asked directly. Without wrap far
+# more are missed.
+MISSES_MAX = 0.01
 
 # A client per request, or, EARLY, one that the processes inherit when they are forked after it.
 APPLICATION = """
@@ -35,6 +40,7 @@ def answer(path, query):
         found = []
     else:
         found = collection.query(query_embeddings=[vector], n_results=1)["ids"][0]
+        found = [found == words["id"], collection.get(ids=words["id"])["ids"] == words["id"]]
     return json.dumps({"process": os.getpid(), "found": found}).encode()
 
 
@@ -78,7 +84,7 @@ def answers(port):
 
 def work(port, client, end):
     """Add records, each of which is looked for at once, until another process was asked."""
-    chance, written, elsewhere = random.Random(client), {}, 0
+    chance, written, elsewhere, looks, misses = random.Random(client), {}, 0, 0, 0
     while time.monotonic() < end:
         name = f"{client}-{len(written)}"
         vector = [round(chance.uniform(-1, 1), 6) for _ in range(SIZE)]
@@ -86,10 +92,13 @@ def work(port, client, end):
         written[name] = vector
         for _ in range(20):
             answer = ask(port, "/query", name, vector)
-            assert answer["found"] == [name], (name, answer, writer)
+            by_vector, by_name = answer["found"]
+            assert by_name, (name, answer, writer)
+            looks, misses = looks + 1, misses + (not by_vector)
             if answer["process"] != writer:
                 elsewhere += 1
                 break
+    assert misses <= looks * MISSES_MAX, f"{misses} of {looks} looks"
     return written, elsewhere
 
 
@@ -116,8 +125,9 @@ def test_workers_see_what_others_have_written(folder, monkeypatch, server):  # n
         elsewhere = sum(count for _, count in results)
         print(f"{server}: {len(written)} records, {elsewhere} looked for in another process")
         assert elsewhere > len(written) / 2 > 10
-        for name, vector in written.items():
-            assert ask(port, "/query", name, vector)["found"] == [name]
+        found = [ask(port, "/query", *record)["found"] for record in written.items()]
+        assert all(by_name for _, by_name in found)
+        assert sum(not by_vector for by_vector, _ in found) <= len(found) * MISSES_MAX
     finally:
         process.terminate()
         assert process.wait(60) in (0, -15)
