@@ -124,6 +124,8 @@ bool chroma_family_may_merge(enum chroma_family family, const struct chroma_rout
         *ret_reason = "a vector in base64";
     else if (!info->takes_null_vectors && (records->traits & CHROMA_TRAIT_NULL_VECTOR) != 0)
         *ret_reason = "null among the vectors";
+    else if (!info->takes_repeated_ids && chroma_records_repeat_an_id(records))
+        *ret_reason = "an id twice";
     return *ret_reason == NULL;
 }
 

@@ -34,6 +34,7 @@ struct chroma_family_info {
     bool        takes_lists;
     bool        takes_base64;
     bool        takes_null_vectors;
+    bool        takes_repeated_ids;
     bool        refuses_with_500;
     bool        create_may_read;
     bool        null_is_default;

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "json/base64.h"
 #include "json/json_scan.h"
@@ -49,6 +50,7 @@ static bool is_list_item(enum json_kind kind);
 static bool take_list_item(struct parse *parse, enum json_kind kind, bool *ret_is_integer);
 static bool check_lengths(struct parse *parse);
 static bool decode_ids(struct parse *parse);
+static int  compare_ids(const void *left, const void *right);
 static bool take_null(struct parse *parse);
 static bool refuse(struct parse *parse, const char *reason);
 static bool reserve(struct parse *parse, void **array, size_t count, size_t item_size);
@@ -438,6 +440,35 @@ static bool reserve(struct parse *parse, void **array, size_t count, size_t item
     }
     *array = larger;
     return true;
+}
+
+bool chroma_records_repeat_an_id(const struct chroma_records *records)
+{
+    size_t        count = records->count;
+    struct bytes *sorted;
+    bool          repeat = false;
+
+    if (count < 2)
+        return false;
+    sorted = malloc(count * sizeof *sorted);
+    if (sorted == NULL)
+        return true;
+    memcpy(sorted, records->ids, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, compare_ids);
+    for (size_t i = 1; i < count && !repeat; i++)
+        repeat = bytes_equal(sorted[i - 1], sorted[i]);
+    free(sorted);
+    return repeat;
+}
+
+/* Some order; ids are not empty. */
+static int compare_ids(const void *left, const void *right)
+{
+    const struct bytes *one = left, *other = right;
+
+    if (one->size != other->size)
+        return one->size < other->size ? -1 : 1;
+    return memcmp(one->data, other->data, one->size);
 }
 
 void chroma_records_done(struct chroma_records *records)

@@ -17,6 +17,7 @@
 #ifndef CHROMA_CHROMA_RECORDS_H
 #define CHROMA_CHROMA_RECORDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -79,6 +80,9 @@ MUST_CHECK enum status chroma_records_scan(enum chroma_operation operation, stru
 
 /* Harmless on zeroes and a second time. */
 void chroma_records_done(struct chroma_records *records);
+
+/* Do two of them have one id? Also true where there is no memory to find out. */
+bool chroma_records_repeat_an_id(const struct chroma_records *records);
 
 /* The text of `count` values of a column from value `first` on, without a comma around it. The
  * column must be there, the range within it and not empty. */

@@ -21,6 +21,7 @@ START_TEST(unknown_is_safe_in_every_property)
 
         ck_assert(!info->merges && info->same_columns && !info->keeps_extreme_numbers);
         ck_assert(!info->takes_lists && !info->takes_base64 && !info->takes_null_vectors);
+        ck_assert(!info->takes_repeated_ids);
         ck_assert(!info->refuses_with_500 && !info->create_may_read && info->body_max == 0);
         ck_assert(info->idle_close_us > 0);
     }
@@ -145,6 +146,37 @@ START_TEST(what_a_family_would_refuse_or_spoil_is_not_merged)
 }
 END_TEST
 
+static const struct {
+    const char *ids;
+    bool        python;
+} repeats[] = {
+    {"[\"a\",\"b\",\"c\"]", 1},
+    {"[\"a\",\"ab\",\"b\"]", 1},
+    {"[\"a\",\"b\",\"a\"]", 0},
+    {"[\"ab\",\"b\",\"\\u0061b\"]", 0},
+};
+
+/* Python servers give the records behind a repeated id the vector of the one before them: those
+ * would be other clients' records. */
+START_TEST(an_id_twice_is_not_merged_where_it_spoils_the_others)
+{
+    struct chroma_records records;
+    struct chroma_route   route;
+    char                  body[256];
+    const char           *reason = NULL;
+
+    chroma_route_find(BYTES_LITERAL("POST"), bytes_of(V2_PATH "/upsert"), &route);
+    snprintf(body, sizeof body, "{\"ids\":%s,\"embeddings\":[[1],[2],[3]]}", repeats[_i].ids);
+    ck_assert_int_eq(chroma_records_scan(route.operation, bytes_of(body), 10, &records, &reason),
+                     STATUS_OK);
+    ck_assert_int_eq(chroma_records_repeat_an_id(&records), !repeats[_i].python);
+    ck_assert(chroma_family_may_merge(RUST, &route, &records, &reason));
+    ck_assert_int_eq(chroma_family_may_merge(PYTHON, &route, &records, &reason),
+                     repeats[_i].python);
+    chroma_records_done(&records);
+}
+END_TEST
+
 #define DIMENSION                                                                                  \
     "{\"detail\":\"Embedding dimension 1 does not match collection dimensionality 2\"}"
 #define LENGTHS "{\"error\":\"IndexError('list index out of range')\"}"
@@ -202,6 +234,8 @@ int main(void)
     tcase_add_test(tcase, an_answer_to_a_write_shows_the_family);
     tcase_add_loop_test(tcase, what_a_family_would_refuse_or_spoil_is_not_merged, 0,
                         COUNT_OF(writes));
+    tcase_add_loop_test(tcase, an_id_twice_is_not_merged_where_it_spoils_the_others, 0,
+                        COUNT_OF(repeats));
     tcase_add_loop_test(tcase, a_500_is_a_refusal_only_where_it_certainly_is, 0,
                         COUNT_OF(refusals));
     return check_main("chroma_family", tcase);
