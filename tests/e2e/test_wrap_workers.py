@@ -18,7 +18,7 @@ SECONDS, CLIENTS, SIZE = 20, 4, 4
 # Of looks by a record's own vector. Chroma's search is approximate: of 400 random vectors in 16
 # dimensions it missed an outlier now and then, also when it was asked directly. Without wrap far
 # more are missed.
-MISSES_MAX = 0.01
+MISSES_MAX = 0.01  # and one more
 
 # A client per request, or, EARLY, one that the processes inherit when they are forked after it.
 APPLICATION = """
@@ -98,7 +98,7 @@ def work(port, client, end):
             if answer["process"] != writer:
                 elsewhere += 1
                 break
-    assert misses <= looks * MISSES_MAX, f"{misses} of {looks} looks"
+    assert misses <= 1 + looks * MISSES_MAX, f"{misses} of {looks} looks"
     return written, elsewhere
 
 
@@ -127,7 +127,7 @@ def test_workers_see_what_others_have_written(folder, monkeypatch, server):  # n
         assert elsewhere > len(written) / 2 > 10
         found = [ask(port, "/query", *record)["found"] for record in written.items()]
         assert all(by_name for _, by_name in found)
-        assert sum(not by_vector for by_vector, _ in found) <= len(found) * MISSES_MAX
+        assert sum(not by_vector for by_vector, _ in found) <= 1 + len(found) * MISSES_MAX
     finally:
         process.terminate()
         assert process.wait(60) in (0, -15)
