@@ -22,11 +22,11 @@ def test_data_swapped_behind_a_restarted_server():
         chroma.process.send_signal(signal.SIGINT)
         chroma.process.wait()
         wait_for(lambda: proxy.moved() > before, "the end is noticed")
-        assert not proxy.may_merge()
+        wait_for(lambda: not proxy.may_merge(), "the one that ends is not taken for a new one")
         shutil.rmtree(chroma.directory / "data")
         chroma.start()
         wait_for(proxy.may_merge, "the new one is asked")
-        assert proxy.moved() == before + 2
+        assert proxy.moved() >= before + 2  # the one that ended may have been reached once more
         assert "merging      on" in proxy.get("/")
         assert chroma.ask("GET", f"{DATABASE}/collections") == []
 
