@@ -68,7 +68,7 @@ mutant src/writes/coalescer_lane.c flow/coalescer_sim 's/!is_redoing \&\& lane->
 mutant src/writes/coalescer_lane.c unit/test_coalescer 's/if (lane->held_until_us > now_us)/if (0)/' 'a held lane is not forgotten'
 mutant src/writes/coalescer_outcome.c flow/coalescer_sim 's/if (is_lost \&\& coalescer->options.is_supervised/if (0 \&\& coalescer->options.is_supervised/' 'a lost batch waits for the end of the backend'
 mutant src/writes/coalescer_outcome.c flow/coalescer_sim 's/->has_ended = true;/->has_ended = false;/' 'what was in flight at the end is sent again'
-mutant src/writes/coalescer_outcome.c flow/coalescer_sim 's/!member->repeatable || (batch->count/(batch->count/' 'but not what cannot be repeated'
+mutant src/writes/coalescer_outcome.c flow/coalescer_sim 's/!member->repeatable_after_end || (batch->count/(batch->count/' 'but not what cannot be repeated'
 mutant src/writes/coalescer_outcome.c flow/coalescer_sim 's/batch->count == 1 \&\& ends >= ends_max/0/' 'and not for ever'
 mutant src/writes/coalescer_outcome.c unit/test_coalescer 's/ends >= ends_alone ? 1 : batch->count/batch->count/' 'after two ends each alone'
 mutant src/writes/coalescer_outcome.c flow/coalescer_sim 's/^    coalescer_outcome_decide(coalescer, now_us);//; s/now_us >= batch->decide_us || batch->has_ended/batch->has_ended/' 'a lost batch does not wait for ever'
