@@ -21,7 +21,6 @@ struct search {
 };
 
 static bool   on_file(pid_t process, int fd, const char *link, void *ctx);
-static bool   ends_with(const char *text, const char *end);
 static bool   is_leftover(pid_t process);
 static long   read_parent(pid_t process);
 static void   read_command(pid_t process, char *out, size_t size);
@@ -42,32 +41,20 @@ bool directory_users_find(const char *directory, pid_t group, struct directory_u
     return search.found;
 }
 
-/* The name first: to look at every open file of the machine may wait for a dead server. */
 static bool on_file(pid_t process, int fd, const char *link, void *ctx)
 {
     struct search *search = ctx;
-    char           path[64];
     struct stat    status;
 
-    if (!ends_with(link, database_name) ||
-        (search->group != 0 && getpgid(process) == search->group))
-        return false;
-    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)process, fd);
-    if (stat(path, &status) != 0 || status.st_dev != search->device ||
-        status.st_ino != search->file)
+    if (!process_files_stat(process, fd, link, database_name, &status) ||
+        (search->group != 0 && getpgid(process) == search->group) ||
+        status.st_dev != search->device || status.st_ino != search->file)
         return false;
     search->found = true;
     search->user->process = process;
     search->user->is_leftover = is_leftover(process);
     read_command(process, search->user->command, sizeof search->user->command);
     return !search->user->is_leftover;
-}
-
-static bool ends_with(const char *text, const char *end)
-{
-    size_t size = strlen(text), end_size = strlen(end);
-
-    return size >= end_size && strcmp(text + size - end_size, end) == 0;
 }
 
 /* Whoever started it is in its environment; when that is not its parent any more, it is gone. */

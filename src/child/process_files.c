@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static bool walk_one(pid_t process, process_files_fn on_file, void *ctx);
@@ -47,6 +48,18 @@ static bool walk_one(pid_t process, process_files_fn on_file, void *ctx)
     }
     closedir(files);
     return enough;
+}
+
+bool process_files_stat(pid_t process, int fd, const char *link, const char *end,
+                        struct stat *ret_status)
+{
+    size_t size = strlen(link), end_size = strlen(end);
+    char   path[64];
+
+    if (size < end_size || strcmp(link + size - end_size, end) != 0)
+        return false;
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)process, fd);
+    return stat(path, ret_status) == 0;
 }
 
 bool process_files_walk_own(process_files_fn on_file, void *ctx)

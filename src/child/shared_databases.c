@@ -1,7 +1,6 @@
 #include "child/shared_databases.h"
 
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -31,21 +30,15 @@ size_t shared_databases_find(struct shared_database *out)
     return shared;
 }
 
-/* The name first: to look at every open file of the machine may wait for a dead server. The files
- * of a process come together. */
+/* The files of a process come together. */
 static bool on_open_file(pid_t process, int fd, const char *link, void *ctx)
 {
     struct shared_search   *search = ctx;
-    size_t                  end = sizeof database_file - 1, size = strlen(link);
-    char                    path[64];
     struct stat             status;
     struct shared_database *database;
     size_t                  at = 0;
 
-    if (size < end || strcmp(link + size - end, database_file) != 0)
-        return false;
-    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)process, fd);
-    if (stat(path, &status) != 0)
+    if (!process_files_stat(process, fd, link, database_file, &status))
         return false;
     while (at < search->count && (search->databases[at].device != status.st_dev ||
                                   search->databases[at].file != status.st_ino))
@@ -56,8 +49,8 @@ static bool on_open_file(pid_t process, int fd, const char *link, void *ctx)
     if (at == search->count) {
         search->count++;
         *database = (struct shared_database){.device = status.st_dev, .file = status.st_ino};
-        text_quote((struct bytes){.data = link, .size = size - end}, database->directory,
-                   sizeof database->directory);
+        text_quote((struct bytes){.data = link, .size = strlen(link) - strlen(database_file)},
+                   database->directory, sizeof database->directory);
     } else if (search->last_process[at] == process) {
         return false;
     }
