@@ -1,6 +1,5 @@
 #include "app/daemon_advice.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "admin/advice.h"
@@ -19,7 +18,6 @@ static enum advice_what what_of(const struct chroma_route *route);
 static bool             list_embedded(const struct daemon *daemon, json_t *list);
 static bool list_finding(const struct daemon *daemon, json_t *list, enum advice_rule_id id,
                          const struct finding *finding);
-static void print_uuid(const uint8_t uuid[16], char out[37]);
 
 void daemon_advice_note(void *ctx, const struct finished_request *request)
 {
@@ -180,9 +178,9 @@ enum status daemon_advice_list_collections(const struct daemon *daemon, json_t *
 
     for (size_t i = 0; i < count && is_whole; i++) {
         const struct collection_usage_entry *entry = entries[i];
-        char                                 uuid[37];
+        char                                 uuid[CHROMA_ROUTE_UUID_SIZE];
 
-        print_uuid(entry->uuid, uuid);
+        chroma_route_print_uuid(entry->uuid, uuid);
         is_whole =
             json_array_append_new(
                 list, json_pack("{s:s, s:f, s:I, s:I, s:I, s:I, s:I}", "collection", uuid,
@@ -196,14 +194,4 @@ enum status daemon_advice_list_collections(const struct daemon *daemon, json_t *
         return json_object_set_new(answer, "collections", list) == 0 ? STATUS_OK : STATUS_NO_MEMORY;
     json_decref(list);
     return STATUS_NO_MEMORY;
-}
-
-/* 8-4-4-4-12 digits and the NUL. */
-static void print_uuid(const uint8_t uuid[16], char out[37])
-{
-    size_t used = 0;
-
-    for (size_t i = 0; i < 16; i++)
-        used += (size_t)snprintf(out + used, 37 - used, "%s%02x",
-                                 i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "chroma/chroma_route.h"
 #include "chroma/collection_answer.h"
 #include "json/json_scan.h"
 
@@ -212,14 +213,10 @@ static void warm_on_description(struct daemon_warm *warm, struct bytes text)
  * servers below 1.0; asking for the description does not. */
 static bool warm_write_query(struct daemon_warm *warm, const struct collection_answer *found)
 {
-    const uint8_t *id = found->uuid;
-    char           uuid[37];
-    enum status    status;
+    char        uuid[CHROMA_ROUTE_UUID_SIZE];
+    enum status status;
 
-    snprintf(uuid, sizeof uuid,
-             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", id[0], id[1],
-             id[2], id[3], id[4], id[5], id[6], id[7], id[8], id[9], id[10], id[11], id[12], id[13],
-             id[14], id[15]);
+    chroma_route_print_uuid(found->uuid, uuid);
     byte_buffer_clear(&warm->target);
     byte_buffer_clear(&warm->body);
     status =

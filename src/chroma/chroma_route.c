@@ -1,5 +1,7 @@
 #include "chroma/chroma_route.h"
 
+#include <stdio.h>
+
 #include "base/compiler.h"
 
 enum method {
@@ -285,6 +287,15 @@ bool chroma_route_parse_uuid(struct bytes segment, uint8_t ret_uuid[16])
     }
     memcpy(ret_uuid, parsed, sizeof parsed);
     return true;
+}
+
+void chroma_route_print_uuid(const uint8_t uuid[16], char out[CHROMA_ROUTE_UUID_SIZE])
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < 16; i++)
+        used += (size_t)snprintf(out + used, CHROMA_ROUTE_UUID_SIZE - used, "%s%02x",
+                                 i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
 }
 
 bool chroma_route_decode(struct bytes segment, char *ret_text, size_t capacity, size_t *ret_size)

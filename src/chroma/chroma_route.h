@@ -75,6 +75,10 @@ const struct chroma_operation_info *chroma_route_info(enum chroma_operation oper
  * former in braces or behind `urn:uuid:`, percent-encoded. False, nothing written: it is none. */
 bool chroma_route_parse_uuid(struct bytes segment, uint8_t ret_uuid[16]);
 
+/* As Chroma writes it: 8-4-4-4-12 digits, and the NUL. */
+enum { CHROMA_ROUTE_UUID_SIZE = 37 };
+void chroma_route_print_uuid(const uint8_t uuid[16], char out[CHROMA_ROUTE_UUID_SIZE]);
+
 /* Decode the percent-encoding of a path segment as Chroma does: an escape that is not one stays.
  * Writes at most `capacity` bytes to `ret_text`.
  *

@@ -222,6 +222,16 @@ START_TEST(all_spellings_of_a_uuid_are_one)
 }
 END_TEST
 
+START_TEST(a_uuid_is_printed_as_chroma_writes_it)
+{
+    struct chroma_route route = find("POST", C "/add");
+    char                text[CHROMA_ROUTE_UUID_SIZE];
+
+    chroma_route_print_uuid(route.uuid, text);
+    ck_assert_str_eq(text, UUID);
+}
+END_TEST
+
 START_TEST(a_name_that_looks_like_a_uuid_is_a_name)
 {
     ck_assert(!find("DELETE", C).has_uuid);
@@ -251,6 +261,7 @@ int main(void)
     tcase_add_test(tcase, segments_are_found_as_they_were_sent);
     tcase_add_test(tcase, the_api_of_a_route_is_told);
     tcase_add_test(tcase, all_spellings_of_a_uuid_are_one);
+    tcase_add_test(tcase, a_uuid_is_printed_as_chroma_writes_it);
     tcase_add_test(tcase, a_name_that_looks_like_a_uuid_is_a_name);
     tcase_add_test(tcase, the_columns_fit_together);
     return check_main("chroma_route", tcase);
