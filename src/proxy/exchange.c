@@ -289,9 +289,13 @@ void exchange_finish(struct exchange *exchange)
 /* Whoever counts by client. */
 static void exchange_tell(const struct exchange *exchange, uint64_t now_us)
 {
-    const struct http_field      *agent = http_head_find(exchange->head, HTTP_FIELD_USER_AGENT);
-    const struct access_record   *record = &exchange->record;
-    const struct finished_request request = {
+    const struct http_field    *agent = http_head_find(exchange->head, HTTP_FIELD_USER_AGENT);
+    const struct access_record *record = &exchange->record;
+    struct finished_request     request;
+
+    if (exchange->proxy->on_finished == NULL)
+        return;
+    request = (struct finished_request){
         .route = &exchange->route,
         .peer = exchange->peer,
         .user_agent = agent == NULL ? (struct bytes){0} : agent->value,
@@ -307,9 +311,7 @@ static void exchange_tell(const struct exchange *exchange, uint64_t now_us)
         .is_from_cache = record->source == REQUEST_METRICS_SOURCE_CACHE,
         .facts = read_facts_take(&exchange->proxy->looks, exchange->proxy->secret, &exchange->route,
                                  exchange_answered_body(exchange), now_us)};
-
-    if (exchange->proxy->on_finished != NULL)
-        exchange->proxy->on_finished(exchange->proxy->on_finished_ctx, &request);
+    exchange->proxy->on_finished(exchange->proxy->on_finished_ctx, &request);
 }
 
 /* Of the request, if all of it is here. What was refused cost nobody much: it does not count. */
