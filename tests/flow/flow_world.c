@@ -82,6 +82,13 @@ static void flow_world_set_memory(struct flow_world *world)
     memory_account_budget_init(&world->budget, world->memory_max, accounts, on_room, world);
 }
 
+void flow_world_keep_answers(struct flow_world *world)
+{
+    world->write_options.is_gateway = true;
+    world->proxy_options.cache =
+        (struct proxy_cache_options){.is_enabled = true, .bytes_max = 4 << 20, .trust_us = 5000000};
+}
+
 void flow_world_start(struct flow_world *world)
 {
     struct socket_address address, bound;

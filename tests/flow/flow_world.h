@@ -45,6 +45,9 @@ struct flow_world {
 void flow_world_begin(struct flow_world *world, uint64_t seed);
 void flow_world_start(struct flow_world *world);
 
+/* Before it starts: be a gateway that keeps answers, those to credentials for 5 s. */
+void flow_world_keep_answers(struct flow_world *world);
+
 /* Stop and check. */
 void flow_world_end(struct flow_world *world);
 

@@ -27,9 +27,7 @@ static void plan(struct flow_backend *backend, unsigned id, struct flow_plan *re
 static void begin(void)
 {
     flow_world_begin(&world, 1);
-    world.write_options.is_gateway = true;
-    world.proxy_options.cache =
-        (struct proxy_cache_options){.is_enabled = true, .bytes_max = 4 << 20, .trust_us = 5000000};
+    flow_world_keep_answers(&world);
     world.backend.on_plan = plan;
     read_delay_us = write_delay_us = 1000;
     read_status = 200;

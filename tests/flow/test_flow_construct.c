@@ -46,11 +46,9 @@ static void set_backend(enum chroma_family family, uint64_t batch_records_max, u
 static void begin_with(bool splits)
 {
     flow_world_begin(&world, 1);
-    world.write_options.is_gateway = true;
+    flow_world_keep_answers(&world);
     world.write_options.is_coalescing = true; /* writes are looked into */
     world.write_options.split_oversize = splits;
-    world.proxy_options.cache =
-        (struct proxy_cache_options){.is_enabled = true, .bytes_max = 4 << 20, .trust_us = 5000000};
     world.backend.on_plan = plan;
     answer_status = 200;
     answer_delay_us = 1000;

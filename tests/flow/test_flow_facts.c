@@ -45,9 +45,7 @@ static void on_told(void *ctx, const struct finished_request *request)
 static void begin(void)
 {
     flow_world_begin(&world, 1);
-    world.write_options.is_gateway = true;
-    world.proxy_options.cache =
-        (struct proxy_cache_options){.is_enabled = true, .bytes_max = 4 << 20, .trust_us = 5000000};
+    flow_world_keep_answers(&world);
     world.backend.on_plan = plan;
     status = 200;
     told_count = 0;
