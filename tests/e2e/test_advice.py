@@ -2,6 +2,7 @@
 habit and is silent about the one that has not; and processes that open a directory themselves are
 found by `wrap`, `exec` and `check`."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -84,47 +85,41 @@ def test_a_good_client_is_told_nothing(proxy):
     assert rules(proxy.control) == {}
 
 
+@contextlib.contextmanager
+def wrapped(folder, code):
+    """The process of an application that has run `code` under wrap, and waits."""
+    code = f"import chromadb, pathlib, sys; {code}; pathlib.Path('ready').touch(); input()"
+    words = [PROXY, "wrap", "--control", folder / "control", "--", PYTHON, "-c", code]
+    process = subprocess.Popen(words, cwd=folder, stdin=subprocess.PIPE)
+    try:
+        wait_until(lambda: (folder / "ready").exists())
+        yield process.pid
+    finally:
+        process.communicate(b"\n")
+    wait_until(lambda: not with_word(str(folder)))
+
+
 def test_wrap_tells_of_clients_that_it_does_not_serve(tmp_path):
     control = tmp_path / "control"
-    code = (
-        "import chromadb, pathlib; first, other = (chromadb.PersistentClient(p) for p in 'ab'); "
-        "pathlib.Path('ready').touch(); input()"
-    )
-    words = [PROXY, "wrap", "--control", control, "--", PYTHON, "-c", code]
-    wrapped = subprocess.Popen(words, cwd=tmp_path, stdin=subprocess.PIPE)
-    try:
-        wait_until(lambda: (tmp_path / "ready").exists())
+    with wrapped(tmp_path, "a, b = (chromadb.PersistentClient(p) for p in 'ab')") as process:
         (found,) = advice(control)
         assert found["rule"] == "embedded_processes" and found["count"] == 1
         assert found["address"] == f"'{tmp_path}/b'"
-        expected = f"the last {wrapped.pid}: another directory than the one that is served"
+        expected = f"the last {process}: another directory than the one that is served"
         assert expected in found["evidence"]
         text = subprocess.run(
             [PROXY, "advice", "--control", control], capture_output=True, text=True, check=True
         ).stdout
         assert text.startswith(f"Embedded clients at '{tmp_path}/b' open the directory themselves")
-    finally:
-        wrapped.communicate(b"\n")
-    wait_until(lambda: not with_word(str(tmp_path)))
 
 
 def test_wrap_tells_of_clients_that_it_could_not_serve(tmp_path):
     """There is no Chroma beside the Python that it says it is."""
-    control = tmp_path / "control"
-    code = (
-        "import chromadb, pathlib, sys; sys.executable = '/nonexistent/python'; "
-        "client = chromadb.PersistentClient('db'); pathlib.Path('ready').touch(); input()"
-    )
-    words = [PROXY, "wrap", "--control", control, "--", PYTHON, "-c", code]
-    wrapped = subprocess.Popen(words, cwd=tmp_path, stdin=subprocess.PIPE)
-    try:
-        wait_until(lambda: (tmp_path / "ready").exists())
-        (found,) = advice(control)
+    code = "sys.executable = '/nonexistent/python'; client = chromadb.PersistentClient('db')"
+    with wrapped(tmp_path, code) as process:
+        (found,) = advice(tmp_path / "control")
         assert found["rule"] == "embedded_processes" and found["address"] == f"'{tmp_path}/db'"
-        assert f"1 process, the last {wrapped.pid}: it could not" in found["evidence"]
-    finally:
-        wrapped.communicate(b"\n")
-    wait_until(lambda: not with_word(str(tmp_path)))
+        assert f"1 process, the last {process}: it could not" in found["evidence"]
 
 
 def test_exec_and_check_find_another_process_at_the_directory(tmp_path):

@@ -3,6 +3,8 @@
 import importlib.metadata
 import sys
 
+import pytest
+
 OPEN_IN_EVERY_WAY = """
 os.makedirs(directory, exist_ok=True)
 link = directory + ".link"
@@ -126,8 +128,15 @@ def test_a_refused_directory_stays_embedded_loudly(wrap):
     assert len(wrapped.stand_in.asked("open")) == 1
 
 
-def test_a_refused_directory_fails_with_strict(wrap):
-    wrapped = wrap(refuse="no chroma command", strict=True)
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"refuse": "no chroma command", "strict": True},
+        {"refuse": "used by process 1", "in_use": True},
+    ],
+)
+def test_where_it_would_be_wrong_or_is_not_wanted_no_client_is_embedded(wrap, refusal):
+    wrapped = wrap(**refusal)
     ran = wrapped.run(
         """
         reasons = []
@@ -140,25 +149,9 @@ def test_a_refused_directory_fails_with_strict(wrap):
         tell(reasons=reasons, exists=os.path.exists(directory), memory=memory)
         """
     )
-    assert len(ran.reasons) == 2 and "no chroma command" in ran.reasons[1]
+    assert len(ran.reasons) == 2 and refusal["refuse"] in ran.reasons[1]
     assert not ran.exists and ran.memory in ("rust", "segment")
-
-
-def test_beside_another_user_of_the_directory_no_client_is_made(wrap):
-    wrapped = wrap(refuse="used by process 1", in_use=True)
-    ran = wrapped.run(
-        """
-        reasons = []
-        for _ in range(2):
-            try:
-                chromadb.PersistentClient(directory)
-            except RuntimeError as error:
-                reasons.append(str(error))
-        tell(reasons=reasons, exists=os.path.exists(directory))
-        """
-    )
-    assert len(ran.reasons) == 2 and "used by process 1" in ran.reasons[1]
-    assert not ran.exists and not wrapped.stand_in.asked("note")
+    assert not wrapped.stand_in.asked("note")
 
 
 def test_without_a_proxy_clients_stay_embedded(wrap):

@@ -12,6 +12,7 @@
 #include "child/private_folder.h"
 #include "child/wrapped_processes.h"
 #include "support/check_main.h"
+#include "support/waiting_process.h"
 
 static struct private_folder folder;
 static struct error          error;
@@ -71,12 +72,6 @@ static pid_t start_maker(char *path)
     return id;
 }
 
-static void end(pid_t id)
-{
-    kill(id, SIGKILL);
-    waitpid(id, NULL, 0);
-}
-
 START_TEST(it_is_private_and_goes_with_its_files)
 {
     struct stat status;
@@ -112,12 +107,12 @@ START_TEST(what_a_killed_process_has_left_goes_with_the_next_start)
     char  left[PRIVATE_FOLDER_SIZE], used[PRIVATE_FOLDER_SIZE];
     pid_t user = start_maker(used);
 
-    end(start_maker(left));
+    waiting_process_end(start_maker(left));
     ck_assert(stands(left) && stands(used));
     make();
     ck_assert(!stands(left));
     ck_assert(stands(used));
-    end(user);
+    waiting_process_end(user);
     private_folder_remove(&folder);
     make();
     ck_assert(!stands(used));
@@ -128,28 +123,16 @@ END_TEST
 START_TEST(it_stays_while_an_application_names_its_door)
 {
     char  left[PRIVATE_FOLDER_SIZE], door[PRIVATE_FOLDER_SIZE + 16];
-    int   ready[2], never[2];
     pid_t application;
-    char  byte;
 
-    end(start_maker(left));
-    ck_assert_int_eq(pipe(ready) | pipe(never), 0);
-    application = fork();
-    if (application == 0) {
-        /* By another name of the same place. */
-        snprintf(door, sizeof door, "/tmp/.%s/hook.sock", left + strlen("/tmp"));
-        setenv(WRAPPED_PROCESSES_VARIABLE, door, 1);
-        dup2(ready[1], 1);
-        dup2(never[0], 0);
-        close(never[1]);
-        execl("/bin/sh", "sh", "-c", "echo x; read y", NULL);
-        _exit(1);
-    }
-    ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+    waiting_process_end(start_maker(left));
+    /* By another name of the same place. */
+    snprintf(door, sizeof door, "/tmp/.%s/hook.sock", left + strlen("/tmp"));
+    application = waiting_process_start(WRAPPED_PROCESSES_VARIABLE, door);
     make();
     ck_assert(stands(left));
     private_folder_remove(&folder);
-    end(application);
+    waiting_process_end(application);
     make();
     ck_assert(!stands(left));
     private_folder_remove(&folder);
@@ -179,7 +162,7 @@ START_TEST(where_others_can_rename_and_of_others_nothing_goes)
 
     if (geteuid() != 0)
         return; /* cannot give a folder away */
-    end(start_maker(left));
+    waiting_process_end(start_maker(left));
     ck_assert_int_eq(chown(place, 1, 1) | chmod(place, 0777), 0);
     make();
     ck_assert(stands(left));

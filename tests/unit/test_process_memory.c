@@ -6,6 +6,7 @@
 
 #include "child/process_memory.h"
 #include "support/check_main.h"
+#include "support/waiting_process.h"
 
 enum { size = 32 << 20 };
 
@@ -31,12 +32,6 @@ static pid_t start(pid_t group)
     return id;
 }
 
-static void stop(pid_t id)
-{
-    kill(id, SIGKILL);
-    waitpid(id, NULL, 0);
-}
-
 START_TEST(the_memory_of_a_group_is_counted)
 {
     pid_t    first = start(0), stranger = start(0), second;
@@ -48,9 +43,9 @@ START_TEST(the_memory_of_a_group_is_counted)
     two = process_memory_read(first);
     ck_assert_uint_ge(two, one + size);
     ck_assert_uint_lt(two, 3 * (uint64_t)size);
-    stop(second);
-    stop(stranger);
-    stop(first);
+    waiting_process_end(second);
+    waiting_process_end(stranger);
+    waiting_process_end(first);
     ck_assert_uint_eq(process_memory_read(first), 0);
 }
 END_TEST

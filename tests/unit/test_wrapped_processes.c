@@ -7,34 +7,13 @@
 
 #include "child/wrapped_processes.h"
 #include "support/check_main.h"
+#include "support/waiting_process.h"
 
 static struct wrapped_processes processes;
 
 static pid_t start(const char *value)
 {
-    int   ready[2], never[2]; /* nothing comes there */
-    char  byte;
-    pid_t id;
-
-    ck_assert_int_eq(pipe(ready) | pipe(never), 0);
-    id = fork();
-    if (id == 0) {
-        if (value != NULL)
-            setenv(WRAPPED_PROCESSES_VARIABLE, value, 1);
-        dup2(ready[1], 1);
-        dup2(never[0], 0);
-        close(never[1]);
-        execl("/bin/sh", "sh", "-c", "echo x; read y", NULL);
-        _exit(1);
-    }
-    ck_assert_int_eq(read(ready[0], &byte, 1), 1);
-    return id;
-}
-
-static void stop(pid_t id)
-{
-    kill(id, SIGKILL);
-    waitpid(id, NULL, 0);
+    return waiting_process_start(WRAPPED_PROCESSES_VARIABLE, value);
 }
 
 START_TEST(a_process_is_known_by_its_environment)
@@ -45,7 +24,7 @@ START_TEST(a_process_is_known_by_its_environment)
     ck_assert(wrapped_processes_is_any_marked("/where"));
     ck_assert(!wrapped_processes_is_any_marked("/some"));
     ck_assert(!wrapped_processes_is_any_marked("WRAP=/some/where")); /* that is the name */
-    stop(id);
+    waiting_process_end(id);
     ck_assert(!wrapped_processes_is_any_marked("/where"));
 }
 END_TEST
@@ -59,11 +38,11 @@ START_TEST(a_process_that_has_asked_is_known_until_it_ends)
     wrapped_processes_add(&processes, first);
     wrapped_processes_add(&processes, second);
     ck_assert_uint_eq(processes.count, 2);
-    stop(first);
+    waiting_process_end(first);
     ck_assert(wrapped_processes_is_any_known_alive(&processes));
     ck_assert_uint_eq(processes.count, 1);
     wrapped_processes_add(&processes, first); /* there is no such process */
-    stop(second);
+    waiting_process_end(second);
     ck_assert(!wrapped_processes_is_any_known_alive(&processes));
     ck_assert_uint_eq(processes.count, 0);
     wrapped_processes_done(&processes);
