@@ -239,7 +239,8 @@ static struct control_slot *choose_slot(struct upstream_control        *control,
                                         const struct upstream_question *question)
 {
     struct control_slot *kept = &control->kept, *extra = &control->extra;
-    bool                 prefers_extra = !question->is_light || question->is_fresh;
+    /* A kept connection that does not stand would be set up anew. */
+    bool prefers_extra = !question->is_light || (question->is_fresh && control->stands);
 
     if (prefers_extra && take_slot_place(extra))
         return extra;

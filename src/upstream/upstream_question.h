@@ -40,7 +40,7 @@ struct upstream_question {
     uint64_t           timeout_us;
     size_t             answer_bytes_max; /* what is beyond is dropped */
     bool               is_light;         /* may go on the kept connection, before others */
-    bool               is_fresh;         /* rather on a connection of its own */
+    bool               is_fresh;         /* rather on a new connection */
     upstream_answer_fn on_answer;
     void              *ctx;
 

@@ -207,6 +207,17 @@ START_TEST(what_requests_met_counts_until_a_later_connection_succeeds)
 }
 END_TEST
 
+/* The connection that carries the heartbeat is the one that is kept: set up later it would say that
+ * Chroma may be another one, and what it is would have to be asked again. */
+START_TEST(after_a_start_that_requests_have_met_it_asks_once_what_it_is)
+{
+    upstream_pool_set_problem(tiny.pool, NULL, "connection refused");
+    begin(1000000);
+    loop_drive_until(tiny.loop, is_rust);
+    ck_assert_uint_eq(tiny_chroma_asked(version), 1);
+}
+END_TEST
+
 START_TEST(while_held_nothing_is_asked_and_afterwards_it_asks_at_once)
 {
     uint64_t checks;
@@ -262,6 +273,7 @@ int main(void)
     tcase_add_test(tcase, no_answer_in_time_is_a_failure);
     tcase_add_test(tcase, checks_that_find_no_place_are_a_failure_the_third_time);
     tcase_add_test(tcase, what_requests_met_counts_until_a_later_connection_succeeds);
+    tcase_add_test(tcase, after_a_start_that_requests_have_met_it_asks_once_what_it_is);
     tcase_add_test(tcase, while_held_nothing_is_asked_and_afterwards_it_asks_at_once);
     tcase_add_test(tcase, held_while_it_asks_it_forgets_the_question);
     tcase_add_test(tcase, it_may_be_freed_while_it_asks);
