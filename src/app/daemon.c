@@ -248,6 +248,8 @@ static enum status catch_signals(struct daemon *daemon, struct error *error)
                    {SIGUSR1, on_reopen_signal}};
 
     signal(SIGPIPE, SIG_IGN);
+    if (daemon->plan != NULL && daemon->plan->wrap == NULL) /* as Chroma alone would end */
+        terminal_hangup_init(&daemon->hangup);
     for (size_t i = 0; i < COUNT_OF(signals); i++)
         if (loop_on_signal(daemon->loop, signals[i].number, signals[i].fn, daemon) != STATUS_OK)
             return error_set(error, STATUS_IO_FAILED, "cannot catch signal %d", signals[i].number);
@@ -274,10 +276,13 @@ static void on_quit_signal(int signal_number, void *ctx)
 
 static void on_reload_signal(int signal_number, void *ctx)
 {
-    struct error error;
+    struct daemon *daemon = ctx;
+    struct error   error;
 
-    (void)signal_number;
-    (void)!daemon_reload(ctx, &error); /* it is logged */
+    if (terminal_hangup_has_come(&daemon->hangup))
+        on_stop_signal(signal_number, ctx);
+    else
+        (void)!daemon_reload(daemon, &error); /* it is logged */
 }
 
 static void on_reopen_signal(int signal_number, void *ctx)

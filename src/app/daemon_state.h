@@ -13,6 +13,7 @@
 #include "app/settings.h"
 #include "app/settings_sources.h"
 #include "base/memory_account.h"
+#include "child/terminal_hangup.h"
 #include "front/front.h"
 #include "io/clock.h"
 #include "io/descriptor_count.h"
@@ -47,6 +48,7 @@ struct daemon {
     char                           exec_port[24]; /* for the Chroma that we start */
     const char                    *exec_variables[3];
     char                           exec_reason[512]; /* why exec gives up */
+    struct terminal_hangup         hangup;           /* of exec; else none comes */
     struct loop_timer             *exec_end_timer;   /* NULL: it does not */
     uint64_t                       exec_end_us;      /* at the latest */
     struct daemon_wrap            *wrap;             /* NULL: no `wrap` */

@@ -85,23 +85,37 @@ def test_it_accepts_at_once_and_answers_when_chroma_is_ready(running):
     assert running.events("chroma_ended")[0]["level"] == "info"
 
 
-def test_on_a_terminal_it_says_where_to_look(tmp_path):
+def start_on_terminal(tmp_path):
+    """(its id, the terminal, what it said there until it was ready to be looked at)"""
     words = [PROXY, "exec", "--status", "127.0.0.1:0", "--control", tmp_path / "control", "--"]
     words += [CHROMA, "run", "--path", tmp_path / "db", "--port", free_port()]
     pid, terminal = pty.fork()
     if pid == 0:
         os.execv(PROXY, [str(word) for word in words])
-    text, is_told = b"", False
+    text = b""
+    while b"  end        ^C" not in text:
+        text += os.read(terminal, 4096)
+    return pid, terminal, text
+
+
+def test_on_a_terminal_it_says_where_to_look(tmp_path):
+    pid, terminal, text = start_on_terminal(tmp_path)
+    os.write(terminal, b"\x03")
     with contextlib.suppress(OSError):  # when it has closed the terminal
         while part := os.read(terminal, 4096):
             text += part
-            if not is_told and b"  end        ^C" in text:
-                is_told = True
-                os.write(terminal, b"\x03")
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert b"in front of a Chroma of its own, http://127.0.0.1:" in text
     assert f"top --control {tmp_path}/control\r\n  status     http://127.0.0.1:".encode() in text
+    wait_until(lambda: not with_word(str(tmp_path)))
+
+
+def test_it_ends_with_its_terminal_and_takes_chroma_with_it(tmp_path):
+    pid, terminal, _ = start_on_terminal(tmp_path)
+    wait_until(lambda: children(pid))
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     wait_until(lambda: not with_word(str(tmp_path)))
 
 
