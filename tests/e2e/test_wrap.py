@@ -161,6 +161,33 @@ def test_another_directory_and_other_clients_stay_what_they_are(folder):
     assert "other_directory" in result.stderr and str(folder / "other") in result.stderr
 
 
+MENDED = """
+import os, chromadb
+from chromadb.config import Settings
+client = chromadb.PersistentClient("db", settings=Settings(allow_reset=True))
+notes = client.get_or_create_collection("notes")
+names, vectors = [str(n) for n in range(60)], [[float(n), 1.0] for n in range(60)]
+notes.add(ids=names, embeddings=vectors, documents=["x" * (1 << 20)] * 60)
+print(type(client._server).__name__, notes.count(), chromadb.EphemeralClient().list_collections())
+child = os.fork()
+if child == 0:
+    notes.add(ids=["child"], embeddings=[[-1.0, 1.0]])
+    os._exit(notes.count())
+notes.add(ids=["parent"], embeddings=[[-5.0, 1.0]])
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) > 60)
+print(notes.query(query_embeddings=[[-1.0, 1.0]], n_results=1)["ids"])
+print(client.reset(), client.list_collections())
+"""
+
+
+def test_what_a_server_does_otherwise_than_an_embedded_chroma_is_mended(folder):
+    """Adds above 40 MiB, other clients, fork(), reset(), a proxy in the environment."""
+    proxies = {name: "http://127.0.0.1:1" for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY")}
+    result = run(folder, PYTHONS[0], "-c", MENDED, env={**os.environ, **proxies})
+    expected = "FastAPI 60 []\nTrue\n[['child']]\nTrue []\n"
+    assert result.stdout == expected, result.stderr
+
+
 def test_the_directory_may_be_named_and_need_not_exist(folder):
     code = "import chromadb; print([type(chromadb.PersistentClient(p)._server).__name__ for p in ('a', 'b')])"
     result = run(folder, PYTHONS[0], "-c", code, flags=["--path", "b"])
