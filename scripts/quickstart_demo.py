@@ -4,8 +4,8 @@ Method. One fresh Chroma server; real text (the distribution's package descripti
 TF-IDF projected to 384 dimensions by a fixed random matrix; 20 client processes, each with
 chromadb's own HttpClient, each sending its next request when the last is answered. Direct and
 proxied runs alternate; every run of writes has a collection of its own, all runs of queries share
-one. The first second of each run is not counted. Last, `chromabouncer bench` does the like with 64
-writers in C, which leave the CPUs to the servers.
+one. The first second of each run is not counted. Then `chromabouncer bench` does the like with 64
+writers in C, which leave the CPUs to the servers. What quickstart_wrap.py shows comes last.
 """
 
 import argparse
@@ -28,6 +28,7 @@ os.environ["ANONYMIZED_TELEMETRY"] = "False"
 import chromadb
 import numpy
 
+import quickstart_wrap
 from bed import DATABASE, PROXY, Chroma, Proxy
 
 CLIENTS = 20
@@ -67,6 +68,7 @@ def main():
         if not (finished and options.keep):
             for server in reversed(servers):
                 server.close()
+    quickstart_wrap.show(quickstart_wrap.RECORDS)
     explain(*servers, options.keep)
 
 
@@ -279,7 +281,8 @@ and change one port in your application:
   chromadb:    chromadb.HttpClient(host="localhost", port={port})
   LangChain:   Chroma(collection_name=..., embedding_function=..., host="localhost", port={port})
   LlamaIndex:  ChromaVectorStore.from_params("name", host="localhost", port="{port}")
-  JavaScript:  new ChromaClient({{ host: "localhost", port: {port} }})""")
+  JavaScript:  new ChromaClient({{ host: "localhost", port: {port} }})
+An application that embeds Chroma needs neither: ./chromabouncer wrap -- COMMAND""")
 
 
 if __name__ == "__main__":
