@@ -1,15 +1,35 @@
 #include "json/json_number.h"
 
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/compiler.h"
 
 enum {
-    SAFE_FLOAT_DIGITS = 38,  /* below 1e38; the largest float is 3.4e38 */
-    SAFE_DOUBLE_DIGITS = 288 /* 1e288 times the largest 64-bit integer is finite as a double */
+    SAFE_FLOAT_DIGITS = 38,   /* below 1e38; the largest float is 3.4e38 */
+    SAFE_DOUBLE_DIGITS = 288, /* 1e288 times the largest 64-bit integer is finite as a double */
+    POWER_OF_TEN_MAX = 308    /* 1e308 is a double */
 };
+
+/* Ten of the powers of ten, each rounded to the nearest double. */
+#define TEN_POWERS(tens)                                                                           \
+    1e##tens##0, 1e##tens##1, 1e##tens##2, 1e##tens##3, 1e##tens##4, 1e##tens##5, 1e##tens##6,     \
+        1e##tens##7, 1e##tens##8, 1e##tens##9
+
+/* clang-format off */
+static const double powers_of_ten[POWER_OF_TEN_MAX + 1] = {
+    TEN_POWERS(),   TEN_POWERS(1),  TEN_POWERS(2),  TEN_POWERS(3),  TEN_POWERS(4),  TEN_POWERS(5),
+    TEN_POWERS(6),  TEN_POWERS(7),  TEN_POWERS(8),  TEN_POWERS(9),  TEN_POWERS(10), TEN_POWERS(11),
+    TEN_POWERS(12), TEN_POWERS(13), TEN_POWERS(14), TEN_POWERS(15), TEN_POWERS(16), TEN_POWERS(17),
+    TEN_POWERS(18), TEN_POWERS(19), TEN_POWERS(20), TEN_POWERS(21), TEN_POWERS(22), TEN_POWERS(23),
+    TEN_POWERS(24), TEN_POWERS(25), TEN_POWERS(26), TEN_POWERS(27), TEN_POWERS(28), TEN_POWERS(29),
+    1e300, 1e301, 1e302, 1e303, 1e304, 1e305, 1e306, 1e307, 1e308};
+/* clang-format on */
 
 /* A number taken apart: as many leading digits as fit, without the dot, times a power of ten. */
 struct decimal {
@@ -17,10 +37,13 @@ struct decimal {
     int64_t  power;
 };
 
-static const char *skip_digits(const char *at, const char *end);
-static const char *skip_exponent(const char *at, const char *end, ptrdiff_t *ret_power);
-static bool        is_finite_double(const char *at, const char *end);
-static void add_digits(struct decimal *decimal, const char **at, const char *end, int64_t power);
+static const char    *skip_digits(const char *at, const char *end);
+static const char    *skip_exponent(const char *at, const char *end, ptrdiff_t *ret_power);
+static bool           is_finite_double(const char *at, const char *end);
+static struct decimal take_decimal(const char *at, const char *end);
+static void   add_digits(struct decimal *decimal, const char **at, const char *end, int64_t power);
+static double decimal_value(struct decimal decimal);
+static int    shortest_text(double value, char *text, size_t size);
 
 const char *json_number_end(const char *at, const char *end, struct json_number *ret_number)
 {
@@ -93,16 +116,22 @@ static const char *skip_exponent(const char *at, const char *end, ptrdiff_t *ret
 
 /* Does serde_json, with its default features, make a finite double of the number from `at` to
  * `end`, whose grammar is right and whose sign was skipped? Its arithmetic, not the exact one,
- * decides: the significand is cut where a digit more would overflow, then multiplied by one power
- * of ten. */
+ * decides. */
 static bool is_finite_double(const char *at, const char *end)
 {
-    static const double powers[] = {1e288, 1e289, 1e290, 1e291, 1e292, 1e293, 1e294,
-                                    1e295, 1e296, 1e297, 1e298, 1e299, 1e300, 1e301,
-                                    1e302, 1e303, 1e304, 1e305, 1e306, 1e307, 1e308};
-    struct decimal      decimal = {0};
-    int64_t             exponent = 0;
-    bool                is_negative;
+    struct decimal decimal = take_decimal(at, end);
+
+    if (decimal.significand == 0 || decimal.power <= SAFE_DOUBLE_DIGITS)
+        return true;
+    return decimal.power <= POWER_OF_TEN_MAX && isfinite(decimal_value(decimal));
+}
+
+/* The significand is cut where a digit more would overflow. */
+static struct decimal take_decimal(const char *at, const char *end)
+{
+    struct decimal decimal = {0};
+    int64_t        exponent = 0;
+    bool           is_negative;
 
     add_digits(&decimal, &at, end, 1);
     if (at < end && *at == '.') {
@@ -117,11 +146,7 @@ static bool is_finite_double(const char *at, const char *end)
             exponent = exponent * 10 + (*at - '0');
         decimal.power += is_negative ? -exponent : exponent;
     }
-    if (decimal.significand == 0 || decimal.power <= SAFE_DOUBLE_DIGITS)
-        return true;
-    if (decimal.power - SAFE_DOUBLE_DIGITS >= (int64_t)COUNT_OF(powers))
-        return false;
-    return isfinite((double)decimal.significand * powers[decimal.power - SAFE_DOUBLE_DIGITS]);
+    return decimal;
 }
 
 /* Add a run of digits. Each digit that no longer fits counts as `power` powers of ten (1 before the
@@ -141,4 +166,78 @@ static void add_digits(struct decimal *decimal, const char **at, const char *end
             decimal->power += power - 1;
         }
     }
+}
+
+/* Multiplied or divided by one power of ten; a smaller one first makes it less by 1e308. */
+static double decimal_value(struct decimal decimal)
+{
+    double  value = (double)decimal.significand;
+    int64_t power = decimal.power;
+
+    while (power < -POWER_OF_TEN_MAX && value != 0) {
+        value /= powers_of_ten[POWER_OF_TEN_MAX];
+        power += POWER_OF_TEN_MAX;
+    }
+    if (value == 0)
+        return 0;
+    return power < 0 ? value / powers_of_ten[-power] : value * powers_of_ten[power];
+}
+
+enum json_number_kind json_number_read(struct json_number number, int64_t *ret_integer,
+                                       double *ret_double)
+{
+    const char    *end = number.raw.data + number.raw.size;
+    bool           is_negative = *number.raw.data == '-';
+    struct decimal decimal = take_decimal(number.raw.data + is_negative, end);
+    double         value = decimal_value(decimal);
+
+    *ret_double = is_negative ? -value : value;
+    if (!number.is_integer || decimal.power != 0 || (is_negative && decimal.significand == 0) ||
+        (is_negative && decimal.significand > (uint64_t)INT64_MAX + 1))
+        return JSON_NUMBER_DOUBLE;
+    if (!is_negative && decimal.significand > INT64_MAX)
+        return JSON_NUMBER_UNSIGNED;
+    *ret_integer = (int64_t)(is_negative ? 0 - decimal.significand : decimal.significand);
+    return JSON_NUMBER_INTEGER;
+}
+
+/* Digits are told apart from zeros that fill up to the dot: of 1e15 it writes 1000000000000000.0,
+ * which is 10^16 divided by ten. */
+double json_number_reread(double value)
+{
+    enum { DIGITS_BEFORE_DOT_MAX = 16 };
+    char           text[32]; /* d.ddde+xxx */
+    struct decimal decimal = {.significand = 0};
+    int            count;
+
+    if (value == 0)
+        return value;
+    count = shortest_text(fabs(value), text, sizeof text);
+    for (const char *at = text; *at != 'e'; at++)
+        if (*at != '.')
+            decimal.significand = decimal.significand * 10 + (uint64_t)(*at - '0');
+    decimal.power = strtol(strchr(text, 'e') + 1, NULL, 10) - (count - 1);
+    if (decimal.power >= 0 && decimal.power + count <= DIGITS_BEFORE_DOT_MAX)
+        for (; decimal.power >= 0; decimal.power--)
+            decimal.significand *= 10;
+    return copysign(decimal_value(decimal), value);
+}
+
+/* With as few digits as give `value` again, which is positive; returns how many. With fifteen or
+ * less those behind the last one are zeros, but for the smallest floats, which are less precise. */
+static int shortest_text(double value, char *text, size_t size)
+{
+    enum { PRECISE_DIGITS = 15, DIGITS_MAX = 17 };
+    int count = value < DBL_MIN ? 1 : PRECISE_DIGITS;
+
+    do
+        snprintf(text, size, "%.*e", count - 1, value);
+    while (count++ < DIGITS_MAX && strtod(text, NULL) != value);
+    count--;
+    if (count == PRECISE_DIGITS) {
+        while (count > 1 && text[count] == '0')
+            count--;
+        snprintf(text, size, "%.*e", count - 1, value);
+    }
+    return count;
 }
