@@ -90,7 +90,8 @@ START_TEST(a_float_that_is_written_and_read_may_become_another)
         /* 12.088995790328921: its digits are rounded before they are divided. */
         {12.088995790328921, 12.08899579032892},
         {-1.1417195364052595, -1.1417195364052597},
-        /* 1.8587299999999998e186 */
+        /* 8000000000000007.0: ten times that is rounded before it is divided by ten. */
+        {8000000000000007, 8000000000000006},
         {1.8587299999999998e186, 1.85873e186},
     };
 
