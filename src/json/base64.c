@@ -1,6 +1,7 @@
 #include "json/base64.h"
 
 #include <stdint.h>
+#include <string.h>
 
 #include "json/json_simd.h"
 
@@ -89,4 +90,22 @@ static bool are_finite(const uint8_t *bytes, size_t size)
         if ((bytes[i + 3] & 0x7f) == 0x7f && (bytes[i + 2] & 0x80) != 0)
             return false;
     return true;
+}
+
+void base64_floats(struct bytes text, float *ret_floats)
+{
+    uint32_t bits = 0, gathered = 0, word = 0, word_bytes = 0;
+
+    for (size_t i = 0; i < text.size && text.data[i] != '='; i++) {
+        gathered = gathered << 6 | values[(unsigned char)text.data[i]];
+        bits += 6;
+        if (bits < 8)
+            continue;
+        bits -= 8;
+        word |= (gathered >> bits & 0xff) << 8 * word_bytes++;
+        if (word_bytes == sizeof *ret_floats) {
+            memcpy(ret_floats++, &word, sizeof word);
+            word = word_bytes = 0;
+        }
+    }
 }

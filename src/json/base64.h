@@ -16,4 +16,7 @@
  * false  it is not. */
 bool base64_is_finite_floats(struct bytes text, size_t *ret_count);
 
+/* Write the floats of a text for which that was true; there is room for as many as it said. */
+void base64_floats(struct bytes text, float *ret_floats);
+
 #endif

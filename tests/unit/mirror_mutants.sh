@@ -48,6 +48,29 @@ mutant src/mirror/mirror_metadata.c unit/test_mirror_metadata 's/bytes_begin_wit
 mutant src/mirror/mirror_metadata.c unit/test_mirror_metadata 's/json_scan_end(&read->scan) ||/1 ||/' 'nothing stands behind'
 mutant src/mirror/mirror_metadata.c unit/test_mirror_metadata 's/        read->text_size += string.raw.size;/        ;/' 'texts have room'
 
+mutant src/mirror/metadata_merge.c unit/test_record_effects 's/        if (change->type != MIRROR_TYPE_NULL)/        if (1)/' 'a null takes a key away'
+mutant src/mirror/metadata_merge.c unit/test_record_effects 's/        walk->old_at += order <= 0;/        walk->old_at += order < 0;/' 'a new value takes the place of the old one'
+mutant src/mirror/metadata_merge.c unit/test_record_effects 's/        size += field->items\[i\].text.size;/        ;/' 'texts have room when merged'
+
+mutant src/mirror/record_effects.c unit/test_record_effects 's/operation == CHROMA_OPERATION_ADD ? record != NULL/operation == CHROMA_OPERATION_ADD ? 0/' 'an add of what is there is ignored'
+mutant src/mirror/record_effects.c unit/test_record_effects 's/operation == CHROMA_OPERATION_UPDATE \&\& record == NULL/0/' 'an update of what is not there is ignored'
+mutant src/mirror/record_effects.c unit/test_record_effects 's/    if (\*change == NULL)/    if (0)/' 'a null document stays'
+mutant src/mirror/record_effects.c unit/test_record_effects 's/    if (change->vector != NULL) {/    if (1) {/' 'a null vector stays'
+mutant src/mirror/record_effects.c unit/test_record_effects 's/? (float)integer/? (float)real/' 'integers are rounded once'
+mutant src/mirror/record_effects.c unit/test_record_effects 's/return status == STATUS_INVALID ? STATUS_NOT_IMPLEMENTED : status;/return STATUS_OK;/' 'what is not certain is said to be so'
+
+mutant src/mirror/record_delete.c unit/test_record_effects 's/count += filter == NULL || is_taken/count += is_taken/' 'ids count, there or not'
+mutant src/mirror/record_delete.c unit/test_record_effects 's/count += filter == NULL || is_taken/count++/' 'with a filter only what matches counts'
+mutant src/mirror/record_delete.c unit/test_record_effects 's/filter == NULL || filter_matches(filter, &subject)/1/' 'only what matches is taken away'
+mutant src/mirror/record_delete.c unit/test_record_effects 's/field == DELETE_FIELD_COUNT || seen\[field\]/field == DELETE_FIELD_COUNT/' 'no field comes twice'
+mutant src/mirror/record_delete.c unit/test_record_effects 's/return count > 0 || has_filter ?/return 1 ?/' 'a list of no ids is left'
+
+mutant src/mirror/record_delete.c unit/test_record_effects 's/count < limit \&\&/1 \&\&/' 'a limit is one'
+
+mutant src/mirror/record_set.c unit/test_record_set 's/        set->places\[count\]->place = count;/        ;/' 'a record knows its place'
+mutant src/mirror/record_set.c unit/test_record_set 's/    set->places\[record->place\] = NULL;/    set->places[record->place] = set->places[--set->place_count];/' 'the order stays'
+mutant src/mirror/record_set.c unit/test_record_set 's/            continue;/            break;/' 'gaps are closed'
+
 mutant src/mirror/mirror_metadata.c unit/test_mirror_metadata 's/read->source == MIRROR_SOURCE_WRITE ?/0 ?/' 'floats of writes are read twice'
 mutant src/mirror/mirror_metadata.c unit/test_mirror_metadata 's/read->source == MIRROR_SOURCE_WRITE ?/1 ?/' 'floats of answers are read exactly'
 

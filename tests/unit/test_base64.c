@@ -152,6 +152,25 @@ START_TEST(a_float_that_is_not_finite_is_seen_anywhere)
 }
 END_TEST
 
+START_TEST(what_was_taken_is_decoded_to_the_bit)
+{
+    float  floats[50], decoded[50];
+    size_t found;
+
+    for (size_t i = 0; i < COUNT_OF(floats); i++)
+        floats[i] = (float)rand() / 1e4f - 1e4f;
+    for (size_t count = 0; count <= COUNT_OF(floats); count++) {
+        struct bytes text = encode(floats, count);
+
+        ck_assert(base64_is_finite_floats(text, &found));
+        memset(decoded, 0xff, sizeof decoded);
+        base64_floats(text, decoded);
+        ck_assert_int_eq(memcmp(decoded, floats, count * sizeof *floats), 0);
+        free((void *)(uintptr_t)text.data);
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("base64");
@@ -160,5 +179,6 @@ int main(void)
     tcase_add_test(tcase, every_length_is_counted_and_every_wrong_character_seen);
     tcase_add_test(tcase, every_character_has_its_verdict_at_every_place);
     tcase_add_test(tcase, a_float_that_is_not_finite_is_seen_anywhere);
+    tcase_add_test(tcase, what_was_taken_is_decoded_to_the_bit);
     return check_main("base64", tcase);
 }
