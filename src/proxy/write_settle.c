@@ -6,37 +6,23 @@
 #include "base/siphash.h"
 #include "chroma/chroma_creation.h"
 #include "chroma/chroma_repeat.h"
+#include "proxy/write_question.h"
 
 /* Descriptions take 2 KiB and the metadata. */
 enum { look_answer_max = 64 << 10 };
 
 struct write_look {
-    struct write      *write;
-    write_settle_fn    on_settled;
-    struct call        call;
-    struct answer_sink sink;
-    struct byte_buffer request;
-    struct http_head   head;
-    struct byte_buffer head_bytes, body;
-    size_t             charged; /* to the account of answers */
-    bool               is_whole;
+    struct write         *write;
+    write_settle_fn       on_settled;
+    struct write_question question;
 };
 
 static bool     settle_is_of_names(const struct write *write);
 static uint64_t settle_name(const struct write *write);
-static bool     settle_write_request(const struct write *write, struct byte_buffer *out);
-static bool     settle_is_of_body(struct bytes line);
-static void     look_on_head(struct answer_sink *sink, const struct http_head *head);
-static void     look_on_body(struct answer_sink *sink, struct bytes data);
-static void     look_on_end(struct answer_sink *sink);
-static void     look_on_failure(struct answer_sink *sink, enum status why, bool sent);
+static bool     settle_write_line(const struct write *write, struct byte_buffer *out);
+static void     look_on_over(struct write_question *question, enum status failure);
 static void     look_end(struct write_look *look, enum write_settled settled);
 static void     look_free(void *object);
-
-static const struct answer_sink_ops look_ops = {.on_head = look_on_head,
-                                                .on_body = look_on_body,
-                                                .on_end = look_on_end,
-                                                .on_failure = look_on_failure};
 
 void write_settle_enter(struct write *write)
 {
@@ -87,108 +73,59 @@ bool write_settle_may(const struct write *write)
 
 bool write_settle_look(struct write *write, write_settle_fn on_settled)
 {
-    struct write_look      *look = calloc(1, sizeof *look);
-    struct upstream_request request = {0};
+    struct write_look *look = calloc(1, sizeof *look);
+    struct byte_buffer line = {0};
 
     if (look == NULL)
         return false;
     look->write = write;
     look->on_settled = on_settled;
-    look->sink.ops = &look_ops;
-    look->is_whole = true;
-    list_node_init(&look->call.node);
-    if (settle_write_request(write, &look->request)) {
-        request.head = byte_buffer_bytes(&look->request);
-        if (call_start(&look->call, write->proxy,
-                       chroma_route_info(CHROMA_OPERATION_COLLECTION_GET), &request, &look->sink,
-                       NULL) == STATUS_OK) {
-            write->look = look;
-            return true;
-        }
-    }
-    look_free(look);
-    return false;
+    write_question_init(&look->question, write, look_answer_max, look_on_over);
+    if (settle_write_line(write, &line) &&
+        write_question_send(&look->question, byte_buffer_bytes(&line),
+                            CHROMA_OPERATION_COLLECTION_GET, NULL, 0, NULL))
+        write->look = look;
+    else
+        look_free(look);
+    byte_buffer_done(&line);
+    return write->look != NULL;
 }
 
-/* The client's own head, with its credentials, but for what tells of the body. */
-static bool settle_write_request(const struct write *write, struct byte_buffer *out)
+/* In the path of the creation, behind its name. */
+static bool settle_write_line(const struct write *write, struct byte_buffer *out)
 {
-    struct bytes rest = byte_buffer_bytes(&write->head), name;
-    const char  *path = memchr(rest.data, ' ', rest.size);
-    const char  *end = memmem(rest.data, rest.size, "\r\n", 2);
-    size_t       size = 0;
-    enum status  status;
+    struct bytes head = byte_buffer_bytes(&write->head), name;
+    const char  *path = memchr(head.data, ' ', head.size);
+    size_t       size = 0, query;
 
-    if (path == NULL || end == NULL ||
-        !chroma_creation_name(byte_buffer_bytes(&write->body), &name))
+    if (path == NULL || !chroma_creation_name(byte_buffer_bytes(&write->body), &name))
         return false;
-    while (path + 1 + size < end && memchr("? ", path[1 + size], 2) == NULL)
+    path++;
+    while (memchr("? ", path[size], 2) == NULL) /* a blank is there: " HTTP/1.1" */
         size++;
-    while (size > 0 && path[size] == '/')
-        size--;
-    status = byte_buffer_printf(out, SIZE_MAX, "GET %.*s/%.*s%.*s\r\n", (int)size, path + 1,
-                                (int)name.size, name.data, (int)(end - path - 1 - (ptrdiff_t)size),
-                                path + 1 + size);
-    while (status == STATUS_OK && end != NULL) {
-        struct bytes line;
-
-        rest.size -= (size_t)(end + 2 - rest.data);
-        rest.data = end + 2;
-        end = memmem(rest.data, rest.size, "\r\n", 2);
-        line = (struct bytes){rest.data, end == NULL ? rest.size : (size_t)(end + 2 - rest.data)};
-        if (!settle_is_of_body(line))
-            status = byte_buffer_append(out, line, SIZE_MAX);
-    }
-    return status == STATUS_OK;
+    query = strcspn(path + size, " ");
+    return byte_buffer_printf(out, SIZE_MAX, "GET %.*s/%.*s%.*s",
+                              (int)(size - (path[size - 1] == '/')), path, (int)name.size,
+                              name.data, (int)query, path + size) == STATUS_OK;
 }
 
-static bool settle_is_of_body(struct bytes line)
+static void look_on_over(struct write_question *question, enum status failure)
 {
-    static const char prefix[] = "content-";
-
-    return line.size >= sizeof prefix - 1 && strncasecmp(line.data, prefix, sizeof prefix - 1) == 0;
-}
-
-static void look_on_head(struct answer_sink *sink, const struct http_head *head)
-{
-    struct write_look *look = CONTAINER_OF(sink, struct write_look, sink);
-
-    look->is_whole = http_head_copy(&look->head, head, &look->head_bytes);
-}
-
-static void look_on_body(struct answer_sink *sink, struct bytes data)
-{
-    struct write_look *look = CONTAINER_OF(sink, struct write_look, sink);
-
-    if (!look->is_whole)
-        return;
-    look->is_whole = byte_buffer_append(&look->body, data, look_answer_max) == STATUS_OK;
-    memory_account_charge(&look->write->proxy->budget->accounts[MEMORY_ACCOUNT_ANSWERS], data.size);
-    look->charged += data.size;
-}
-
-static void look_on_end(struct answer_sink *sink)
-{
-    struct write_look *look = CONTAINER_OF(sink, struct write_look, sink);
+    struct write_look *look = CONTAINER_OF(question, struct write_look, question);
     struct bytes       asked = byte_buffer_bytes(&look->write->body);
 
-    if (!write_settle_may(look->write) || !look->is_whole)
+    if (failure != STATUS_OK)
+        look_end(look,
+                 failure == STATUS_SHUTTING_DOWN ? WRITE_SETTLED_UNKNOWN : WRITE_SETTLED_AGAIN);
+    else if (!write_settle_may(look->write) || !question->is_whole)
         look_end(look, WRITE_SETTLED_UNKNOWN);
-    else if (look->head.status == 404)
+    else if (question->head.status == 404)
         look_end(look, WRITE_SETTLED_ABSENT);
-    else if (look->head.status == 200 &&
-             chroma_creation_is_of(asked, byte_buffer_bytes(&look->body)))
+    else if (question->head.status == 200 &&
+             chroma_creation_is_of(asked, byte_buffer_bytes(&question->body)))
         look_end(look, WRITE_SETTLED_DONE);
     else
         look_end(look, WRITE_SETTLED_UNKNOWN);
-}
-
-static void look_on_failure(struct answer_sink *sink, enum status why, bool sent)
-{
-    struct write_look *look = CONTAINER_OF(sink, struct write_look, sink);
-
-    (void)sent; /* it changes nothing */
-    look_end(look, why == STATUS_SHUTTING_DOWN ? WRITE_SETTLED_UNKNOWN : WRITE_SETTLED_AGAIN);
 }
 
 static void look_end(struct write_look *look, enum write_settled settled)
@@ -196,10 +133,8 @@ static void look_end(struct write_look *look, enum write_settled settled)
     struct loop *loop = look->write->proxy->loop;
 
     look->write->look = NULL;
-    memory_account_release(&look->write->proxy->budget->accounts[MEMORY_ACCOUNT_ANSWERS],
-                           look->charged);
-    look->charged = 0;
-    look->on_settled(look->write, settled, &look->head, byte_buffer_bytes(&look->body));
+    look->on_settled(look->write, settled, &look->question.head,
+                     byte_buffer_bytes(&look->question.body));
     loop_free_later(loop, look, look_free); /* its call still returns through it */
 }
 
@@ -207,22 +142,15 @@ static void look_free(void *object)
 {
     struct write_look *look = object;
 
-    byte_buffer_done(&look->request);
-    byte_buffer_done(&look->head_bytes);
-    byte_buffer_done(&look->body);
+    write_question_done(&look->question);
     free(look);
 }
 
 void write_settle_cancel(struct write *write)
 {
-    struct write_look *look = write->look;
-
-    if (look == NULL)
-        return;
+    if (write->look != NULL)
+        look_free(write->look);
     write->look = NULL;
-    call_cancel(&look->call);
-    memory_account_release(&write->proxy->budget->accounts[MEMORY_ACCOUNT_ANSWERS], look->charged);
-    look_free(look);
 }
 
 bool write_settle_is_deleted(const struct write *write, int status)
