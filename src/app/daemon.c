@@ -14,6 +14,7 @@
 #include "app/daemon_child.h"
 #include "app/daemon_control.h"
 #include "app/daemon_exec.h"
+#include "app/daemon_guard.h"
 #include "app/daemon_metrics.h"
 #include "app/daemon_pause.h"
 #include "app/daemon_reload.h"
@@ -165,7 +166,8 @@ static enum status start_core(struct daemon *daemon, struct error *error)
         daemon->advice = advice_new();
     if (daemon->advice != NULL)
         daemon->collections = collection_usage_new();
-    if (daemon->collections == NULL || daemon_services_apply(daemon) != STATUS_OK)
+    if (daemon->collections == NULL || daemon_services_apply(daemon) != STATUS_OK ||
+        daemon_guard_apply(daemon) != STATUS_OK)
         return error_set(error, STATUS_NO_MEMORY, "out of memory at start");
     proxy_on_finished(daemon->proxy, daemon_advice_note, daemon);
     return STATUS_OK;

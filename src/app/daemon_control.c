@@ -9,6 +9,7 @@
 
 #include "admin/control_verb.h"
 #include "app/daemon_advice.h"
+#include "app/daemon_guard.h"
 #include "app/daemon_metrics.h"
 #include "app/daemon_pause.h"
 #include "app/daemon_reload.h"
@@ -31,6 +32,8 @@ static enum status verb_queues(struct daemon *daemon, const char *word, json_t *
                                struct error *error);
 static enum status verb_services(struct daemon *daemon, const char *word, json_t *answer,
                                  struct error *error);
+static enum status verb_guard(struct daemon *daemon, const char *word, json_t *answer,
+                              struct error *error);
 static enum status verb_advice(struct daemon *daemon, const char *word, json_t *answer,
                                struct error *error);
 static enum status verb_set(struct daemon *daemon, const char *word, json_t *answer,
@@ -96,11 +99,15 @@ static int answer_verb(void *ctx, size_t word_count, const char *const *words, j
     enum control_verb_id id = CONTROL_VERB_COUNT;
     enum status          status = control_verb_find(word_count, words, &id, error);
 
-    if (status == STATUS_OK)
+    if (status == STATUS_OK && id == CONTROL_VERB_guard && word_count > 1)
+        status = daemon_guard_verb(ctx, word_count - 1, words + 1, answer, error);
+    else if (status == STATUS_OK)
         status = verb_functions[id](ctx, word_count > 1 ? words[1] : NULL, answer, error);
     if (id == CONTROL_VERB_reload) /* what is wrong in the file is no mistake of who asks */
         return settings_exit_status(status);
-    return status == STATUS_OK ? EX_OK : status == STATUS_INVALID ? EX_USAGE : EX_OSERR;
+    return status == STATUS_OK                                      ? EX_OK
+           : status == STATUS_INVALID || status == STATUS_NOT_FOUND ? EX_USAGE
+                                                                    : EX_OSERR;
 }
 
 static enum status verb_stats(struct daemon *daemon, const char *word, json_t *answer,
@@ -214,6 +221,13 @@ static enum status verb_services(struct daemon *daemon, const char *word, json_t
 
     (void)word;
     return status == STATUS_OK ? status : error_set(error, status, "out of memory");
+}
+
+static enum status verb_guard(struct daemon *daemon, const char *word, json_t *answer,
+                              struct error *error)
+{
+    (void)word;
+    return daemon_guard_verb(daemon, 0, NULL, answer, error);
 }
 
 static enum status verb_advice(struct daemon *daemon, const char *word, json_t *answer,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app/daemon_child.h"
+#include "app/daemon_guard.h"
 #include "app/daemon_services.h"
 #include "base/log.h"
 #include "config.h"
@@ -186,6 +187,8 @@ static enum status print_page(void *ctx, struct byte_buffer *out)
     status = print_identity(daemon, out);
     if (status == STATUS_OK)
         status = daemon_services_print(daemon, out);
+    if (status == STATUS_OK)
+        status = daemon_guard_print(daemon, out);
     if (status != STATUS_OK)
         return status;
     return byte_buffer_printf(

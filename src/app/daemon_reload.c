@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include "app/daemon_guard.h"
 #include "app/daemon_services.h"
 #include "base/log.h"
 
@@ -31,6 +32,8 @@ static void daemon_reload_apply(struct daemon *daemon)
     daemon_state_apply(daemon);
     if (daemon_services_apply(daemon) != STATUS_OK)
         log_event(LOG_ERROR, "services_unchanged", "reason", "out of memory");
+    if (daemon_guard_apply(daemon) != STATUS_OK)
+        log_event(LOG_ERROR, "guard_unchanged", "reason", "out of memory");
 }
 
 static void on_setting_changed(void *ctx, const char *key, const char *from, const char *to,

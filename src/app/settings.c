@@ -24,6 +24,7 @@ static const struct settings_row rows[SETTINGS_COUNT] = {
 
 #define NAME_TEXT(field)           field
 #define NAME_SOCKET(field)         field
+#define NAME_PATTERNS(field)       field
 #define NAME_SWITCH(field)         field
 #define NAME_CHOICE(field)         field
 #define NAME_COUNT(field)          field

@@ -54,6 +54,7 @@ enum settings_over { SETTINGS_OVER_REFUSE, SETTINGS_OVER_DELAY, SETTINGS_OVER_SH
 /* The kind of a row names the C type of its field and the unit at the end of its name. */
 #define SETTINGS_FIELD_TEXT(field)           char field[SETTINGS_TEXT_SIZE];
 #define SETTINGS_FIELD_SOCKET(field)         char field[SETTINGS_TEXT_SIZE];
+#define SETTINGS_FIELD_PATTERNS(field)       char field[SETTINGS_TEXT_SIZE];
 #define SETTINGS_FIELD_SWITCH(field)         bool field;
 #define SETTINGS_FIELD_CHOICE(field)         enum settings_##field field;
 #define SETTINGS_FIELD_COUNT(field)          uint64_t field;

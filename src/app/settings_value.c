@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
+#include "limits/guard_rules.h"
 
 static enum status settings_value_read_text(const struct settings_rule *rule, struct bytes text,
                                             char *field, struct error *error);
@@ -49,6 +50,10 @@ enum status settings_value_read(const struct settings_rule *rule, struct bytes t
         if (!bytes_begin_with(text, BYTES_LITERAL("/")) &&
             !bytes_equal(text, BYTES_LITERAL("auto")) && !bytes_equal(text, BYTES_LITERAL("off")))
             return not_allowed(rule, text, error);
+        return settings_value_read_text(rule, text, field, error);
+    case SETTINGS_KIND_PATTERNS:
+        if (guard_rules_check(text, error) != STATUS_OK)
+            return STATUS_INVALID;
         return settings_value_read_text(rule, text, field, error);
     case SETTINGS_KIND_SWITCH:
         if (!bytes_equal(text, BYTES_LITERAL("true")) && !bytes_equal(text, BYTES_LITERAL("false")))
@@ -270,7 +275,7 @@ static bool cut_per_second(struct bytes *text)
 bool settings_value_is_list(enum settings_kind kind)
 {
     return kind == SETTINGS_KIND_ADDRESSES || kind == SETTINGS_KIND_NETWORKS ||
-           kind == SETTINGS_KIND_USERS;
+           kind == SETTINGS_KIND_USERS || kind == SETTINGS_KIND_PATTERNS;
 }
 
 static bool number_of(enum settings_kind kind, struct bytes text, uint64_t *ret_value)
@@ -320,6 +325,7 @@ const char *settings_value_print(const struct settings_rule *rule, const void *f
     switch (rule->kind) {
     case SETTINGS_KIND_TEXT:
     case SETTINGS_KIND_SOCKET:
+    case SETTINGS_KIND_PATTERNS:
         snprintf(out, SETTINGS_VALUE_SIZE, "%s", (const char *)field);
         return out;
     case SETTINGS_KIND_SWITCH:
@@ -434,6 +440,9 @@ const char *settings_value_allowed(const struct settings_rule *rule, char *out)
         return out;
     case SETTINGS_KIND_TEXT:
         snprintf(out, SETTINGS_VALUE_SIZE, "text of at most %s bytes", rule->max);
+        return out;
+    case SETTINGS_KIND_PATTERNS:
+        snprintf(out, SETTINGS_VALUE_SIZE, "NAME or TENANT/DATABASE/NAME, with * and commas");
         return out;
     case SETTINGS_KIND_SWITCH:
         snprintf(out, SETTINGS_VALUE_SIZE, "true or false");

@@ -45,6 +45,7 @@ struct settings_rate {
 enum settings_kind {
     SETTINGS_KIND_TEXT,           /* char[SETTINGS_TEXT_SIZE] */
     SETTINGS_KIND_SOCKET,         /* likewise: a path, "auto" or "off" */
+    SETTINGS_KIND_PATTERNS,       /* likewise: see guard_rules.h; may be empty */
     SETTINGS_KIND_SWITCH,         /* bool */
     SETTINGS_KIND_CHOICE,         /* an enum: the index of the word */
     SETTINGS_KIND_COUNT,          /* uint64_t; so all below but the addresses */

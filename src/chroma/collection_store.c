@@ -312,6 +312,13 @@ void collection_store_name(struct collection_store *store, struct collection *co
     store->bytes += key.size + MAP_BYTES;
 }
 
+struct bytes collection_store_name_of(const struct collection *collection)
+{
+    struct bytes key = {.data = collection->name, .size = collection->name_size};
+
+    return bytes_skip(key, sizeof collection->scope); /* as write_name_key() puts it */
+}
+
 void collection_store_unname(struct collection_store *store, struct collection *collection)
 {
     struct bytes key = {.data = collection->name, .size = collection->name_size};

@@ -120,6 +120,9 @@ MUST_CHECK bool collection_store_describe(struct collection_store             *s
 void collection_store_name(struct collection_store *store, struct collection *collection,
                            struct bytes name);
 
+/* The name that it has. Borrowed. */
+struct bytes collection_store_name_of(const struct collection *collection);
+
 /* Take its name away, if it has one. */
 void collection_store_unname(struct collection_store *store, struct collection *collection);
 

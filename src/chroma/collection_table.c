@@ -26,6 +26,8 @@ struct decoded {
 
 static bool read_route_scope(const struct chroma_route *route, struct decoded *tenant,
                              struct decoded *database, struct scope *ret_scope);
+static bool are_names_quiet(const struct collection_table *table,
+                            const struct collection_scope *scope, uint64_t now_us);
 static enum collection_existence existence_of(const struct collection_table *table,
                                               const struct collection       *collection);
 static void note_sent(struct write_observer *observer, struct write_notice *notice,
@@ -233,14 +235,35 @@ bool collection_table_uuid(struct collection_table *table, struct scope scope, s
     struct collection_scope *found = collection_store_find_scope(&table->store, scope);
     struct collection       *collection;
 
-    if (found == NULL || !collection_store_is_quiet(&found->names, now_us) ||
-        !collection_store_is_quiet(&table->names, now_us))
+    if (!are_names_quiet(table, found, now_us))
         return false;
     collection = collection_store_named(&table->store, found, name);
     if (collection == NULL || collection->named_at <= table->names_void)
         return false;
     memcpy(ret_uuid, collection->uuid, sizeof collection->uuid);
     return true;
+}
+
+static bool are_names_quiet(const struct collection_table *table,
+                            const struct collection_scope *scope, uint64_t now_us)
+{
+    return scope != NULL && collection_store_is_quiet(&scope->names, now_us) &&
+           collection_store_is_quiet(&table->names, now_us);
+}
+
+bool collection_table_name(struct collection_table *table, const uint8_t uuid[16], uint64_t now_us,
+                           struct scope *ret_scope, struct bytes *ret_name)
+{
+    struct collection *collection = collection_store_find(&table->store, uuid);
+    uint8_t            named[16];
+
+    if (collection == NULL || collection->name == NULL || collection->scope == NULL)
+        return false;
+    ret_scope->tenant = bytes_of(collection->scope->key.data);
+    ret_scope->database = bytes_skip(collection->scope->key, ret_scope->tenant.size + 1);
+    *ret_name = collection_store_name_of(collection);
+    return collection_table_uuid(table, *ret_scope, *ret_name, now_us, named) &&
+           memcmp(named, uuid, sizeof named) == 0;
 }
 
 uint32_t collection_table_dimension(struct collection_table *table, const uint8_t uuid[16])

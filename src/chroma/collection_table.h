@@ -98,6 +98,12 @@ uint64_t collection_table_names_stamp(struct collection_table *table, struct sco
 MUST_CHECK bool collection_table_uuid(struct collection_table *table, struct scope scope,
                                       struct bytes name, uint64_t now_us, uint8_t ret_uuid[16]);
 
+/* The name of a collection and the database that it is in, borrowed until the table is used again.
+ * False likewise. */
+MUST_CHECK bool collection_table_name(struct collection_table *table, const uint8_t uuid[16],
+                                      uint64_t now_us, struct scope *ret_scope,
+                                      struct bytes *ret_name);
+
 /* 0: not known. */
 uint32_t collection_table_dimension(struct collection_table *table, const uint8_t uuid[16]);
 

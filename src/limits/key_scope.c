@@ -1,5 +1,7 @@
 #include "limits/key_scope.h"
 
+#include "limits/name_pattern.h"
+
 static const struct verb {
     struct bytes name;
     unsigned     verbs;
@@ -20,7 +22,6 @@ static struct bytes tenant_of(const struct key_scope *scope);
 static struct bytes database_of(const struct key_scope *scope);
 static struct bytes collection_of(const struct key_scope *scope);
 static bool         fits_pattern(struct bytes pattern, struct bytes part);
-static bool         fits_text(struct bytes pattern, struct bytes text);
 
 enum status key_scope_parse(struct bytes text, struct key_scope *ret, struct error *error)
 {
@@ -129,29 +130,5 @@ static bool fits_pattern(struct bytes pattern, struct bytes part)
 {
     if (part.data == NULL)
         return bytes_equal(pattern, BYTES_LITERAL("*"));
-    return fits_text(pattern, part);
-}
-
-/* When a character does not fit, the last `*` takes one more: at most size * size steps. */
-static bool fits_text(struct bytes pattern, struct bytes text)
-{
-    size_t p = 0, t = 0, star = SIZE_MAX, star_t = 0;
-
-    while (t < text.size) {
-        if (p < pattern.size && pattern.data[p] == '*') {
-            star = p++;
-            star_t = t;
-        } else if (p < pattern.size && pattern.data[p] == text.data[t]) {
-            p++;
-            t++;
-        } else if (star != SIZE_MAX) {
-            p = star + 1;
-            t = ++star_t;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.size && pattern.data[p] == '*')
-        p++;
-    return p == pattern.size;
+    return name_pattern_fits(pattern, part);
 }

@@ -1,6 +1,7 @@
 #include "proxy/dispatch.h"
 
 #include "proxy/exchange.h"
+#include "proxy/guard_gate.h"
 #include "proxy/pass_path.h"
 #include "proxy/request_head.h"
 #include "proxy/service_admission.h"
@@ -30,6 +31,7 @@ static void *dispatch_on_request(struct front_connection *connection, const stru
 
     if (exchange == NULL)
         return NULL;
+    guard_gate_take_confirm(exchange);
     exchange->path = exchange->route.info->is_write ? &write_path : &pass_path;
     if (request_head_is_loop(head))
         reply_error(&exchange->reply, STATUS_LOOP_DETECTED, FRONT_EXECUTED_NO,

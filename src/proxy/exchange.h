@@ -62,6 +62,7 @@ struct exchange {
     struct chroma_route          route; /* its spans are valid as long as `head` */
     struct access_record         record;
     struct service_ticket        service;
+    struct bytes                 confirm; /* X-Chromabouncer-Confirm; empty: none. As `head` */
     struct timeout               deadline, wait_limit;
 
     /* The request's body, and room for it. */

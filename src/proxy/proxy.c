@@ -9,6 +9,7 @@
 #include "proxy/call.h"
 #include "proxy/dispatch.h"
 #include "proxy/exchange.h"
+#include "proxy/guard.h"
 #include "proxy/pass_path.h"
 #include "proxy/services.h"
 #include "proxy/write_lanes.h"
@@ -320,6 +321,7 @@ void proxy_free(struct proxy *proxy)
     loop_task_cancel(&proxy->room_task);
     loop_timer_free(proxy->hung_timer);
     services_free(proxy->services);
+    guard_free(proxy->guard);
     free_turns(proxy);
     timeout_queue_free(proxy->read_deadlines);
     timeout_queue_free(proxy->write_deadlines);
@@ -346,6 +348,8 @@ enum status proxy_print_metrics(struct proxy *proxy, struct byte_buffer *out)
         status = cache_path_print_metrics(proxy->cache, out);
     if (status == STATUS_OK && proxy->services != NULL)
         status = services_print_metrics(proxy->services, out);
+    if (status == STATUS_OK)
+        status = guard_print_metrics(proxy, out);
     return status == STATUS_OK ? write_lanes_print_metrics(proxy->lanes, out) : status;
 }
 

@@ -21,6 +21,7 @@
 #include "proxy/request_metrics.h"
 #include "upstream/upstream_pool.h"
 
+struct guard;
 struct read_cache;
 struct services;
 struct write_lanes;
@@ -50,6 +51,7 @@ struct proxy {
     void                  *write_answer_ctx;
     struct write_observers observers; /* of whatever may change something; the table is first */
 
+    struct guard      *guard; /* NULL: nothing was ever guarded */
     struct read_cache *cache; /* NULL: none */
     bool               is_gateway;
 

@@ -159,6 +159,8 @@ void write_free(struct write *write)
         return;
     assert(write->waiter == NULL);
     timeout_queue_stop(&write->again);
+    if (write->on_free != NULL)
+        write->on_free(write);
     list_remove(&write->node);
     chroma_records_done(&write->records);
     byte_buffer_done(&write->head);

@@ -33,6 +33,7 @@
 #include "proxy/proxy_state.h"
 #include "writes/coalescer.h"
 
+struct guard_look;
 struct write;
 struct write_waiter;
 
@@ -115,6 +116,10 @@ struct write {
     uint64_t           name; /* its hash; 0: it may be any */
     bool               can_settle, is_contested;
     struct write_look *look; /* under way; else NULL */
+
+    /* Of one that may take something from what is guarded: guard_look.h; else NULL. */
+    struct guard_look *guard;
+    void (*on_free)(struct write *write);
 
     /* Of one that goes by itself. */
     bool           is_lost; /* with its last call, and it may be sent again if Chroma ended */

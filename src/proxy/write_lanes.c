@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "chroma/chroma_repeat.h"
+#include "proxy/guard_look.h"
 #include "proxy/write_call.h"
 #include "proxy/write_metrics.h"
 #include "proxy/write_settle.h"
@@ -50,6 +51,10 @@ static bool     write_lanes_ask_turn(struct write_lanes *lanes);
 static void     write_lanes_set_timer(struct write_lanes *lanes);
 static void     write_lanes_act(struct write_lanes *lanes, const struct coalescer_action *action);
 static void     write_lanes_send(struct write_lanes *lanes, struct coalescer_batch *batch);
+static void     write_lanes_send_guarded(struct write_lanes *lanes, struct coalescer_batch *batch,
+                                         struct turn *turn, enum guard_look_answer guard);
+static void     write_lanes_on_batch_guarded(struct write *write, enum guard_look_answer guard,
+                                             void *ctx);
 static bool     write_lanes_is_proved(const struct write_lanes     *lanes,
                                       const struct coalescer_batch *batch);
 static bool     write_lanes_is_unsettled(const struct coalescer_batch *batch);
@@ -61,6 +66,8 @@ static void     write_lanes_refuse(struct write *write, enum status status,
                                    enum coalescer_executed executed);
 static void     write_lanes_release(struct write *write);
 static enum status write_lanes_send_alone(struct write_lanes *lanes, struct write *write);
+static void        write_lanes_on_alone_guarded(struct write *write, enum guard_look_answer guard,
+                                                void *ctx);
 static void        write_lanes_on_alone_over(struct write_call *call, void *ctx);
 static bool        write_lanes_may_repeat(struct write *write);
 static void        write_lanes_on_again(struct timeout *timeout);
@@ -139,6 +146,7 @@ enum status write_lanes_submit(struct write_lanes *lanes, struct write *write)
         return write_lanes_send_alone(lanes, write);
     if (byte_buffer_size(&write->body) <= scan_inline_max) {
         write_scan(write);
+        guard_look_scan(write);
         return write_lanes_offer(lanes, write);
     }
     write->scan_job = (struct worker_job){.run = write_lanes_scan, .done = write_lanes_on_scanned};
@@ -165,7 +173,10 @@ static bool write_lanes_takes(const struct write_lanes *lanes, const struct chro
 
 static void write_lanes_scan(struct worker_job *job)
 {
-    write_scan(CONTAINER_OF(job, struct write, scan_job));
+    struct write *write = CONTAINER_OF(job, struct write, scan_job);
+
+    write_scan(write);
+    guard_look_scan(write);
 }
 
 static void write_lanes_on_scanned(struct worker_job *job)
@@ -301,25 +312,47 @@ static void write_lanes_act(struct write_lanes *lanes, const struct coalescer_ac
 
 static void write_lanes_send(struct write_lanes *lanes, struct coalescer_batch *batch)
 {
-    static const struct coalescer_outcome not_sent = {.kind = COALESCER_NOT_SENT};
     static const struct coalescer_outcome apart = {.kind = COALESCER_APART};
     static const struct coalescer_outcome lost = {.kind = COALESCER_RESET};
     struct proxy                         *proxy = lanes->proxy;
     uint64_t                              now_us = loop_now_us(proxy->loop);
-    size_t                                count = coalescer_batch_count(batch);
-    bool                                  is_proved = write_lanes_is_proved(lanes, batch);
-    struct write_call                    *call = NULL;
+    struct write                         *first = coalescer_batch_member(batch, 0);
+    enum guard_look_answer                guard;
 
+    coalescer_batch_set_ctx(batch, NULL);
     if (write_lanes_is_unsettled(batch)) { /* it stays lost */
-        coalescer_batch_set_ctx(batch, NULL);
         coalescer_report(lanes->coalescer, batch, &lost, now_us);
         return;
     }
-    if (is_proved)
-        call = write_call_start_batch(proxy, batch, &proxy->lanes_turn, write_lanes_on_batch_over,
-                                      lanes);
+    if (!write_lanes_is_proved(lanes, batch)) {
+        coalescer_report(lanes->coalescer, batch, &apart, now_us);
+        return;
+    }
+    guard = guard_look(first, &proxy->lanes_turn, write_lanes_on_batch_guarded, batch);
+    if (guard != GUARD_LOOK_ASKS)
+        write_lanes_send_guarded(lanes, batch, &proxy->lanes_turn, guard);
+}
+
+/* The guard has said what becomes of it: only what may be sent is. Without a `turn` it waits for
+ * one. */
+static void write_lanes_send_guarded(struct write_lanes *lanes, struct coalescer_batch *batch,
+                                     struct turn *turn, enum guard_look_answer guard)
+{
+    static const struct coalescer_outcome not_sent = {.kind = COALESCER_NOT_SENT};
+    static const struct coalescer_outcome refused = {.kind = COALESCER_ANSWERED,
+                                                     .http_status = 403};
+    uint64_t                              now_us = loop_now_us(lanes->proxy->loop);
+    size_t                                count = coalescer_batch_count(batch);
+    struct write_call                    *call = NULL;
+
+    if (guard == GUARD_LOOK_REFUSED) {
+        coalescer_report(lanes->coalescer, batch, &refused, now_us);
+        return;
+    }
+    if (guard == GUARD_LOOK_PASSES)
+        call = write_call_start_batch(lanes->proxy, batch, turn, write_lanes_on_batch_over, lanes);
     coalescer_batch_set_ctx(batch, call);
-    for (size_t i = 0; i < count && is_proved; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct write *write = coalescer_batch_member(batch, i);
 
         write->batch = (struct access_batch){.id = coalescer_batch_id(batch),
@@ -329,7 +362,16 @@ static void write_lanes_send(struct write_lanes *lanes, struct coalescer_batch *
                                              .sent_us = now_us};
     }
     if (call == NULL)
-        coalescer_report(lanes->coalescer, batch, is_proved ? &not_sent : &apart, now_us);
+        coalescer_report(lanes->coalescer, batch, &not_sent, now_us);
+}
+
+static void write_lanes_on_batch_guarded(struct write *write, enum guard_look_answer guard,
+                                         void *ctx)
+{
+    struct write_lanes *lanes = write->proxy->lanes;
+
+    write_lanes_send_guarded(lanes, ctx, NULL, guard);
+    loop_later(lanes->proxy->loop, &lanes->pump_task);
 }
 
 /* Members that waited while the backend became one of another family may not share a call there. */
@@ -378,9 +420,12 @@ static void write_lanes_note_loss(struct write_lanes *lanes, struct write *write
         lanes->deletes_lost++;
 }
 
+/* Without a call the guard has told its client. */
 static void write_lanes_tell(struct write_call *call, struct write *write,
                              enum front_executed executed)
 {
+    if (call == NULL)
+        return;
     if (!write_settle_is_deleted(write, write_call_outcome(call).http_status))
         write_call_tell(call, write, executed);
     else if (write_settle_may(write))
@@ -412,10 +457,34 @@ static void write_lanes_release(struct write *write)
 
 static enum status write_lanes_send_alone(struct write_lanes *lanes, struct write *write)
 {
-    struct write_call *call = write_call_start_one(write, write_lanes_on_alone_over, lanes);
+    enum guard_look_answer guard = guard_look(write, NULL, write_lanes_on_alone_guarded, lanes);
 
     write->ends = write->proxy->ends;
-    return call == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+    if (guard == GUARD_LOOK_ASKS)
+        return STATUS_OK;
+    return guard == GUARD_LOOK_PASSES &&
+                   write_call_start_one(write, write_lanes_on_alone_over, lanes) != NULL
+               ? STATUS_OK
+               : STATUS_NO_MEMORY;
+}
+
+static void write_lanes_on_alone_guarded(struct write *write, enum guard_look_answer guard,
+                                         void *ctx)
+{
+    struct write_lanes *lanes = ctx;
+    enum front_executed executed = write->losses == 0 ? FRONT_EXECUTED_NO : FRONT_EXECUTED_MAYBE;
+
+    if (guard == GUARD_LOOK_REFUSED) {
+        write_free(write);
+    } else if (guard == GUARD_LOOK_PASSES) {
+        if (write_call_start_one(write, write_lanes_on_alone_over, lanes) == NULL)
+            write_lanes_end_alone(write, STATUS_NO_MEMORY, executed);
+    } else if (loop_now_us(lanes->proxy->loop) + again_us < write->deadline_us) {
+        write->is_lost = false;
+        timeout_queue_start(lanes->again, &write->again);
+    } else {
+        write_lanes_end_alone(write, STATUS_BACKEND_DOWN, executed);
+    }
 }
 
 static void write_lanes_on_alone_over(struct write_call *call, void *ctx)
@@ -537,7 +606,8 @@ bool write_lanes_give_up(struct write *write, enum front_executed *ret_executed)
         write_call_cancel(call);
         write_call_adopt(call, write);
         write_call_end(call);
-    } else if (write->look != NULL || timeout_queue_is_running(&write->again)) {
+    } else if (write->look != NULL || guard_look_is_asking(write) ||
+               timeout_queue_is_running(&write->again)) {
         write_settle_cancel(write);
         write_free(write);
     } else {

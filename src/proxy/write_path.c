@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "proxy/cache_path.h"
+#include "proxy/guard_gate.h"
 #include "proxy/write_lanes.h"
 
 /* Room is claimed so far ahead of what has arrived, more than one read brings: who announces much
@@ -139,13 +140,15 @@ static void write_path_submit(struct exchange *exchange)
     assert(exchange->body_ended && exchange->wait_began_us == 0);
     if (cache_path_answer(exchange)) /* a creation that would create nothing */
         return;
+    if (guard_gate_refuses(exchange))
+        return;
     exchange_start_deadline(exchange);
     if (exchange->room.account != NULL)
         exchange_trim_room(exchange);
     exchange->waiter =
         (struct write_waiter){.ops = &write_path_waiter_ops, .record = &exchange->record};
     write = write_new(proxy, &request, &exchange->waiter);
-    if (write != NULL)
+    if (write != NULL && guard_gate_mark(exchange, write))
         status = write_lanes_submit(proxy->lanes, write);
     if (status == STATUS_OK) {
         exchange->write = write;

@@ -452,6 +452,15 @@ def takes_away(before, observe, *others):
     return plain(before, observe, *others) | {"takes_away": True}
 
 
+def sees_guarded_name(bed, seconds):
+    return bed.ask(SHOWS_SECONDS, "DELETE", f"{DATABASE}/collections/gone") == 403
+
+
+def sees_guarded_record(bed, seconds):
+    body = json.dumps({"ids": ["nobody"]}).encode()
+    return bed.ask(SHOWS_SECONDS, "POST", f"{bed.collection}/delete", body) == 403
+
+
 # key: (value after, the rest)
 ROWS = {
     "body_max": ("2KiB", plain("1MiB", sees_body_max)),
@@ -490,6 +499,8 @@ ROWS = {
         takes_away("64", sees_two_wait_for_their_turn, "backend.connections_max=1"),
     ),
     "queue.bytes_max": ("1MiB", plain("64MiB", sees_bytes_bounded, "backend.connections_max=1")),
+    "guard.collections": ("gone", plain("other", sees_guarded_name)),
+    "guard.records_max": ("0", plain("1", sees_guarded_record, "guard.collections=live")),
     "deadline.read": ("100ms", plain("1h", sees_read_deadline)),
     "deadline.write": ("100ms", plain("1h", sees_write_deadline)),
     "pause.max": ("1s", plain("24h", sees_pause_end)),

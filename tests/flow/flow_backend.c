@@ -80,6 +80,7 @@ void flow_backend_done(struct flow_backend *backend)
         free(connection);
     }
     byte_buffer_done(&backend->last_head);
+    byte_buffer_done(&backend->last_body);
 }
 
 void flow_backend_quit(struct flow_backend *backend)
@@ -285,6 +286,7 @@ static void begin_request(struct flow_backend_connection *connection)
     connection->is_batch = id == 0;
     connection->batch_count = 0;
     byte_buffer_clear(&connection->batch_body);
+    byte_buffer_clear(&backend->last_body);
     connection->body_size = n;
     connection->body_at = 0;
     connection->answer_size = m;
@@ -339,7 +341,8 @@ static void check_body(struct flow_backend_connection *connection, struct bytes 
 
     backend->body_bytes += body.size;
     if (connection->is_batch) {
-        if (byte_buffer_append(&connection->batch_body, body, SIZE_MAX) != STATUS_OK)
+        if (byte_buffer_append(&connection->batch_body, body, SIZE_MAX) != STATUS_OK ||
+            byte_buffer_append(&backend->last_body, body, SIZE_MAX) != STATUS_OK)
             abort();
         return;
     }

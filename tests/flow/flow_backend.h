@@ -76,6 +76,7 @@ struct flow_backend {
     bool               swaps_bodies; /* a mutant: answers carry another request's body */
     bool               bad_http;     /* a request was not valid HTTP */
     struct byte_buffer last_head;    /* of the last request, as received */
+    struct byte_buffer last_body;    /* of the last without an id, as far as it came */
     unsigned           order[FLOW_BACKEND_RECORDS_MAX]; /* ids as their heads arrived */
     uint64_t           body_bytes;
     uint64_t           idle_close_us; /* close connections idle for this long; 0: never */

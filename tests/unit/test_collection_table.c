@@ -110,12 +110,25 @@ static void look_up(unsigned number, const char *name, const char *dimension)
                            bytes_of(describe(number, name, "d", dimension)), now_us);
 }
 
-/* The number of the collection of this name; 0: it is not known. */
+/* The number of the collection of this name; 0: it is not known. The other way round says the same
+ * of the first ones. */
 static unsigned named(const char *name)
 {
-    uint8_t uuid[16];
+    uint8_t      uuid[16];
+    struct scope scope;
+    struct bytes found;
+    unsigned     number =
+        collection_table_uuid(table, scope_d, bytes_of(name), now_us, uuid) ? uuid[15] : 0;
 
-    return collection_table_uuid(table, scope_d, bytes_of(name), now_us, uuid) ? uuid[15] : 0;
+    for (unsigned i = 1; i < 10; i++) {
+        bool is_named = collection_table_name(table, uuid_of(i), now_us, &scope, &found) &&
+                        bytes_equal(found, bytes_of(name)) &&
+                        bytes_equal(scope.tenant, scope_d.tenant) &&
+                        bytes_equal(scope.database, scope_d.database);
+
+        ck_assert_int_eq(is_named, i == number);
+    }
+    return number;
 }
 
 static enum collection_existence existence(unsigned number)

@@ -66,6 +66,7 @@ static const struct {
     {"listen: {address: ['127.0.0.1:1', [a]]}\n", "listen.address takes a list of single values"},
     {"listen: {address: ['a:1,b:2']}\n", "listen.address takes a list of single values"},
     {"listen: {address: []}\n", ":1:19: listen.address: '': the host is missing"},
+    {"guard: {collections: [docs, a/b]}\n", "guard.collections: 'a/b' is no pattern"},
     {"- role\n", ":1:1: settings must be written as `key: value`"},
     {"role\n", ":1:1: settings must be written as `key: value`"},
     {"? [a]\n: b\n", "a key must be a plain word"},
@@ -122,6 +123,7 @@ START_TEST(values_are_read_with_their_lines)
                                "    - unix:/run/x.sock\n"
                                "status: {address: off}\n"
                                "queue.wait_max: 90s\n"
+                               "guard: {collections: [docs, 'prod-*']}\n"
                                "log: {file: ''}\n";
     char              origin[100], want[100];
 
@@ -132,6 +134,7 @@ START_TEST(values_are_read_with_their_lines)
     ck_assert_uint_eq(settings.backend_connections_max, 8);
     ck_assert_uint_eq(settings.listen_address.count, 2);
     ck_assert_str_eq(settings.listen_address.items[1].path, "/run/x.sock");
+    ck_assert_str_eq(settings.guard_collections, "docs,prod-*");
     ck_assert_int_eq(settings.status_address.kind, ADDRESS_NONE);
     ck_assert_uint_eq(settings.queue_wait_max_us, 90000000);
     snprintf(want, sizeof want, "%s:6", path);

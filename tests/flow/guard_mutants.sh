@@ -1,0 +1,61 @@
+#!/bin/sh
+# guard_mutants.sh - can the tests of the guard fail?
+# See tests/support/mutants.sh; run by `make check-guard-mutants`.
+set -eu
+# shellcheck source=tests/support/mutants.sh
+. "$(dirname "$0")/../support/mutants.sh"
+
+mutant src/limits/name_pattern.c unit/test_guard_rules 's/t = ++star_t;/return false;/' 'a star takes more'
+mutant src/limits/guard_rules.c unit/test_guard_rules 's/if (count != 1 \&\& count != PARTS)/if (count == 0)/' 'a pattern is a name or a path'
+mutant src/limits/guard_rules.c unit/test_guard_rules 's/pattern.data == NULL || part.data == NULL ||/pattern.data == NULL ||/' 'what is not known may be guarded'
+mutant src/limits/guard_rules.c unit/test_guard_rules 's/part_fits(parts\[TENANT\], target->tenant) &&/1 \&\&/' 'the tenant is part of a pattern'
+mutant src/limits/guard_rules.c unit/test_guard_rules 's/return (is_own || !is_word(text)) &&/return/' 'an opening of a reset opens no collection'
+mutant src/limits/guard_rules.c unit/test_guard_rules 's/return (is_own && is_part(text, target->database)) ||/return is_part(text, target->database) ||/' 'an opening of a name opens no database'
+mutant src/limits/guard_rules.c unit/test_guard_rules 's/now_us < opening->until_us &&/1 \&\&/' 'an opening ends'
+mutant src/limits/guard_rules.c unit/test_guard_rules 's/ || duration_us > GUARD_RULES_OPEN_MAX_US)/)/' 'an opening is bounded'
+mutant src/limits/guard_rules.c unit/test_guard_rules 's/ || memchr(name.data, .\*., name.size) != NULL)/)/' 'an opening is no pattern'
+mutant src/limits/guard_rules.c unit/test_guard_rules 's/return known.data != NULL && part.size > 0 &&/return part.size > 0 \&\&/; s/bytes_equal(part, known);/bytes_equal(part, known) || known.data == NULL;/' 'what is not known is not named'
+
+mutant src/chroma/chroma_removal.c unit/test_chroma_removal 's/if (\*was_seen || /if (/' 'a member that is there twice is not understood'
+mutant src/chroma/chroma_removal.c unit/test_chroma_removal 's/    if (is_empty_list(ret->ids))/    if (0)/' 'an empty list of ids bounds nothing'
+mutant src/chroma/chroma_removal.c unit/test_chroma_removal 's/ret->is_asked = !ret->has_ids || /ret->is_asked = /' 'without ids and filter all may go'
+mutant src/chroma/chroma_removal.c unit/test_chroma_removal 's/ || ret->where_document.size > 0;/;/' 'both filters are asked about'
+mutant src/chroma/chroma_removal.c unit/test_chroma_removal 's/count += hashes->items\[i\] != hashes->items\[i - 1\];/count++;/' 'an id counts once'
+mutant src/chroma/chroma_removal.c unit/test_chroma_removal 's/if (!id.has_escapes)/if (1)/' 'two spellings are one id'
+mutant src/chroma/chroma_removal.c unit/test_chroma_removal 's/ && !removal.is_asked);/);/' 'a commit deletes by ids alone'
+mutant src/chroma/chroma_removal.c unit/test_chroma_removal 's/    if (!has_kind || scan->failed)/    if (scan->failed)/' 'an operation has a kind'
+mutant src/chroma/chroma_removal.c unit/test_chroma_removal 's/if (answer != CHROMA_REMOVAL_NOT_SAID || /if (/' 'an answer is read once'
+mutant src/chroma/chroma_removal.c unit/test_chroma_removal 's/return json_scan_end(&scan) ? answer : CHROMA_REMOVAL_NOT_SAID;/return answer;/' 'half an answer says nothing'
+mutant src/chroma/chroma_removal.c unit/test_chroma_removal 's/if (has_name || (json_scan_kind/if ((json_scan_kind/' 'a new name that is said twice is none'
+mutant src/chroma/chroma_removal.c unit/test_chroma_removal 's/leaves = !is_seen && /leaves = /' 'an output is left only if that is said once'
+
+mutant src/proxy/guard_gate.c flow/test_flow_guard 's/\*target = (struct guard_target){.kind = GUARD_TARGET_UNKNOWN};/target->kind = GUARD_TARGET_UNKNOWN;/' 'what is not known may delete in every database'
+mutant src/proxy/guard_gate.c flow/test_flow_guard 's/exchange->confirm = is_seen ? (struct bytes){0} :/exchange->confirm =/' 'said twice it confirms nothing'
+mutant src/proxy/guard_gate.c flow/test_flow_guard 's/        front_connection_drop_field(.*/        ;/' 'Chroma does not get the field'
+mutant src/proxy/guard_gate.c flow/test_flow_guard 's/    if (!guard_is_on(exchange->proxy))$/    if (exchange->proxy->guard == NULL)/' 'off is off'
+mutant src/proxy/guard_gate.c flow/test_flow_guard 's/ || !guard_holds(guard, &target) ||/ ||/' 'what is not guarded passes'
+mutant src/proxy/guard_gate.c flow/test_flow_guard 's/        guard_lets(guard, &target, exchange->confirm, &exchange->route))/        0)/' 'a confirmed one passes'
+mutant src/proxy/guard_gate.c flow/test_flow_guard 's/return route->has_uuid ? GUARD_REASONS : GUARD_REASON_UNKNOWN_ROUTE;/return GUARD_REASONS;/' 'what is not known may delete everything'
+mutant src/proxy/guard_gate.c flow/test_flow_guard 's/        return guard_look_new(write, exchange->confirm);/        return true;/' 'deletions of records are looked at'
+mutant src/proxy/guard_look.c flow/test_flow_guard 's/if (!proxy->is_gateway ||/if (0 ||/' 'a sidecar asks for the name each time'
+mutant src/proxy/guard_look.c flow/test_flow_guard 's/look->removal.has_ids &&$/1 \&\&/' 'a filter is counted'
+mutant src/proxy/guard_look.c flow/test_flow_guard 's/    if (look->removal.is_asked)/    if (0)/' 'Chroma counts what a filter finds'
+mutant src/proxy/guard_look.c flow/test_flow_guard 's/    if (!look->is_understood)$/    if (0)/' 'what is not understood is not counted'
+mutant src/proxy/guard_look.c flow/test_flow_guard 's/renamed.tenant.data != NULL && renamed.database.data != NULL &&/1 \&\&/' 'what has no known name is not renamed'
+mutant src/proxy/guard_look.c flow/test_flow_guard 's/           guard_holds(look->write->proxy->guard, &renamed);/           1;/' 'a new name is guarded too'
+mutant src/proxy/guard_look.c flow/test_flow_guard 's/    if (status != 200 || !question->is_whole)/    if (0)/' 'only a 200 counts'
+mutant src/proxy/guard_look.c flow/test_flow_guard 's/failure != STATUS_OK || status == 429 || (status >= 502 && status <= 504))/failure != STATUS_OK)/' 'who has no time is asked again'
+mutant src/proxy/guard_look.c flow/test_flow_guard 's/    if (status >= 400 && status <= 499 && status != 408 && question->is_whole) {/    if (0) {/' 'what Chroma says to the question is the answer'
+mutant src/proxy/guard_look.c flow/test_flow_guard 's/    if (memcmp(found->uuid, .*/    if (0)/' 'a description is of its own collection'
+mutant src/proxy/guard_look.c flow/test_flow_guard 's/count >= list_page &&/0 \&\&/' 'the list has pages'
+mutant src/proxy/guard_look.c flow/test_flow_guard 's/    look->pages = 0;/    ;/' 'a list that broke is read anew'
+mutant src/proxy/guard_look.c flow/test_flow_guard 's/    if (answer == GUARD_LOOK_PASSES && look->ends .*/    if (0)/' 'what was asked of a Chroma that ended is asked anew'
+mutant src/proxy/guard_look.c flow/test_flow_guard 's/        loop_timer_set(look->timer, write->deadline_us);/        ;/' 'a question ends with the deadline'
+mutant src/proxy/guard_look.c flow/test_flow_guard 's/    guard_look_learn(look);$/    ;/' 'a gateway asks for the name once'
+mutant src/proxy/guard_look.c flow/test_flow_guard 's/    write_question_cancel(&look->question);/    ;/' 'a question ends with its write'
+mutant src/proxy/write_lanes.c flow/test_flow_guard 's/    guard = guard_look(first, .*/    guard = GUARD_LOOK_PASSES;/' 'lanes ask the guard'
+mutant src/proxy/write_lanes.c flow/test_flow_guard 's/    enum guard_look_answer guard = guard_look(write, NULL.*/    enum guard_look_answer guard = GUARD_LOOK_PASSES;/' 'who goes by himself asks the guard'
+mutant src/proxy/write_question.c flow/test_flow_guard 's/        if (!write_question_is_of_body(field))/        if (1)/' 'a question has a body of its own'
+mutant src/chroma/collection_table.c unit/test_collection_table 's/    return collection_table_uuid(table, \*ret_scope.*/    return 1 ||/' 'a name that changed is not known'
+
+mutants_run
