@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "child/shared_databases.h"
 #include "cli/cli.h"
+#include "cli/guard_probe.h"
 
 enum verdict { OK, WARN, FAIL };
 
@@ -30,6 +31,7 @@ static void check_settings(struct check *check);
 static void check_backend(struct check *check);
 static void check_identity(struct check *check, const struct upstream_identity_facts *facts);
 static void check_merging(struct check *check, const struct backend_probe_result *result);
+static void check_guard(struct check *check);
 static void check_listener(struct check *check, const char *key, const struct address *address,
                            bool is_data);
 static bool is_local(const struct address *address);
@@ -96,6 +98,9 @@ static void check_backend(struct check *check)
         (double)result.took_us / 1000);
     check_identity(check, &result.facts);
     check_merging(check, &result);
+    if (check->settings.guard_collections[0] != '\0' &&
+        chroma_family_info(result.facts.family)->serves_v2)
+        check_guard(check);
 }
 
 /* What clients ask before their first write. */
@@ -126,6 +131,34 @@ static void check_merging(struct check *check, const struct backend_probe_result
             family == CHROMA_FAMILY_UNKNOWN
                 ? "; answers to writes may tell, or set backend.family"
                 : ", and merged writes would not do there what they do alone");
+}
+
+/* A pattern that fits nothing may be a slip, and guards nothing. */
+static void check_guard(struct check *check)
+{
+    struct bytes         rest = bytes_of(check->settings.guard_collections);
+    struct guard_pattern pattern;
+    char                 where[GUARD_PROBE_WHERE_SIZE], text[80];
+    unsigned             found = 0, unknown = 0, none = 0;
+
+    while (guard_rules_next_pattern(&rest, &pattern)) {
+        switch (guard_probe_find(&check->settings, &pattern, where)) {
+        case GUARD_PROBE_FOUND:
+            found++;
+            break;
+        case GUARD_PROBE_UNKNOWN:
+            unknown++;
+            break;
+        case GUARD_PROBE_NONE:
+            none++;
+            say(check, WARN, 0, "guard", "%s of guard.collections fits no collection in %s",
+                text_quote(pattern.text, text, sizeof text), where);
+            break;
+        }
+    }
+    if (none == 0)
+        say(check, OK, 0, "guard", "guard.collections: %u of %u patterns fit a collection%s", found,
+            found + unknown, unknown > 0 ? "; the others were not looked for" : "");
 }
 
 static void check_listener(struct check *check, const char *key, const struct address *address,

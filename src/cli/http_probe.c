@@ -39,7 +39,7 @@ enum status http_probe(const struct address *address, const char *path, uint64_t
 static void set_options(CURL *curl, const struct address *address, const char *path,
                         uint64_t timeout_us)
 {
-    char base[ADDRESS_TEXT_SIZE + 8] = "http://localhost", url[sizeof base + 64];
+    char base[ADDRESS_TEXT_SIZE + 8] = "http://localhost", url[sizeof base + 1024];
 
     if (address->kind == ADDRESS_TCP)
         address_format_url(address, base, sizeof base);

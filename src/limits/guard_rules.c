@@ -9,24 +9,18 @@
 
 enum part { TENANT, DATABASE, COLLECTION, PARTS };
 
-struct pattern {
-    struct bytes parts[PARTS]; /* data NULL: any */
-};
-
 struct opening {
     char     name[GUARD_RULES_NAME_SIZE]; /* "": none */
     uint64_t until_us;
 };
 
 struct guard_rules {
-    char           *text;
-    size_t          count;
-    struct pattern *patterns; /* they point into `text` */
-    struct opening  openings[GUARD_RULES_OPENINGS_MAX];
+    char                 *text;
+    size_t                count;
+    struct guard_pattern *patterns; /* they point into `text` */
+    struct opening        openings[GUARD_RULES_OPENINGS_MAX];
 };
 
-static bool   next_pattern(struct bytes *rest, struct bytes *ret_pattern);
-static bool   read_pattern(struct bytes text, struct pattern *ret);
 static size_t cut_parts(struct bytes text, struct bytes parts[PARTS]);
 static bool   part_fits(struct bytes pattern, struct bytes part);
 static bool   names_target(struct bytes text, const struct guard_target *target, bool is_own);
@@ -37,57 +31,42 @@ static struct opening *find_opening(struct guard_rules *rules, struct bytes name
 
 static const struct bytes reset = BYTES_INIT("reset"), unknown = BYTES_INIT("unknown");
 
+bool guard_rules_next_pattern(struct bytes *rest, struct guard_pattern *ret)
+{
+    struct bytes text = *rest, parts[PARTS];
+    const char  *comma = rest->size == 0 ? NULL : memchr(rest->data, ',', rest->size);
+    size_t       count;
+
+    *ret = (struct guard_pattern){0};
+    if (rest->size == 0)
+        return false;
+    if (comma != NULL)
+        text.size = (size_t)(comma - rest->data);
+    *rest = bytes_skip(*rest, text.size + (comma != NULL));
+    while (text.size > 0 && text.data[0] == ' ')
+        text = bytes_skip(text, 1);
+    while (text.size > 0 && text.data[text.size - 1] == ' ')
+        text.size--;
+    count = cut_parts(text, parts);
+    *ret = (struct guard_pattern){.text = text, .collection = text};
+    if (count == PARTS)
+        *ret = (struct guard_pattern){text, parts[TENANT], parts[DATABASE], parts[COLLECTION]};
+    return (count == 1 || (count == PARTS && ret->tenant.size > 0 && ret->database.size > 0)) &&
+           ret->collection.size > 0;
+}
+
 enum status guard_rules_check(struct bytes patterns, struct error *error)
 {
-    struct bytes   text;
-    struct pattern pattern;
-    char           quoted[80];
+    struct guard_pattern pattern;
+    char                 quoted[80];
 
-    while (next_pattern(&patterns, &text))
-        if (!read_pattern(text, &pattern))
+    while (patterns.size > 0)
+        if (!guard_rules_next_pattern(&patterns, &pattern))
             return error_set(error, STATUS_INVALID,
                              "%s is no pattern; write NAME or TENANT/DATABASE/NAME, with * for any "
                              "run of characters",
-                             text_quote(text, quoted, sizeof quoted));
+                             text_quote(pattern.text, quoted, sizeof quoted));
     return STATUS_OK;
-}
-
-/* Cut off the first of a list with commas, without the spaces around it. */
-static bool next_pattern(struct bytes *rest, struct bytes *ret_pattern)
-{
-    struct bytes pattern = *rest;
-    const char  *comma;
-
-    if (rest->size == 0)
-        return false;
-    comma = memchr(rest->data, ',', rest->size);
-    if (comma != NULL)
-        pattern.size = (size_t)(comma - rest->data);
-    *rest = bytes_skip(*rest, pattern.size + (comma != NULL));
-    while (pattern.size > 0 && pattern.data[0] == ' ')
-        pattern = bytes_skip(pattern, 1);
-    while (pattern.size > 0 && pattern.data[pattern.size - 1] == ' ')
-        pattern.size--;
-    *ret_pattern = pattern;
-    return true;
-}
-
-static bool read_pattern(struct bytes text, struct pattern *ret)
-{
-    struct bytes parts[PARTS];
-    size_t       count = cut_parts(text, parts);
-
-    *ret = (struct pattern){0};
-    if (count != 1 && count != PARTS)
-        return false;
-    for (size_t i = 0; i < count; i++)
-        if (parts[i].size == 0)
-            return false;
-    if (count == 1)
-        ret->parts[COLLECTION] = text;
-    else
-        memcpy(ret->parts, parts, sizeof parts);
-    return true;
 }
 
 /* At the slashes. Returns how many there are; 0: more than there are parts. */
@@ -124,10 +103,10 @@ void guard_rules_free(struct guard_rules *rules)
 
 enum status guard_rules_set(struct guard_rules *rules, struct bytes patterns)
 {
-    size_t          room = patterns.size / 2 + 1, count = 0; /* each takes a comma */
-    char           *text = calloc(1, patterns.size + 1);
-    struct pattern *parsed = calloc(room, sizeof *parsed);
-    struct bytes    rest, one;
+    size_t                room = patterns.size / 2 + 1, count = 0; /* each takes a comma */
+    char                 *text = calloc(1, patterns.size + 1);
+    struct guard_pattern *parsed = calloc(room, sizeof *parsed);
+    struct bytes          rest = {.data = text, .size = patterns.size};
 
     if (text == NULL || parsed == NULL) {
         free(text);
@@ -136,13 +115,9 @@ enum status guard_rules_set(struct guard_rules *rules, struct bytes patterns)
     }
     if (patterns.size > 0)
         memcpy(text, patterns.data, patterns.size);
-    rest = (struct bytes){.data = text, .size = patterns.size};
-    while (next_pattern(&rest, &one)) {
-        bool is_one = read_pattern(one, &parsed[count++]);
-
-        assert(is_one && count <= room);
-        (void)is_one;
-    }
+    while (count < room && guard_rules_next_pattern(&rest, &parsed[count]))
+        count++;
+    assert(rest.size == 0);
     free(rules->text);
     free(rules->patterns);
     rules->text = text;
@@ -164,11 +139,11 @@ bool guard_rules_are_on(const struct guard_rules *rules)
 bool guard_rules_hold(const struct guard_rules *rules, const struct guard_target *target)
 {
     for (size_t i = 0; i < rules->count; i++) {
-        const struct bytes *parts = rules->patterns[i].parts;
+        const struct guard_pattern *pattern = &rules->patterns[i];
 
-        if (part_fits(parts[TENANT], target->tenant) &&
-            part_fits(parts[DATABASE], target->database) &&
-            part_fits(parts[COLLECTION], target->collection))
+        if (part_fits(pattern->tenant, target->tenant) &&
+            part_fits(pattern->database, target->database) &&
+            part_fits(pattern->collection, target->collection))
             return true;
     }
     return false;

@@ -51,6 +51,15 @@ struct guard_target {
 
 struct guard_rules; /* opaque */
 
+/* One of the patterns; a part whose `data` is NULL may be any. Borrowed from their text. */
+struct guard_pattern {
+    struct bytes text, tenant, database, collection;
+};
+
+/* Cut off the first of `rest`. False: there is none, or it is none; `text` of *ret is empty then,
+ * or says which. */
+MUST_CHECK bool guard_rules_next_pattern(struct bytes *rest, struct guard_pattern *ret);
+
 /* STATUS_INVALID  these are no patterns; `error` says what is wrong. */
 MUST_CHECK enum status guard_rules_check(struct bytes patterns, struct error *error);
 

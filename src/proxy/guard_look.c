@@ -492,7 +492,6 @@ static void guard_look_done(struct write *write)
     struct guard_look *look = write->guard;
 
     write->guard = NULL;
-    write_question_cancel(&look->question);
     loop_task_cancel(&look->task);
     if (look->is_telling) /* its callers still return through it */
         loop_free_later(write->proxy->loop, look, guard_look_free);

@@ -178,3 +178,21 @@ def test_a_client_sees_what_to_do(bed):
         host="127.0.0.1", port=bed.proxy.port, headers={"X-Chromabouncer-Confirm": "docs-4"}
     )
     confirmed.delete_collection("docs-4")
+
+
+def test_check_names_a_pattern_that_fits_nothing(bed):
+    for name in "docs-5", "docs-6", "docs-7":
+        bed.fill(name, 0)
+    backend = f"http://127.0.0.1:{bed.chroma.port}"
+    patterns = "docs-7,docs-*,slip,slip-*,default_tenant/default_database/docs-6,x*/y/z"
+    arguments = ["--backend", backend, "--listen", "127.0.0.1:0", "--status", "off"]
+    result = subprocess.run(
+        [PROXY, "check", *arguments, "--set", f"guard.collections={patterns}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    lines = [line for line in result.stdout.splitlines() if " guard " in line]
+    assert [line.split("'")[1] for line in lines] == ["slip", "slip-*"], result.stdout
+    assert all(line.startswith("warn") for line in lines)
+    assert result.returncode == 0
