@@ -48,6 +48,8 @@ static void        begin_drain(struct daemon *daemon);
 static void        on_drain_timer(void *ctx);
 static void        end_drain(struct daemon *daemon);
 static void        on_backend_change(void *ctx);
+static void        on_want_heartbeat(void *ctx);
+static void        tell_heartbeat(void *ctx, bool is_answered);
 static void        log_start(const struct daemon *daemon);
 static void        log_table(const struct settings *settings, enum settings_table_id id);
 static void        log_unknown_variable(void *ctx, struct bytes name);
@@ -160,8 +162,11 @@ static enum status start_core(struct daemon *daemon, struct error *error)
     if (daemon->proxy != NULL && backend_watch_init(&daemon->backend, daemon->loop, daemon->pool,
                                                     settings, true, on_backend_change, daemon))
         daemon->drain_timer = loop_timer_new(daemon->loop, on_drain_timer, daemon);
-    if (daemon->drain_timer != NULL)
+    if (daemon->drain_timer != NULL) {
         proxy_watch_write_answers(daemon->proxy, backend_watch_learn, &daemon->backend);
+        proxy_on_want_heartbeat(daemon->proxy, on_want_heartbeat, daemon);
+        upstream_health_on_heartbeat(daemon->backend.health, tell_heartbeat, daemon);
+    }
     if (daemon->drain_timer != NULL)
         daemon->advice = advice_new();
     if (daemon->advice != NULL)
@@ -353,6 +358,20 @@ static void on_backend_change(void *ctx)
     proxy_set_backend(daemon->proxy, &backend);
     if (daemon->child != NULL)
         daemon_child_on_health(daemon->child);
+}
+
+static void on_want_heartbeat(void *ctx)
+{
+    struct daemon *daemon = ctx;
+
+    upstream_health_ask(daemon->backend.health);
+}
+
+static void tell_heartbeat(void *ctx, bool is_answered)
+{
+    struct daemon *daemon = ctx;
+
+    proxy_heartbeat(daemon->proxy, is_answered);
 }
 
 static void log_start(const struct daemon *daemon)

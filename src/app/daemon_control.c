@@ -9,6 +9,7 @@
 
 #include "admin/control_verb.h"
 #include "app/daemon_advice.h"
+#include "app/daemon_breakers.h"
 #include "app/daemon_guard.h"
 #include "app/daemon_metrics.h"
 #include "app/daemon_pause.h"
@@ -126,13 +127,14 @@ static enum status verb_stats(struct daemon *daemon, const char *word, json_t *a
     settings_print(daemon->settings, SETTINGS_ID_backend_url, backend);
     return daemon_control_fill(
         answer,
-        json_pack("{s:s, s:i, s:I, s:s, s:s, s:b, s:s, s:I, s:b, s:b, s:I, s:o}", "version",
+        json_pack("{s:s, s:i, s:I, s:s, s:s, s:b, s:s, s:I, s:b, s:b, s:I, s:o, s:o}", "version",
                   PACKAGE_VERSION, "pid", (int)getpid(), "uptime_seconds",
                   (json_int_t)(now_s - daemon->started_wall_s), "listening", daemon->listening_text,
                   "backend", backend, "backend_up", is_up, "backend_problem", problem,
                   "backend_connections_max", (json_int_t)daemon->settings->backend_connections_max,
                   "draining", daemon->draining, "paused", proxy_is_paused(daemon->proxy),
-                  "under_way", (json_int_t)proxy_under_way(daemon->proxy), "metrics", metrics),
+                  "under_way", (json_int_t)proxy_under_way(daemon->proxy), "breakers",
+                  daemon_breakers_list(daemon), "metrics", metrics),
         error);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "app/daemon_breakers.h"
 #include "app/daemon_child.h"
 #include "app/daemon_guard.h"
 #include "app/daemon_services.h"
@@ -185,6 +186,8 @@ static enum status print_page(void *ctx, struct byte_buffer *out)
         return status;
     is_ready(ctx, true, out);
     status = print_identity(daemon, out);
+    if (status == STATUS_OK)
+        status = daemon_breakers_print(daemon, out);
     if (status == STATUS_OK)
         status = daemon_services_print(daemon, out);
     if (status == STATUS_OK)

@@ -35,6 +35,7 @@ enum settings_backend_family {
     SETTINGS_BACKEND_FAMILY_RUST,
     SETTINGS_BACKEND_FAMILY_PYTHON
 };
+enum settings_breaker_reads { SETTINGS_BREAKER_READS_WATCH, SETTINGS_BREAKER_READS_REFUSE };
 enum settings_headers { SETTINGS_HEADERS_OFF, SETTINGS_HEADERS_ON };
 enum settings_log_format { SETTINGS_LOG_AUTO, SETTINGS_LOG_TEXT, SETTINGS_LOG_JSON };
 enum settings_log_level {

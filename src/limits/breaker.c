@@ -3,26 +3,25 @@
 static const uint64_t second_us = 1000000;
 static const uint64_t open_first_us = 1000000, open_max_us = 30000000;
 
-static void count(struct breaker *breaker, bool is_failure, uint64_t now_us);
+static void breaker_count(struct breaker *breaker, bool is_failure, uint64_t now_us);
+static void breaker_sum(const struct breaker *breaker, uint64_t *ret_calls, uint64_t *ret_failures);
 static bool has_failed(const struct breaker *breaker);
 static void break_open(struct breaker *breaker, uint64_t now_us, struct rng *rng);
 static void change_state(struct breaker *breaker, enum breaker_state state, uint64_t now_us);
+static void clear_counts(struct breaker *breaker);
+
+bool breaker_may_pass(const struct breaker *breaker)
+{
+    return breaker->state == BREAKER_CLOSED ||
+           (breaker->state == BREAKER_TRYING && !breaker->is_tried);
+}
 
 bool breaker_pass(struct breaker *breaker)
 {
-    switch (breaker->state) {
-    case BREAKER_CLOSED:
-        return true;
-    case BREAKER_TRYING:
-        if (breaker->tries < BREAKER_TRIES) {
-            breaker->tries++;
-            return true;
-        }
+    if (!breaker_may_pass(breaker))
         return false;
-    case BREAKER_OPEN:
-        break;
-    }
-    return false;
+    breaker->is_tried = breaker->state == BREAKER_TRYING;
+    return true;
 }
 
 bool breaker_report(struct breaker *breaker, enum breaker_outcome outcome, uint64_t passed_us,
@@ -32,10 +31,9 @@ bool breaker_report(struct breaker *breaker, enum breaker_outcome outcome, uint6
 
     if (breaker->state == BREAKER_OPEN || passed_us < breaker->changed_us)
         return false; /* it says how things were */
-    if (outcome == BREAKER_NOTHING) {
-        breaker->tries -= breaker->state == BREAKER_TRYING;
+    breaker->is_tried = false;
+    if (outcome == BREAKER_NOTHING)
         return false;
-    }
     if (breaker->state == BREAKER_TRYING) {
         if (is_failure) {
             breaker->reopened++;
@@ -46,7 +44,7 @@ bool breaker_report(struct breaker *breaker, enum breaker_outcome outcome, uint6
         }
         return breaker->state == BREAKER_CLOSED;
     }
-    count(breaker, is_failure, now_us);
+    breaker_count(breaker, is_failure, now_us);
     breaker->connect_failures =
         outcome == BREAKER_CONNECT_FAILURE ? breaker->connect_failures + 1 : 0;
     if (breaker->connect_failures >= BREAKER_CONNECTS_MAX || (is_failure && has_failed(breaker)))
@@ -54,7 +52,7 @@ bool breaker_report(struct breaker *breaker, enum breaker_outcome outcome, uint6
     return false;
 }
 
-static void count(struct breaker *breaker, bool is_failure, uint64_t now_us)
+static void breaker_count(struct breaker *breaker, bool is_failure, uint64_t now_us)
 {
     uint64_t second = now_us / second_us;
 
@@ -69,14 +67,20 @@ static void count(struct breaker *breaker, bool is_failure, uint64_t now_us)
     breaker->failures[second % BREAKER_WINDOW_S] += is_failure;
 }
 
+static void breaker_sum(const struct breaker *breaker, uint64_t *ret_calls, uint64_t *ret_failures)
+{
+    *ret_calls = *ret_failures = 0;
+    for (unsigned i = 0; i < BREAKER_WINDOW_S; i++) {
+        *ret_calls += breaker->calls[i];
+        *ret_failures += breaker->failures[i];
+    }
+}
+
 static bool has_failed(const struct breaker *breaker)
 {
-    uint64_t calls = 0, failures = 0;
+    uint64_t calls, failures;
 
-    for (unsigned i = 0; i < BREAKER_WINDOW_S; i++) {
-        calls += breaker->calls[i];
-        failures += breaker->failures[i];
-    }
+    breaker_sum(breaker, &calls, &failures);
     return calls >= BREAKER_CALLS_MIN && failures * 2 >= calls;
 }
 
@@ -87,6 +91,11 @@ static void break_open(struct breaker *breaker, uint64_t now_us, struct rng *rng
 
     if (wait_us > open_max_us)
         wait_us = open_max_us;
+    if (breaker->state == BREAKER_CLOSED) {
+        breaker_sum(breaker, &breaker->cause_calls, &breaker->cause_failures);
+        if (breaker->connect_failures >= BREAKER_CONNECTS_MAX)
+            breaker->cause_calls = 0;
+    }
     breaker->next_us = now_us + wait_us * 4 / 5 + rng_below(rng, wait_us * 2 / 5);
     breaker->opened++;
     change_state(breaker, BREAKER_OPEN, now_us);
@@ -96,7 +105,14 @@ static void change_state(struct breaker *breaker, enum breaker_state state, uint
 {
     breaker->state = state;
     breaker->changed_us = now_us;
-    breaker->connect_failures = breaker->tries = breaker->successes = 0;
+    breaker->successes = 0;
+    breaker->is_tried = false;
+    clear_counts(breaker);
+}
+
+static void clear_counts(struct breaker *breaker)
+{
+    breaker->connect_failures = 0;
     for (unsigned i = 0; i < BREAKER_WINDOW_S; i++)
         breaker->calls[i] = breaker->failures[i] = 0;
 }
@@ -116,4 +132,18 @@ void breaker_heartbeat(struct breaker *breaker, bool is_answered, uint64_t now_u
         breaker->reopened++;
         break_open(breaker, now_us, rng);
     }
+}
+
+bool breaker_has_failures(const struct breaker *breaker, uint64_t now_us)
+{
+    uint64_t calls, failures;
+
+    breaker_sum(breaker, &calls, &failures);
+    return failures > 0 && now_us / second_us < breaker->second + BREAKER_WINDOW_S;
+}
+
+void breaker_forget(struct breaker *breaker)
+{
+    if (breaker->state == BREAKER_CLOSED)
+        clear_counts(breaker);
 }

@@ -1,14 +1,15 @@
 /* breaker - is it worth asking Chroma now?
  *
- * One for reads, one for writes, one for each collection that matters. Closed, it lets all pass and
- * counts; after BREAKER_CONNECTS_MAX connect failures in a row, or when half of at least
- * BREAKER_CALLS_MIN calls in ten seconds failed, it opens. After a while (a second, doubling to 30,
- * a fifth more or less) it asks for a heartbeat; if that is answered, BREAKER_TRIES calls try, and
- * if they succeed it closes. Being slow is no failure, and neither is a refusal of the caller's
- * mistakes.
+ * One for reads, one for writes, one for each collection that fails (breaker_table.h). Closed, it
+ * lets all pass and counts; after BREAKER_CONNECTS_MAX connect failures in a row, or when half of
+ * at least BREAKER_CALLS_MIN calls in ten seconds failed, it opens. After a while (a second,
+ * doubling to 30, a fifth more or less) it asks for a heartbeat; if that is answered, calls try it,
+ * one at a time, and when BREAKER_TRIES of them have succeeded it closes. Being slow is no failure,
+ * and neither is a refusal of the caller's mistakes.
  *
- * It only advises: whoever asks decides whether the request waits, goes to a copy, or is refused.
- * Writes are never refused for it.
+ * It only advises: whoever asks decides whether the request goes all the same, waits, or is
+ * refused. So outcomes are also reported of calls that never asked whether they may pass. Writes
+ * are never refused for it.
  *
  * Thread: event loop only. Memory: the struct.
  */
@@ -25,7 +26,7 @@ enum { BREAKER_CONNECTS_MAX = 5, BREAKER_CALLS_MIN = 20, BREAKER_WINDOW_S = 10, 
 enum breaker_state {
     BREAKER_CLOSED, /* all pass */
     BREAKER_OPEN,   /* none pass until a heartbeat is answered */
-    BREAKER_TRYING  /* a few pass */
+    BREAKER_TRYING  /* one passes at a time */
 };
 
 enum breaker_outcome {
@@ -42,17 +43,24 @@ struct breaker {
     uint64_t           next_us;    /* BREAKER_OPEN: when a heartbeat is due */
     unsigned           reopened;   /* times in a row that trying failed */
     unsigned           connect_failures;
-    unsigned           tries, successes;           /* BREAKER_TRYING */
+    bool               is_tried;                   /* BREAKER_TRYING: a call is under way */
+    unsigned           successes;                  /* BREAKER_TRYING */
     uint64_t           second;                     /* that the newest slot is for */
     uint32_t           calls[BREAKER_WINDOW_S];    /* by second, modulo the window */
     uint32_t           failures[BREAKER_WINDOW_S]; /* the same */
-    uint64_t           opened;                     /* ever */
+
+    /* Why it opened last: so many of so many calls failed; no calls: connect failures in a row. */
+    uint64_t cause_failures, cause_calls;
+    uint64_t opened; /* times, ever */
 };
 
-/* May a call pass now? While trying, each call that passes must be reported. */
+/* Would a call pass now? */
+bool breaker_may_pass(const struct breaker *breaker);
+
+/* The same, and it does: the outcome is to be reported. */
 bool breaker_pass(struct breaker *breaker);
 
-/* A call that passed at `passed_us` has ended. True: the breaker closes with it, so the limit on
+/* A call that began at `passed_us` has ended. True: the breaker closes with it, so the limit on
  * concurrency should begin anew. */
 bool breaker_report(struct breaker *breaker, enum breaker_outcome outcome, uint64_t passed_us,
                     uint64_t now_us, struct rng *rng);
@@ -62,5 +70,11 @@ bool breaker_wants_heartbeat(const struct breaker *breaker, uint64_t now_us);
 
 /* A heartbeat was answered, or not. Heartbeats that were sent for other reasons count too. */
 void breaker_heartbeat(struct breaker *breaker, bool is_answered, uint64_t now_us, struct rng *rng);
+
+/* Did any call of the last ten seconds fail, as far as it was closed then? */
+bool breaker_has_failures(const struct breaker *breaker, uint64_t now_us);
+
+/* While it is closed, what was counted is void: it may be another Chroma. */
+void breaker_forget(struct breaker *breaker);
 
 #endif

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/log.h"
+#include "proxy/backend_breaker.h"
 #include "proxy/services.h"
 
 static void        call_init(struct call *call, struct proxy *proxy,
@@ -134,6 +135,8 @@ static void call_on_head(const struct http_head *head, void *ctx)
     struct proxy                         *proxy = call->proxy;
     const struct upstream_transfer_times *times = upstream_transfer_times(call->transfer);
 
+    if (call->request.is_write || head->status != 500) /* else it may be one that goes away */
+        call_report(call, backend_breaker_of_answer(head->status, proxy->family));
     call->status = head->status;
     call->connected_us = times->connected_us;
     call->first_byte_us = times->first_byte_us;
@@ -173,11 +176,21 @@ static void call_on_failure(enum status why, bool sent, void *ctx)
     struct call  *call = ctx;
     struct proxy *proxy = call->proxy;
 
+    if (call->status == 0) /* else the head has told */
+        call_report(call, backend_breaker_of_failure(why));
     call->connected_us = upstream_transfer_times(call->transfer)->connected_us;
     call->status = 0;
     call_close(call);
     answer_sink_failure(call->sink, why, sent);
     call_run_turns(proxy);
+}
+
+void call_report(const struct call *call, enum breaker_outcome outcome)
+{
+    struct proxy *proxy = call->proxy;
+
+    backend_breaker_report(proxy->breaker, call->info, call->origin.collection, outcome,
+                           call->asked_us);
 }
 
 static void call_on_writable(void *ctx)

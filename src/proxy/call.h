@@ -20,6 +20,7 @@
 
 #include "base/list.h"
 #include "chroma/chroma_route.h"
+#include "limits/breaker.h"
 #include "limits/turn_queue.h"
 #include "proxy/answer_sink.h"
 #include "proxy/proxy_state.h"
@@ -83,6 +84,11 @@ static inline bool call_is_active(const struct call *call)
 
 /* Has any byte of it gone to a socket? */
 bool call_is_sent(const struct call *call);
+
+/* Tell the breakers what the call shows of Chroma. Answers and failures are told by themselves;
+ * this is for its owner: of a read that was answered 500, which he has looked at, and before he
+ * cancels one that has no answer yet. */
+void call_report(const struct call *call, enum breaker_outcome outcome);
 
 /* Stop and go on receiving the answer. */
 void call_pause(struct call *call);

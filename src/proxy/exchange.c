@@ -89,6 +89,7 @@ static void exchange_clear(struct exchange *exchange)
     reply_init(&exchange->reply);
     list_node_init(&exchange->node);
     list_node_init(&exchange->pass.call.node);
+    backend_breaker_init_ticket(&exchange->pass.breaker, NULL);
     admission_init_ticket(&exchange->admission, exchange_on_admitted);
     lane_rooms_init_ticket(&exchange->lane_room, exchange_on_lane_room);
     timeout_queue_init_node(&exchange->deadline);

@@ -24,6 +24,7 @@
 #include "http/http_head.h"
 #include "proxy/access_log.h"
 #include "proxy/admission.h"
+#include "proxy/backend_breaker.h"
 #include "proxy/cache_question.h"
 #include "proxy/call.h"
 #include "proxy/lane_rooms.h"
@@ -81,9 +82,10 @@ struct exchange {
         struct bytes               body;     /* as sent, what is kept of it */
         struct answer_sink         entry;    /* the chain begins here and ends in `reply` */
         struct collection_question question; /* what its answer may teach */
-        struct timeout             repeat;   /* until it is asked again after Chroma died */
-        unsigned                   deaths;   /* of Chroma, under it */
-        struct byte_buffer         raised;   /* an answer that was changed */
+        struct breaker_ticket      breaker;
+        struct timeout             repeat; /* until it is asked again after Chroma died */
+        unsigned                   deaths; /* of Chroma, under it */
+        struct byte_buffer         raised; /* an answer that was changed */
         bool is_held;        /* nothing of the answer is passed before it is complete */
         bool is_streaming;   /* the body goes to Chroma as it arrives */
         bool keeps_deadline; /* the answer may be asked for again, within the time of the first */

@@ -6,9 +6,11 @@
 #include "chroma/chroma_answer.h"
 #include "http/http_writer.h"
 #include "io/clock.h"
+#include "proxy/backend_breaker.h"
 #include "proxy/cache_path.h"
 #include "proxy/hold_sink.h"
 #include "proxy/learn_sink.h"
+#include "proxy/read_repeats.h"
 #include "proxy/request_head.h"
 #include "proxy/write_lanes.h"
 
@@ -36,6 +38,9 @@ static void                pass_begin_streaming(struct exchange *exchange);
 static void                pass_on_body_end(struct exchange *exchange);
 static void                pass_ask(struct exchange *exchange);
 static void                pass_send(struct exchange *exchange);
+static bool                pass_is_let(struct exchange *exchange);
+static void                pass_on_let(struct breaker_ticket *ticket);
+static void                pass_call(struct exchange *exchange);
 static void                pass_on_writable(struct call *call);
 static void                pass_stream(struct exchange *exchange, struct bytes data, bool last);
 static void                pass_on_head(struct answer_sink *sink, const struct http_head *head);
@@ -44,6 +49,8 @@ static struct answer_sink *pass_choose_sink(struct exchange        *exchange,
 static void                pass_keep(struct exchange *exchange, const struct http_head *head);
 static bool                pass_describes(enum chroma_operation operation);
 static bool pass_ask_again(void *ctx, const struct http_head *head, struct bytes *body);
+static void pass_report_error(const struct exchange *exchange, bool goes_away);
+static bool pass_may_take_repeat(struct proxy *proxy);
 static bool pass_raise_batch_limit(void *ctx, const struct http_head *head, struct bytes *body);
 static void pass_learn(void *ctx, unsigned status, struct bytes body);
 static bool pass_may_ask_again(const struct exchange *exchange, const struct http_head *head);
@@ -53,6 +60,7 @@ static void pass_on_failure(struct answer_sink *sink, enum status why, bool sent
 static bool pass_may_repeat(const struct exchange *exchange, enum status why);
 static void pass_note_times(struct exchange *exchange);
 static void pass_on_deadline(struct exchange *exchange);
+static bool pass_was_silent(const struct exchange *exchange);
 static void pass_on_client_gone(struct exchange *exchange);
 static void pass_on_finished(struct exchange *exchange);
 
@@ -80,6 +88,7 @@ static void pass_begin(struct exchange *exchange)
         size = PASS_PATH_KEPT_MAX;
     exchange->pass.entry =
         (struct answer_sink){.ops = &pass_entry_ops, .next = &exchange->reply.sink};
+    backend_breaker_init_ticket(&exchange->pass.breaker, pass_on_let);
     exchange_claim_room(exchange, MEMORY_ACCOUNT_READS, size, false);
 }
 
@@ -143,6 +152,37 @@ static void pass_ask(struct exchange *exchange)
 
 static void pass_send(struct exchange *exchange)
 {
+    struct proxy *proxy = exchange->proxy;
+
+    if (!exchange->record.was_retried) {
+        exchange_start_deadline(exchange);
+        retry_budget_count(&proxy->repeats_made.budget, loop_now_us(proxy->loop));
+    }
+    if (!timeout_queue_is_running(&exchange->wait_limit))
+        timeout_queue_start(proxy->wait_limits, &exchange->wait_limit);
+    if (pass_is_let(exchange))
+        pass_call(exchange);
+}
+
+/* By the breaker; else it was refused, or waits. */
+static bool pass_is_let(struct exchange *exchange)
+{
+    char        message[BACKEND_BREAKER_TEXT_SIZE];
+    enum status status = backend_breaker_ask(exchange->proxy->breaker, &exchange->pass.breaker,
+                                             exchange->route.info, exchange->route.uuid, message);
+
+    if (status == STATUS_BREAKER_OPEN)
+        reply_error(&exchange->reply, status, FRONT_EXECUTED_NO, message);
+    return status == STATUS_OK;
+}
+
+static void pass_on_let(struct breaker_ticket *ticket)
+{
+    pass_call(CONTAINER_OF(ticket, struct exchange, pass.breaker));
+}
+
+static void pass_call(struct exchange *exchange)
+{
     struct exchange_pass   *pass = &exchange->pass;
     struct proxy           *proxy = exchange->proxy;
     enum http_framing       framing = exchange->head->framing;
@@ -158,10 +198,6 @@ static void pass_send(struct exchange *exchange)
         framing = HTTP_FRAMING_LENGTH;
         length = byte_buffer_size(&exchange->body);
     }
-    if (!exchange->record.was_retried)
-        exchange_start_deadline(exchange);
-    if (!timeout_queue_is_running(&exchange->wait_limit))
-        timeout_queue_start(proxy->wait_limits, &exchange->wait_limit);
     if (pass_describes(exchange->route.operation))
         pass->question = collection_table_ask(proxy->collections, &exchange->route, now_us);
     pass->body = byte_buffer_bytes(&exchange->body);
@@ -230,6 +266,8 @@ static void pass_on_head(struct answer_sink *sink, const struct http_head *head)
 
     timeout_queue_stop(&exchange->wait_limit);
     exchange->pass.keeps_deadline = pass_may_ask_again(exchange, head);
+    if (head->status == 500 && !exchange->pass.keeps_deadline)
+        pass_report_error(exchange, false);
     pass_note_life(exchange);
     exchange_move(exchange, EXCHANGE_ANSWERING);
     pass_note_times(exchange);
@@ -306,14 +344,32 @@ static bool pass_ask_again(void *ctx, const struct http_head *head, struct bytes
 {
     static const char transient[] = "Error finding id";
     struct exchange  *exchange = ctx;
+    bool              goes_away;
 
     (void)head;
-    if (body->size == 0 || memmem(body->data, body->size, transient, sizeof transient - 1) == NULL)
+    goes_away =
+        body->size > 0 && memmem(body->data, body->size, transient, sizeof transient - 1) != NULL;
+    pass_report_error(exchange, goes_away);
+    if (!goes_away || !pass_may_take_repeat(exchange->proxy))
         return false;
     exchange->record.was_retried = true;
     exchange_move(exchange, EXCHANGE_WAITING);
     pass_send(exchange);
     return true;
+}
+
+/* A 500: what it shows of Chroma. */
+static void pass_report_error(const struct exchange *exchange, bool goes_away)
+{
+    call_report(&exchange->pass.call,
+                goes_away ? BREAKER_NOTHING
+                          : backend_breaker_of_answer(500, exchange->proxy->family));
+}
+
+static bool pass_may_take_repeat(struct proxy *proxy)
+{
+    return read_repeats_take(&proxy->repeats_made, backend_breaker_is_calm(proxy->breaker),
+                             upstream_pool_retry_at_us(proxy->pool), loop_now_us(proxy->loop));
 }
 
 static bool pass_raise_batch_limit(void *ctx, const struct http_head *head, struct bytes *body)
@@ -401,14 +457,29 @@ static void pass_on_deadline(struct exchange *exchange)
         exchange_start_deadline(exchange); /* the client is slow, not Chroma */
         return;
     }
+    if (pass_was_silent(exchange))
+        call_report(&exchange->pass.call, BREAKER_FAILURE);
     snprintf(message, sizeof message, "%s%s",
              waits_for != NULL ? "it waited for queue.wait_max, as "
-             : sent            ? "Chroma did not answer within deadline.read"
-                               : "no connection to Chroma became free in time; see "
-                                 "backend.connections_max, queue.wait_max and deadline.read",
+             : backend_breaker_holds(&exchange->pass.breaker)
+                 ? "Chroma fails, and the breaker held the read back (breaker.reads: refuse)"
+             : sent ? "Chroma did not answer within deadline.read"
+                    : "no connection to Chroma became free in time; see "
+                      "backend.connections_max, queue.wait_max and deadline.read",
              waits_for != NULL ? waits_for : "");
     reply_error(&exchange->reply, STATUS_TIMED_OUT, sent ? FRONT_EXECUTED_MAYBE : FRONT_EXECUTED_NO,
                 message);
+}
+
+/* The deadline counts from the last byte of the request: who waited for a turn for most of it has
+ * not seen Chroma fail. */
+static bool pass_was_silent(const struct exchange *exchange)
+{
+    const struct proxy *proxy = exchange->proxy;
+    const struct call  *call = &exchange->pass.call;
+
+    return call_is_sent(call) && call->status == 0 &&
+           loop_now_us(proxy->loop) - call->turn.granted_us >= proxy->options.deadline_read_us / 2;
 }
 
 static void pass_on_client_gone(struct exchange *exchange)
@@ -418,5 +489,12 @@ static void pass_on_client_gone(struct exchange *exchange)
 
 static void pass_on_finished(struct exchange *exchange)
 {
+    struct proxy *proxy = exchange->proxy;
+    unsigned      status = exchange->pass.call.status;
+
+    /* What it tried may not have been told: no answer, or a 500 that could not be looked at. */
+    if (backend_breaker_leave(&exchange->pass.breaker) && (status == 0 || status == 500))
+        backend_breaker_report(proxy->breaker, exchange->route.info, exchange->route.uuid,
+                               BREAKER_NOTHING, loop_now_us(proxy->loop));
     call_cancel(&exchange->pass.call);
 }

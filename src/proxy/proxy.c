@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "io/clock.h"
+#include "proxy/backend_breaker.h"
 #include "proxy/cache_path.h"
 #include "proxy/call.h"
 #include "proxy/dispatch.h"
@@ -75,12 +76,15 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
     proxy->cache =
         cache_path_new(&options->cache, &budget->accounts[MEMORY_ACCOUNT_CACHE], loop_now_us(loop));
     proxy_set_cache(proxy, writes->is_gateway);
+    proxy->breaker = backend_breaker_new(loop, proxy->secret, writes->is_supervised);
     proxy->hung_timer = loop_timer_new(loop, on_hung_timer, proxy);
     if (proxy->collections == NULL || proxy->turns == NULL || proxy->lane_rooms == NULL ||
-        proxy->lanes == NULL || proxy->hung_timer == NULL || !new_timeouts(proxy)) {
+        proxy->lanes == NULL || proxy->breaker == NULL || proxy->hung_timer == NULL ||
+        !new_timeouts(proxy)) {
         proxy_free(proxy);
         return NULL;
     }
+    backend_breaker_set(proxy->breaker, options->breaker_refuses_reads);
     write_observer_add(&proxy->observers, collection_table_observer(proxy->collections));
     loop_timer_set(proxy->hung_timer, loop_now_us(loop) + hung_check_us);
     upstream_pool_set_control(pool, take_control_turn, give_control_turn, proxy);
@@ -124,8 +128,10 @@ static struct turn_queue_options turn_options(const struct proxy_options *option
 
 void proxy_set_backend(struct proxy *proxy, const struct proxy_backend *backend)
 {
-    if (backend->incarnation != proxy->incarnation)
+    if (backend->incarnation != proxy->incarnation) {
         collection_table_new_incarnation(proxy->collections, false);
+        backend_breaker_new_incarnation(proxy->breaker);
+    }
     proxy->incarnation = backend->incarnation;
     proxy->family = backend->family;
     proxy->is_single = backend->batch_records_max > PROXY_DISTRIBUTED_BATCH_RECORDS;
@@ -177,6 +183,21 @@ void proxy_refuse_all(struct proxy *proxy, const char *reason)
     }
 }
 
+void proxy_heartbeat(struct proxy *proxy, bool is_answered)
+{
+    backend_breaker_heartbeat(proxy->breaker, is_answered);
+}
+
+void proxy_on_want_heartbeat(struct proxy *proxy, void (*fn)(void *ctx), void *ctx)
+{
+    backend_breaker_on_want(proxy->breaker, fn, ctx);
+}
+
+void proxy_each_breaker(const struct proxy *proxy, breaker_state_fn *fn, void *ctx)
+{
+    backend_breaker_each(proxy->breaker, fn, ctx);
+}
+
 void proxy_on_finished(struct proxy *proxy, finished_request_fn *fn, void *ctx)
 {
     proxy->on_finished = fn;
@@ -194,6 +215,7 @@ void proxy_set_options(struct proxy *proxy, const struct proxy_options *options)
 
     proxy->options = *options;
     proxy_set_cache(proxy, proxy->is_gateway);
+    backend_breaker_set(proxy->breaker, options->breaker_refuses_reads);
     admission_set_max(&proxy->admission, options->requests_max);
     turn_queue_set_options(proxy->turns, &turns);
     timeout_queue_set_duration(proxy->read_deadlines, options->deadline_read_us);
@@ -315,6 +337,7 @@ void proxy_free(struct proxy *proxy)
            (node = list_first(&proxy->spare_exchanges)) != NULL)
         exchange_free(LIST_ITEM(node, struct exchange, node));
     cache_path_free(proxy->cache);
+    backend_breaker_free(proxy->breaker);
     lane_rooms_free(proxy->lane_rooms);
     collection_table_free(proxy->collections);
     admission_done(&proxy->admission);
@@ -346,6 +369,12 @@ enum status proxy_print_metrics(struct proxy *proxy, struct byte_buffer *out)
                               turn_queue_stats(proxy->turns));
     if (status == STATUS_OK)
         status = cache_path_print_metrics(proxy->cache, out);
+    if (status == STATUS_OK)
+        status = backend_breaker_print_metrics(proxy->breaker, out);
+    if (status == STATUS_OK)
+        status =
+            read_repeats_print_metrics(&proxy->repeats_made, upstream_pool_retry_at_us(proxy->pool),
+                                       loop_now_us(proxy->loop), out);
     if (status == STATUS_OK && proxy->services != NULL)
         status = services_print_metrics(proxy->services, out);
     if (status == STATUS_OK)

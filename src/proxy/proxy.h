@@ -17,6 +17,7 @@
 #include "front/front_connection.h"
 #include "io/loop.h"
 #include "io/worker_pool.h"
+#include "proxy/breaker_state.h"
 #include "proxy/finished_request.h"
 #include "proxy/proxy_options.h"
 #include "proxy/service_options.h"
@@ -61,6 +62,14 @@ void proxy_hold(struct proxy *proxy, bool held);
 /* No Chroma was ever ready, and none will be: answer all who wait 503, with the reason. Those that
  * come afterwards wait. */
 void proxy_refuse_all(struct proxy *proxy, const char *reason);
+
+/* Chroma's heartbeat was answered, or not; and let it be asked for soon, by `fn`, when a breaker
+ * wants it (backend_breaker.h). */
+void proxy_heartbeat(struct proxy *proxy, bool is_answered);
+void proxy_on_want_heartbeat(struct proxy *proxy, void (*fn)(void *ctx), void *ctx);
+
+/* Call `fn` for the breakers of reads and writes, and those of collections that are not closed. */
+void proxy_each_breaker(const struct proxy *proxy, breaker_state_fn *fn, void *ctx);
 
 /* Call `fn` for each request that is over, from the loop; NULL: nobody. */
 void proxy_on_finished(struct proxy *proxy, finished_request_fn *fn, void *ctx);

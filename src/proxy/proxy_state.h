@@ -18,9 +18,11 @@
 #include "proxy/finished_request.h"
 #include "proxy/lane_rooms.h"
 #include "proxy/proxy_options.h"
+#include "proxy/read_repeats.h"
 #include "proxy/request_metrics.h"
 #include "upstream/upstream_pool.h"
 
+struct backend_breaker;
 struct guard;
 struct read_cache;
 struct services;
@@ -61,6 +63,9 @@ struct proxy {
     struct write_lanes *lanes;
     struct turn_queue  *turns;
     struct services    *services; /* NULL: they were never told apart */
+
+    struct backend_breaker *breaker;
+    struct read_repeats     repeats_made;
 
     struct turn           control_turns[2]; /* of the proxy's own calls */
     bool                  control_is_taken[2];

@@ -242,8 +242,9 @@ void reply_error(struct reply *reply, enum status status, enum front_executed ex
     struct front_error error = {.status = status,
                                 .message = message,
                                 .executed = executed,
-                                .retry_after_s =
-                                    status == STATUS_OVERLOADED || status == STATUS_BACKEND_DOWN};
+                                .retry_after_s = status == STATUS_OVERLOADED ||
+                                                 status == STATUS_BACKEND_DOWN ||
+                                                 status == STATUS_BREAKER_OPEN};
 
     if (message == NULL && status == STATUS_BACKEND_DOWN && problem[0] != '\0') {
         snprintf(text, sizeof text, "%s: %s", status_text(status), problem);

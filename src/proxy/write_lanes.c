@@ -402,6 +402,7 @@ static void write_lanes_on_batch_over(struct write_call *call, void *ctx)
 
     if (outcome.kind == COALESCER_RESET && write_call_write(call) != NULL)
         write_lanes_note_loss(lanes, write_call_write(call));
+    outcome.retry_at_us = upstream_pool_retry_at_us(lanes->proxy->pool);
     coalescer_report(lanes->coalescer, write_call_batch(call), &outcome,
                      loop_now_us(lanes->proxy->loop));
     loop_later(lanes->proxy->loop, &lanes->pump_task);

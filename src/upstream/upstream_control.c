@@ -224,10 +224,14 @@ static void serve_questions(void *ctx)
 static struct upstream_question *next_servable(struct upstream_control *control,
                                                struct control_slot    **ret_slot)
 {
+    bool is_put_off = upstream_pool_retry_at_us(control->pool) > loop_now_us(control->loop);
+
     LIST_FOR_EACH(node, &control->waiting)
     {
         struct upstream_question *question = LIST_ITEM(node, struct upstream_question, node);
 
+        if (is_put_off && !question->is_light)
+            continue;
         *ret_slot = choose_slot(control, question);
         if (*ret_slot != NULL)
             return question;
@@ -427,14 +431,19 @@ static void on_control_timer(void *ctx)
 
     while ((question = next_expired(control, now_us)) != NULL) {
         const struct control_slot *kept = &control->kept;
-        const bool is_stuck = kept->is_busy && kept->is_light && !kept->awaits_address;
+        const bool                 is_put_off =
+            !question->is_light && upstream_pool_retry_at_us(control->pool) > now_us;
+        const bool is_stuck =
+            !is_put_off && kept->is_busy && kept->is_light && !kept->awaits_address;
 
         list_remove(&question->node);
         control->waiting_count--;
-        tell_question(question, &(struct upstream_answer){
-                                    .status = is_stuck ? STATUS_TIMED_OUT : STATUS_AGAIN,
-                                    .problem = is_stuck ? "an earlier question still has no answer"
-                                                        : "no connection is free to ask on"});
+        tell_question(question,
+                      &(struct upstream_answer){
+                          .status = is_stuck ? STATUS_TIMED_OUT : STATUS_AGAIN,
+                          .problem = is_put_off ? "Chroma asks to be asked later (Retry-After)"
+                                     : is_stuck ? "an earlier question still has no answer"
+                                                : "no connection is free to ask on"});
     }
     expire_slot(&control->kept, now_us);
     expire_slot(&control->extra, now_us);

@@ -10,6 +10,8 @@
  *   extra  opened for one question, closed after it, where the pool has a second place to give.
  *          Questions that may hang use it, so that they do not keep heartbeats waiting.
  *
+ * After an answer to a request that asks to wait (Retry-After) only light questions go.
+ *
  * Without `keeps_connection` (a cap so small that requests need every place) both are opened for
  * one question each; then a restart is noticed only when a question meets it.
  *

@@ -13,6 +13,8 @@ struct upstream_health {
     struct upstream_health_options      options;
     upstream_health_fn                  on_change;
     void                               *ctx;
+    upstream_heartbeat_fn               on_each; /* NULL: nobody wants to know */
+    void                               *each_ctx;
     struct loop_timer                  *timer;
     struct upstream_incarnation_watcher watcher;
     struct upstream_question            heartbeat;
@@ -71,6 +73,19 @@ struct upstream_health *upstream_health_new(struct loop                         
     upstream_incarnation_watch(parts->incarnation, &health->watcher);
     loop_timer_set(health->timer, 0);
     return health;
+}
+
+void upstream_health_on_heartbeat(struct upstream_health *health, upstream_heartbeat_fn fn,
+                                  void *ctx)
+{
+    health->on_each = fn;
+    health->each_ctx = ctx;
+}
+
+void upstream_health_ask(struct upstream_health *health)
+{
+    if (!health->is_held && !upstream_control_is_asked(&health->heartbeat))
+        loop_timer_set(health->timer, 0);
 }
 
 void upstream_health_set_times(struct upstream_health *health, uint64_t interval_us,
@@ -158,6 +173,7 @@ static void on_new_incarnation(void *ctx)
 static void on_heartbeat(const struct upstream_answer *answer, void *ctx)
 {
     struct upstream_health *health = ctx;
+    bool                    is_answered;
 
     if (answer->status == STATUS_AGAIN) {
         on_check_blocked(health);
@@ -165,7 +181,10 @@ static void on_heartbeat(const struct upstream_answer *answer, void *ctx)
     }
     health->blocked = 0;
     health->stats.checks++;
-    if (answer->status == STATUS_OK && answer->code < 500) {
+    is_answered = answer->status == STATUS_OK && answer->code < 500;
+    if (health->on_each != NULL)
+        health->on_each(health->each_ctx, is_answered);
+    if (is_answered) {
         on_alive(health, answer);
         return;
     }

@@ -7,9 +7,10 @@
  * are not known to keep idle connections are asked twice in the time after which they close one
  * (chroma_family.def), so that a connection which breaks tells of a restart.
  *
- * Requests are not held back by this state: Chroma itself is asked, and refuses at once when it is
- * down. The state is for operators: /readyz, metrics, log. What requests find out (the pool's
- * problem) counts beside it until a connection that was begun later has succeeded.
+ * Requests are not held back by this state (unless the operator asks for it: breaker.reads): Chroma
+ * itself is asked, and refuses at once when it is down. The state is for operators: /readyz,
+ * metrics, log. What requests find out (the pool's problem) counts beside it until a connection
+ * that was begun later has succeeded.
  *
  * Thread: event loop only.
  */
@@ -58,6 +59,15 @@ struct upstream_health *upstream_health_new(struct loop                         
                                             const struct upstream_health_parts   *parts,
                                             const struct upstream_health_options *options,
                                             upstream_health_fn on_change, void *ctx);
+
+/* Tell `fn` of each heartbeat from now on: was it answered? One that found no place for a
+ * connection is not told of, as it says nothing. NULL: nobody. From the loop. */
+typedef void (*upstream_heartbeat_fn)(void *ctx, bool is_answered);
+void upstream_health_on_heartbeat(struct upstream_health *health, upstream_heartbeat_fn fn,
+                                  void *ctx);
+
+/* Somebody needs to know: let the next check begin now. No-op while one is made, or held. */
+void upstream_health_ask(struct upstream_health *health);
 
 /* Change the times while running. */
 void upstream_health_set_times(struct upstream_health *health, uint64_t interval_us,

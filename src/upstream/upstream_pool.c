@@ -142,6 +142,11 @@ const char *upstream_pool_problem(const struct upstream_pool *pool)
     return pool->problem;
 }
 
+uint64_t upstream_pool_retry_at_us(const struct upstream_pool *pool)
+{
+    return pool->retry_at_us;
+}
+
 void upstream_pool_clear_problem(struct upstream_pool *pool, uint64_t began_us)
 {
     if (pool->problem_us <= began_us)

@@ -74,6 +74,10 @@ void                      upstream_pool_set_good_address(struct upstream_pool *p
 /* Why the last attempt to connect failed; "" if none did, or one has succeeded since. Borrowed. */
 const char *upstream_pool_problem(const struct upstream_pool *pool);
 
+/* Chroma has answered 429 or 503 with a Retry-After: nothing is repeated before this time, and no
+ * question of the proxy's own is asked that can wait. A time that is past: it has not. */
+uint64_t upstream_pool_retry_at_us(const struct upstream_pool *pool);
+
 /* Another connection, begun at `began_us`, has succeeded: forget a problem that is not younger. */
 void upstream_pool_clear_problem(struct upstream_pool *pool, uint64_t began_us);
 

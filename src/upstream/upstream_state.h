@@ -38,7 +38,8 @@ struct upstream_pool {
     struct loop_task           failed_task;
     struct upstream_pool_stats stats;
     char                       problem[224];
-    uint64_t                   problem_us; /* when it was met */
+    uint64_t                   problem_us;  /* when it was met */
+    uint64_t                   retry_at_us; /* Chroma asks to be asked again no sooner */
 };
 
 enum upstream_connection_state {

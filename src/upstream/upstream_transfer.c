@@ -3,15 +3,21 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "http/http_retry_after.h"
+#include "io/clock.h"
 #include "upstream/upstream_pool.h"
 #include "upstream/upstream_state.h"
 
 /* Parts given to the stream at once. */
 enum { feed_parts_max = 64 };
 
+/* A Retry-After beyond this is no word about an overload. */
+static const uint64_t retry_after_max_us = UINT64_C(300) * 1000000;
+
 static void   tell_writable(void *ctx);
 static bool   give_parts(struct upstream_transfer *transfer);
 static size_t next_parts(struct upstream_transfer *transfer, struct bytes *ret_parts);
+static void   note_retry_after(struct upstream_pool *pool, const struct http_head *head);
 static bool   may_send_again(const struct upstream_transfer *transfer, enum status why);
 static void   send_again(struct upstream_transfer *transfer);
 static void   fail(struct upstream_transfer *transfer, enum status why, bool sent);
@@ -178,7 +184,25 @@ void upstream_transfer_on_answer_head(struct upstream_transfer *transfer,
     bool has_body = transfer->request.body_parts > 0 || transfer->request.streams_body;
 
     transfer->is_refused = has_body && (transfer->request.body_is_odd || head->status >= 400);
+    note_retry_after(transfer->pool, head);
     transfer->events->on_head(head, transfer->ctx);
+}
+
+/* The latest word counts, if it asks for more than those before it. */
+static void note_retry_after(struct upstream_pool *pool, const struct http_head *head)
+{
+    const struct http_field *field;
+    uint64_t                 wait_us, now_us = loop_now_us(pool->loop);
+
+    if (head->status != 429 && head->status != 503)
+        return;
+    field = http_head_find(head, HTTP_FIELD_RETRY_AFTER);
+    if (field == NULL || !http_retry_after_parse(field->value, clock_wall_us(), &wait_us))
+        return;
+    if (wait_us > retry_after_max_us)
+        wait_us = retry_after_max_us;
+    if (now_us + wait_us > pool->retry_at_us)
+        pool->retry_at_us = now_us + wait_us;
 }
 
 void upstream_transfer_on_answer_body(struct upstream_transfer *transfer, struct bytes data)

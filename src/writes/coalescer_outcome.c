@@ -6,7 +6,8 @@
  *                known to be a refusal           of which each gets what it got alone
  *   APART        may not share a call            halves, though nobody refused anything
  *   NOT_APPLIED  known refusal of admission,     the same batch again, later
- *                no byte was sent
+ *                no byte was sent               (who cannot wait for as long as the backend asks
+ *                                               gets the refusal)
  *   UNKNOWN      other 429 and 5xx, 408, reset   gateway: the same batch once more, then singles;
  *                                                sidecar: nobody can tell
  *   ENDED        reset as the backend ended      the same batch again, then singles: nothing of it
@@ -55,6 +56,8 @@ static void         outcome_answer(struct coalescer *coalescer, struct coalescer
 static void         outcome_refused(struct coalescer *coalescer, struct coalescer_batch *batch,
                                     const struct coalescer_outcome *outcome, uint64_t now_us);
 static void         outcome_halve(struct coalescer_batch *batch);
+static void         outcome_not_applied(struct coalescer *coalescer, struct coalescer_batch *batch,
+                                        const struct coalescer_outcome *outcome, uint64_t now_us);
 static void         outcome_unknown(struct coalescer *coalescer, struct coalescer_batch *batch,
                                     const struct coalescer_outcome *outcome, uint64_t now_us);
 static void         outcome_hold(const struct coalescer *coalescer, struct coalescer_batch *batch,
@@ -64,8 +67,10 @@ static void         outcome_ended(struct coalescer *coalescer, struct coalescer_
 static void         outcome_give_up(struct coalescer *coalescer, struct coalescer_member *member);
 static void         outcome_redo(struct coalescer_batch *batch, size_t segment_size,
                                  uint64_t not_before_us);
-static uint64_t     outcome_back_off_us(const struct coalescer *coalescer,
-                                        struct coalescer_batch *batch);
+static uint64_t outcome_again_us(const struct coalescer *coalescer, struct coalescer_batch *batch,
+                                 const struct coalescer_outcome *outcome, uint64_t now_us);
+static uint64_t outcome_back_off_us(const struct coalescer *coalescer,
+                                    struct coalescer_batch *batch);
 
 void coalescer_outcome_apply(struct coalescer *coalescer, struct coalescer_batch *batch,
                              const struct coalescer_outcome *outcome, uint64_t now_us)
@@ -140,8 +145,7 @@ static void outcome_judge(struct coalescer *coalescer, struct coalescer_batch *b
         outcome_halve(batch);
         break;
     case VERDICT_NOT_APPLIED:
-        coalescer->stats.retries++;
-        outcome_redo(batch, batch->count, now_us + outcome_back_off_us(coalescer, batch));
+        outcome_not_applied(coalescer, batch, outcome, now_us);
         break;
     case VERDICT_UNKNOWN:
         outcome_hold(coalescer, batch, outcome, now_us);
@@ -263,6 +267,26 @@ static void outcome_halve(struct coalescer_batch *batch)
     outcome_redo(batch, (batch->count + 1) / 2, 0);
 }
 
+static void outcome_not_applied(struct coalescer *coalescer, struct coalescer_batch *batch,
+                                const struct coalescer_outcome *outcome, uint64_t now_us)
+{
+    uint64_t again_us = outcome_again_us(coalescer, batch, outcome, now_us);
+    bool     is_redone = false;
+
+    for (size_t i = 0; i < batch->count; i++) {
+        struct coalescer_member *member = batch->members[i];
+
+        if (!member->is_answered && outcome->kind == COALESCER_ANSWERED &&
+            outcome->retry_at_us >= member->deadline.key)
+            coalescer_member_answer(coalescer, member, batch, STATUS_OK,
+                                    member->is_tainted ? COALESCER_EXECUTED_MAYBE
+                                                       : COALESCER_EXECUTED_UNSAID);
+        is_redone = is_redone || !member->is_answered;
+    }
+    coalescer->stats.retries += is_redone;
+    outcome_redo(batch, batch->count, again_us);
+}
+
 static void outcome_unknown(struct coalescer *coalescer, struct coalescer_batch *batch,
                             const struct coalescer_outcome *outcome, uint64_t now_us)
 {
@@ -278,7 +302,7 @@ static void outcome_unknown(struct coalescer *coalescer, struct coalescer_batch 
     }
     if (may_resend && unknowns == 0) {
         coalescer->stats.resends++;
-        outcome_redo(batch, batch->count, now_us + outcome_back_off_us(coalescer, batch));
+        outcome_redo(batch, batch->count, outcome_again_us(coalescer, batch, outcome, now_us));
     } else if (may_resend && batch->count > 1) {
         coalescer->stats.batch_splits++;
         outcome_redo(batch, 1, 0);
@@ -358,6 +382,15 @@ static void outcome_redo(struct coalescer_batch *batch, size_t segment_size, uin
     }
     if (member != NULL)
         member->ends_segment = true;
+}
+
+/* No sooner than the backend asks for. */
+static uint64_t outcome_again_us(const struct coalescer *coalescer, struct coalescer_batch *batch,
+                                 const struct coalescer_outcome *outcome, uint64_t now_us)
+{
+    uint64_t again_us = now_us + outcome_back_off_us(coalescer, batch);
+
+    return outcome->retry_at_us > again_us ? outcome->retry_at_us : again_us;
 }
 
 /* 20 ms, doubling to 1 s, half of it at random so that lanes do not come in step. */

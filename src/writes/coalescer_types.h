@@ -113,8 +113,9 @@ struct coalescer_outcome {
     int                         http_status;       /* 100..599 if ANSWERED */
     bool                        admission_refusal; /* 429 or above that is known to be said before
                                                     * anything is applied */
-    bool is_refusal;    /* the write was refused, so nothing was applied, whatever the status */
-    bool quota_refusal; /* the body says that there are too many records */
+    bool     is_refusal;    /* the write was refused, so nothing was applied, whatever the status */
+    bool     quota_refusal; /* the body says that there are too many records */
+    uint64_t retry_at_us;   /* the backend asks for no repeat before; past: it does not */
 };
 
 enum coalescer_action_kind {

@@ -401,6 +401,15 @@ def sees_write_deadline(bed, seconds):
     return bed.ask(seconds, "POST", f"{bed.collection}/upsert", record("x")) == 504
 
 
+def sees_reads_refused(bed, seconds):
+    """While half of them fail."""
+    path = f"{bed.collection}/count"
+    bed.stall("op=count,status=500")
+    for _ in range(25):
+        assert bed.ask(SHOWS_SECONDS, "GET", path) in (500, 503)
+    return within(seconds, lambda: bed.ask(SHOWS_SECONDS, "GET", path) == 503)
+
+
 def sees_drain_end(bed, seconds):
     """TERM under a request that hangs: is the process gone?"""
     bed.stall(f"op=count,stall={STALL_SECONDS}s")
@@ -503,6 +512,7 @@ ROWS = {
     "guard.records_max": ("0", plain("1", sees_guarded_record, "guard.collections=live")),
     "deadline.read": ("100ms", plain("1h", sees_read_deadline)),
     "deadline.write": ("100ms", plain("1h", sees_write_deadline)),
+    "breaker.reads": ("refuse", plain("watch", sees_reads_refused)),
     "pause.max": ("1s", plain("24h", sees_pause_end)),
     "drain.timeout": ("100ms", plain("1h", sees_drain_end) | {"ends": True}),
     "log.level": ("info", plain("error", sees_access_line)),

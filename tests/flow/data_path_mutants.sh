@@ -82,7 +82,7 @@ mutant src/proxy/reply.c flow/test_flow_backends 's/sent ? FRONT_EXECUTED_MAYBE 
 mutant src/proxy/reply.c flow/test_flow_backends 's/if (front_connection_has_answered(reply->connection))/if (0)/' 'half an answer is cut'
 mutant src/proxy/reply.c flow/test_flow_passing 's/^        call_pause(reply->source);/        (void)0;/' 'Chroma is not read faster than the client reads'
 mutant src/proxy/reply.c flow/test_flow_backends 's/^        front_connection_set_until_close(.*//' 'half an answer does not look whole'
-mutant src/proxy/pass_path.c flow/test_flow_backends 's/if (body->size == 0 ||/if (1 ||/' 'a known passing error is asked again'
+mutant src/proxy/pass_path.c flow/test_flow_backends 's/if (!goes_away ||/if (1 ||/' 'a known passing error is asked again'
 mutant src/proxy/pass_path.c flow/test_flow_supervised 's/exchange->pass.deaths < deaths_max/1/' 'what kills Chroma three times is not asked for ever'
 mutant src/proxy/pass_path.c flow/test_flow_supervised 's/exchange->pass.deaths += sent;/;/' 'deaths are counted'
 mutant src/proxy/pass_path.c flow/test_flow_supervised 's/(exchange->state != EXCHANGE_ANSWERING || exchange->pass.is_held) \&\&/1 \&\&/' 'what was passed on is not asked again'

@@ -46,7 +46,7 @@ mutant src/limits/breaker.c unit/test_breaker 's/calls >= BREAKER_CALLS_MIN \&\&
 mutant src/limits/breaker.c unit/test_breaker 's/ || passed_us < breaker->changed_us//' "outcomes from before"
 mutant src/limits/breaker.c unit/test_breaker 's/wait_us > open_max_us/false/;s/reopened < 5/reopened < 9/;s/: 5;/: 9;/' "the longest wait"
 mutant src/limits/breaker.c unit/test_breaker 's/outcome == BREAKER_CONNECT_FAILURE ? breaker->connect_failures + 1 : 0/breaker->connect_failures + 1/' "connect failures in a row"
-mutant src/limits/breaker.c unit/test_breaker 's/breaker->tries -= breaker->state == BREAKER_TRYING;//' "a try that showed nothing is given back"
+mutant src/limits/breaker.c unit/test_breaker 's/^    breaker->is_tried = false;//' "a try that showed nothing is given back"
 mutant src/limits/retry_budget.c unit/test_retry_budget 's/calls \* RETRY_BUDGET_PERCENT/calls * 100/' "a tenth"
 mutant src/limits/retry_budget.c unit/test_retry_budget 's/budget->retries\[budget->second % RETRY_BUDGET_WINDOW_S\] = 0;//' "the window moves"
 mutant src/limits/concurrency_limit.c unit/test_concurrency_limit 's/limit->peak >= busy/true/' "no growth while not used"

@@ -79,22 +79,68 @@ static void open_it(void)
     ck_assert_int_eq(breaker.state, BREAKER_OPEN);
 }
 
-START_TEST(an_answered_heartbeat_lets_three_try_and_they_close_it)
+START_TEST(an_answered_heartbeat_lets_three_try_one_by_one_and_they_close_it)
 {
     open_it();
     ck_assert(!breaker_wants_heartbeat(&breaker, now_us));
     now_us += 2 * SECOND;
     ck_assert(breaker_wants_heartbeat(&breaker, now_us));
     breaker_heartbeat(&breaker, true, now_us, &rng);
-    for (int i = 0; i < 3; i++)
-        ck_assert(breaker_pass(&breaker));
+    ck_assert(breaker_pass(&breaker));
     ck_assert(!breaker_pass(&breaker));
     ck_assert(!report(BREAKER_NOTHING)); /* its client left: another one may try */
-    ck_assert(breaker_pass(&breaker));
+    for (int i = 0; i < 3; i++) {
+        ck_assert(breaker_may_pass(&breaker));
+        ck_assert(breaker_pass(&breaker));
+        ck_assert(!breaker_may_pass(&breaker));
+        ck_assert(!breaker_pass(&breaker));
+        ck_assert(report(BREAKER_SUCCESS) == (i == 2));
+    }
+    ck_assert_int_eq(breaker.state, BREAKER_CLOSED);
+}
+END_TEST
+
+/* Where nobody is held back, all calls that begin afterwards are tries. */
+START_TEST(calls_that_never_asked_close_it_as_well)
+{
+    open_it();
+    breaker_heartbeat(&breaker, true, now_us, &rng);
     ck_assert(!report(BREAKER_SUCCESS));
+    ck_assert(!report(BREAKER_NOTHING));
     ck_assert(!report(BREAKER_SUCCESS));
     ck_assert(report(BREAKER_SUCCESS));
+}
+END_TEST
+
+START_TEST(it_says_why_it_opened)
+{
+    open_it();
+    ck_assert_uint_eq(breaker.cause_calls, 0);
+    setup();
+    report_many(12, BREAKER_SUCCESS);
+    report_many(12, BREAKER_FAILURE);
+    ck_assert_int_eq(breaker.state, BREAKER_OPEN);
+    ck_assert_uint_eq(breaker.cause_calls, 24);
+    ck_assert_uint_eq(breaker.cause_failures, 12);
+    breaker_heartbeat(&breaker, true, now_us, &rng);
+    report(BREAKER_FAILURE); /* the first cause stays */
+    ck_assert_uint_eq(breaker.cause_calls, 24);
+}
+END_TEST
+
+START_TEST(what_was_counted_of_another_chroma_is_void)
+{
+    report_many(19, BREAKER_FAILURE);
+    ck_assert(breaker_has_failures(&breaker, now_us));
+    breaker_forget(&breaker);
+    ck_assert(!breaker_has_failures(&breaker, now_us));
+    report_many(19, BREAKER_FAILURE);
     ck_assert_int_eq(breaker.state, BREAKER_CLOSED);
+    ck_assert(!breaker_has_failures(&breaker, now_us + 10 * SECOND));
+    report(BREAKER_FAILURE);
+    ck_assert_int_eq(breaker.state, BREAKER_OPEN);
+    breaker_forget(&breaker);
+    ck_assert_int_eq(breaker.state, BREAKER_OPEN);
 }
 END_TEST
 
@@ -183,7 +229,10 @@ int main(void)
     tcase_add_test(tcase, half_of_twenty_calls_open_it);
     tcase_add_test(tcase, less_than_half_does_not);
     tcase_add_test(tcase, old_calls_do_not_count);
-    tcase_add_test(tcase, an_answered_heartbeat_lets_three_try_and_they_close_it);
+    tcase_add_test(tcase, an_answered_heartbeat_lets_three_try_one_by_one_and_they_close_it);
+    tcase_add_test(tcase, calls_that_never_asked_close_it_as_well);
+    tcase_add_test(tcase, it_says_why_it_opened);
+    tcase_add_test(tcase, what_was_counted_of_another_chroma_is_void);
     tcase_add_test(tcase, a_try_that_fails_opens_it_for_longer);
     tcase_add_test(tcase, a_heartbeat_without_an_answer_keeps_it_open);
     tcase_add_test(tcase, outcomes_of_calls_from_before_say_nothing);

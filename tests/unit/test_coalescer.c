@@ -1056,6 +1056,49 @@ START_TEST(a_refusal_that_is_not_of_admission_is_passed_on)
 }
 END_TEST
 
+/* Also a repeat after an unknown outcome, in role gateway. */
+START_TEST(nothing_is_repeated_before_the_backend_asks_for_it)
+{
+    struct coalescer_outcome outcome = {.kind = COALESCER_ANSWERED,
+                                        .http_status = 503,
+                                        .admission_refusal = _i == 0,
+                                        .retry_at_us = now_us + 7000000};
+    struct coalescer_batch  *batch;
+
+    add(lane_a, 0);
+    batch = pump();
+    coalescer_report(coalescer, batch, &outcome, now_us);
+    ck_assert_ptr_null(pump());
+    now_us = outcome.retry_at_us - 1;
+    ck_assert_ptr_null(pump());
+    ck_assert_uint_eq(seen_answers, 0);
+    now_us++;
+    batch = pump();
+    ck_assert_ptr_nonnull(batch);
+    ck_assert_uint_eq(coalescer_batch_attempt(batch), 1);
+    report(batch, 200);
+    ck_assert_ptr_null(pump());
+}
+END_TEST
+
+/* It could not be sent again in time: what the backend said is of more use than a 504 later. */
+START_TEST(who_cannot_wait_for_so_long_gets_the_refusal)
+{
+    struct coalescer_outcome outcome = {
+        .kind = COALESCER_ANSWERED, .http_status = 429, .admission_refusal = true};
+    struct coalescer_batch *batch;
+
+    add(lane_a, 0);
+    batch = pump();
+    outcome.retry_at_us = UINT64_MAX;
+    coalescer_report(coalescer, batch, &outcome, now_us);
+    ck_assert_ptr_null(pump());
+    ck_assert_uint_eq(seen_answers, 1);
+    ck_assert_uint_eq(coalescer_stats(coalescer)->unfinished, 0);
+    ck_assert_uint_eq(coalescer_stats(coalescer)->retries, 0);
+}
+END_TEST
+
 /* Seven records where Chroma takes three. */
 static void add_oversize(void)
 {
@@ -1245,6 +1288,8 @@ int main(void)
     tcase_add_test(tcase, the_last_that_waits_is_sent_however_late);
     tcase_add_test(tcase, a_half_stays_apart_when_its_last_member_expires);
     tcase_add_loop_test(tcase, a_refusal_that_is_not_of_admission_is_passed_on, 0, 4);
+    tcase_add_loop_test(tcase, nothing_is_repeated_before_the_backend_asks_for_it, 0, 2);
+    tcase_add_test(tcase, who_cannot_wait_for_so_long_gets_the_refusal);
     tcase_add_test(tcase, parts_that_are_done_are_not_sent_again_under_a_new_limit);
     tcase_add_test(tcase, a_large_request_goes_in_parts);
     tcase_add_test(tcase, a_hung_write_holds_its_lane_and_lends_its_slot);

@@ -5,6 +5,7 @@
 
 #include "support/check_main.h"
 #include "support/tiny_chroma.h"
+#include "upstream/upstream_state.h"
 
 static struct upstream_question question;
 static struct upstream_answer   last;
@@ -88,6 +89,25 @@ START_TEST(the_connection_is_used_again_however_long_it_was_idle)
     expect_answer(STATUS_OK, 200, "");
     ck_assert(!last.is_new_connection);
     ck_assert_uint_eq(tiny_chroma_number(), first);
+}
+END_TEST
+
+/* As a request's answer has said it. */
+START_TEST(after_a_retry_after_only_light_questions_go_until_then)
+{
+    tiny_chroma_answer("/light", 200, "");
+    tiny_chroma_answer("/x", 200, "");
+    tiny.pool->retry_at_us = loop_now_us(tiny.loop) + 60000000;
+    ask("/light", true, 1000000);
+    expect_answer(STATUS_OK, 200, "");
+    ask("/x", false, 100000);
+    expect_answer(STATUS_AGAIN, 0, "");
+    ck_assert_uint_eq(tiny_chroma_asked("/x"), 0);
+    tiny.pool->retry_at_us = loop_now_us(tiny.loop) + 100000;
+    ask("/x", false, 5000000);
+    expect_answer(STATUS_OK, 200, "");
+    ck_assert_uint_ge(loop_now_us(tiny.loop), tiny.pool->retry_at_us);
+    ck_assert_uint_eq(tiny_chroma_asked("/x"), 1);
 }
 END_TEST
 
@@ -344,6 +364,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, tiny_chroma_done);
     tcase_add_test(tcase, a_question_goes_out_as_it_is_and_its_answer_is_bounded);
     tcase_add_test(tcase, the_connection_is_used_again_however_long_it_was_idle);
+    tcase_add_test(tcase, after_a_retry_after_only_light_questions_go_until_then);
     tcase_add_test(tcase, fields_and_a_body_are_sent);
     tcase_add_test(tcase, light_questions_share_a_connection_and_others_open_one);
     tcase_add_test(tcase,

@@ -146,6 +146,59 @@ START_TEST(it_goes_down_after_two_failures_and_comes_up_again)
 }
 END_TEST
 
+static unsigned heartbeats[2]; /* told of: not answered, answered */
+
+static void count_heartbeat(void *ctx, bool is_answered)
+{
+    ck_assert_ptr_eq(ctx, heartbeats);
+    heartbeats[is_answered]++;
+}
+
+static bool has_told_both(void)
+{
+    look();
+    return heartbeats[false] >= 2 && heartbeats[true] >= 2;
+}
+
+START_TEST(each_heartbeat_is_told_as_it_is)
+{
+    heartbeats[false] = heartbeats[true] = 0;
+    begin(1000000);
+    upstream_health_on_heartbeat(health, count_heartbeat, heartbeats);
+    loop_drive_until(tiny.loop, is_up);
+    ck_assert_uint_ge(heartbeats[true], 1);
+    ck_assert_uint_eq(heartbeats[false], 0);
+    tiny_chroma_answer(heartbeat, 503, "");
+    loop_drive_until(tiny.loop, is_down);
+    tiny_chroma_answer(heartbeat, 200, "");
+    loop_drive_until(tiny.loop, has_told_both);
+    ck_assert_uint_eq(heartbeats[false] + heartbeats[true], upstream_health_stats(health)->checks);
+}
+END_TEST
+
+static bool is_asked_twice(void)
+{
+    look();
+    return tiny_chroma_asked(heartbeat) >= 2;
+}
+
+START_TEST(who_needs_to_know_need_not_wait_for_the_interval)
+{
+    begin(1000000);
+    loop_drive_until(tiny.loop, is_up);
+    loop_drive_until(tiny.loop, is_rust);
+    upstream_health_set_times(health, 3600000000, 1000000);
+    loop_drive_for(tiny.loop, 20000);
+    tiny_chroma_route(heartbeat)->asked = 1;
+    upstream_health_ask(health);
+    loop_drive_until(tiny.loop, is_asked_twice);
+    upstream_health_hold(health, true);
+    upstream_health_ask(health);
+    loop_drive_for(tiny.loop, 20000);
+    ck_assert_uint_eq(tiny_chroma_asked(heartbeat), 2);
+}
+END_TEST
+
 START_TEST(no_answer_in_time_is_a_failure)
 {
     begin(20000);
@@ -270,6 +323,8 @@ int main(void)
     tcase_add_test(tcase, nobody_there_is_down_with_a_reason);
     tcase_add_loop_test(tcase, an_answer_below_500_is_a_life_sign, 0, COUNT_OF(codes));
     tcase_add_test(tcase, it_goes_down_after_two_failures_and_comes_up_again);
+    tcase_add_test(tcase, each_heartbeat_is_told_as_it_is);
+    tcase_add_test(tcase, who_needs_to_know_need_not_wait_for_the_interval);
     tcase_add_test(tcase, no_answer_in_time_is_a_failure);
     tcase_add_test(tcase, checks_that_find_no_place_are_a_failure_the_third_time);
     tcase_add_test(tcase, what_requests_met_counts_until_a_later_connection_succeeds);
