@@ -57,6 +57,7 @@ struct proxy_options daemon_state_proxy_options(const struct settings *settings)
         .access_log = settings->log_access == SETTINGS_LOG_ACCESS_ALL      ? PROXY_LOG_ALL
                       : settings->log_access == SETTINGS_LOG_ACCESS_ERRORS ? PROXY_LOG_ERRORS
                                                                            : PROXY_LOG_OFF,
+        .takes_client_deadlines = settings->deadline_from_client,
         .breaker_refuses_reads = settings->breaker_reads == SETTINGS_BREAKER_READS_REFUSE,
         .cache = {.is_enabled = settings->cache_enabled != SETTINGS_CACHE_ENABLED_FALSE,
                   .bytes_max = cache_bytes(settings),

@@ -14,11 +14,14 @@ bool request_identity_is_ignored(const struct http_field *field)
     case HTTP_FIELD_ACCEPT_LANGUAGE:
     case HTTP_FIELD_CHROMA_TRACE_ID:
     case HTTP_FIELD_CONTENT_LENGTH:
+    case HTTP_FIELD_GRPC_TIMEOUT:
     case HTTP_FIELD_TRACEPARENT:
     case HTTP_FIELD_TRACESTATE:
     case HTTP_FIELD_USER_AGENT:
     case HTTP_FIELD_VIA:
+    case HTTP_FIELD_X_ENVOY_TIMEOUT_MS:
     case HTTP_FIELD_X_REQUEST_ID:
+    case HTTP_FIELD_X_REQUEST_TIMEOUT_MS:
         return true;
     default:
         return false;

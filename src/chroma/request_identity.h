@@ -3,8 +3,9 @@
  * Two requests may share an answer or a call only if Chroma cannot tell them apart by anything but
  * what is asked. An authenticating proxy in front of it may go by any field, so the identity is
  * every header field of the request as it leaves for Chroma, but for those that belong to the
- * connection, say how long the body is, what the client's make is and takes for an answer, or how
- * the call is traced. It is for comparing only: it is never shown, logged or stored.
+ * connection, say how long the body is, how long the client waits, what the client's make is and
+ * takes for an answer, or how the call is traced. It is for comparing only: it is never shown,
+ * logged or stored.
  *
  * Thread: any.
  */

@@ -67,8 +67,10 @@ enum http_field_id http_field_identify(struct bytes name)
         OF_SIZE(17)
         OF_SIZE(18)
         OF_SIZE(19)
+        OF_SIZE(20)
         OF_SIZE(23)
         OF_SIZE(24)
+        OF_SIZE(30)
     default:
         return HTTP_FIELD_OTHER;
     }

@@ -29,6 +29,8 @@ void access_log_request(enum proxy_access_log wanted, const struct access_reques
     log_text(&line, "end", end_names[record->end]);
     log_ms(&line, "total_ms", span(record->began_us, now_us));
     log_ms(&line, "receive_ms", span(record->began_us, record->body_ended_us));
+    if (record->deadline_us != 0)
+        log_ms(&line, "client_deadline_ms", record->deadline_us);
     if (record->limit_us != 0)
         log_ms(&line, "limit_ms", record->limit_us);
     if (record->room_us != 0)

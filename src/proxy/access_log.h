@@ -44,8 +44,9 @@ struct access_record {
     bool                        was_retried;
     bool                        write_goes_on; /* without its client */
     struct access_batch         batch;
-    const char                 *service;  /* NULL: services are not told apart */
-    uint64_t                    limit_us; /* waited for the limit of its service */
+    uint64_t                    deadline_us; /* that the client gave; 0: none */
+    const char                 *service;     /* NULL: services are not told apart */
+    uint64_t                    limit_us;    /* waited for the limit of its service */
 };
 
 /* What was asked; borrowed for the call. */

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "proxy/backend_breaker.h"
+#include "proxy/client_deadline.h"
 #include "proxy/services.h"
 
 static void        call_init(struct call *call, struct proxy *proxy,
@@ -140,6 +141,8 @@ static void call_on_head(const struct http_head *head, void *ctx)
     call->status = head->status;
     call->connected_us = times->connected_us;
     call->first_byte_us = times->first_byte_us;
+    client_deadline_learn(&proxy->client_deadlines, call->info, head->status,
+                          times->first_byte_us - times->connected_us, loop_now_us(proxy->loop));
     list_remove(&call->node);
     turn_queue_answered(proxy->turns, &call->turn);
     answer_sink_head(call->sink, head);

@@ -1,5 +1,6 @@
 #include "proxy/dispatch.h"
 
+#include "proxy/deadline_watch.h"
 #include "proxy/exchange.h"
 #include "proxy/guard_gate.h"
 #include "proxy/pass_path.h"
@@ -33,6 +34,8 @@ static void *dispatch_on_request(struct front_connection *connection, const stru
         return NULL;
     guard_gate_take_confirm(exchange);
     exchange->path = exchange->route.info->is_write ? &write_path : &pass_path;
+    if (exchange->proxy->options.takes_client_deadlines)
+        deadline_watch_begin(exchange);
     if (request_head_is_loop(head))
         reply_error(&exchange->reply, STATUS_LOOP_DETECTED, FRONT_EXECUTED_NO,
                     "the request came round to the proxy that sent it: backend.url must name "

@@ -267,6 +267,7 @@ void exchange_finish(struct exchange *exchange)
 
     exchange_end_wait(exchange);
     exchange_stop_clocks(exchange);
+    client_deadline_stop(&exchange->client_deadline);
     exchange->path->on_finished(exchange);
     if (exchange->service.is_known)
         service_ticket_end(&exchange->service, proxy->services, record,
@@ -354,6 +355,7 @@ static void exchange_free_later(void *object)
 void exchange_free(struct exchange *exchange)
 {
     exchange_stop_clocks(exchange);
+    client_deadline_stop(&exchange->client_deadline);
     list_remove(&exchange->node);
     answer_sink_free_behind(&exchange->pass.entry);
     byte_buffer_done(&exchange->body);

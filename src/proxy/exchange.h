@@ -27,6 +27,7 @@
 #include "proxy/backend_breaker.h"
 #include "proxy/cache_question.h"
 #include "proxy/call.h"
+#include "proxy/client_deadline.h"
 #include "proxy/lane_rooms.h"
 #include "proxy/proxy_state.h"
 #include "proxy/reply.h"
@@ -65,6 +66,7 @@ struct exchange {
     struct service_ticket        service;
     struct bytes                 confirm; /* X-Chromabouncer-Confirm; empty: none. As `head` */
     struct timeout               deadline, wait_limit;
+    struct client_deadline       client_deadline;
 
     /* The request's body, and room for it. */
     struct admission_ticket admission;

@@ -8,6 +8,7 @@
 #include "io/clock.h"
 #include "proxy/backend_breaker.h"
 #include "proxy/cache_path.h"
+#include "proxy/deadline_watch.h"
 #include "proxy/hold_sink.h"
 #include "proxy/learn_sink.h"
 #include "proxy/read_repeats.h"
@@ -154,6 +155,8 @@ static void pass_send(struct exchange *exchange)
 {
     struct proxy *proxy = exchange->proxy;
 
+    if (!deadline_watch_suffices(exchange))
+        return;
     if (!exchange->record.was_retried) {
         exchange_start_deadline(exchange);
         retry_budget_count(&proxy->repeats_made.budget, loop_now_us(proxy->loop));
@@ -451,13 +454,14 @@ static void pass_on_deadline(struct exchange *exchange)
 {
     const char *waits_for = exchange_waits_for(exchange);
     bool        sent = call_is_sent(&exchange->pass.call);
-    char        message[200];
+    bool        is_ours = !exchange->client_deadline.is_over;
+    char        message[200], room[DEADLINE_WATCH_TEXT_SIZE];
 
-    if (exchange->state == EXCHANGE_ANSWERING && call_is_paused(&exchange->pass.call)) {
+    if (is_ours && exchange->state == EXCHANGE_ANSWERING && call_is_paused(&exchange->pass.call)) {
         exchange_start_deadline(exchange); /* the client is slow, not Chroma */
         return;
     }
-    if (pass_was_silent(exchange))
+    if (is_ours && pass_was_silent(exchange))
         call_report(&exchange->pass.call, BREAKER_FAILURE);
     snprintf(message, sizeof message, "%s%s",
              waits_for != NULL ? "it waited for queue.wait_max, as "
@@ -468,7 +472,7 @@ static void pass_on_deadline(struct exchange *exchange)
                       "backend.connections_max, queue.wait_max and deadline.read",
              waits_for != NULL ? waits_for : "");
     reply_error(&exchange->reply, STATUS_TIMED_OUT, sent ? FRONT_EXECUTED_MAYBE : FRONT_EXECUTED_NO,
-                message);
+                is_ours ? message : deadline_watch_explain(exchange, sent, message, room));
 }
 
 /* The deadline counts from the last byte of the request: who waited for a turn for most of it has

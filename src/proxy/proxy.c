@@ -375,6 +375,8 @@ enum status proxy_print_metrics(struct proxy *proxy, struct byte_buffer *out)
         status =
             read_repeats_print_metrics(&proxy->repeats_made, upstream_pool_retry_at_us(proxy->pool),
                                        loop_now_us(proxy->loop), out);
+    if (status == STATUS_OK)
+        status = client_deadline_print_metrics(&proxy->client_deadlines, out);
     if (status == STATUS_OK && proxy->services != NULL)
         status = services_print_metrics(proxy->services, out);
     if (status == STATUS_OK)

@@ -28,7 +28,8 @@ struct proxy_options {
     uint64_t              deadline_write_us;
     bool                  adds_headers;
     enum proxy_access_log access_log;
-    bool                  breaker_refuses_reads; /* see backend_breaker.h */
+    bool                  takes_client_deadlines; /* see client_deadline.h */
+    bool                  breaker_refuses_reads;  /* see backend_breaker.h */
     struct proxy_cache_options cache;
 };
 

@@ -15,6 +15,7 @@
 #include "io/worker_pool.h"
 #include "limits/turn_queue.h"
 #include "proxy/admission.h"
+#include "proxy/client_deadline.h"
 #include "proxy/finished_request.h"
 #include "proxy/lane_rooms.h"
 #include "proxy/proxy_options.h"
@@ -66,6 +67,7 @@ struct proxy {
 
     struct backend_breaker *breaker;
     struct read_repeats     repeats_made;
+    struct client_deadlines client_deadlines;
 
     struct turn           control_turns[2]; /* of the proxy's own calls */
     bool                  control_is_taken[2];

@@ -46,6 +46,8 @@ struct write *write_new(struct proxy *proxy, const struct write_request *request
     write_take_room(write, request);
     write->arrived_us = request->arrived_us;
     write->deadline_us = request->deadline_us;
+    write->is_clients_deadline = request->is_clients_deadline;
+    write->slack_us = request->slack_us;
     write->origin = request->origin;
     write->lane_flow = request->lane_flow;
     write->records_max = request->records_max;
@@ -220,6 +222,8 @@ void write_describe(const struct write *write, uint64_t now_us, struct coalescer
         .size = byte_buffer_size(&write->body),
         .records_max = write->records_max,
         .deadline_us = write->deadline_us,
+        .is_clients = write->is_clients_deadline,
+        .slack_us = write->slack_us,
         .ctx = (void *)write};
     if (!write_find_lane(write, now_us, ret_write->lane))
         ret_write->kind = COALESCER_BARRIER_ALL;

@@ -77,6 +77,8 @@ struct write_request {
     uint32_t                     records_max; /* of a call that it shares; 0: none of its own */
     uint64_t                     arrived_us;
     uint64_t                     deadline_us;
+    bool                         is_clients_deadline;
+    uint64_t                     slack_us; /* no such call is faster */
 };
 
 struct write {
@@ -99,7 +101,8 @@ struct write {
 
     struct memory_claim room;
     struct lane_ticket  lane_room;
-    uint64_t            arrived_us, deadline_us;
+    uint64_t            arrived_us, deadline_us, slack_us;
+    bool                is_clients_deadline;
     bool                is_in_lane;  /* the coalescer has it, and minds its deadline */
     bool                is_given_up; /* its client was told that nothing is executed */
 

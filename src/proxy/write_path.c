@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "proxy/cache_path.h"
+#include "proxy/deadline_watch.h"
 #include "proxy/guard_gate.h"
 #include "proxy/write_lanes.h"
 
@@ -140,8 +141,9 @@ static void write_path_submit(struct exchange *exchange)
     assert(exchange->body_ended && exchange->wait_began_us == 0);
     if (cache_path_answer(exchange)) /* a creation that would create nothing */
         return;
-    if (guard_gate_refuses(exchange))
+    if (!deadline_watch_suffices(exchange) || guard_gate_refuses(exchange))
         return;
+    deadline_watch_tell(exchange, &request);
     exchange_start_deadline(exchange);
     if (exchange->room.account != NULL)
         exchange_trim_room(exchange);
@@ -203,10 +205,13 @@ static void write_path_on_refused(struct write_waiter *waiter, enum status statu
                                   enum front_executed executed, const char *message)
 {
     struct exchange *exchange = CONTAINER_OF(waiter, struct exchange, waiter);
+    char             room[DEADLINE_WATCH_TEXT_SIZE];
 
     exchange->write = NULL;
     if (status == STATUS_BACKEND_RESET || status == STATUS_BACKEND_DOWN)
         exchange->record.end = ACCESS_END_BACKEND;
+    if (status == STATUS_TIMED_OUT)
+        message = deadline_watch_explain(exchange, executed == FRONT_EXECUTED_MAYBE, message, room);
     reply_error(&exchange->reply, status, executed, message);
 }
 
@@ -215,7 +220,7 @@ static void write_path_on_deadline(struct exchange *exchange)
 {
     const char         *waits_for = exchange_waits_for(exchange);
     enum front_executed executed = FRONT_EXECUTED_NO;
-    char                message[200];
+    char                message[200], room[DEADLINE_WATCH_TEXT_SIZE];
 
     if (exchange->reply.source != NULL && call_is_paused(exchange->reply.source)) {
         exchange_start_deadline(exchange); /* the client is slow, not Chroma */
@@ -233,7 +238,10 @@ static void write_path_on_deadline(struct exchange *exchange)
                    "backend.connections_max too low"
                  : "Chroma did not answer within deadline.write; the write may yet be applied",
              waits_for != NULL ? waits_for : "");
-    reply_error(&exchange->reply, STATUS_TIMED_OUT, executed, message);
+    reply_error(&exchange->reply, STATUS_TIMED_OUT, executed,
+                exchange->client_deadline.is_over
+                    ? deadline_watch_explain(exchange, executed != FRONT_EXECUTED_NO, message, room)
+                    : message);
 }
 
 /* The client cannot know whether its complete write was sent: it is, in any case. */

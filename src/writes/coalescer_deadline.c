@@ -5,6 +5,7 @@
 #include "writes/coalescer_limits.h"
 #include "writes/coalescer_member.h"
 
+static void     deadline_extend(struct coalescer *coalescer, struct coalescer_member *member);
 static void     deadline_leave_redo(struct coalescer_member *member);
 static uint64_t deadline_answer_us(const struct coalescer      *coalescer,
                                    const struct coalescer_lane *lane, uint64_t now_us);
@@ -16,8 +17,13 @@ void coalescer_deadline_expire(struct coalescer *coalescer, uint64_t now_us)
                                                        struct coalescer_member, deadline);
         bool                     is_sent = member->batch != NULL;
 
+        if (is_sent && member->slack_us > 0) {
+            deadline_extend(coalescer, member);
+            continue;
+        }
         if (is_sent) {
-            member->batch->is_hung = true; /* its lane is held until it returns */
+            /* Its lane is held until it returns. */
+            member->batch->is_hung = member->batch->is_hung || !member->is_clients;
             member->is_tainted = true;
         } else if (member->attempts > 0) {
             deadline_leave_redo(member);
@@ -34,6 +40,16 @@ void coalescer_deadline_expire(struct coalescer *coalescer, uint64_t now_us)
         if (!is_sent)
             coalescer_lane_place(coalescer, member->lane);
     }
+}
+
+/* It was sent in time: now all of its time counts. */
+static void deadline_extend(struct coalescer *coalescer, struct coalescer_member *member)
+{
+    uint64_t end_us = member->deadline.key + member->slack_us;
+
+    binary_heap_remove(&coalescer->deadlines, &member->deadline);
+    member->slack_us = 0;
+    binary_heap_add(&coalescer->deadlines, &member->deadline, end_us);
 }
 
 void coalescer_deadline_refuse_late(struct coalescer *coalescer, struct coalescer_lane *lane,

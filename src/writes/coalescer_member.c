@@ -51,7 +51,10 @@ void coalescer_member_queue(struct coalescer *coalescer, struct coalescer_member
     list_node_init(&member->queue);
     list_push_back(&lane->waiting, &member->queue);
     list_push_back(&coalescer->unanswered, &member->all);
-    binary_heap_add(&coalescer->deadlines, &member->deadline, write->deadline_us);
+    member->is_clients = write->is_clients;
+    member->slack_us = write->slack_us < write->deadline_us ? write->slack_us : 0;
+    binary_heap_add(&coalescer->deadlines, &member->deadline,
+                    write->deadline_us - member->slack_us);
     lane->waiting_members++;
     lane->waiting_records += member->record_count;
     coalescer->stats.waiting_members++;

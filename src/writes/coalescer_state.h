@@ -49,6 +49,7 @@ struct coalescer_member {
     uint64_t                number;          /* order of arrival */
     uint64_t                sender, address; /* hashes of these and the lane; 0: none */
     uint64_t                not_before_us;
+    uint64_t                slack_us; /* between `deadline` and its end, if it is sent in time */
     size_t                  size;
     uint32_t                record_count, dimension;
     uint32_t                records_max;  /* of a call that it shares */
@@ -62,6 +63,7 @@ struct coalescer_member {
     bool                    was_split;    /* from others, when their batch was refused */
     bool                    is_tainted;   /* may have been applied, in whole or in part */
     bool                    is_answered;
+    bool                    is_clients; /* its deadline */
     enum coalescer_executed executed;
     enum status             status; /* STATUS_OK: the answer of `answer` */
     struct coalescer_batch *answer;

@@ -98,7 +98,9 @@ struct coalescer_write {
     uint64_t            deadline_us;  /* when its client is refused if it has no answer; earlier,
                                        * unsent, when its answer would come later than that and
                                        * others wait behind it */
-    void *ctx;                        /* names the member in actions; not NULL */
+    bool is_clients;   /* the client chose the deadline: that it passes says nothing of the call */
+    uint64_t slack_us; /* unsent, it is refused so much before its deadline: no call is faster */
+    void    *ctx;      /* names the member in actions; not NULL */
 };
 
 enum coalescer_outcome_kind {

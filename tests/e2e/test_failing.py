@@ -93,20 +93,28 @@ def test_a_stopped_chroma_opens_the_breaker_and_is_used_again_when_it_goes_on():
 
 
 def test_by_default_a_stopped_chroma_answers_all_who_wait_when_it_goes_on():
+    """And who says how long he waits is told in time, and not sent when that is past."""
+    arguments = settings("deadline.from_client=true")
     with (
         Chroma() as chroma,
-        WatchedProxy(chroma.port) as proxy,
+        WatchedProxy(chroma.port, arguments) as proxy,
         concurrent.futures.ThreadPoolExecutor(READS) as pool,
     ):
         ask = Ask(proxy.port)
         chroma.process.send_signal(signal.SIGSTOP)
         try:
             reads = [pool.submit(ask.count) for _ in range(READS)]
-            time.sleep(1)
-            assert not any(read.done() for read in reads)
+            began = time.monotonic()
+            for field in ({"x-request-timeout-ms": "700"}, {"grpc-timeout": "700m"}):
+                late = ask.count(field)
+                assert (late.status, executed(late)) == (504, "maybe"), late.body
+                assert next(iter(field)) in late.body
+            assert 1.4 <= time.monotonic() - began < 30
         finally:
             chroma.process.send_signal(signal.SIGCONT)
         assert {read.result().status for read in reads} == {200}
+        answer = ask.count({"x-request-timeout-ms": "30000"})
+        assert (answer.status, answer.body) == (200, "1")
 
 
 def test_a_killed_chroma_is_used_by_the_first_read_after_it_listens():

@@ -401,6 +401,12 @@ def sees_write_deadline(bed, seconds):
     return bed.ask(seconds, "POST", f"{bed.collection}/upsert", record("x")) == 504
 
 
+def sees_clients_deadline(bed, seconds):
+    bed.stall(f"op=count,stall={STALL_SECONDS}s")
+    fields = ["x-request-timeout-ms: 200"]
+    return bed.ask(seconds, "GET", f"{bed.collection}/count", None, fields) == 504
+
+
 def sees_reads_refused(bed, seconds):
     """While half of them fail."""
     path = f"{bed.collection}/count"
@@ -512,6 +518,7 @@ ROWS = {
     "guard.records_max": ("0", plain("1", sees_guarded_record, "guard.collections=live")),
     "deadline.read": ("100ms", plain("1h", sees_read_deadline)),
     "deadline.write": ("100ms", plain("1h", sees_write_deadline)),
+    "deadline.from_client": ("true", plain("false", sees_clients_deadline)),
     "breaker.reads": ("refuse", plain("watch", sees_reads_refused)),
     "pause.max": ("1s", plain("24h", sees_pause_end)),
     "drain.timeout": ("100ms", plain("1h", sees_drain_end) | {"ends": True}),

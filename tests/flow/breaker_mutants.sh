@@ -1,5 +1,5 @@
 #!/bin/sh
-# breaker_mutants.sh - can the tests of a failing Chroma fail?
+# breaker_mutants.sh - can the tests of a failing Chroma and of clients' deadlines fail?
 # See tests/support/mutants.sh; run by `make check-breaker-mutants`.
 set -eu
 # shellcheck source=tests/support/mutants.sh
@@ -41,5 +41,23 @@ mutant src/upstream/upstream_control.c unit/test_upstream_control 's/        if 
 mutant src/upstream/upstream_control.c unit/test_upstream_control 's/        if (is_put_off \&\& !question->is_light)/        if (is_put_off)/' 'heartbeats do not'
 mutant src/upstream/upstream_health.c unit/test_upstream_health 's/        health->on_each(health->each_ctx, is_answered);/        health->on_each(health->each_ctx, true);/' 'heartbeats are told as they are'
 mutant src/http/http_retry_after.c unit/test_http_retry_after "s/\*end != '\\\\0'/0/" 'all of a date is read'
+
+deadline=src/proxy/client_deadline.c
+watch=src/proxy/deadline_watch.c
+mutant $deadline unit/test_client_deadline 's/|| time_us >= \*ret_us)/)/' 'the smallest counts'
+mutant $deadline unit/test_client_deadline 's/ \&\& time_us > 0;/;/' 'zero is none'
+mutant $deadline unit/test_client_deadline 's/text.size > digits_max)/text.size > 30)/' 'digits are bounded'
+mutant $deadline flow/test_flow_deadline 's/return time_floor_get(/return 0 * time_floor_get(/' 'what cannot suffice is not sent'
+mutant $watch flow/test_flow_deadline 's/    if (exchange->client_deadline.at_us == 0 || !cannot_suffice(exchange))/    if (1)/' 'it is looked at before it is sent'
+mutant $watch flow/test_flow_deadline 's/return exchange_waits_for(exchange) != NULL || .*/return 0 \&\&/' 'who waits for a turn is refused in time'
+mutant $watch flow/test_flow_deadline 's/    if (exchange->path->on_deadline != NULL)/    if (1)/' 'who is not begun has it too'
+mutant src/proxy/dispatch.c flow/test_flow_deadline 's/    if (exchange->proxy->options.takes_client_deadlines)/    if (1)/' 'only with the setting'
+mutant $watch flow/test_flow_deadline 's/    request->deadline_us = at_us;/    ;/' 'a write in a lane has it'
+mutant $watch flow/test_flow_deadline 's/    request->slack_us = .*/    ;/' 'a write in a lane is refused in time'
+mutant src/writes/coalescer_deadline.c unit/test_coalescer 's/        if (is_sent \&\& member->slack_us > 0) {/        if (0) {/' 'what is sent has all of its time'
+mutant src/writes/coalescer_deadline.c unit/test_coalescer 's/ || !member->is_clients;/ || 1;/' 'an impatient client makes no call hang'
+mutant src/chroma/request_identity.c flow/test_flow_deadline '/case HTTP_FIELD_X_REQUEST_TIMEOUT_MS:/d' 'deadlines keep no writes apart'
+mutant src/limits/time_floor.c unit/test_time_floor 's/now_us - floor->began_us < 2 \* span_us ? floor->least_us : 0/floor->least_us/' 'what is old is forgotten'
+mutant src/limits/time_floor.c unit/test_time_floor 's/took_us < floor->least_us)/took_us > floor->least_us)/' 'the least counts'
 
 mutants_run

@@ -1099,6 +1099,70 @@ START_TEST(who_cannot_wait_for_so_long_gets_the_refusal)
 }
 END_TEST
 
+/* Unsent it is refused when no call could be answered in time any more; sent it has all of it. */
+START_TEST(a_deadline_with_slack_ends_earlier_for_who_is_not_sent)
+{
+    struct bytes            ids[2] = {BYTES_LITERAL("a"), BYTES_LITERAL("b")};
+    struct coalescer_write  write = upsert(lane_a, &ids[0]);
+    struct coalescer_batch *batch;
+    uint64_t                began_us = now_us;
+
+    write.is_clients = true;
+    write.deadline_us = now_us + 1000000;
+    write.slack_us = 300000;
+    ck_assert_int_eq(coalescer_add(coalescer, &write, now_us), STATUS_OK);
+    batch = pump();
+    ck_assert_ptr_nonnull(batch);
+    write.ids = &ids[1];
+    ck_assert_int_eq(coalescer_add(coalescer, &write, now_us), STATUS_OK);
+    now_us = began_us + 699999;
+    ck_assert_ptr_null(pump());
+    ck_assert_uint_eq(seen_refusals, 0);
+    now_us++;
+    ck_assert_ptr_null(pump());
+    ck_assert_uint_eq(seen_refusals, 1);
+    ck_assert_int_eq(seen_executed, COALESCER_EXECUTED_NO);
+    now_us = began_us + 999999;
+    ck_assert_ptr_null(pump());
+    ck_assert_uint_eq(seen_refusals, 1);
+    now_us++;
+    ck_assert_ptr_null(pump());
+    ck_assert_uint_eq(seen_refusals, 2);
+    ck_assert_int_eq(seen_executed, COALESCER_EXECUTED_MAYBE);
+    report(batch, 200);
+    ck_assert_ptr_null(pump());
+    ck_assert_uint_eq(coalescer_stats(coalescer)->unfinished, 0);
+}
+END_TEST
+
+/* Else an impatient client would let what must wait for its write go before it. */
+START_TEST(a_deadline_that_a_client_chose_makes_no_call_hang)
+{
+    struct bytes            id = BYTES_LITERAL("a");
+    struct coalescer_write  write = upsert(lane_a, &id);
+    struct coalescer_batch *batch;
+
+    options.backend.in_flight_max = 4;
+    renew();
+    write.is_clients = _i == 1;
+    write.deadline_us = now_us + 1000;
+    ck_assert_int_eq(coalescer_add(coalescer, &write, now_us), STATUS_OK);
+    batch = pump();
+    write = upsert(lane_b, &id);
+    write.kind = COALESCER_BARRIER_ALL;
+    write.op = COALESCER_OTHER;
+    write.is_clients = false;
+    ck_assert_int_eq(coalescer_add(coalescer, &write, now_us), STATUS_OK);
+    ck_assert_ptr_null(pump());
+    now_us += 2000000;
+    coalescer_set_may_send(coalescer, true);
+    (void)!pump();
+    ck_assert_uint_eq(seen_refusals, 1);
+    ck_assert_uint_eq(coalescer_stats(coalescer)->hung, _i == 0);
+    report(batch, 200);
+}
+END_TEST
+
 /* Seven records where Chroma takes three. */
 static void add_oversize(void)
 {
@@ -1290,6 +1354,8 @@ int main(void)
     tcase_add_loop_test(tcase, a_refusal_that_is_not_of_admission_is_passed_on, 0, 4);
     tcase_add_loop_test(tcase, nothing_is_repeated_before_the_backend_asks_for_it, 0, 2);
     tcase_add_test(tcase, who_cannot_wait_for_so_long_gets_the_refusal);
+    tcase_add_test(tcase, a_deadline_with_slack_ends_earlier_for_who_is_not_sent);
+    tcase_add_loop_test(tcase, a_deadline_that_a_client_chose_makes_no_call_hang, 0, 2);
     tcase_add_test(tcase, parts_that_are_done_are_not_sent_again_under_a_new_limit);
     tcase_add_test(tcase, a_large_request_goes_in_parts);
     tcase_add_test(tcase, a_hung_write_holds_its_lane_and_lends_its_slot);
