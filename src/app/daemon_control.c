@@ -11,6 +11,7 @@
 #include "app/daemon_advice.h"
 #include "app/daemon_breakers.h"
 #include "app/daemon_guard.h"
+#include "app/daemon_limits.h"
 #include "app/daemon_metrics.h"
 #include "app/daemon_pause.h"
 #include "app/daemon_reload.h"
@@ -35,6 +36,8 @@ static enum status verb_services(struct daemon *daemon, const char *word, json_t
                                  struct error *error);
 static enum status verb_guard(struct daemon *daemon, const char *word, json_t *answer,
                               struct error *error);
+static enum status verb_limits(struct daemon *daemon, const char *word, json_t *answer,
+                               struct error *error);
 static enum status verb_advice(struct daemon *daemon, const char *word, json_t *answer,
                                struct error *error);
 static enum status verb_set(struct daemon *daemon, const char *word, json_t *answer,
@@ -230,6 +233,15 @@ static enum status verb_guard(struct daemon *daemon, const char *word, json_t *a
 {
     (void)word;
     return daemon_guard_verb(daemon, 0, NULL, answer, error);
+}
+
+static enum status verb_limits(struct daemon *daemon, const char *word, json_t *answer,
+                               struct error *error)
+{
+    enum status status = daemon_limits_list(daemon, answer);
+
+    (void)word;
+    return status == STATUS_OK ? status : error_set(error, status, "out of memory");
 }
 
 static enum status verb_advice(struct daemon *daemon, const char *word, json_t *answer,

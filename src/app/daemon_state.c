@@ -51,6 +51,10 @@ struct proxy_options daemon_state_proxy_options(const struct settings *settings)
         .body_bytes_max = settings->body_max_bytes,
         .requests_max = settings->queue_requests_max,
         .queue_wait_max_us = settings->queue_wait_max_us,
+        .reads_max = settings->reads_limit == SETTINGS_LIMIT_ADAPTIVE
+                         ? PROXY_READS_ADAPTIVE
+                         : (size_t)settings->reads_limit,
+        .sheds = settings->overload == SETTINGS_OVERLOAD_SHED,
         .deadline_read_us = settings->deadline_read_us,
         .deadline_write_us = settings->deadline_write_us,
         .adds_headers = settings->headers == SETTINGS_HEADERS_ON,

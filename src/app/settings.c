@@ -29,6 +29,7 @@ static const struct settings_row rows[SETTINGS_COUNT] = {
 #define NAME_CHOICE(field)         field
 #define NAME_COUNT(field)          field
 #define NAME_COUNT_OR_AUTO(field)  field
+#define NAME_LIMIT(field)          field
 #define NAME_DURATION(field)       field##_us
 #define NAME_SIZE(field)           field##_bytes
 #define NAME_SIZE_OR_AUTO(field)   field##_bytes

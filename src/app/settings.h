@@ -50,6 +50,8 @@ enum settings_log_access {
     SETTINGS_LOG_ACCESS_OFF
 };
 
+enum settings_overload { SETTINGS_OVERLOAD_WAIT, SETTINGS_OVERLOAD_SHED };
+
 enum settings_over { SETTINGS_OVER_REFUSE, SETTINGS_OVER_DELAY, SETTINGS_OVER_SHADOW };
 
 /* The kind of a row names the C type of its field and the unit at the end of its name. */
@@ -60,6 +62,7 @@ enum settings_over { SETTINGS_OVER_REFUSE, SETTINGS_OVER_DELAY, SETTINGS_OVER_SH
 #define SETTINGS_FIELD_CHOICE(field)         enum settings_##field field;
 #define SETTINGS_FIELD_COUNT(field)          uint64_t field;
 #define SETTINGS_FIELD_COUNT_OR_AUTO(field)  uint64_t field;
+#define SETTINGS_FIELD_LIMIT(field)          uint64_t field;
 #define SETTINGS_FIELD_DURATION(field)       uint64_t field##_us;
 #define SETTINGS_FIELD_SIZE(field)           uint64_t field##_bytes;
 #define SETTINGS_FIELD_SIZE_OR_AUTO(field)   uint64_t field##_bytes;

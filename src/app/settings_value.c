@@ -12,6 +12,8 @@ static enum status read_choice(const struct settings_rule *rule, struct bytes te
                                struct error *error);
 static enum status read_number(const struct settings_rule *rule, struct bytes text, uint64_t *field,
                                struct error *error);
+static enum status settings_value_read_limit(const struct settings_rule *rule, struct bytes text,
+                                             uint64_t *field, struct error *error);
 static enum status read_addresses(const struct settings_rule *rule, struct bytes text,
                                   struct settings_addresses *field, struct error *error);
 static enum status read_networks(const struct settings_rule *rule, struct bytes text,
@@ -36,6 +38,11 @@ static void         print_networks(const struct settings_networks *networks, cha
 static void         print_users(const struct settings_users *users, char *out);
 static void         print_rate(const struct settings_rate *rate, char *out);
 static void         print_addresses(const struct settings_addresses *addresses, char *out);
+
+static const struct {
+    const char *word;
+    uint64_t    value;
+} limit_words[] = {{"none", SETTINGS_LIMIT_NONE}, {"adaptive", SETTINGS_LIMIT_ADAPTIVE}};
 
 _Static_assert(SETTINGS_NETWORKS_MAX *NETWORK_TEXT_SIZE <= (int)SETTINGS_VALUE_SIZE,
                "networks as text");
@@ -79,6 +86,8 @@ enum status settings_value_read(const struct settings_rule *rule, struct bytes t
         return read_rate(rule, text, field, error);
     case SETTINGS_KIND_BYTES_RATE:
         return read_bytes_rate(rule, text, field, error);
+    case SETTINGS_KIND_LIMIT:
+        return settings_value_read_limit(rule, text, field, error);
     case SETTINGS_KIND_COUNT:
     case SETTINGS_KIND_COUNT_OR_AUTO:
     case SETTINGS_KIND_DURATION:
@@ -138,6 +147,18 @@ static enum status read_number(const struct settings_rule *rule, struct bytes te
         return not_allowed(rule, text, error);
     *field = value;
     return STATUS_OK;
+}
+
+static enum status settings_value_read_limit(const struct settings_rule *rule, struct bytes text,
+                                             uint64_t *field, struct error *error)
+{
+    for (size_t i = 0; i < COUNT_OF(limit_words); i++) {
+        if (bytes_equal(text, bytes_of(limit_words[i].word))) {
+            *field = limit_words[i].value;
+            return STATUS_OK;
+        }
+    }
+    return read_number(rule, text, field, error);
 }
 
 static enum status read_addresses(const struct settings_rule *rule, struct bytes text,
@@ -353,6 +374,7 @@ const char *settings_value_print(const struct settings_rule *rule, const void *f
     case SETTINGS_KIND_BYTES_RATE:
         strcat(strcpy(out, text_of_size(*(const uint64_t *)field, text)), "/s");
         return out;
+    case SETTINGS_KIND_LIMIT:
     case SETTINGS_KIND_COUNT:
     case SETTINGS_KIND_COUNT_OR_AUTO:
     case SETTINGS_KIND_DURATION:
@@ -376,6 +398,11 @@ static void print_choice(const struct settings_rule *rule, unsigned index, char 
 
 static void print_number(const struct settings_rule *rule, uint64_t value, char *out)
 {
+    for (size_t i = 0; i < COUNT_OF(limit_words) && rule->kind == SETTINGS_KIND_LIMIT; i++)
+        if (value == limit_words[i].value) {
+            snprintf(out, SETTINGS_VALUE_SIZE, "%s", limit_words[i].word);
+            return;
+        }
     if (value == 0 && may_be_auto(rule->kind))
         snprintf(out, SETTINGS_VALUE_SIZE, "auto");
     else if (rule->kind == SETTINGS_KIND_DURATION)
@@ -471,6 +498,9 @@ const char *settings_value_allowed(const struct settings_rule *rule, char *out)
         return out;
     case SETTINGS_KIND_BYTES_RATE:
         snprintf(out, SETTINGS_VALUE_SIZE, "0B..%s/s", rule->max);
+        return out;
+    case SETTINGS_KIND_LIMIT:
+        snprintf(out, SETTINGS_VALUE_SIZE, "none, adaptive, or %s..%s", rule->min, rule->max);
         return out;
     case SETTINGS_KIND_COUNT:
     case SETTINGS_KIND_COUNT_OR_AUTO:

@@ -37,6 +37,10 @@ struct settings_users {
     uint32_t items[SETTINGS_USERS_MAX];
 };
 
+/* A LIMIT that is no number. */
+#define SETTINGS_LIMIT_NONE     UINT64_C(0)
+#define SETTINGS_LIMIT_ADAPTIVE UINT64_MAX
+
 struct settings_rate {
     uint64_t per_s;   /* 0: no limit */
     bool     is_time; /* microseconds of somebody's time, else a number */
@@ -50,6 +54,7 @@ enum settings_kind {
     SETTINGS_KIND_CHOICE,         /* an enum: the index of the word */
     SETTINGS_KIND_COUNT,          /* uint64_t; so all below but the addresses */
     SETTINGS_KIND_COUNT_OR_AUTO,  /* 0 is auto */
+    SETTINGS_KIND_LIMIT,          /* a number, or one of SETTINGS_LIMIT_... */
     SETTINGS_KIND_DURATION,       /* microseconds */
     SETTINGS_KIND_SIZE,           /* bytes */
     SETTINGS_KIND_SIZE_OR_AUTO,   /* bytes, 0 is auto */

@@ -11,7 +11,8 @@ enum {
     SPAN_SAMPLES_MAX = 63, /* the last ones of a span are enough */
     WINDOW_SAMPLES_MIN = 10,
     WINDOW_SAMPLES_MAX = 256,
-    STALE_WINDOWS = 3
+    STALE_WINDOWS = 3,
+    EASES = CONCURRENCY_CLASSES * CONCURRENCY_GROUPS * 2
 };
 
 static const uint64_t span_us = 5000000;
@@ -24,7 +25,7 @@ struct ease {
     uint64_t samples[SPAN_SAMPLES_MAX]; /* of the present span; the last ones */
     size_t   count;                     /* of the present span, all */
     uint64_t medians[SPANS];            /* of the spans before; 0: too few samples */
-    uint64_t recent[SPAN_SAMPLES_MIN];  /* the last ones of all, beside a write or not */
+    uint64_t recent[SPAN_SAMPLES_MIN];  /* the last ones of all, at ease or not */
     size_t   recent_count;
     uint64_t us; /* 0: not known */
 };
@@ -32,17 +33,20 @@ struct ease {
 struct concurrency_limit {
     struct concurrency_limit_options options;
     double                           limit;
+    bool                             is_new;          /* it has not been too large yet */
     size_t                           in_flight, peak; /* peak: of this window */
-    struct ease                      ease[CONCURRENCY_CLASSES];
-    uint64_t                         span; /* number of the present one */
-    uint64_t                         window_began_us;
-    double                           ratios[WINDOW_SAMPLES_MAX]; /* of this window; the last ones */
-    size_t                           ratio_count, drops;
-    unsigned                         stale_windows;
+    struct ease ease[CONCURRENCY_CLASSES][CONCURRENCY_GROUPS][2]; /* the last [1]: beside writes */
+    uint64_t    span;                                             /* number of the present one */
+    uint64_t    window_began_us;
+    double      ratios[WINDOW_SAMPLES_MAX]; /* of this window; the last ones */
+    size_t      ratio_count, drops;
+    unsigned    stale_windows;
 };
 
 static void     begin_span(struct concurrency_limit *limit, uint64_t span);
-static void     add_sample(struct ease *ease, uint64_t took_us, bool is_beside_write);
+static void     begin_span_of(struct ease *ease, uint64_t passed);
+static void     add_sample(struct ease *ease, uint64_t took_us, bool is_at_ease);
+static void     add_ratio(struct concurrency_limit *limit, double ratio);
 static void     find_ease(struct ease *ease);
 static uint64_t median_of(const uint64_t *values, size_t count);
 static int      compare_times(const void *left, const void *right);
@@ -51,6 +55,7 @@ static double   median_ratio(struct concurrency_limit *limit);
 static int      compare_ratios(const void *left, const void *right);
 static void     judge(struct concurrency_limit *limit, double ratio);
 static void     look_for_staleness(struct concurrency_limit *limit, double ratio);
+static void     learn_anew(struct ease *ease);
 
 struct concurrency_limit *concurrency_limit_new(const struct concurrency_limit_options *options)
 {
@@ -61,6 +66,7 @@ struct concurrency_limit *concurrency_limit_new(const struct concurrency_limit_o
         return NULL;
     limit->options = *options;
     limit->limit = (double)options->start;
+    limit->is_new = true;
     return limit;
 }
 
@@ -77,6 +83,7 @@ size_t concurrency_limit_value(const struct concurrency_limit *limit)
 void concurrency_limit_restart(struct concurrency_limit *limit)
 {
     limit->limit = (double)limit->options.min;
+    limit->is_new = true;
     limit->stale_windows = 0;
 }
 
@@ -87,55 +94,66 @@ void concurrency_limit_sent(struct concurrency_limit *limit)
         limit->peak = limit->in_flight;
 }
 
-void concurrency_limit_ended(struct concurrency_limit *limit, enum concurrency_class class,
-                             enum concurrency_outcome outcome, uint64_t took_us,
-                             bool is_beside_write, uint64_t now_us)
+void concurrency_limit_ended(struct concurrency_limit *limit, const struct concurrency_read *read,
+                             uint64_t now_us)
 {
-    struct ease *ease = &limit->ease[class];
+    struct ease *ease = &limit->ease[read->class][read->group][read->is_beside_write];
+    bool         is_obeyed = limit->in_flight <= concurrency_limit_value(limit);
 
-    assert(limit->in_flight > 0);
+    assert(limit->in_flight > 0 && read->group < CONCURRENCY_GROUPS);
     limit->in_flight--;
     if (now_us / span_us != limit->span)
         begin_span(limit, now_us / span_us);
-    if (outcome == CONCURRENCY_DROPPED)
+    if (read->outcome == CONCURRENCY_DROPPED)
         limit->drops++;
-    if (outcome == CONCURRENCY_ANSWERED) {
-        add_sample(ease, took_us == 0 ? 1 : took_us, is_beside_write);
-        if (ease->us != 0)
-            limit->ratios[limit->ratio_count++ % WINDOW_SAMPLES_MAX] =
-                (double)took_us / (double)ease->us;
+    if (read->outcome == CONCURRENCY_ANSWERED)
+        add_sample(ease, read->took_us == 0 ? 1 : read->took_us, is_obeyed);
+    if (ease->us != 0) {
+        double ratio = (double)read->took_us / (double)ease->us;
+
+        if (read->outcome == CONCURRENCY_ANSWERED ||
+            (read->outcome == CONCURRENCY_LEFT && ratio > tolerance))
+            add_ratio(limit, ratio);
     }
     end_window(limit, now_us);
 }
 
-/* Keep the median of the span that is over; spans without answers keep none. */
 static void begin_span(struct concurrency_limit *limit, uint64_t span)
 {
     uint64_t passed = span - limit->span < SPANS ? span - limit->span : SPANS;
 
-    for (size_t i = 0; i < CONCURRENCY_CLASSES; i++) {
-        struct ease *ease = &limit->ease[i];
-        size_t       kept = ease->count < SPAN_SAMPLES_MAX ? ease->count : SPAN_SAMPLES_MAX;
-        uint64_t     median = kept < SPAN_SAMPLES_MIN ? 0 : median_of(ease->samples, kept);
-
-        for (uint64_t step = 0; step < passed; step++) {
-            memmove(ease->medians + 1, ease->medians, (SPANS - 1) * sizeof ease->medians[0]);
-            ease->medians[0] = step == 0 ? median : 0;
-        }
-        ease->count = 0;
-        find_ease(ease);
-    }
+    for (size_t i = 0; i < EASES; i++)
+        begin_span_of(&limit->ease[0][0][0] + i, passed);
     limit->span = span;
 }
 
-static void add_sample(struct ease *ease, uint64_t took_us, bool is_beside_write)
+/* Keep the median of the span that is over; spans without answers keep none. */
+static void begin_span_of(struct ease *ease, uint64_t passed)
+{
+    size_t   kept = ease->count < SPAN_SAMPLES_MAX ? ease->count : SPAN_SAMPLES_MAX;
+    uint64_t median = kept < SPAN_SAMPLES_MIN ? 0 : median_of(ease->samples, kept);
+
+    for (uint64_t step = 0; step < passed; step++) {
+        memmove(ease->medians + 1, ease->medians, (SPANS - 1) * sizeof ease->medians[0]);
+        ease->medians[0] = step == 0 ? median : 0;
+    }
+    ease->count = 0;
+    find_ease(ease);
+}
+
+static void add_sample(struct ease *ease, uint64_t took_us, bool is_at_ease)
 {
     ease->recent[ease->recent_count++ % SPAN_SAMPLES_MIN] = took_us;
-    if (is_beside_write)
+    if (!is_at_ease)
         return;
     ease->samples[ease->count++ % SPAN_SAMPLES_MAX] = took_us;
     if (ease->us == 0)
         find_ease(ease);
+}
+
+static void add_ratio(struct concurrency_limit *limit, double ratio)
+{
+    limit->ratios[limit->ratio_count++ % WINDOW_SAMPLES_MAX] = ratio;
 }
 
 /* The least of the medians; at first the present span's, as soon as there is one. What was known
@@ -208,37 +226,48 @@ static void judge(struct concurrency_limit *limit, double ratio)
     size_t busy = (size_t)(0.75 * floor(limit->limit));
 
     look_for_staleness(limit, ratio);
-    if (limit->drops > 0)
-        limit->limit *= decrease;
-    else if (ratio > tolerance)
-        limit->limit *= fmax(decrease, tolerance / ratio);
-    else if (limit->peak >= busy)
-        limit->limit += 0.5 * fmax(1, sqrt(limit->limit) / 2);
+    if (limit->drops > 0 || ratio > tolerance) {
+        limit->limit *= limit->drops > 0 ? decrease : fmax(decrease, tolerance / ratio);
+        limit->is_new = false;
+    } else if (limit->peak >= busy) {
+        limit->limit += 0.5 * (limit->is_new ? limit->limit : fmax(1, sqrt(limit->limit) / 2));
+    }
     limit->limit = fmax(limit->limit, (double)limit->options.min);
     limit->limit = fmin(limit->limit, (double)limit->options.max);
 }
 
 static void look_for_staleness(struct concurrency_limit *limit, double ratio)
 {
-    bool is_least = concurrency_limit_value(limit) <= limit->options.min;
+    bool is_least = concurrency_limit_value(limit) <= limit->options.min &&
+                    limit->peak <= concurrency_limit_value(limit);
 
     limit->stale_windows = is_least && ratio > tolerance ? limit->stale_windows + 1 : 0;
     if (limit->stale_windows < STALE_WINDOWS)
         return;
     limit->stale_windows = 0;
-    for (size_t i = 0; i < CONCURRENCY_CLASSES; i++) {
-        struct ease *ease = &limit->ease[i];
+    for (size_t i = 0; i < EASES; i++)
+        learn_anew(&limit->ease[0][0][0] + i);
+}
 
-        if (ease->recent_count < SPAN_SAMPLES_MIN)
-            continue;
-        memset(ease->medians, 0, sizeof ease->medians);
-        ease->count = 0;
-        ease->us = median_of(ease->recent, SPAN_SAMPLES_MIN);
-    }
+static void learn_anew(struct ease *ease)
+{
+    if (ease->recent_count < SPAN_SAMPLES_MIN)
+        return;
+    memset(ease->medians, 0, sizeof ease->medians);
+    ease->count = 0;
+    ease->us = median_of(ease->recent, SPAN_SAMPLES_MIN);
 }
 
 uint64_t concurrency_limit_ease_us(const struct concurrency_limit *limit,
                                    enum concurrency_class class)
 {
-    return limit->ease[class].us;
+    uint64_t least_us = 0;
+
+    for (size_t i = 0; i < CONCURRENCY_GROUPS; i++) {
+        uint64_t us = limit->ease[class][i][0].us;
+
+        if (us != 0 && (least_us == 0 || us < least_us))
+            least_us = us;
+    }
+    return least_us;
 }

@@ -305,6 +305,14 @@ void fair_queue_settle(struct fair_queue *queue, uint32_t flow_number, uint64_t 
         flow->deficit_us = -debt_max_us;
 }
 
+void fair_queue_begin_anew(struct fair_queue *queue, uint64_t now_us)
+{
+    LIST_FOR_EACH(node, &queue->all)
+    {
+        LIST_ITEM(node, struct fair_item, all_node)->since_us = now_us;
+    }
+}
+
 struct fair_item *fair_queue_expired(struct fair_queue *queue, uint64_t now_us)
 {
     const struct list_node *oldest = list_first(&queue->all);

@@ -101,6 +101,9 @@ void fair_queue_remove(struct fair_queue *queue, struct fair_item *item);
 void fair_queue_settle(struct fair_queue *queue, uint32_t flow, uint64_t charged_us,
                        uint64_t actual_us);
 
+/* All that wait have waited for no time yet; their order stays. */
+void fair_queue_begin_anew(struct fair_queue *queue, uint64_t now_us);
+
 /* One that has waited for too long, still in the queue; NULL: none. */
 struct fair_item *fair_queue_expired(struct fair_queue *queue, uint64_t now_us);
 

@@ -11,7 +11,7 @@ struct turn_queue {
     bool                      is_held;
     struct turn_queue_options options;
     struct turn_queue_stats   stats;
-    struct list               control;            /* that wait, in the order of asking */
+    struct list               control, exempt;    /* that wait, in the order of asking */
     struct fair_queue        *fair[TURN_CLASSES]; /* READ and WRITE that wait */
     uint64_t                  credit_us; /* that waiting writes have from reads before them */
     size_t                    service_count;
@@ -52,15 +52,19 @@ static void         set_fair_options(struct turn_queue *queue, enum turn_class c
 static void         order_push(struct turn_queue *queue, struct turn *turn, uint64_t now_us);
 static void         order_remove(struct turn_queue *queue, struct turn *turn);
 static struct turn *order_first(struct turn_queue *queue, uint64_t now_us);
-static struct turn *first_control(const struct turn_queue *queue);
+static bool         is_fair(const struct turn *turn);
+static struct turn *first_of(const struct list *waiting);
 static struct turn *first_fair(struct turn_queue *queue, enum turn_class class, uint64_t now_us);
 static void         order_take(struct turn_queue *queue, struct turn *turn);
 static void         count_credit(struct turn_queue *queue, const struct turn *turn);
 static bool         may_go(const struct turn_queue *queue, enum turn_class class);
+static bool         has_turn(const struct turn_queue *queue, enum turn_class class);
+static bool         has_connection(const struct turn_queue *queue, enum turn_class class);
 static size_t       reserve_of(const struct turn_queue *queue, enum turn_class class);
 static void         grant(struct turn_queue *queue, struct turn *turn, uint64_t now_us);
 static void         count_service(struct turn_queue *queue, struct turn *turn, int change);
 static void         set_service_closed(struct turn_queue *queue, uint32_t service);
+static bool         is_full_service(const struct turn_service *service);
 static void         end_turn(struct turn_queue *queue, struct turn *turn);
 
 struct turn_queue *turn_queue_new(const struct turn_queue_options *options)
@@ -71,6 +75,7 @@ struct turn_queue *turn_queue_new(const struct turn_queue_options *options)
     if (queue == NULL)
         return NULL;
     list_init(&queue->control);
+    list_init(&queue->exempt);
     queue->service_count = services;
     queue->fair[TURN_READ] = fair_queue_new(services);
     queue->fair[TURN_WRITE] = fair_queue_new(services);
@@ -132,8 +137,21 @@ void turn_queue_set_turns_max(struct turn_queue *queue, enum turn_class class, s
     queue->options.turns_max[class] = turns_max;
 }
 
-void turn_queue_hold(struct turn_queue *queue, bool held)
+size_t turn_queue_turns_max(const struct turn_queue *queue, enum turn_class class)
 {
+    size_t turns_max = queue->options.turns_max[class],
+           connections = queue->options.connections_max;
+
+    for (enum turn_class each = 0; each < TURN_CLASSES; each++)
+        connections -= each == class ? 0 : reserve_of(queue, each);
+    return turns_max != 0 && turns_max < connections ? turns_max : connections;
+}
+
+void turn_queue_hold(struct turn_queue *queue, bool held, uint64_t now_us)
+{
+    if (queue->is_held && !held)
+        for (enum turn_class each = TURN_READ; each < TURN_CLASSES; each++)
+            fair_queue_begin_anew(queue->fair[each], now_us);
     queue->is_held = held;
 }
 
@@ -167,7 +185,7 @@ struct turn *turn_queue_next(struct turn_queue *queue, uint64_t now_us)
 
 struct turn *turn_queue_shed(struct turn_queue *queue, uint64_t now_us)
 {
-    for (enum turn_class each = TURN_READ; each < TURN_CLASSES; each++) {
+    for (enum turn_class each = TURN_READ; each < TURN_CLASSES && !queue->is_held; each++) {
         struct fair_item *item = fair_queue_expired(queue->fair[each], now_us);
 
         if (item != NULL) {
@@ -186,7 +204,18 @@ uint64_t turn_queue_wake_us(const struct turn_queue *queue)
     uint64_t read_us = fair_queue_expiry_us(queue->fair[TURN_READ]);
     uint64_t write_us = fair_queue_expiry_us(queue->fair[TURN_WRITE]);
 
+    if (queue->is_held)
+        return UINT64_MAX;
     return read_us < write_us ? read_us : write_us;
+}
+
+enum turn_bound turn_queue_bound(const struct turn_queue *queue, const struct turn *turn)
+{
+    if (turn->gate != NULL && turn->gate->max != 0 && turn->gate->open >= turn->gate->max)
+        return TURN_BOUND_GATE;
+    if (is_full_service(&queue->services[turn->service]))
+        return TURN_BOUND_SERVICE;
+    return has_turn(queue, turn->class) ? TURN_BOUND_CONNECTIONS : TURN_BOUND_CLASS;
 }
 
 /* ---- The order: the only part that knows who goes before whom ------------------------------- */
@@ -195,20 +224,25 @@ static void order_push(struct turn_queue *queue, struct turn *turn, uint64_t now
 {
     turn->item =
         (struct fair_item){.flow = turn->service, .cost_us = turn->cost_us, .gate = turn->gate};
-    if (turn->class == TURN_CONTROL)
-        list_push_back(&queue->control, &turn->item.node);
-    else
+    if (is_fair(turn))
         fair_queue_add(queue->fair[turn->class], &turn->item, now_us);
+    else
+        list_push_back(turn->is_exempt ? &queue->exempt : &queue->control, &turn->item.node);
     queue->stats.waiting[turn->class]++;
     turn->state = TURN_WAITING;
 }
 
+static bool is_fair(const struct turn *turn)
+{
+    return turn->class != TURN_CONTROL && !turn->is_exempt;
+}
+
 static void order_remove(struct turn_queue *queue, struct turn *turn)
 {
-    if (turn->class == TURN_CONTROL)
-        list_remove(&turn->item.node);
-    else
+    if (is_fair(turn))
         fair_queue_remove(queue->fair[turn->class], &turn->item);
+    else
+        list_remove(&turn->item.node);
     queue->stats.waiting[turn->class]--;
     turn->state = TURN_IDLE;
 }
@@ -216,11 +250,13 @@ static void order_remove(struct turn_queue *queue, struct turn *turn)
 /* Who goes next of those who may; NULL: nobody. */
 static struct turn *order_first(struct turn_queue *queue, uint64_t now_us)
 {
-    struct turn *control = first_control(queue);
+    struct turn *control = first_of(&queue->control), *exempt = first_of(&queue->exempt);
     struct turn *read, *write;
 
-    if (control != NULL)
+    if (control != NULL && has_connection(queue, TURN_CONTROL))
         return control;
+    if (exempt != NULL && has_connection(queue, TURN_READ))
+        return exempt;
     read = first_fair(queue, TURN_READ, now_us);
     write = first_fair(queue, TURN_WRITE, now_us);
     if (read == NULL || write == NULL)
@@ -230,13 +266,12 @@ static struct turn *order_first(struct turn_queue *queue, uint64_t now_us)
     return read;
 }
 
-static struct turn *first_control(const struct turn_queue *queue)
+static struct turn *first_of(const struct list *waiting)
 {
-    struct list_node *node = list_first(&queue->control);
+    struct list_node *node = list_first(waiting);
 
-    if (node == NULL || !may_go(queue, TURN_CONTROL))
-        return NULL;
-    return CONTAINER_OF(LIST_ITEM(node, struct fair_item, node), struct turn, item);
+    return node == NULL ? NULL
+                        : CONTAINER_OF(LIST_ITEM(node, struct fair_item, node), struct turn, item);
 }
 
 static struct turn *first_fair(struct turn_queue *queue, enum turn_class class, uint64_t now_us)
@@ -251,10 +286,10 @@ static struct turn *first_fair(struct turn_queue *queue, enum turn_class class, 
 /* It goes. A read gives the writes that wait credit; a write uses it up. */
 static void order_take(struct turn_queue *queue, struct turn *turn)
 {
-    if (turn->class == TURN_CONTROL)
-        list_remove(&turn->item.node);
-    else
+    if (is_fair(turn))
         fair_queue_take(queue->fair[turn->class], &turn->item);
+    else
+        list_remove(&turn->item.node);
     queue->stats.waiting[turn->class]--;
     count_credit(queue, turn);
 }
@@ -274,16 +309,27 @@ static void count_credit(struct turn_queue *queue, const struct turn *turn)
 
 /* ---- The bounds ----------------------------------------------------------------------------- */
 
-/* One more of `class` must leave each other class the places that it keeps. */
 static bool may_go(const struct turn_queue *queue, enum turn_class class)
 {
+    return has_turn(queue, class) && has_connection(queue, class);
+}
+
+static bool has_turn(const struct turn_queue *queue, enum turn_class class)
+{
+    uint64_t turns =
+        queue->stats.turns[class] - (class == TURN_READ ? queue->stats.exempt_turns : 0);
+    size_t turns_max = queue->options.turns_max[class];
+
+    return turns_max == 0 || turns < turns_max;
+}
+
+/* One more of `class` must leave each other class the places that it keeps. */
+static bool has_connection(const struct turn_queue *queue, enum turn_class class)
+{
     const struct turn_queue_stats *stats = &queue->stats;
-    size_t                         turns_max = queue->options.turns_max[class];
     size_t                         taken = 0;
 
     if (queue->is_held && class != TURN_CONTROL)
-        return false;
-    if (turns_max != 0 && stats->turns[class] >= turns_max)
         return false;
     for (enum turn_class each = 0; each < TURN_CLASSES; each++) {
         size_t used = stats->connections[each], kept = each == class ? 0 : reserve_of(queue, each);
@@ -311,6 +357,7 @@ static void grant(struct turn_queue *queue, struct turn *turn, uint64_t now_us)
     turn->granted_us = now_us;
     count_service(queue, turn, 1);
     stats->turns[turn->class]++;
+    queue->stats.exempt_turns += turn->is_exempt;
     stats->connections[turn->class]++;
     stats->granted[turn->class]++;
     stats->late[turn->class] += turn->deadline_us != 0 && now_us > turn->deadline_us;
@@ -330,11 +377,15 @@ static void count_service(struct turn_queue *queue, struct turn *turn, int chang
 
 static void set_service_closed(struct turn_queue *queue, uint32_t number)
 {
-    const struct turn_service *service = &queue->services[number];
-    bool is_full = service->turns_max != 0 && service->turns >= service->turns_max;
+    bool is_full = is_full_service(&queue->services[number]);
 
     fair_queue_set_closed(queue->fair[TURN_READ], number, is_full);
     fair_queue_set_closed(queue->fair[TURN_WRITE], number, is_full);
+}
+
+static bool is_full_service(const struct turn_service *service)
+{
+    return service->turns_max != 0 && service->turns >= service->turns_max;
 }
 
 void turn_queue_leave(struct turn_queue *queue, struct turn *turn)
@@ -363,8 +414,9 @@ static void end_turn(struct turn_queue *queue, struct turn *turn)
 {
     turn->state = TURN_ANSWERED;
     queue->stats.turns[turn->class]--;
+    queue->stats.exempt_turns -= turn->is_exempt;
     count_service(queue, turn, -1);
-    if (turn->class != TURN_CONTROL)
+    if (is_fair(turn))
         fair_queue_end(queue->fair[turn->class], &turn->item);
 }
 
@@ -374,7 +426,7 @@ void turn_queue_done(struct turn_queue *queue, struct turn *turn, uint64_t cost_
     turn->state = TURN_IDLE;
     queue->stats.connections[turn->class]--;
     queue->stats.cost_us[turn->class] += cost_us;
-    if (cost_us != 0 && turn->class != TURN_CONTROL)
+    if (cost_us != 0 && is_fair(turn))
         fair_queue_settle(queue->fair[turn->class], turn->service, turn->item.cost_us, cost_us);
 }
 

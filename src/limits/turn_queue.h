@@ -19,7 +19,11 @@
  * (a bound, a reserve, a gate) stops nobody else.
  *
  * With shed_us those that have waited for long are given back by turn_queue_shed(), to be refused;
- * under a standing queue of a service sooner, and its newest reads then go first.
+ * under a standing queue of a service sooner, and its newest reads then go first. Not while the
+ * queue is held, and what was held waits anew.
+ *
+ * An exempt read (a health check, a look-up that a write needs) has a connection as any read, but
+ * no bound on turns or on its wait concerns it, and it goes before the others of its class.
  *
  * Thread: event loop only. Memory: 200 bytes for each service; turns are embedded in their owners.
  */
@@ -59,7 +63,8 @@ struct turn {
     uint32_t          service;     /* below services; 0: none in particular */
     uint64_t          cost_us;     /* expected time at Chroma */
     uint64_t          deadline_us; /* of the wait, for the counters; 0: none */
-    struct fair_gate *gate; /* bounds the turns that share it, all of one class and service */
+    struct fair_gate *gate;      /* bounds the turns that share it, all of one class and service */
+    bool              is_exempt; /* READ */
 
     enum turn_state  state;
     uint64_t         asked_us, granted_us;
@@ -85,6 +90,7 @@ struct turn_queue_service {
 struct turn_queue_stats {
     uint64_t                waiting[TURN_CLASSES];     /* now */
     uint64_t                turns[TURN_CLASSES];       /* now: granted, no answer yet */
+    uint64_t                exempt_turns;              /* of those of READ */
     uint64_t                connections[TURN_CLASSES]; /* now: granted and not done */
     uint64_t                granted[TURN_CLASSES];
     uint64_t                late[TURN_CLASSES];    /* granted after their deadline */
@@ -122,9 +128,13 @@ void turn_queue_set_gate(struct turn_queue *queue, enum turn_class class, struct
 /* As turn_queue_set_options(), for one bound. */
 void turn_queue_set_turns_max(struct turn_queue *queue, enum turn_class class, size_t turns_max);
 
+/* How many turns there can be at a time: by turns_max, or what connections allow if that is less.
+ */
+size_t turn_queue_turns_max(const struct turn_queue *queue, enum turn_class class);
+
 /* While held only CONTROL gets turns: the backend is known not to run. Afterwards call
  * turn_queue_next(). */
-void turn_queue_hold(struct turn_queue *queue, bool held);
+void turn_queue_hold(struct turn_queue *queue, bool held, uint64_t now_us);
 
 /* Ask for a turn; it must be idle.
  *
@@ -144,6 +154,15 @@ struct turn *turn_queue_shed(struct turn_queue *queue, uint64_t now_us);
 /* When turn_queue_shed() and turn_queue_next() are to be called although nothing was given back;
  * may be past; UINT64_MAX: never. */
 uint64_t turn_queue_wake_us(const struct turn_queue *queue);
+
+/* What holds a turn back that waits, or waited until now. */
+enum turn_bound {
+    TURN_BOUND_CONNECTIONS, /* connections_max, or nothing: others are in front of it */
+    TURN_BOUND_CLASS,       /* turns_max of its class */
+    TURN_BOUND_SERVICE,     /* turns_max of its service */
+    TURN_BOUND_GATE
+};
+enum turn_bound turn_queue_bound(const struct turn_queue *queue, const struct turn *turn);
 
 /* A waiting turn leaves. No-op when it does not wait. */
 void turn_queue_leave(struct turn_queue *queue, struct turn *turn);

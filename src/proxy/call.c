@@ -5,12 +5,16 @@
 #include "base/log.h"
 #include "proxy/backend_breaker.h"
 #include "proxy/client_deadline.h"
+#include "proxy/read_limit.h"
 #include "proxy/services.h"
 
 static void        call_init(struct call *call, struct proxy *proxy,
                              const struct chroma_operation_info *info,
                              const struct upstream_request *request, struct answer_sink *sink);
+static bool        call_is_exempt(const struct call *call);
 static enum status call_send(struct call *call);
+static void        call_shed(struct proxy *proxy);
+static void        call_set_shed_timer(struct proxy *proxy);
 static void        call_on_interim(const struct http_head *head, void *ctx);
 static void        call_on_head(const struct http_head *head, void *ctx);
 static void        call_on_body(struct bytes data, void *ctx);
@@ -18,9 +22,12 @@ static void        call_on_flush(void *ctx);
 static void        call_on_end(void *ctx);
 static void        call_on_failure(enum status why, bool sent, void *ctx);
 static void        call_on_writable(void *ctx);
-static void        call_close(struct call *call);
-static void        call_leave_gate(struct call *call);
-static void        call_log_hung(const struct call *call, uint64_t age_us);
+static void        call_close(struct call *call, enum concurrency_outcome outcome);
+static void call_end_turn(struct call *call, enum concurrency_outcome outcome, uint64_t now_us);
+static enum concurrency_outcome call_outcome(const struct call *call);
+static void                     call_leave_gate(struct call *call);
+static enum concurrency_outcome call_given_up(const struct call *call);
+static void                     call_log_hung(const struct call *call, uint64_t age_us);
 
 static const struct upstream_transfer_events call_events = {.on_interim = call_on_interim,
                                                             .on_head = call_on_head,
@@ -42,18 +49,34 @@ enum status call_start(struct call *call, struct proxy *proxy,
     call->turn.class = request->is_write ? TURN_WRITE : TURN_READ;
     call->turn.service = call->origin.flow;
     call->turn.cost_us = call->origin.cost_us;
+    call->turn.is_exempt = call_is_exempt(call);
     if (call->origin.has_collection && proxy->services != NULL)
         call->turn.gate = services_gate(proxy->services, call->origin.service, call->turn.class,
                                         call->origin.collection);
     status = turn_queue_ask(proxy->turns, &call->turn, call->asked_us);
     if (status == STATUS_OK)
         status = call_send(call);
+    if (status == STATUS_AGAIN)
+        call_set_shed_timer(proxy);
     if (status == STATUS_OK || status == STATUS_AGAIN) {
         call->is_active = true;
         return STATUS_OK;
     }
     call_leave_gate(call);
     return status;
+}
+
+/* Who asks whether Chroma lives is not the load. */
+static bool call_is_exempt(const struct call *call)
+{
+    static const enum chroma_operation exempt[] = {
+        CHROMA_OPERATION_ROOT, CHROMA_OPERATION_HEARTBEAT, CHROMA_OPERATION_HEALTHCHECK,
+        CHROMA_OPERATION_VERSION};
+    bool is_exempt = call->origin.is_exempt;
+
+    for (size_t i = 0; i < COUNT_OF(exempt) && call->info->class == CHROMA_CLASS_OTHER; i++)
+        is_exempt |= call->info == chroma_route_info(exempt[i]);
+    return is_exempt && !call->request.is_write;
 }
 
 enum status call_start_with_turn(struct call *call, struct proxy *proxy,
@@ -93,17 +116,30 @@ static enum status call_send(struct call *call)
     assert(call->turn.state == TURN_OPEN);
     status =
         upstream_transfer_start(proxy->pool, &call->request, &call_events, call, &call->transfer);
-    if (status == STATUS_OK)
-        list_push_back(&proxy->calls, &call->node);
-    else
+    if (status != STATUS_OK) {
         turn_queue_done(proxy->turns, &call->turn, 0);
-    return status;
+        return status;
+    }
+    list_push_back(&proxy->calls, &call->node);
+    call->is_counted = call->turn.class == TURN_READ && !call->turn.is_exempt;
+    if (call->is_counted)
+        read_limit_sent(proxy->read_limit);
+    return STATUS_OK;
+}
+
+void call_on_shed_time(void *ctx)
+{
+    struct proxy *proxy = ctx;
+
+    proxy->shed_us = UINT64_MAX;
+    call_run_turns(proxy);
 }
 
 void call_run_turns(struct proxy *proxy)
 {
     struct turn *turn;
 
+    call_shed(proxy);
     while ((turn = turn_queue_next(proxy->turns, loop_now_us(proxy->loop))) != NULL) {
         struct call *call = CONTAINER_OF(turn, struct call, turn);
         enum status  status;
@@ -121,6 +157,32 @@ void call_run_turns(struct proxy *proxy)
         call_leave_gate(call);
         answer_sink_failure(call->sink, status, false);
     }
+    call_set_shed_timer(proxy);
+}
+
+/* Only reads wait with a time-out, and each is of a call. */
+static void call_shed(struct proxy *proxy)
+{
+    struct turn *turn;
+
+    while ((turn = turn_queue_shed(proxy->turns, loop_now_us(proxy->loop))) != NULL) {
+        struct call *call = CONTAINER_OF(turn, struct call, turn);
+
+        call->is_active = false;
+        answer_sink_failure(call->sink, STATUS_OVERLOADED, false);
+        call_leave_gate(call);
+    }
+}
+
+/* One that wakes too soon does no harm, so it is moved only to an earlier time. */
+static void call_set_shed_timer(struct proxy *proxy)
+{
+    uint64_t wake_us = turn_queue_wake_us(proxy->turns);
+
+    if (wake_us >= proxy->shed_us)
+        return;
+    proxy->shed_us = wake_us;
+    loop_timer_set(proxy->shed_timer, wake_us);
 }
 
 static void call_on_interim(const struct http_head *head, void *ctx)
@@ -145,6 +207,7 @@ static void call_on_head(const struct http_head *head, void *ctx)
                           times->first_byte_us - times->connected_us, loop_now_us(proxy->loop));
     list_remove(&call->node);
     turn_queue_answered(proxy->turns, &call->turn);
+    call_end_turn(call, call_outcome(call), loop_now_us(proxy->loop));
     answer_sink_head(call->sink, head);
     call_run_turns(proxy);
 }
@@ -169,7 +232,7 @@ static void call_on_end(void *ctx)
     struct call  *call = ctx;
     struct proxy *proxy = call->proxy;
 
-    call_close(call);
+    call_close(call, CONCURRENCY_NOTHING);
     answer_sink_end(call->sink);
     call_run_turns(proxy);
 }
@@ -183,7 +246,7 @@ static void call_on_failure(enum status why, bool sent, void *ctx)
         call_report(call, backend_breaker_of_failure(why));
     call->connected_us = upstream_transfer_times(call->transfer)->connected_us;
     call->status = 0;
-    call_close(call);
+    call_close(call, why == STATUS_BACKEND_DOWN ? CONCURRENCY_DROPPED : CONCURRENCY_NOTHING);
     answer_sink_failure(call->sink, why, sent);
     call_run_turns(proxy);
 }
@@ -203,8 +266,8 @@ static void call_on_writable(void *ctx)
     call->on_writable(call);
 }
 
-/* Give back what it holds, and count it. */
-static void call_close(struct call *call)
+/* Give back what it holds, and count it. `outcome`: if there was no answer. */
+static void call_close(struct call *call, enum concurrency_outcome outcome)
 {
     struct proxy *proxy = call->proxy;
     uint64_t      now_us = loop_now_us(proxy->loop);
@@ -221,7 +284,38 @@ static void call_close(struct call *call)
                              call->connected_us - call->asked_us);
     }
     turn_queue_done(proxy->turns, &call->turn, cost_us);
+    call_end_turn(call, outcome, now_us);
     call_leave_gate(call);
+}
+
+/* Once, after the queue of turns has been told. */
+static void call_end_turn(struct call *call, enum concurrency_outcome outcome, uint64_t now_us)
+{
+    struct read_limit      *limit = call->proxy->read_limit;
+    uint64_t                ended_us = call->first_byte_us != 0 ? call->first_byte_us : now_us;
+    struct concurrency_read read = {.class = call->origin.read_class,
+                                    .group = call->origin.collection[15] % CONCURRENCY_GROUPS,
+                                    .outcome = outcome,
+                                    .took_us = ended_us - call->connected_us};
+
+    if (call->turn.class == TURN_WRITE && !call->is_ended)
+        read_limit_write_ended(limit, now_us);
+    if (call->is_counted)
+        read_limit_ended(limit, read, call->connected_us, now_us);
+    call->is_counted = false;
+    call->is_ended = true;
+}
+
+/* Of its answer's head. Refusals are quick, whatever the load; so are looks that are no reads of
+ * records, and when Chroma began on a streamed one is not known. */
+static enum concurrency_outcome call_outcome(const struct call *call)
+{
+    if (call->status == 429 || call->status == 503 || call->status == 504)
+        return CONCURRENCY_DROPPED;
+    return call->status >= 200 && call->status <= 299 && call->info->class == CHROMA_CLASS_READ &&
+                   !call->request.streams_body
+               ? CONCURRENCY_ANSWERED
+               : CONCURRENCY_NOTHING;
 }
 
 /* Its turn is over, or never came. */
@@ -246,9 +340,19 @@ void call_cancel(struct call *call)
         return;
     }
     call->connected_us = upstream_transfer_times(transfer)->connected_us;
-    call_close(call);
+    call_close(call, call_given_up(call));
     upstream_transfer_cancel(transfer);
     call_run_turns(proxy);
+}
+
+/* What no answer within the deadline says, and what a client says that does not wait so long. */
+static enum concurrency_outcome call_given_up(const struct call *call)
+{
+    uint64_t age_us = loop_now_us(call->proxy->loop) - call->asked_us;
+
+    if (call->info->class != CHROMA_CLASS_READ || call->request.streams_body)
+        return CONCURRENCY_NOTHING;
+    return age_us >= call->proxy->options.deadline_read_us ? CONCURRENCY_DROPPED : CONCURRENCY_LEFT;
 }
 
 bool call_is_sent(const struct call *call)

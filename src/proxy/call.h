@@ -7,6 +7,9 @@
  * at the head of the answer (Chroma has done its work by then), so a client that reads slowly holds
  * a connection and no turn.
  *
+ * What Chroma does with a read is told to read_limit.h. Where reads are refused early, one that
+ * waits for too long ends with STATUS_OVERLOADED.
+ *
  * A write that was sent is never cancelled: call_cancel() must not be called for it. Calls without
  * an answer for CALL_HUNG_US are counted and, once each, logged.
  *
@@ -21,6 +24,7 @@
 #include "base/list.h"
 #include "chroma/chroma_route.h"
 #include "limits/breaker.h"
+#include "limits/concurrency_limit.h"
 #include "limits/turn_queue.h"
 #include "proxy/answer_sink.h"
 #include "proxy/proxy_state.h"
@@ -30,12 +34,15 @@
  * 4 s), and shorter than a client's patience. */
 #define CALL_HUNG_US UINT64_C(10000000)
 
-/* For whom it is, in the order of turns; zeroes: for nobody in particular. See services.h. */
+/* For whom it is, in the order of turns (see services.h), and what it costs; zeroes: for nobody in
+ * particular, a plain get. */
 struct call_origin {
-    uint32_t service, flow;
-    uint64_t cost_us;        /* expected time at Chroma */
-    bool     has_collection; /* of which the service may have some calls at a time */
-    uint8_t  collection[16];
+    uint32_t               service, flow;
+    uint64_t               cost_us;        /* expected time at Chroma */
+    bool                   has_collection; /* of which the service may have some calls at a time */
+    uint8_t                collection[16];
+    enum concurrency_class read_class;
+    bool                   is_exempt; /* from limits on reads: a write needs its answer */
 };
 
 /* Embedded in its owner; zeroes at first. Only call.c writes to it, but for `origin`, which its
@@ -51,7 +58,9 @@ struct call {
     struct turn      turn;
     struct list_node node; /* in proxy->calls */
     bool             is_active, is_hung;
-    unsigned         status; /* of the answer; 0: none yet */
+    bool             is_counted; /* as a read at Chroma */
+    bool             is_ended;   /* its turn is over */
+    unsigned         status;     /* of the answer; 0: none yet */
     /* Monotonic microseconds; 0: not yet. They stay when the call is over. */
     uint64_t asked_us, connected_us, first_byte_us;
 };
@@ -99,8 +108,12 @@ bool call_is_paused(const struct call *call);
 void call_send_body(struct call *call, const struct bytes *parts, size_t count, bool last);
 bool call_is_writable(const struct call *call);
 
-/* The bounds of the turn queue have changed: grant what can be granted. */
+/* The bounds of the turn queue have changed: refuse what has waited for too long, and grant what
+ * can be granted. */
 void call_run_turns(struct proxy *proxy);
+
+/* For the proxy's shed_timer: the same. */
+void call_on_shed_time(void *proxy);
 
 /* Log those that began to hang; returns how many hang now. Costs a step for each of these. */
 size_t call_count_hung(struct proxy *proxy);

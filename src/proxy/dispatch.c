@@ -116,6 +116,18 @@ void dispatch_on_wait_limit(struct timeout *timeout)
         exchange->path->on_deadline(exchange);
 }
 
+/* It waits for admission or room, where reads are refused early. */
+void dispatch_on_shed_wait(struct timeout *timeout)
+{
+    struct exchange *exchange = CONTAINER_OF(timeout, struct exchange, wait_limit);
+
+    if (is_held_by_pause(exchange))
+        timeout_queue_start(exchange->proxy->shed_waits, timeout);
+    else
+        reply_error(&exchange->reply, STATUS_OVERLOADED, FRONT_EXECUTED_NO,
+                    exchange_waits_for(exchange));
+}
+
 /* Its clocks begin anew when the pause has ended. */
 static bool is_held_by_pause(const struct exchange *exchange)
 {

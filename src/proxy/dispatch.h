@@ -11,8 +11,10 @@
 /* What a front calls; its context is the proxy. */
 extern const struct front_handler dispatch_handler;
 
-/* The deadline, and the limit on waiting for a turn, of an exchange. */
+/* The deadline, and the limit on waiting for room or a turn, of an exchange; where reads are
+ * refused early, that for room. */
 void dispatch_on_deadline(struct timeout *timeout);
 void dispatch_on_wait_limit(struct timeout *timeout);
+void dispatch_on_shed_wait(struct timeout *timeout);
 
 #endif

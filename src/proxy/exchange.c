@@ -166,7 +166,8 @@ static void exchange_begin_wait(struct exchange *exchange)
     if (exchange->route.info->is_write)
         timeout_queue_start(proxy->write_deadlines, &exchange->deadline);
     else
-        timeout_queue_start(proxy->wait_limits, &exchange->wait_limit);
+        timeout_queue_start(proxy->options.sheds ? proxy->shed_waits : proxy->wait_limits,
+                            &exchange->wait_limit);
 }
 
 static void exchange_end_wait(struct exchange *exchange)

@@ -11,6 +11,7 @@
 #include "proxy/deadline_watch.h"
 #include "proxy/hold_sink.h"
 #include "proxy/learn_sink.h"
+#include "proxy/read_class.h"
 #include "proxy/read_repeats.h"
 #include "proxy/request_head.h"
 #include "proxy/write_lanes.h"
@@ -208,6 +209,8 @@ static void pass_call(struct exchange *exchange)
         request.head = byte_buffer_bytes(&pass->head);
         request.body_parts = pass->body.size > 0 && !pass->is_streaming;
         pass->call.origin = service_ticket_origin(&exchange->service, &exchange->route);
+        pass->call.origin.read_class =
+            read_class_find(exchange->route.operation, pass->body, pass->is_streaming);
         status = call_start(&pass->call, proxy, exchange->route.info, &request, &pass->entry,
                             pass_on_writable);
     }

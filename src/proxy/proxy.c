@@ -12,6 +12,7 @@
 #include "proxy/exchange.h"
 #include "proxy/guard.h"
 #include "proxy/pass_path.h"
+#include "proxy/read_limit.h"
 #include "proxy/services.h"
 #include "proxy/write_lanes.h"
 
@@ -29,16 +30,16 @@ static const uint64_t lost_us = UINT64_C(1100) * 1000000;
 /* Some 350 bytes each, and 8 more for each metadata key of one whose description is kept. */
 enum { collections_max = 1 << 14, collections_bytes_max = 8 << 20 };
 
-static void                      make_secrets(struct proxy *proxy);
-static bool                      new_timeouts(struct proxy *proxy);
-static struct turn_queue_options turn_options(const struct proxy_options *options);
-static void                      proxy_set_cache(struct proxy *proxy, bool is_gateway);
-static void                      run_waiters(void *ctx);
-static bool                      take_control_turn(void *ctx);
-static void                      give_control_turn(void *ctx);
-static void                      on_hung_timer(void *ctx);
-static void                      free_turns(struct proxy *proxy);
-static void                      count_unfinished(struct proxy *proxy);
+static void make_secrets(struct proxy *proxy);
+static bool new_turns(struct proxy *proxy);
+static bool new_timeouts(struct proxy *proxy);
+static void proxy_set_cache(struct proxy *proxy, bool is_gateway);
+static void run_waiters(void *ctx);
+static bool take_control_turn(void *ctx);
+static void give_control_turn(void *ctx);
+static void on_hung_timer(void *ctx);
+static void free_turns(struct proxy *proxy);
+static void count_unfinished(struct proxy *proxy);
 
 struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
                         struct memory_account_budget *budget, struct upstream_pool *pool,
@@ -46,7 +47,6 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
                         const struct proxy_write_options *writes)
 {
     struct proxy                   *proxy = calloc(1, sizeof *proxy);
-    struct turn_queue_options       turns = turn_options(options);
     struct collection_table_options collections = {
         .collections_max = collections_max, .bytes_max = collections_bytes_max, .lost_us = lost_us};
 
@@ -69,7 +69,6 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
     admission_init(&proxy->admission, loop, options->requests_max);
     make_secrets(proxy);
     proxy->collections = collection_table_new(&collections, proxy->secret);
-    proxy->turns = turn_queue_new(&turns);
     proxy->lane_rooms =
         lane_rooms_new(loop, proxy->secret, &budget->accounts[MEMORY_ACCOUNT_WRITES]);
     proxy->lanes = write_lanes_new(proxy);
@@ -78,7 +77,7 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
     proxy_set_cache(proxy, writes->is_gateway);
     proxy->breaker = backend_breaker_new(loop, proxy->secret, writes->is_supervised);
     proxy->hung_timer = loop_timer_new(loop, on_hung_timer, proxy);
-    if (proxy->collections == NULL || proxy->turns == NULL || proxy->lane_rooms == NULL ||
+    if (proxy->collections == NULL || !new_turns(proxy) || proxy->lane_rooms == NULL ||
         proxy->lanes == NULL || proxy->breaker == NULL || proxy->hung_timer == NULL ||
         !new_timeouts(proxy)) {
         proxy_free(proxy);
@@ -105,6 +104,22 @@ static void make_secrets(struct proxy *proxy)
     }
 }
 
+static bool new_turns(struct proxy *proxy)
+{
+    struct turn_queue_options options = {.connections_max = proxy->options.connections_max,
+                                         .services = SERVICES_FLOWS};
+
+    proxy->turns = turn_queue_new(&options);
+    if (proxy->turns != NULL)
+        proxy->read_limit = read_limit_new(proxy->turns);
+    proxy->shed_timer = loop_timer_new(proxy->loop, call_on_shed_time, proxy);
+    proxy->shed_us = UINT64_MAX;
+    if (proxy->read_limit == NULL || proxy->shed_timer == NULL)
+        return false;
+    read_limit_set(proxy->read_limit, &proxy->options);
+    return true;
+}
+
 static bool new_timeouts(struct proxy *proxy)
 {
     const struct proxy_options *options = &proxy->options;
@@ -115,15 +130,10 @@ static bool new_timeouts(struct proxy *proxy)
         timeout_queue_new(proxy->loop, options->deadline_write_us, dispatch_on_deadline);
     proxy->wait_limits =
         timeout_queue_new(proxy->loop, options->queue_wait_max_us, dispatch_on_wait_limit);
+    proxy->shed_waits = timeout_queue_new(proxy->loop, READ_LIMIT_SHED_US, dispatch_on_shed_wait);
     proxy->repeats = timeout_queue_new(proxy->loop, repeat_us, pass_path_on_repeat);
-    return proxy->repeats != NULL && proxy->read_deadlines != NULL &&
+    return proxy->repeats != NULL && proxy->shed_waits != NULL && proxy->read_deadlines != NULL &&
            proxy->write_deadlines != NULL && proxy->wait_limits != NULL;
-}
-
-static struct turn_queue_options turn_options(const struct proxy_options *options)
-{
-    return (struct turn_queue_options){.connections_max = options->connections_max,
-                                       .services = SERVICES_FLOWS};
 }
 
 void proxy_set_backend(struct proxy *proxy, const struct proxy_backend *backend)
@@ -168,7 +178,7 @@ static void proxy_set_cache(struct proxy *proxy, bool is_gateway)
 
 void proxy_hold(struct proxy *proxy, bool held)
 {
-    turn_queue_hold(proxy->turns, held);
+    turn_queue_hold(proxy->turns, held, loop_now_us(proxy->loop));
     call_run_turns(proxy);
 }
 
@@ -211,13 +221,11 @@ bool proxy_keeps_answers(const struct proxy *proxy)
 
 void proxy_set_options(struct proxy *proxy, const struct proxy_options *options)
 {
-    struct turn_queue_options turns = turn_options(options);
-
     proxy->options = *options;
     proxy_set_cache(proxy, proxy->is_gateway);
     backend_breaker_set(proxy->breaker, options->breaker_refuses_reads);
     admission_set_max(&proxy->admission, options->requests_max);
-    turn_queue_set_options(proxy->turns, &turns);
+    read_limit_set(proxy->read_limit, options);
     timeout_queue_set_duration(proxy->read_deadlines, options->deadline_read_us);
     timeout_queue_set_duration(proxy->write_deadlines, options->deadline_write_us);
     timeout_queue_set_duration(proxy->wait_limits, options->queue_wait_max_us);
@@ -322,6 +330,8 @@ static void free_turns(struct proxy *proxy)
         if (turns[i]->state != TURN_IDLE)
             turn_queue_done(proxy->turns, turns[i], 0);
     }
+    loop_timer_free(proxy->shed_timer);
+    read_limit_free(proxy->read_limit);
     turn_queue_free(proxy->turns);
 }
 
@@ -349,6 +359,7 @@ void proxy_free(struct proxy *proxy)
     timeout_queue_free(proxy->read_deadlines);
     timeout_queue_free(proxy->write_deadlines);
     timeout_queue_free(proxy->wait_limits);
+    timeout_queue_free(proxy->shed_waits);
     timeout_queue_free(proxy->repeats);
     free(proxy);
 }
@@ -367,6 +378,9 @@ enum status proxy_print_metrics(struct proxy *proxy, struct byte_buffer *out)
     if (status == STATUS_OK)
         status = metric_print(out, turn_queue_metrics, turn_queue_metric_count,
                               turn_queue_stats(proxy->turns));
+    if (status == STATUS_OK)
+        status = read_limit_print_metrics(proxy->read_limit,
+                                          write_lanes_in_flight_max(proxy->lanes), out);
     if (status == STATUS_OK)
         status = cache_path_print_metrics(proxy->cache, out);
     if (status == STATUS_OK)
@@ -407,6 +421,23 @@ static void count_unfinished(struct proxy *proxy)
 
         (write_is_sent(write) ? metrics->inflight : metrics->queued)[write->route.info->class]++;
     }
+}
+
+struct limits_state proxy_limits(const struct proxy *proxy)
+{
+    const struct turn_queue_stats *turns = turn_queue_stats(proxy->turns);
+    struct limits_state            state = {.requests = proxy->admission.held,
+                                            .requests_max = proxy->admission.max,
+                                            .requests_waiting = proxy->admission.waiting_count,
+                                            .connections_max = proxy->options.connections_max,
+                                            .writes = turns->turns[TURN_WRITE],
+                                            .writes_max = write_lanes_in_flight_max(proxy->lanes),
+                                            .writes_waiting = turns->waiting[TURN_WRITE]};
+
+    for (enum turn_class each = 0; each < TURN_CLASSES; each++)
+        state.connections += turns->connections[each];
+    read_limit_state(proxy->read_limit, &state);
+    return state;
 }
 
 void proxy_pause(struct proxy *proxy, bool is_paused)

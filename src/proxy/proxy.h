@@ -19,6 +19,7 @@
 #include "io/worker_pool.h"
 #include "proxy/breaker_state.h"
 #include "proxy/finished_request.h"
+#include "proxy/limits_state.h"
 #include "proxy/proxy_options.h"
 #include "proxy/service_options.h"
 #include "proxy/service_state.h"
@@ -87,6 +88,9 @@ MUST_CHECK enum status proxy_set_services(struct proxy                        *p
 
 /* Call `fn` for each of them. */
 void proxy_each_service(const struct proxy *proxy, service_state_fn *fn, void *ctx);
+
+/* Every limit on what goes to Chroma, and how much of it is in use. */
+struct limits_state proxy_limits(const struct proxy *proxy);
 
 /* The front must be gone, and the pool too. NULL is a no-op. */
 void proxy_free(struct proxy *proxy);

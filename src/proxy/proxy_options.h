@@ -19,11 +19,16 @@ struct proxy_cache_options {
     uint64_t trust_us;         /* of an answer to who may show credentials */
 };
 
+/* proxy_options.reads_max: what Chroma is seen to take. */
+#define PROXY_READS_ADAPTIVE SIZE_MAX
+
 struct proxy_options {
     size_t                connections_max;   /* to Chroma; never exceeded */
     uint64_t              body_bytes_max;    /* of a write; 0: what Chroma itself takes */
     size_t                requests_max;      /* held at once; more wait unread */
     uint64_t              queue_wait_max_us; /* of a read, for room and for its turn */
+    size_t                reads_max;         /* at Chroma at a time; 0: what connections allow */
+    bool                  sheds;             /* reads are refused early rather than wait */
     uint64_t              deadline_read_us;  /* last byte of the request to first of the answer */
     uint64_t              deadline_write_us;
     bool                  adds_headers;

@@ -26,6 +26,7 @@
 struct backend_breaker;
 struct guard;
 struct read_cache;
+struct read_limit;
 struct services;
 struct write_lanes;
 
@@ -63,7 +64,10 @@ struct proxy {
     struct lane_rooms  *lane_rooms; /* a collection's part of the room for writes */
     struct write_lanes *lanes;
     struct turn_queue  *turns;
-    struct services    *services; /* NULL: they were never told apart */
+    struct read_limit  *read_limit; /* how many reads get one */
+    struct loop_timer  *shed_timer; /* when the next one has waited for too long */
+    uint64_t            shed_us;    /* for which it is set */
+    struct services    *services;   /* NULL: they were never told apart */
 
     struct backend_breaker *breaker;
     struct read_repeats     repeats_made;
@@ -77,7 +81,8 @@ struct proxy {
     struct loop_timer    *hung_timer;
     struct list           calls; /* sent and without an answer, the oldest first */
     struct timeout_queue *read_deadlines, *write_deadlines, *wait_limits;
-    struct timeout_queue *repeats; /* of reads that a dead Chroma did not answer */
+    struct timeout_queue *shed_waits; /* in place of wait_limits where reads are refused early */
+    struct timeout_queue *repeats;    /* of reads that a dead Chroma did not answer */
     struct list           exchanges, spare_exchanges; /* requests with a client, and for the next */
     size_t                exchange_count, spare_count;
     struct list           writes; /* with a client or without */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "http/http_writer.h"
+#include "proxy/read_limit.h"
 #include "proxy/too_large.h"
 
 static const struct bytes received_by = BYTES_INIT("chromabouncer");
@@ -24,6 +25,7 @@ static void   reply_send_pending(struct reply *reply, struct bytes after);
 static void   reply_on_end(struct answer_sink *sink);
 static void   reply_finish_with(struct reply *reply, struct bytes last);
 static void   reply_on_failure(struct answer_sink *sink, enum status why, bool sent);
+static void   reply_refuse_early(struct reply *reply);
 static void   reply_give_error(struct reply *reply, struct front_error *error);
 static void   reply_cut(struct reply *reply);
 
@@ -230,8 +232,23 @@ static void reply_on_failure(struct answer_sink *sink, enum status why, bool sen
 
     if (reply->connection == NULL)
         return;
+    if (why == STATUS_OVERLOADED) {
+        reply_refuse_early(reply);
+        return;
+    }
     reply->record->end = ACCESS_END_BACKEND;
     reply_error(reply, why, sent ? FRONT_EXECUTED_MAYBE : FRONT_EXECUTED_NO, NULL);
+}
+
+/* Its turn did not come in time. */
+static void reply_refuse_early(struct reply *reply)
+{
+    const struct call *call = reply->source;
+    char               message[READ_LIMIT_TEXT_SIZE];
+
+    reply->record->queue_us += loop_now_us(reply->proxy->loop) - call->asked_us;
+    read_limit_explain(reply->proxy->read_limit, &call->turn, message);
+    reply_error(reply, STATUS_OVERLOADED, FRONT_EXECUTED_NO, message);
 }
 
 void reply_error(struct reply *reply, enum status status, enum front_executed executed,

@@ -37,6 +37,7 @@ struct write_lanes {
     struct loop_timer    *wake_timer;
     uint64_t              wake_us; /* for which the timer is set */
     struct timeout_queue *again;
+    uint32_t              in_flight_max;
     uint64_t              deletes_lost; /* by a filter */
 };
 
@@ -107,6 +108,7 @@ struct write_lanes *write_lanes_new(struct proxy *proxy)
     proxy->lanes_task = &lanes->pump_task;
     proxy->lanes_turn.class = TURN_WRITE;
     lanes->wake_us = UINT64_MAX;
+    lanes->in_flight_max = coalescer.backend.in_flight_max;
     lanes->coalescer = coalescer_new(&coalescer);
     lanes->wake_timer = loop_timer_new(proxy->loop, write_lanes_pump, lanes);
     lanes->again = timeout_queue_new(proxy->loop, again_us, write_lanes_on_again);
@@ -638,6 +640,7 @@ void write_lanes_set_backend(struct write_lanes *lanes, uint64_t batch_records_m
     if (backend.in_flight_max == 0)
         backend.in_flight_max =
             batch_records_max == PROXY_DISTRIBUTED_BATCH_RECORDS ? distributed_in_flight : 1;
+    lanes->in_flight_max = backend.in_flight_max;
     coalescer_set_backend(lanes->coalescer, &backend);
     loop_later(lanes->proxy->loop, &lanes->pump_task);
 }
@@ -651,6 +654,11 @@ void write_lanes_backend_ended(struct write_lanes *lanes)
 void write_lanes_set_gateway(struct write_lanes *lanes, bool is_gateway)
 {
     coalescer_set_role(lanes->coalescer, is_gateway ? COALESCER_GATEWAY : COALESCER_SIDECAR);
+}
+
+uint32_t write_lanes_in_flight_max(const struct write_lanes *lanes)
+{
+    return lanes->in_flight_max;
 }
 
 bool write_lanes_splits(const struct write_lanes *lanes)

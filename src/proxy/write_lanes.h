@@ -46,6 +46,9 @@ void write_lanes_backend_ended(struct write_lanes *lanes);
 /* See coalescer_set_role(). */
 void write_lanes_set_gateway(struct write_lanes *lanes, bool is_gateway);
 
+/* Calls with writes at a time, as far as lanes make them. */
+uint32_t write_lanes_in_flight_max(const struct write_lanes *lanes);
+
 /* Are requests with more records than Chroma takes at once sent in parts? */
 bool write_lanes_splits(const struct write_lanes *lanes);
 

@@ -44,6 +44,7 @@ bool write_question_send(struct write_question *question, struct bytes line,
         return call_start_with_turn(&question->call, proxy, info, &request, &question->sink,
                                     turn) == STATUS_OK;
     question->call.origin = question->write->origin;
+    question->call.origin.is_exempt = true;
     return call_start(&question->call, proxy, info, &request, &question->sink, NULL) == STATUS_OK;
 }
 

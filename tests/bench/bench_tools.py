@@ -13,6 +13,7 @@ import resource
 import shutil
 import signal
 import socket
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -133,6 +134,39 @@ class Stub:
 
     def stop(self):
         self.bed.stop(self.process)
+
+
+class Chroma:
+    """A real Chroma server on an empty directory."""
+
+    def __init__(self, bed, wal=False):
+        self.bed = bed
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.data = bed.path(f"chroma-{self.port}")
+        self.start()
+        if wal:
+            bed.stop(self.process)
+            with sqlite3.connect(os.path.join(self.data, "chroma.sqlite3")) as database:
+                mode = database.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+            database.close()
+            if mode != "wal":
+                raise Failed(f"SQLite stays in mode {mode}")
+            self.start()
+
+    @staticmethod
+    def program():
+        found = os.environ.get("CHROMA", os.path.join(SOURCE, ".venv/bin/chroma"))
+        return found if os.path.exists(found) else None
+
+    def start(self):
+        self.process = self.bed.start([self.program(), "run", "--path", self.data, "--host",
+                                       "127.0.0.1", "--port", str(self.port)], cpus()[1])
+        wait_for_port(self.port, self.process, 60)
+
+    def stop(self):
+        self.bed.stop(self.process)
+        shutil.rmtree(self.data, ignore_errors=True)
 
 
 def generator():

@@ -266,6 +266,8 @@ run 0 ctl --help;                    says out 'set KEY=VALUE'
     logs '"event":"resumed","reason":"ctl resume"'
     run 0 ctl collections $control;  says out 'no collections'
     run 0 ctl services $control;     says out 'no services'
+    run 0 ctl limits $control;       says out 'reads.limit'
+    says out 'overload'
     run 0 ctl queues -o json $control; says out 'chromabouncer_queue_requests'
     run 0 advice $control;           says out 'Nothing stands out'
     python3 -c 'import http.client, socket, sys

@@ -354,6 +354,12 @@ def occupy(bed):
     wait_for(lambda: bed.reads()[0] == 1, "the connection is busy", SHOWS_SECONDS)
 
 
+def sees_refusal(bed, seconds):
+    """A read that has to wait for its turn."""
+    occupy(bed)
+    return bed.ask(seconds, "GET", f"{bed.collection}/count") == 429
+
+
 def sees_two_wait_for_their_turn(bed, seconds):
     """Behind a busy connection; or does one of them wait unread?"""
     occupy(bed)
@@ -516,6 +522,8 @@ ROWS = {
     "queue.bytes_max": ("1MiB", plain("64MiB", sees_bytes_bounded, "backend.connections_max=1")),
     "guard.collections": ("gone", plain("other", sees_guarded_name)),
     "guard.records_max": ("0", plain("1", sees_guarded_record, "guard.collections=live")),
+    "reads.limit": ("1", plain("none", sees_one_connection)),
+    "overload": ("shed", plain("wait", sees_refusal, "reads.limit=1")),
     "deadline.read": ("100ms", plain("1h", sees_read_deadline)),
     "deadline.write": ("100ms", plain("1h", sees_write_deadline)),
     "deadline.from_client": ("true", plain("false", sees_clients_deadline)),

@@ -50,7 +50,7 @@ mutant src/proxy/write_call.c flow/test_flow_writes 's/answer_sink_failure(call-
 mutant src/proxy/write_call.c flow/test_flow_writes 's/return bytes_equal(executed->value, BYTES_LITERAL("no"));/return true;/' 'a refusal that may have been executed is not repeated'
 mutant src/proxy/write_call.c flow/test_flow_writes 's/return bytes_equal(executed->value, BYTES_LITERAL("no"));/return false;/' 'a refusal that was not is'
 mutant src/proxy/call.c flow/test_flow_clients 's/^        turn_queue_leave(proxy->turns, &call->turn);//' 'who leaves leaves the queue'
-mutant src/proxy/call.c 'flow/test_flow_limits flow/test_flow_backends' '/^void call_cancel(.*)$/,/^}/s/^    call_close(call);/    call->transfer = NULL; call->is_active = false; list_remove(\&call->node);/' 'a turn is given back after a cancel'
+mutant src/proxy/call.c 'flow/test_flow_limits flow/test_flow_backends' '/^void call_cancel(.*)$/,/^}/s/^    call_close(call, call_given_up(call));/    call->transfer = NULL; call->is_active = false; list_remove(\&call->node);/' 'a turn is given back after a cancel'
 mutant src/proxy/call.c flow/test_flow_limits 's/^    turn_queue_done(proxy->turns, &call->turn, cost_us);//' 'a turn is given back'
 mutant src/proxy/call.c flow/test_flow_backends 's/^    upstream_transfer_cancel(transfer);//' 'a cancelled read is cut'
 mutant src/proxy/call.c flow/test_flow_limits '/^static void call_on_end(.*)$/,/^}/s/^    call_run_turns(proxy);//' 'who waits is served when a call ends'

@@ -16,6 +16,7 @@ enum { REQUESTS = 200000 };
 static const double client_patience_us = 1e6;
 static const double slower_per_excess = 0.01;
 static const double spread = 0.5; /* sigma of the lognormal */
+static const double beside_write = 0.2;
 
 static const struct kind {
     double part, mean_us;
@@ -40,7 +41,7 @@ struct request {
     struct proxy           *proxy;
     unsigned                service, tries;
     uint64_t                asked_us, sent_us;
-    bool                    is_waiting_to_retry, has_client;
+    bool                    is_slow, is_waiting_to_retry, has_client;
 };
 
 struct world {
@@ -54,11 +55,13 @@ struct world {
     struct list                        free;          /* of those */
     struct binary_heap                 timers, work;
     double                             clock_ns; /* the work clock: what each in flight got */
+    uint64_t                           write_us; /* when a write was under way for the last time */
     uint64_t                           next_arrival_us[LIMITS_WORLD_SERVICES];
 };
 
 static double          mean_us(void);
 static void            schedule_arrival(struct world *world, unsigned service);
+static bool            is_writing(const struct world *world);
 static double          work_rate(const struct world *world);
 static uint64_t        next_completion_us(const struct world *world);
 static uint64_t        next_event_us(const struct world *world);
@@ -69,6 +72,9 @@ static void            ask(struct world *world, struct request *request);
 static void            send(struct world *world, struct request *request);
 static void            complete(struct world *world);
 static void            on_timer(struct world *world);
+static void            give_up(struct world *world, struct request *request);
+static void            end_turn(struct world *world, struct request *request,
+                                enum concurrency_outcome outcome);
 static void            fail_try(struct world *world, struct request *request);
 static void            serve(struct world *world, struct proxy *proxy);
 static void            give_back(struct world *world, struct request *request);
@@ -77,7 +83,7 @@ static double          normal(struct rng *rng);
 static void world_init(struct world *world, const struct limits_world_options *options,
                        struct limits_world_result *result)
 {
-    struct concurrency_limit_options limit = {.start = 4, .min = 1, .max = 64};
+    struct concurrency_limit_options limit = {.start = 4, .min = 1, .max = UINT16_MAX};
     struct turn_queue_options        queue = {.connections_max = 1000000,
                                               .services = LIMITS_WORLD_SERVICES};
 
@@ -170,6 +176,11 @@ static uint64_t next_event_us(const struct world *world)
 
 /* ---- Chroma --------------------------------------------------------------------------------- */
 
+static bool is_writing(const struct world *world)
+{
+    return world->options->writes != NULL && world->options->writes((double)world->now_us / 1e6);
+}
+
 static double work_rate(const struct world *world)
 {
     double count = (double)world->work.count, cores = world->options->cores;
@@ -178,6 +189,8 @@ static double work_rate(const struct world *world)
     double speed =
         world->options->speed == NULL ? 1 : world->options->speed((double)world->now_us / 1e6);
 
+    if (is_writing(world))
+        speed *= beside_write;
     return speed * share / (1 + slower_per_excess * excess);
 }
 
@@ -202,31 +215,43 @@ static void move_to(struct world *world, uint64_t at_us)
 {
     world->clock_ns += (double)(at_us - world->now_us) * 1000 * work_rate(world);
     world->now_us = at_us;
+    if (is_writing(world))
+        world->write_us = at_us;
 }
 
 static void complete(struct world *world)
 {
     struct limits_world_result *result = world->result;
     struct request             *request = CONTAINER_OF(world->work.nodes[0], struct request, work);
-    uint64_t                    took_us = world->now_us - request->sent_us;
 
     if ((double)request->work.key - world->clock_ns > 1)
         return;
     binary_heap_remove(&world->work, &request->work);
-    concurrency_limit_ended(request->proxy->limit, request->kind->class, CONCURRENCY_ANSWERED,
-                            took_us, false, world->now_us);
-    if (world->options->reads_max == LIMITS_WORLD_ADAPTIVE)
-        turn_queue_set_turns_max(request->proxy->queue, TURN_READ,
-                                 concurrency_limit_value(request->proxy->limit));
-    turn_queue_done(request->proxy->queue, &request->turn, took_us);
-    serve(world, request->proxy);
     if (request->has_client) {
+        end_turn(world, request, CONCURRENCY_ANSWERED);
         binary_heap_remove(&world->timers, &request->timer);
         result->good[request->service]++;
         result->good_by_second[world->now_us / 1000000]++;
         histogram_record(&result->answered, world->now_us - request->asked_us);
     }
     give_back(world, request);
+}
+
+static void end_turn(struct world *world, struct request *request, enum concurrency_outcome outcome)
+{
+    struct concurrency_read read = {.class = request->kind->class,
+                                    .group = request->is_slow,
+                                    .outcome = outcome,
+                                    .took_us = world->now_us - request->sent_us,
+                                    .is_beside_write = world->write_us >= request->sent_us &&
+                                                       world->write_us != 0};
+
+    turn_queue_done(request->proxy->queue, &request->turn, read.took_us);
+    concurrency_limit_ended(request->proxy->limit, &read, world->now_us);
+    if (world->options->reads_max == LIMITS_WORLD_ADAPTIVE)
+        turn_queue_set_turns_max(request->proxy->queue, TURN_READ,
+                                 concurrency_limit_value(request->proxy->limit));
+    serve(world, request->proxy);
 }
 
 /* ---- Clients -------------------------------------------------------------------------------- */
@@ -253,6 +278,11 @@ static void arrive(struct world *world, unsigned service)
         return;
     request = take_request(world);
     *request = (struct request){.service = service, .kind = kinds};
+    if (world->options->slow != NULL) {
+        request->is_slow = draw < world->options->slow((double)world->now_us / 1e6);
+        request->kind = request->is_slow ? &kinds[2] : &kinds[0];
+        draw = 0;
+    }
     while (draw >= request->kind->part && request->kind < kinds + COUNT_OF(kinds) - 1)
         draw -= (request->kind++)->part;
     request->proxy = &world->proxies[rng_below(&world->rng, world->options->proxies)];
@@ -293,8 +323,7 @@ static void send(struct world *world, struct request *request)
     double work_us =
         request->kind->mean_us * exp(spread * normal(&world->rng) - spread * spread / 2);
     const struct turn_queue_stats *stats = turn_queue_stats(request->proxy->queue);
-    size_t                         max =
-        world->options->reads_max == LIMITS_WORLD_ADAPTIVE ? 64 : world->options->reads_max;
+    size_t                         max = turn_queue_turns_max(request->proxy->queue, TURN_READ);
 
     SIM_CHECK(world->options->seed, stats->turns[TURN_READ] <= max);
     request->sent_us = world->now_us;
@@ -318,12 +347,20 @@ static void on_timer(struct world *world)
         fail_try(world, request);
         return;
     }
-    request->has_client = false; /* Chroma works on; a new try is another request there */
+    give_up(world, request);
+}
+
+/* Chroma works on; a new try is another request there. */
+static void give_up(struct world *world, struct request *request)
+{
+    request->has_client = false;
+    end_turn(world, request, CONCURRENCY_LEFT);
     if (request->tries < world->options->tries) {
         struct request *again = take_request(world);
 
         *again = (struct request){.service = request->service,
                                   .kind = request->kind,
+                                  .is_slow = request->is_slow,
                                   .proxy = request->proxy,
                                   .tries = request->tries};
         fail_try(world, again);

@@ -2,9 +2,10 @@
  * time
  *
  * Chroma: some cores shared by all requests in flight, and slower by one percent for each request
- * beyond the cores. Requests come whether answers do or not (open loop); a client gives up after a
- * second, but what was sent is worked on to its end. 80 % of the requests take 5 ms, 15 % 2 ms,
- * 5 % 40 ms, lognormal around it; those of 5 and 40 ms look alike to the proxy.
+ * beyond the cores. Requests come whether answers do or not (open loop). A client gives up after a
+ * second: its turn is given back then, as the proxy does it, but what was sent is worked on to its
+ * end. 80 % of the requests take 5 ms, 15 % 2 ms, 5 % 40 ms, lognormal around it; those of 5 and 40
+ * ms look alike to the proxy. While a write is committed all of it takes five times as long.
  */
 #ifndef FLOW_LIMITS_WORLD_H
 #define FLOW_LIMITS_WORLD_H
@@ -31,6 +32,9 @@ struct limits_world_options {
     /* In parts of Chroma's capacity, by service; and the speed of Chroma; while `seconds` run. */
     double (*load)(unsigned service, double at_s);
     double (*speed)(double at_s); /* NULL: always 1 */
+    bool (*writes)(double at_s);  /* is a write under way? NULL: never */
+    double (*slow)(double at_s);  /* the part that ask a collection where all take 40 ms, while the
+                                     others take 5 ms; NULL: as above */
 };
 
 struct limits_world_result {

@@ -9,6 +9,7 @@
 
 static struct concurrency_limit *limit;
 static uint64_t                  now_us;
+static unsigned                  group; /* of the collection that is asked */
 
 static void setup(void)
 {
@@ -17,11 +18,24 @@ static void setup(void)
     limit = concurrency_limit_new(&options);
     ck_assert_ptr_nonnull(limit);
     now_us = 100 * SECOND;
+    group = 0;
 }
 
 static void teardown(void)
 {
     concurrency_limit_free(limit);
+}
+
+static void end_read(enum concurrency_class class, enum concurrency_outcome outcome,
+                     uint64_t took_us, bool is_beside_write)
+{
+    struct concurrency_read read = {.class = class,
+                                    .group = group,
+                                    .outcome = outcome,
+                                    .took_us = took_us,
+                                    .is_beside_write = is_beside_write};
+
+    concurrency_limit_ended(limit, &read, now_us);
 }
 
 /* `count` answers over `span_us`, each of them taking `took_us`, so many in flight as may be. */
@@ -32,16 +46,34 @@ static void answers_of(enum concurrency_class class, int count, uint64_t took_us
         concurrency_limit_sent(limit);
     for (int i = 0; i < count; i++) {
         now_us += span_us / (uint64_t)count;
-        concurrency_limit_ended(limit, class, CONCURRENCY_ANSWERED, took_us, false, now_us);
+        end_read(class, CONCURRENCY_ANSWERED, took_us, false);
         concurrency_limit_sent(limit);
     }
     for (size_t i = 0; i < in_flight; i++)
-        concurrency_limit_ended(limit, class, CONCURRENCY_NOTHING, 0, false, now_us);
+        end_read(class, CONCURRENCY_NOTHING, 0, false);
 }
 
 static void answers(int count, uint64_t took_us, uint64_t span_us)
 {
     answers_of(CONCURRENCY_QUERY, count, took_us, span_us, concurrency_limit_value(limit));
+}
+
+/* Answers after 5 ms, for so many windows, and always as many in flight as may be. */
+static void use_all_of_it(int windows)
+{
+    for (int i = 0; i < windows; i++)
+        answers(10, 5 * MS, 100 * MS);
+}
+
+/* Queries take 5 ms at ease; it has been too large once, and is 7 now. */
+static void begin_at_ease(void)
+{
+    answers_of(CONCURRENCY_QUERY, 30, 5 * MS, 300 * MS, 1);
+    now_us += 100 * MS;
+    concurrency_limit_sent(limit);
+    end_read(CONCURRENCY_QUERY, CONCURRENCY_DROPPED, 5 * MS, false);
+    use_all_of_it(9);
+    ck_assert_uint_eq(concurrency_limit_value(limit), 7);
 }
 
 START_TEST(it_begins_as_told_and_grows_while_all_is_used_and_well)
@@ -56,6 +88,21 @@ START_TEST(it_begins_as_told_and_grows_while_all_is_used_and_well)
 }
 END_TEST
 
+START_TEST(it_grows_fast_until_it_has_been_too_large)
+{
+    size_t after;
+
+    use_all_of_it(6);
+    ck_assert_uint_ge(concurrency_limit_value(limit), 16);
+    answers(20, 10 * MS, 200 * MS);
+    use_all_of_it(2); /* of which the first may begin with those of 10 ms */
+    after = concurrency_limit_value(limit);
+    use_all_of_it(5);
+    ck_assert_uint_ge(concurrency_limit_value(limit), after + 1);
+    ck_assert_uint_le(concurrency_limit_value(limit), after + 9);
+}
+END_TEST
+
 START_TEST(it_does_not_grow_while_it_is_not_used)
 {
     for (int i = 0; i < 60; i++)
@@ -66,7 +113,7 @@ END_TEST
 
 START_TEST(it_shrinks_when_answers_take_longer_than_at_ease)
 {
-    answers(100, 5 * MS, SECOND);
+    begin_at_ease();
     answers(15, 12 * MS, 150 * MS);
     ck_assert_uint_le(concurrency_limit_value(limit), 6);
     answers(60, 12 * MS, 600 * MS);
@@ -84,13 +131,12 @@ END_TEST
 
 START_TEST(a_drop_shrinks_it_once_in_a_window)
 {
-    answers(100, 5 * MS, SECOND);
+    begin_at_ease();
     now_us += 100 * MS;
     for (int i = 0; i < 5; i++)
         concurrency_limit_sent(limit);
     for (int i = 0; i < 5; i++)
-        concurrency_limit_ended(limit, CONCURRENCY_QUERY, CONCURRENCY_DROPPED, SECOND, false,
-                                now_us);
+        end_read(CONCURRENCY_QUERY, CONCURRENCY_DROPPED, SECOND, false);
     ck_assert_uint_ge(concurrency_limit_value(limit), 4);
     ck_assert_uint_le(concurrency_limit_value(limit), 6);
 }
@@ -98,10 +144,26 @@ END_TEST
 
 START_TEST(classes_are_judged_by_their_own_ease)
 {
-    answers(100, 5 * MS, SECOND);
+    begin_at_ease();
     answers_of(CONCURRENCY_LARGE, 30, 200 * MS, SECOND, 4);
     ck_assert_uint_ge(concurrency_limit_value(limit), 7);
     ck_assert_uint_eq(concurrency_limit_ease_us(limit, CONCURRENCY_LARGE), 200 * MS);
+}
+END_TEST
+
+/* Applications ask small and large collections by turns. */
+START_TEST(collections_are_judged_by_their_own_ease)
+{
+    begin_at_ease();
+    group = 1;
+    answers(30, 200 * MS, SECOND);
+    ck_assert_uint_ge(concurrency_limit_value(limit), 7);
+    group = 0;
+    answers(30, 5 * MS, SECOND);
+    group = 1;
+    answers(30, 200 * MS, SECOND);
+    ck_assert_uint_ge(concurrency_limit_value(limit), 7);
+    ck_assert_uint_eq(concurrency_limit_ease_us(limit, CONCURRENCY_QUERY), 5 * MS);
 }
 END_TEST
 
@@ -121,10 +183,56 @@ START_TEST(what_a_write_slows_down_is_not_ease)
     for (int i = 0; i < 40; i++) {
         concurrency_limit_sent(limit);
         now_us += 10 * MS;
-        concurrency_limit_ended(limit, CONCURRENCY_GET, CONCURRENCY_ANSWERED, 50 * MS, true,
-                                now_us);
+        end_read(CONCURRENCY_GET, CONCURRENCY_ANSWERED, 50 * MS, true);
     }
     ck_assert_uint_eq(concurrency_limit_ease_us(limit, CONCURRENCY_GET), 0);
+}
+END_TEST
+
+/* While Chroma commits, a read takes ten times as long: that is not the load of reads. */
+START_TEST(reads_beside_writes_are_judged_by_what_they_take_there)
+{
+    begin_at_ease();
+    for (int i = 0; i < 100; i++) {
+        for (size_t j = 0; j < concurrency_limit_value(limit); j++)
+            concurrency_limit_sent(limit);
+        now_us += 50 * MS;
+        for (size_t j = concurrency_limit_value(limit); j > 0; j--)
+            end_read(CONCURRENCY_QUERY, CONCURRENCY_ANSWERED, 50 * MS, true);
+    }
+    ck_assert_uint_ge(concurrency_limit_value(limit), 8);
+    ck_assert_uint_eq(concurrency_limit_ease_us(limit, CONCURRENCY_QUERY), 5 * MS);
+}
+END_TEST
+
+/* With reads.limit: none, say: the value is computed all the same. */
+START_TEST(while_it_is_not_in_force_an_overload_is_no_ease_and_no_slower_chroma)
+{
+    begin_at_ease();
+    for (int i = 0; i < 60; i++)
+        answers_of(CONCURRENCY_QUERY, 100, 60 * MS, SECOND, 48);
+    ck_assert_uint_eq(concurrency_limit_value(limit), 1);
+    ck_assert_uint_eq(concurrency_limit_ease_us(limit, CONCURRENCY_QUERY), 5 * MS);
+}
+END_TEST
+
+/* Nobody waits for an answer any more: without this the limit would never be found too large. */
+START_TEST(reads_that_were_given_up_after_long_count_and_others_do_not)
+{
+    begin_at_ease();
+    for (int i = 0; i < 30; i++) {
+        concurrency_limit_sent(limit);
+        now_us += 10 * MS;
+        end_read(CONCURRENCY_QUERY, CONCURRENCY_LEFT, 6 * MS, false);
+    }
+    ck_assert_uint_ge(concurrency_limit_value(limit), 7);
+    for (int i = 0; i < 60; i++) {
+        concurrency_limit_sent(limit);
+        now_us += 10 * MS;
+        end_read(CONCURRENCY_QUERY, CONCURRENCY_LEFT, SECOND, false);
+    }
+    ck_assert_uint_le(concurrency_limit_value(limit), 2);
+    ck_assert_uint_eq(concurrency_limit_ease_us(limit, CONCURRENCY_QUERY), 5 * MS);
 }
 END_TEST
 
@@ -152,7 +260,7 @@ END_TEST
 
 START_TEST(few_answers_are_not_judged)
 {
-    answers(100, 5 * MS, SECOND);
+    begin_at_ease();
     for (int i = 0; i < 60; i++)
         answers_of(CONCURRENCY_QUERY, 2, 50 * MS, SECOND, 1);
     ck_assert_uint_ge(concurrency_limit_value(limit), 7);
@@ -161,7 +269,7 @@ END_TEST
 
 START_TEST(it_begins_anew_after_a_restart)
 {
-    answers(100, 5 * MS, SECOND);
+    begin_at_ease();
     concurrency_limit_restart(limit);
     ck_assert_uint_eq(concurrency_limit_value(limit), 1);
     answers(100, 5 * MS, SECOND);
@@ -171,7 +279,7 @@ END_TEST
 
 START_TEST(after_a_long_silence_what_is_known_stays_known)
 {
-    answers(100, 5 * MS, SECOND);
+    begin_at_ease();
     now_us += 3600 * SECOND;
     answers(1, 5 * MS, SECOND);
     ck_assert_uint_eq(concurrency_limit_ease_us(limit, CONCURRENCY_QUERY), 5 * MS);
@@ -184,13 +292,18 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, it_begins_as_told_and_grows_while_all_is_used_and_well);
+    tcase_add_test(tcase, it_grows_fast_until_it_has_been_too_large);
     tcase_add_test(tcase, it_does_not_grow_while_it_is_not_used);
     tcase_add_test(tcase, it_shrinks_when_answers_take_longer_than_at_ease);
     tcase_add_test(tcase, a_little_longer_is_tolerated);
     tcase_add_test(tcase, a_drop_shrinks_it_once_in_a_window);
     tcase_add_test(tcase, classes_are_judged_by_their_own_ease);
+    tcase_add_test(tcase, collections_are_judged_by_their_own_ease);
     tcase_add_test(tcase, one_cheap_request_does_not_make_all_others_slow);
     tcase_add_test(tcase, what_a_write_slows_down_is_not_ease);
+    tcase_add_test(tcase, reads_beside_writes_are_judged_by_what_they_take_there);
+    tcase_add_test(tcase, while_it_is_not_in_force_an_overload_is_no_ease_and_no_slower_chroma);
+    tcase_add_test(tcase, reads_that_were_given_up_after_long_count_and_others_do_not);
     tcase_add_test(tcase, a_backend_that_became_slower_is_learned_anew);
     tcase_add_test(tcase, and_when_it_is_fast_again_that_is_learned_too);
     tcase_add_test(tcase, few_answers_are_not_judged);

@@ -64,12 +64,12 @@ START_TEST(while_held_only_control_goes_and_afterwards_all_in_their_order)
 {
     struct turn *read, *write;
 
-    turn_queue_hold(queue, true);
+    turn_queue_hold(queue, true, now_us);
     write = ask(TURN_WRITE, STATUS_AGAIN);
     read = ask(TURN_READ, STATUS_AGAIN);
     ask(TURN_CONTROL, STATUS_OK);
     CK_NEXT(NULL);
-    turn_queue_hold(queue, false);
+    turn_queue_hold(queue, false, now_us);
     CK_NEXT(read);
     CK_NEXT(write);
     CK_NEXT(NULL);
@@ -253,6 +253,105 @@ START_TEST(who_has_waited_for_long_is_given_back_where_asked_for)
     ck_assert_uint_eq(turn_queue_stats(queue)->shed[TURN_READ], 1);
     turn_queue_done(queue, first, 0);
     CK_NEXT(&turns[1]);
+}
+END_TEST
+
+START_TEST(what_was_held_is_not_given_back_and_waits_anew)
+{
+    struct turn_queue_options options = {
+        .connections_max = 1, .shed_us = {[TURN_READ] = 100}, .standing_us = 10};
+    struct turn *first, *read;
+
+    turn_queue_set_options(queue, &options);
+    first = ask(TURN_WRITE, STATUS_OK);
+    turn_queue_hold(queue, true, now_us);
+    read = ask(TURN_READ, STATUS_AGAIN);
+    now_us += 500;
+    ck_assert_uint_eq(turn_queue_wake_us(queue), UINT64_MAX);
+    ck_assert_ptr_null(turn_queue_shed(queue, now_us));
+    turn_queue_hold(queue, false, now_us);
+    ck_assert_uint_eq(turn_queue_wake_us(queue), now_us + 100);
+    turn_queue_hold(queue, false, now_us + 50); /* it is not held, so nothing begins anew */
+    ck_assert_ptr_null(turn_queue_shed(queue, now_us + 99));
+    ck_assert_ptr_eq(turn_queue_shed(queue, now_us + 100), read);
+    turn_queue_done(queue, first, 0);
+}
+END_TEST
+
+static struct turn *ask_exempt(enum status expected)
+{
+    turns[used].is_exempt = true;
+    return ask(TURN_READ, expected);
+}
+
+START_TEST(exempt_reads_are_bounded_by_connections_only)
+{
+    struct turn_queue_options options = {
+        .connections_max = 8, .turns_max = {[TURN_READ] = 1}, .shed_us = {[TURN_READ] = 100}};
+    struct turn *first, *exempt;
+
+    turn_queue_set_options(queue, &options);
+    exempt = ask_exempt(STATUS_OK);
+    first = ask(TURN_READ, STATUS_OK);
+    ask(TURN_READ, STATUS_AGAIN);
+    ask_exempt(STATUS_OK);
+    ck_assert_uint_eq(turn_queue_stats(queue)->exempt_turns, 2);
+    turn_queue_done(queue, exempt, 1000);
+    CK_NEXT(NULL); /* its turn was none of those that are bounded */
+    turn_queue_answered(queue, first);
+    CK_NEXT(&turns[2]);
+    ask_exempt(STATUS_OK);
+    ask_exempt(STATUS_OK);
+    exempt = ask_exempt(STATUS_AGAIN); /* five connections, of which one only transfers */
+    ask(TURN_READ, STATUS_AGAIN);
+    now_us += 100;
+    ck_assert_ptr_eq(turn_queue_shed(queue, now_us), &turns[7]);
+    ck_assert_ptr_null(turn_queue_shed(queue, now_us));
+    turn_queue_done(queue, first, 0);
+    CK_NEXT(exempt);
+}
+END_TEST
+
+START_TEST(exempt_reads_are_held_and_may_leave)
+{
+    struct turn *exempt;
+
+    turn_queue_hold(queue, true, now_us);
+    exempt = ask_exempt(STATUS_AGAIN);
+    ask_exempt(STATUS_AGAIN);
+    turn_queue_leave(queue, exempt);
+    CK_NEXT(NULL);
+    turn_queue_hold(queue, false, now_us);
+    CK_NEXT(&turns[1]);
+    CK_NEXT(NULL);
+}
+END_TEST
+
+START_TEST(what_holds_a_turn_back_can_be_told)
+{
+    static struct fair_gate   gate;
+    struct turn_queue_options options = {.connections_max = 8, .turns_max = {[TURN_READ] = 2}};
+    struct turn_queue_service service = {.weight = 1, .priority = 1, .turns_max = 1};
+    struct turn              *turn;
+
+    turn_queue_set_options(queue, &options);
+    turn_queue_set_service(queue, 1, &service);
+    ck_assert_uint_eq(turn_queue_turns_max(queue, TURN_READ), 2);
+    ck_assert_uint_eq(turn_queue_turns_max(queue, TURN_WRITE), 5); /* less 2 reads and control */
+    fair_gate_init(&gate, 1);
+    turns[0].gate = turns[1].gate = &gate;
+    ask(TURN_READ, STATUS_OK);
+    turn = ask(TURN_READ, STATUS_AGAIN);
+    ck_assert_int_eq(turn_queue_bound(queue, turn), TURN_BOUND_GATE);
+    turns[2].service = turns[3].service = 1;
+    ask(TURN_READ, STATUS_OK);
+    turn = ask(TURN_READ, STATUS_AGAIN);
+    ck_assert_int_eq(turn_queue_bound(queue, turn), TURN_BOUND_SERVICE);
+    turn = ask(TURN_READ, STATUS_AGAIN);
+    ck_assert_int_eq(turn_queue_bound(queue, turn), TURN_BOUND_CLASS);
+    turn_queue_set_turns_max(queue, TURN_READ, 0);
+    ck_assert_int_eq(turn_queue_bound(queue, turn), TURN_BOUND_CONNECTIONS);
+    ck_assert_uint_eq(turn_queue_turns_max(queue, TURN_READ), 5);
 }
 END_TEST
 
@@ -614,6 +713,10 @@ int main(void)
     tcase_add_test(tcase, a_service_has_no_more_turns_than_it_may);
     tcase_add_test(tcase, a_gate_bounds_the_turns_that_share_it_and_stops_no_other);
     tcase_add_test(tcase, who_has_waited_for_long_is_given_back_where_asked_for);
+    tcase_add_test(tcase, what_was_held_is_not_given_back_and_waits_anew);
+    tcase_add_test(tcase, exempt_reads_are_bounded_by_connections_only);
+    tcase_add_test(tcase, exempt_reads_are_held_and_may_leave);
+    tcase_add_test(tcase, what_holds_a_turn_back_can_be_told);
     tcase_add_test(tcase, who_may_not_go_stops_nobody_else);
     tcase_add_test(tcase, the_answer_ends_the_turn_and_keeps_the_connection);
     tcase_add_test(tcase, a_granted_turn_can_change_its_owner);

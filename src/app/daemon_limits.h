@@ -1,0 +1,16 @@
+/* daemon_limits - every limit in force and how much of it is in use, for who looks
+ *
+ * Private to app/.
+ */
+#ifndef APP_DAEMON_LIMITS_H
+#define APP_DAEMON_LIMITS_H
+
+#include <jansson.h>
+
+#include "app/daemon_state.h"
+
+/* Set `overload`, `reads_adaptive` and `limits` of the answer.
+ * STATUS_NO_MEMORY  some are not set. */
+MUST_CHECK enum status daemon_limits_list(const struct daemon *daemon, json_t *answer);
+
+#endif

@@ -1,0 +1,22 @@
+/* limits_state - every limit in force and how much of it is in use, to whoever lists them
+ *
+ * Plain data. Limits of services are in service_state.h.
+ */
+#ifndef PROXY_LIMITS_STATE_H
+#define PROXY_LIMITS_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct limits_state {
+    uint64_t requests, requests_max, requests_waiting; /* admitted; wait for it */
+
+    /* Calls to Chroma. Of reads, those that are exempt from the limit are not counted. */
+    uint64_t connections, connections_max;
+    uint64_t reads, reads_max; /* in force: of reads.limit, or what connections allow */
+    uint64_t reads_adaptive;   /* what `adaptive` would allow, or allows */
+    uint64_t reads_waiting, reads_shed;
+    uint64_t writes, writes_max, writes_waiting;
+};
+
+#endif

@@ -1,0 +1,28 @@
+#!/bin/sh
+# read_limit_mutants.sh - can the tests of reads.limit and of overload: shed fail?
+# See tests/support/mutants.sh; run by `make check-data-path-mutants`. Those of the policies are in
+# limits_mutants.sh.
+set -eu
+# shellcheck source=tests/support/mutants.sh
+. "$(dirname "$0")/../support/mutants.sh"
+
+mutant src/proxy/read_limit.c flow/test_flow_reads 's/turns.turns_max\[TURN_READ\] = read_limit_value(limit);//' 'a bound is set'
+mutant src/proxy/read_limit.c flow/test_flow_reads 's/^        turn_queue_set_turns_max(limit->turns, TURN_READ, read_limit_value(limit));/        (void)0;/' 'adaptive moves the bound'
+mutant src/proxy/read_limit.c flow/test_flow_reads 's/options->sheds ? READ_LIMIT_SHED_US : 0/READ_LIMIT_SHED_US/' 'nothing is refused unless asked for'
+mutant src/proxy/read_limit.c flow/test_flow_reads 's/options->sheds ? READ_LIMIT_SHED_US : 0/0/' 'refusals'
+mutant src/proxy/read_limit.c flow/test_flow_reads 's/.standing_us = READ_LIMIT_STANDING_US/.standing_us = READ_LIMIT_SHED_US/' 'sooner under a standing queue'
+mutant src/proxy/read_limit.c flow/test_flow_reads 's/limit->write_ended_us = now_us;/limit->write_ended_us = 0;/;s/turn_queue_stats(limit->turns)->turns\[TURN_WRITE\] > 0/false/' 'reads beside writes'
+mutant src/proxy/call.c flow/test_flow_reads 's/is_exempt |= call->info == chroma_route_info(exempt\[i\]);/(void)0;/' 'health checks are exempt'
+mutant src/proxy/call.c flow/test_flow_reads 's/^    call_shed(proxy);/    (void)0;/' 'who has waited for too long is refused'
+mutant src/proxy/call.c flow/test_flow_reads 's/^        call_set_shed_timer(proxy);/        (void)0;/' 'a queue in which nothing moves is looked at'
+mutant src/proxy/call.c flow/test_flow_reads 's/call->status == 429 || call->status == 503 || call->status == 504/false/' 'drops'
+mutant src/proxy/call.c flow/test_flow_reads 's/call->status >= 200 \&\& call->status <= 299 \&\&//' 'errors are no answers'
+mutant src/proxy/call.c flow/test_flow_reads 's/age_us >= call->proxy->options.deadline_read_us ? CONCURRENCY_DROPPED : CONCURRENCY_LEFT/CONCURRENCY_NOTHING/' 'what is given up counts'
+mutant src/proxy/dispatch.c flow/test_flow_reads 's/^        timeout_queue_start(exchange->proxy->shed_waits, timeout);/        reply_error(\&exchange->reply, STATUS_OVERLOADED, FRONT_EXECUTED_NO, NULL);/' 'a pause is no overload'
+mutant src/proxy/exchange.c flow/test_flow_reads 's/proxy->options.sheds ? proxy->shed_waits : proxy->wait_limits/proxy->wait_limits/' 'who is not admitted is refused too'
+mutant src/proxy/read_class.c unit/test_read_class 's/if (body.size <= 2 \* (size_t)window_bytes)/if (true)/;s/glance = {{body}};/glance = {{{body.data, body.size < 512 ? body.size : 512}}};/' 'both ends of a body'
+mutant src/proxy/read_class.c unit/test_read_class 's/ || body.size >= large_bytes//' 'several vectors are large'
+mutant src/proxy/read_class.c unit/test_read_class 's/ || is_nothing(value) ||$/ ||/' 'null is no limit'
+mutant src/proxy/read_class.c unit/test_read_class 's/ \&\& number <= bound) {/) {/' 'numbers of any length'
+
+mutants_run
