@@ -12,10 +12,12 @@ enum {
     WINDOW_SAMPLES_MIN = 10,
     WINDOW_SAMPLES_MAX = 256,
     STALE_WINDOWS = 3,
+    PROBE_SAMPLES = 30,
     EASES = CONCURRENCY_CLASSES * CONCURRENCY_GROUPS * 2
 };
 
 static const uint64_t span_us = 5000000;
+static const uint64_t probe_us = 1000000;
 static const uint64_t window_us = 100000, window_max_us = 1000000;
 static const double   tolerance = 1.6;
 static const double   decrease = 0.7;
@@ -27,7 +29,8 @@ struct ease {
     uint64_t medians[SPANS];            /* of the spans before; 0: too few samples */
     uint64_t recent[SPAN_SAMPLES_MIN];  /* the last ones of all, at ease or not */
     size_t   recent_count;
-    uint64_t us; /* 0: not known */
+    uint64_t us;       /* 0: not known */
+    bool     is_guess; /* of reads that were not at ease, since there were no others yet */
 };
 
 struct concurrency_limit {
@@ -37,13 +40,19 @@ struct concurrency_limit {
     size_t                           in_flight, peak; /* peak: of this window */
     struct ease ease[CONCURRENCY_CLASSES][CONCURRENCY_GROUPS][2]; /* the last [1]: beside writes */
     uint64_t    span;                                             /* number of the present one */
+    size_t      answers, at_ease;                                 /* of this span */
+    uint64_t    crowded_us; /* when more than half was last in flight */
+    bool        is_probing; /* half of the limit is in force */
+    uint64_t    probe_end_us;
     uint64_t    window_began_us;
     double      ratios[WINDOW_SAMPLES_MAX]; /* of this window; the last ones */
     size_t      ratio_count, drops;
     unsigned    stale_windows;
 };
 
-static void     begin_span(struct concurrency_limit *limit, uint64_t span);
+static size_t   whole_limit(const struct concurrency_limit *limit);
+static bool     is_at_ease(struct concurrency_limit *limit, uint64_t took_us, uint64_t now_us);
+static void     begin_span(struct concurrency_limit *limit, uint64_t now_us);
 static void     begin_span_of(struct ease *ease, uint64_t passed);
 static void     add_sample(struct ease *ease, uint64_t took_us, bool is_at_ease);
 static void     add_ratio(struct concurrency_limit *limit, double ratio);
@@ -77,6 +86,15 @@ void concurrency_limit_free(struct concurrency_limit *limit)
 
 size_t concurrency_limit_value(const struct concurrency_limit *limit)
 {
+    size_t whole = whole_limit(limit), half = whole / 2;
+
+    if (!limit->is_probing)
+        return whole;
+    return half > limit->options.min ? half : limit->options.min;
+}
+
+static size_t whole_limit(const struct concurrency_limit *limit)
+{
     return (size_t)limit->limit;
 }
 
@@ -98,16 +116,21 @@ void concurrency_limit_ended(struct concurrency_limit *limit, const struct concu
                              uint64_t now_us)
 {
     struct ease *ease = &limit->ease[read->class][read->group][read->is_beside_write];
-    bool         is_obeyed = limit->in_flight <= concurrency_limit_value(limit);
+    bool         at_ease = is_at_ease(limit, read->took_us, now_us);
 
     assert(limit->in_flight > 0 && read->group < CONCURRENCY_GROUPS);
     limit->in_flight--;
     if (now_us / span_us != limit->span)
-        begin_span(limit, now_us / span_us);
+        begin_span(limit, now_us);
     if (read->outcome == CONCURRENCY_DROPPED)
         limit->drops++;
-    if (read->outcome == CONCURRENCY_ANSWERED)
-        add_sample(ease, read->took_us == 0 ? 1 : read->took_us, is_obeyed);
+    if (read->outcome == CONCURRENCY_ANSWERED) {
+        add_sample(ease, read->took_us == 0 ? 1 : read->took_us, at_ease);
+        limit->answers++;
+        limit->at_ease += at_ease;
+    }
+    if (limit->at_ease >= PROBE_SAMPLES || now_us >= limit->probe_end_us)
+        limit->is_probing = false;
     if (ease->us != 0) {
         double ratio = (double)read->took_us / (double)ease->us;
 
@@ -118,9 +141,25 @@ void concurrency_limit_ended(struct concurrency_limit *limit, const struct concu
     end_window(limit, now_us);
 }
 
-static void begin_span(struct concurrency_limit *limit, uint64_t span)
+/* Was never more than half of the limit in flight since it was sent? Whoever ended meanwhile has
+ * looked, too. */
+static bool is_at_ease(struct concurrency_limit *limit, uint64_t took_us, uint64_t now_us)
 {
+    size_t half = whole_limit(limit) / 2;
+
+    if (limit->in_flight > (half > 0 ? half : 1))
+        limit->crowded_us = now_us;
+    return now_us - took_us > limit->crowded_us;
+}
+
+static void begin_span(struct concurrency_limit *limit, uint64_t now_us)
+{
+    uint64_t span = now_us / span_us;
     uint64_t passed = span - limit->span < SPANS ? span - limit->span : SPANS;
+
+    limit->is_probing = limit->answers >= SPAN_SAMPLES_MIN && limit->at_ease < SPAN_SAMPLES_MIN;
+    limit->probe_end_us = now_us + probe_us;
+    limit->answers = limit->at_ease = 0;
 
     for (size_t i = 0; i < EASES; i++)
         begin_span_of(&limit->ease[0][0][0] + i, passed);
@@ -141,14 +180,24 @@ static void begin_span_of(struct ease *ease, uint64_t passed)
     find_ease(ease);
 }
 
-static void add_sample(struct ease *ease, uint64_t took_us, bool is_at_ease)
+static void add_sample(struct ease *ease, uint64_t took_us, bool at_ease)
 {
+    uint64_t median_us;
+
     ease->recent[ease->recent_count++ % SPAN_SAMPLES_MIN] = took_us;
-    if (!is_at_ease)
+    if (ease->us == 0 && ease->recent_count >= SPAN_SAMPLES_MIN) {
+        ease->us = median_of(ease->recent, SPAN_SAMPLES_MIN);
+        ease->is_guess = true;
+    }
+    if (!at_ease)
         return;
     ease->samples[ease->count++ % SPAN_SAMPLES_MAX] = took_us;
-    if (ease->us == 0)
-        find_ease(ease);
+    if (ease->count != SPAN_SAMPLES_MIN)
+        return;
+    median_us = median_of(ease->samples, SPAN_SAMPLES_MIN);
+    if (ease->is_guess || median_us < ease->us)
+        ease->us = median_us;
+    ease->is_guess = false;
 }
 
 static void add_ratio(struct concurrency_limit *limit, double ratio)
@@ -156,8 +205,7 @@ static void add_ratio(struct concurrency_limit *limit, double ratio)
     limit->ratios[limit->ratio_count++ % WINDOW_SAMPLES_MAX] = ratio;
 }
 
-/* The least of the medians; at first the present span's, as soon as there is one. What was known
- * stays known when nothing newer is. */
+/* The least of the medians. What was known stays known when nothing newer is. */
 static void find_ease(struct ease *ease)
 {
     uint64_t least = 0;
@@ -165,8 +213,6 @@ static void find_ease(struct ease *ease)
     for (size_t i = 0; i < SPANS; i++)
         if (ease->medians[i] != 0 && (least == 0 || ease->medians[i] < least))
             least = ease->medians[i];
-    if (least == 0 && ease->us == 0 && ease->count == SPAN_SAMPLES_MIN)
-        least = median_of(ease->samples, SPAN_SAMPLES_MIN);
     if (least != 0)
         ease->us = least;
 }
@@ -238,8 +284,7 @@ static void judge(struct concurrency_limit *limit, double ratio)
 
 static void look_for_staleness(struct concurrency_limit *limit, double ratio)
 {
-    bool is_least = concurrency_limit_value(limit) <= limit->options.min &&
-                    limit->peak <= concurrency_limit_value(limit);
+    bool is_least = whole_limit(limit) <= limit->options.min && limit->peak <= whole_limit(limit);
 
     limit->stale_windows = is_least && ratio > tolerance ? limit->stale_windows + 1 : 0;
     if (limit->stale_windows < STALE_WINDOWS)

@@ -18,6 +18,10 @@
  * limit is at its least and Chroma still seems slow three times in a row, Chroma has become slower,
  * and what it takes now is the new ease.
  *
+ * At ease is a read during which no more than half of the limit was in flight. Else, under a load
+ * that does not end, what is taken for ease would follow the limit, and the limit what is taken for
+ * ease. Where five seconds bring no such read, half of the limit is in force for a second at most.
+ *
  * The limit need not be in force: it is computed from what is seen in any case. While more are in
  * flight than it would allow, their times are no ease, and say nothing of a slower Chroma.
  *

@@ -223,6 +223,30 @@ START_TEST(thirty_proxies_that_do_not_know_of_each_other_still_get_something)
 }
 END_TEST
 
+static double always_slow(double at_s)
+{
+    (void)at_s;
+    return 1;
+}
+
+/* What is taken for ease must not follow the limit. One core, three times what it can do. */
+START_TEST(a_long_overload_is_not_taken_for_ease)
+{
+    FOR_EACH_SEED(seed, 2)
+    {
+        struct limits_world_options options = with(seed, 58, constant);
+
+        asked = 3 * 6.3 / 40;
+        options.cores = 1;
+        options.slow = always_slow;
+        limits_world_run(&options, &result);
+        SIM_CHECK(seed, limits_world_goodput(&result, 40, 58) >= 0.9 * 6.3 / 40);
+        SIM_CHECK(seed, histogram_percentile(&result.answered, 0.5) <= 200000);
+        SIM_CHECK(seed, result.in_flight_max <= 10);
+    }
+}
+END_TEST
+
 START_TEST(reads_beside_writes_are_not_strangled)
 {
     FOR_EACH_SEED(seed, 2)
@@ -327,6 +351,7 @@ int main(void)
     tcase_add_test(tcase, after_a_stall_all_is_well_within_two_seconds);
     tcase_add_test(tcase, a_service_that_floods_waits_by_itself);
     tcase_add_test(tcase, thirty_proxies_that_do_not_know_of_each_other_still_get_something);
+    tcase_add_test(tcase, a_long_overload_is_not_taken_for_ease);
     tcase_add_test(tcase, reads_beside_writes_are_not_strangled);
     tcase_add_loop_test(tcase, adaptive_is_at_most_a_tenth_worse_than_the_best_fixed_number, 0,
                         COUNT_OF(scenarios));

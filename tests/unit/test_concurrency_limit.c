@@ -103,6 +103,26 @@ START_TEST(it_grows_fast_until_it_has_been_too_large)
 }
 END_TEST
 
+/* No read was at ease for five seconds: is what is taken for ease still true? */
+START_TEST(under_a_load_that_does_not_end_ease_is_looked_for)
+{
+    size_t before = 64, probes = 0, windows_in_probe = 0;
+
+    begin_at_ease();
+    use_all_of_it(150);
+    ck_assert_uint_ge(concurrency_limit_value(limit), 32);
+    for (int i = 0; i < 100; i++) { /* never at ease, as somebody sends more than he may */
+        answers_of(CONCURRENCY_QUERY, 10, 5 * MS, 100 * MS, 64);
+        probes += concurrency_limit_value(limit) <= before / 2;
+        windows_in_probe += concurrency_limit_value(limit) <= 32;
+        before = concurrency_limit_value(limit);
+    }
+    ck_assert_uint_eq(probes, 2);
+    ck_assert_uint_ge(windows_in_probe, 16);
+    ck_assert_uint_le(windows_in_probe, 24);
+}
+END_TEST
+
 START_TEST(it_does_not_grow_while_it_is_not_used)
 {
     for (int i = 0; i < 60; i++)
@@ -293,6 +313,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, it_begins_as_told_and_grows_while_all_is_used_and_well);
     tcase_add_test(tcase, it_grows_fast_until_it_has_been_too_large);
+    tcase_add_test(tcase, under_a_load_that_does_not_end_ease_is_looked_for);
     tcase_add_test(tcase, it_does_not_grow_while_it_is_not_used);
     tcase_add_test(tcase, it_shrinks_when_answers_take_longer_than_at_ease);
     tcase_add_test(tcase, a_little_longer_is_tolerated);
