@@ -6,8 +6,10 @@
 #include "base/text.h"
 #include "chroma/chroma_query.h"
 #include "chroma/request_identity.h"
+#include "proxy/cache_join.h"
 #include "proxy/construct_question.h"
 #include "proxy/exchange.h"
+#include "proxy/kept_head.h"
 #include "proxy/learn_sink.h"
 
 _Static_assert((int)REQUEST_IDENTITY_KEY_SIZE == (int)KEYED_DIGEST_KEY_SIZE, "two such keys");
@@ -17,10 +19,17 @@ _Static_assert((int)REQUEST_IDENTITY_KEY_SIZE == (int)KEYED_DIGEST_KEY_SIZE, "tw
 static const uint64_t settle_us = 10000000;
 
 /* What is digested under one key is never what is digested under another. */
-enum digest_key { DIGEST_KEY_QUERY, DIGEST_KEY_IDENTITY, DIGEST_KEY_CONSTRUCT };
+enum digest_key {
+    DIGEST_KEY_QUERY,
+    DIGEST_KEY_IDENTITY,
+    DIGEST_KEY_CONSTRUCT,
+    DIGEST_KEY_JOIN,
+    DIGEST_KEY_COUNT
+};
 
 struct read_cache {
     struct query_cache        *cache; /* NULL while it is off */
+    struct cache_join         *join;  /* NULL: no memory */
     struct memory_account     *account;
     size_t                     bytes_max;
     struct proxy_cache_options options;
@@ -28,13 +37,16 @@ struct read_cache {
     uint64_t                   settled_us; /* what was kept before is not answered afterwards */
     struct byte_buffer         scratch;
     uint64_t                   bypassed;
-    unsigned char              keys[3][KEYED_DIGEST_KEY_SIZE]; /* random, enum digest_key */
+    unsigned char              keys[DIGEST_KEY_COUNT][KEYED_DIGEST_KEY_SIZE]; /* random */
 };
 
 static bool            is_on(const struct read_cache *cache);
+static bool            joins(const struct read_cache *cache);
 static bool            is_bypass(enum cache_kind kind, uint64_t age_us);
 static enum cache_kind kind_of(const struct exchange *exchange);
 static bool            has_plain_query(const struct exchange *exchange);
+static bool            wait_for_other_s_turn(struct exchange *exchange);
+static bool            make_open_key(struct exchange *exchange);
 static bool     make_question_key(struct exchange *exchange, struct query_cache_key *ret_key);
 static bool     read_query(const struct exchange *exchange, struct query_cache_key *ret_key);
 static uint64_t age_limit(const struct read_cache *cache, const struct http_head *head);
@@ -42,35 +54,13 @@ static bool     is_plain_field(const struct http_field *field);
 static uint64_t wanted_age(struct bytes cache_control);
 static struct query_validity validity_now(const struct exchange *exchange);
 static void                  answer(struct exchange *exchange, struct query_cache_hit *hit);
-static bool                  is_plain_answer(const struct http_head *head, uint8_t *ret_kept);
-static bool                  is_plain_answer_field(const struct http_field *field);
-static bool                  is_vary_by_origin(const struct http_field *field);
 static void                  keep_answer(void *ctx, unsigned status, struct bytes body);
 static bool may_keep(const struct exchange *exchange, struct query_validity *ret_now);
 static bool put(struct exchange *exchange, const struct query_validity *now, struct bytes body,
                 uint64_t cost_us);
 
-/* What Chroma says of every answer; nothing else is kept of a head. Some servers in Python say each
- * time that the answer depends on the request's Origin. That is part of the identity. */
-enum kept_head { KEPT_HEAD_PLAIN, KEPT_HEAD_BY_ORIGIN, KEPT_HEAD_COUNT };
-static const struct http_head kept_heads[KEPT_HEAD_COUNT] = {
-#define KEPT_HEAD(count)                                                                           \
-    {                                                                                              \
-        .status = 200, .reason = BYTES_INIT("OK"), .minor_version = 1,                             \
-        .framing = HTTP_FRAMING_LENGTH, .field_count = (count), .fields = {                        \
-            {.name = BYTES_INIT("content-type"),                                                   \
-             .value = BYTES_INIT("application/json"),                                              \
-             .id = HTTP_FIELD_CONTENT_TYPE},                                                       \
-            {.name = BYTES_INIT("vary"), .value = BYTES_INIT("Origin")}                            \
-        }                                                                                          \
-    }
-    [KEPT_HEAD_PLAIN] = KEPT_HEAD(1),
-    [KEPT_HEAD_BY_ORIGIN] = KEPT_HEAD(2),
-#undef KEPT_HEAD
-};
-
 struct read_cache *cache_path_new(const struct proxy_cache_options *options,
-                                  struct memory_account *account, uint64_t now_us)
+                                  struct memory_account *account, struct loop *loop)
 {
     struct read_cache *cache;
 
@@ -81,12 +71,13 @@ struct read_cache *cache_path_new(const struct proxy_cache_options *options,
         return NULL;
     cache->account = account;
     cache->bytes_max = options->bytes_max;
-    cache->settled_us = now_us + settle_us;
+    cache->settled_us = loop_now_us(loop) + settle_us;
     /* Keys that could be guessed are no keys: rather no cache. */
     if (getrandom(cache->keys, sizeof cache->keys, GRND_NONBLOCK) != (ssize_t)sizeof cache->keys) {
         free(cache);
         return NULL;
     }
+    cache->join = cache_join_new(loop, cache->keys[DIGEST_KEY_JOIN]);
     return cache;
 }
 
@@ -95,6 +86,7 @@ void cache_path_free(struct read_cache *cache)
     if (cache == NULL)
         return;
     query_cache_free(cache->cache);
+    cache_join_free(cache->join);
     byte_buffer_done(&cache->scratch);
     free(cache);
 }
@@ -132,17 +124,26 @@ bool cache_path_keeps_answers(const struct read_cache *cache)
     return is_on(cache);
 }
 
+static bool joins(const struct read_cache *cache)
+{
+    return cache != NULL && cache->join != NULL && cache->options.is_enabled;
+}
+
 bool cache_path_answer(struct exchange *exchange)
 {
-    struct read_cache     *cache = exchange->proxy->cache;
-    struct cache_question *question = &exchange->question;
-    struct query_cache_hit hit;
-    uint64_t               age_us;
+    struct read_cache      *cache = exchange->proxy->cache;
+    struct cache_question  *question = &exchange->question;
+    struct query_cache_hit  hit;
+    enum query_cache_result result;
+    uint64_t                age_us;
 
     question->asked = (struct query_validity){0};
-    question->kind = is_on(cache) ? kind_of(exchange) : CACHE_KIND_NONE;
+    question->is_keyed = false;
+    question->kind = is_on(cache) || joins(cache) ? kind_of(exchange) : CACHE_KIND_NONE;
     if (question->kind == CACHE_KIND_NONE)
         return false;
+    if (!is_on(cache))
+        return wait_for_other_s_turn(exchange);
     age_us = age_limit(cache, exchange->head);
     if (age_us == 0 || !make_question_key(exchange, &question->key)) {
         cache->bypassed += is_bypass(question->kind, age_us);
@@ -152,12 +153,62 @@ bool cache_path_answer(struct exchange *exchange)
         return false;
     }
     question->asked = validity_now(exchange);
+    question->is_keyed = true;
     exchange->reply.cache_status = "chromabouncer; fwd=miss";
-    if (query_cache_find(cache->cache, &question->key, &question->asked, age_us,
-                         loop_now_us(exchange->proxy->loop), &hit) != QUERY_CACHE_HIT)
+    result = query_cache_find(cache->cache, &question->key, &question->asked, age_us,
+                              loop_now_us(exchange->proxy->loop), &hit);
+    if (result == QUERY_CACHE_HIT) {
+        answer(exchange, &hit);
+        return true;
+    }
+    if (exchange->route.info->is_write || !joins(cache) || !cache_join_wait(cache->join, exchange))
         return false;
-    answer(exchange, &hit);
+    query_cache_note_join(cache->cache, result);
     return true;
+}
+
+/* Nothing is kept here. Where nobody waits for a turn nobody has yet to send what this one asks,
+ * and its body is not read. */
+static bool wait_for_other_s_turn(struct exchange *exchange)
+{
+    const struct proxy *proxy = exchange->proxy;
+
+    return turn_queue_stats(proxy->turns)->waiting[TURN_READ] > 0 && make_open_key(exchange) &&
+           cache_join_wait(proxy->cache->join, exchange);
+}
+
+/* Unless the client wants Chroma's own answer. */
+static bool make_open_key(struct exchange *exchange)
+{
+    const struct http_head *head = exchange->head;
+
+    for (size_t i = 0; i < head->field_count; i++) {
+        const struct http_field *field = &head->fields[i];
+
+        if (bytes_equal_nocase(field->name, BYTES_LITERAL("pragma")) ||
+            (bytes_equal_nocase(field->name, BYTES_LITERAL("cache-control")) &&
+             wanted_age(field->value) == 0))
+            return false;
+    }
+    exchange->question.is_keyed = make_question_key(exchange, &exchange->question.key);
+    return exchange->question.is_keyed;
+}
+
+void cache_path_lead(struct exchange *exchange)
+{
+    struct read_cache *cache = exchange->proxy->cache;
+    const struct call *call = &exchange->pass.call;
+
+    if (!joins(cache) || exchange->question.kind == CACHE_KIND_NONE || !call_is_active(call))
+        return;
+    if (exchange->question.is_keyed ||
+        (!is_on(cache) && call->transfer == NULL && make_open_key(exchange)))
+        cache_join_lead(cache->join, exchange);
+}
+
+void cache_path_leave(struct exchange *exchange)
+{
+    cache_join_leave(exchange);
 }
 
 /* Of a collection that is not known yet the first answer teaches which one it is. */
@@ -281,62 +332,29 @@ static struct query_validity validity_now(const struct exchange *exchange)
 static void answer(struct exchange *exchange, struct query_cache_hit *hit)
 {
     exchange->reply.cache_status = "chromabouncer; hit";
-    reply_hit(&exchange->reply, &kept_heads[hit->head], hit);
+    reply_hit(&exchange->reply, kept_head(hit->head), hit);
 }
 
 struct answer_sink *cache_path_sink(struct exchange *exchange, const struct http_head *head)
 {
     struct query_validity now;
     struct answer_sink   *sink;
+    bool                  keeps = may_keep(exchange, &now);
 
-    if (!may_keep(exchange, &now) || !is_plain_answer(head, &exchange->question.head))
+    if (!keeps && exchange->question.join == NULL)
+        return NULL;
+    if (!kept_head_find(head, CACHE_PATH_OBJECT_MAX, &exchange->question.head)) {
+        if (exchange->question.join != NULL)
+            cache_join_refuse(exchange->question.join, exchange);
+        return NULL;
+    }
+    if (!cache_join_is_awaited(exchange) && !keeps)
         return NULL;
     sink = learn_sink_new(&exchange->proxy->budget->accounts[MEMORY_ACCOUNT_ANSWERS],
                           CACHE_PATH_OBJECT_MAX, keep_answer, exchange);
-    if (sink != NULL)
+    if (sink != NULL && keeps)
         exchange->reply.cache_status = "chromabouncer; fwd=miss; stored";
     return sink;
-}
-
-/* A 200 of a length that is known, with nothing in its head but what Chroma says every time: what
- * is in front of it may have put in what is for this client only. */
-static bool is_plain_answer(const struct http_head *head, uint8_t *ret_kept)
-{
-    const struct http_field *type = http_head_find(head, HTTP_FIELD_CONTENT_TYPE);
-
-    if (head->status != 200 || head->framing != HTTP_FRAMING_LENGTH ||
-        head->content_length > CACHE_PATH_OBJECT_MAX || type == NULL ||
-        !bytes_equal(type->value, kept_heads[0].fields[0].value))
-        return false;
-    *ret_kept = KEPT_HEAD_PLAIN;
-    for (size_t i = 0; i < head->field_count; i++) {
-        if (is_vary_by_origin(&head->fields[i]))
-            *ret_kept = KEPT_HEAD_BY_ORIGIN;
-        else if (!is_plain_answer_field(&head->fields[i]))
-            return false;
-    }
-    return true;
-}
-
-static bool is_plain_answer_field(const struct http_field *field)
-{
-    static const struct bytes others[] = {BYTES_INIT("server"), BYTES_INIT("chroma-trace-id"),
-                                          BYTES_INIT("cache-status"), BYTES_INIT("server-timing"),
-                                          BYTES_INIT("x-chromabouncer-source")};
-
-    if (field->hop_by_hop || field->id == HTTP_FIELD_CONTENT_TYPE || field->id == HTTP_FIELD_DATE ||
-        field->id == HTTP_FIELD_VIA)
-        return true;
-    for (size_t i = 0; i < COUNT_OF(others); i++)
-        if (bytes_equal_nocase(field->name, others[i]))
-            return true;
-    return false;
-}
-
-static bool is_vary_by_origin(const struct http_field *field)
-{
-    return bytes_equal_nocase(field->name, BYTES_LITERAL("vary")) &&
-           bytes_equal_nocase(field->value, BYTES_LITERAL("Origin"));
 }
 
 /* The answer is complete, before its last byte goes on. */
@@ -349,6 +367,7 @@ static void keep_answer(void *ctx, unsigned status, struct bytes body)
     (void)status;
     if (may_keep(exchange, &now))
         (void)put(exchange, &now, body, call->first_byte_us - call->connected_us);
+    cache_join_answer(exchange, kept_head(exchange->question.head), body);
 }
 
 void cache_path_keep(struct exchange *exchange, const struct http_head *head, struct bytes body)
@@ -357,7 +376,7 @@ void cache_path_keep(struct exchange *exchange, const struct http_head *head, st
     struct query_validity       now;
 
     if (!may_keep(exchange, &now) || body.size > CACHE_PATH_OBJECT_MAX ||
-        !is_plain_answer(head, &exchange->question.head) ||
+        !kept_head_find(head, CACHE_PATH_OBJECT_MAX, &exchange->question.head) ||
         !put(exchange, &now, body, record->first_byte_us - record->connected_us))
         return;
     exchange->reply.cache_status = "chromabouncer; fwd=miss; stored";

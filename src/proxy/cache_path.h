@@ -6,6 +6,9 @@
  * might have changed it was under way between the moment when it was first looked for, which is
  * before it is sent, and its last byte.
  *
+ * Who asks what another one asks at this moment waits for that answer, if it may (cache_join.h).
+ * Where nothing is kept this is looked at only while reads wait for their turn.
+ *
  * In role gateway an answer is kept as long as no write comes. In role sidecar there may be others
  * who write, so nothing is kept unless the operator bounds how old an answer may be. Answers to
  * requests that carry more than the fields of a plain client, which may be credentials, are given
@@ -26,6 +29,7 @@
 #include "base/byte_buffer.h"
 #include "base/memory_account.h"
 #include "http/http_head.h"
+#include "io/loop.h"
 #include "proxy/answer_sink.h"
 #include "proxy/proxy_options.h"
 
@@ -36,7 +40,7 @@ enum { CACHE_PATH_OBJECT_MAX = 512 << 10 };
 
 /* `options` are copied. NULL: there is no cache, which is no error. */
 struct read_cache *cache_path_new(const struct proxy_cache_options *options,
-                                  struct memory_account *account, uint64_t now_us);
+                                  struct memory_account *account, struct loop *loop);
 
 /* NULL is a no-op, as everywhere below. */
 void cache_path_free(struct read_cache *cache);
@@ -48,8 +52,16 @@ void cache_path_set(struct read_cache *cache, const struct proxy_cache_options *
 /* Is it on? */
 bool cache_path_keeps_answers(const struct read_cache *cache);
 
-/* The request is complete and was not sent yet. True: it is answered and finished. */
+/* The request is complete and was not sent yet. True: it is answered and finished; or, if it is no
+ * write, it waits for the answer to another, and its path's on_room is called again if that is not
+ * for it. */
 bool cache_path_answer(struct exchange *exchange);
+
+/* It was not answered, and its call is waiting or sent, or could not be: others may wait for it. */
+void cache_path_lead(struct exchange *exchange);
+
+/* It is over: nobody waits for it. */
+void cache_path_leave(struct exchange *exchange);
 
 /* Chroma's answer begins: who keeps it. NULL: nobody. */
 struct answer_sink *cache_path_sink(struct exchange *exchange, const struct http_head *head);

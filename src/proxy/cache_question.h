@@ -6,7 +6,14 @@
 #ifndef PROXY_CACHE_QUESTION_H
 #define PROXY_CACHE_QUESTION_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "reads/query_cache.h"
+#include "reads/single_flight.h"
+
+struct cache_join;
+struct exchange_path;
 
 enum cache_kind {
     CACHE_KIND_NONE,    /* an answer that is not kept */
@@ -18,8 +25,15 @@ enum cache_kind {
 struct cache_question {
     enum cache_kind        kind;
     struct query_cache_key key;
-    struct query_validity  asked; /* when it was looked for; stamp 0: do not keep the answer */
-    uint8_t                head;  /* of the answer, if it is kept: enum kept_head of cache_path.c */
+    bool                   is_keyed; /* `key` is set */
+    struct query_validity  asked;    /* when it was looked for; stamp 0: do not keep the answer */
+    uint8_t                head;     /* of the answer, if it is kept: kept_head.h */
+
+    /* Of one that waits for the answer to another, or that others may wait for; cache_join.h. */
+    struct cache_join          *join; /* NULL: it never did */
+    struct flight_member        flight;
+    const struct exchange_path *path; /* its own, while it waits */
+    uint64_t                    waits_since_us;
 };
 
 #endif

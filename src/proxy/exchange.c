@@ -311,7 +311,8 @@ static void exchange_tell(const struct exchange *exchange, uint64_t now_us)
         .at_chroma_us = record->first_byte_us > record->connected_us && record->connected_us > 0
                             ? record->first_byte_us - record->connected_us
                             : 0,
-        .is_from_cache = record->source == REQUEST_METRICS_SOURCE_CACHE,
+        .is_from_cache = record->source == REQUEST_METRICS_SOURCE_CACHE ||
+                         record->source == REQUEST_METRICS_SOURCE_COLLAPSED,
         .facts = read_facts_take(&exchange->proxy->looks, exchange->proxy->secret, &exchange->route,
                                  exchange_answered_body(exchange), now_us)};
     exchange->proxy->on_finished(exchange->proxy->on_finished_ctx, &request);

@@ -22,9 +22,9 @@ struct finished_request {
     unsigned                     code;               /* of the answer; 0: none was begun */
     uint64_t                     records;            /* written; 0: not known */
     uint64_t                     answer_bytes;       /* of its body */
-    uint64_t                     call_writes;  /* writes in the last call that it was part of */
-    uint64_t                     at_chroma_us; /* of that call, or its own; 0: not sent */
-    bool                         is_from_cache;
+    uint64_t                     call_writes;   /* writes in the last call that it was part of */
+    uint64_t                     at_chroma_us;  /* of that call, or its own; 0: not sent */
+    bool                         is_from_cache; /* or answered together with another */
     struct read_facts            facts;
 };
 

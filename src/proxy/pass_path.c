@@ -148,8 +148,10 @@ static void pass_on_body_end(struct exchange *exchange)
 /* The request is complete. */
 static void pass_ask(struct exchange *exchange)
 {
-    if (!cache_path_answer(exchange))
-        pass_send(exchange);
+    if (cache_path_answer(exchange))
+        return;
+    pass_send(exchange);
+    cache_path_lead(exchange);
 }
 
 static void pass_send(struct exchange *exchange)
@@ -158,10 +160,10 @@ static void pass_send(struct exchange *exchange)
 
     if (!deadline_watch_suffices(exchange))
         return;
-    if (!exchange->record.was_retried) {
+    if (!timeout_queue_is_running(&exchange->deadline)) /* else it goes on */
         exchange_start_deadline(exchange);
+    if (!exchange->record.was_retried)
         retry_budget_count(&proxy->repeats_made.budget, loop_now_us(proxy->loop));
-    }
     if (!timeout_queue_is_running(&exchange->wait_limit))
         timeout_queue_start(proxy->wait_limits, &exchange->wait_limit);
     if (pass_is_let(exchange))
@@ -504,4 +506,5 @@ static void pass_on_finished(struct exchange *exchange)
         backend_breaker_report(proxy->breaker, exchange->route.info, exchange->route.uuid,
                                BREAKER_NOTHING, loop_now_us(proxy->loop));
     call_cancel(&exchange->pass.call);
+    cache_path_leave(exchange);
 }

@@ -72,8 +72,7 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
     proxy->lane_rooms =
         lane_rooms_new(loop, proxy->secret, &budget->accounts[MEMORY_ACCOUNT_WRITES]);
     proxy->lanes = write_lanes_new(proxy);
-    proxy->cache =
-        cache_path_new(&options->cache, &budget->accounts[MEMORY_ACCOUNT_CACHE], loop_now_us(loop));
+    proxy->cache = cache_path_new(&options->cache, &budget->accounts[MEMORY_ACCOUNT_CACHE], loop);
     proxy_set_cache(proxy, writes->is_gateway);
     proxy->breaker = backend_breaker_new(loop, proxy->secret, writes->is_supervised);
     proxy->hung_timer = loop_timer_new(loop, on_hung_timer, proxy);

@@ -28,6 +28,8 @@ static void   reply_on_failure(struct answer_sink *sink, enum status why, bool s
 static void   reply_refuse_early(struct reply *reply);
 static void   reply_give_error(struct reply *reply, struct front_error *error);
 static void   reply_cut(struct reply *reply);
+static void   reply_give_whole(struct reply *reply, enum request_metrics_source source,
+                               const struct http_head *head, struct bytes body);
 
 static const struct answer_sink_ops reply_ops = {.on_interim = reply_on_interim,
                                                  .on_head = reply_on_head,
@@ -318,8 +320,19 @@ static void reply_cut(struct reply *reply)
 
 void reply_whole(struct reply *reply, const struct http_head *head, struct bytes body)
 {
+    reply_give_whole(reply, REQUEST_METRICS_SOURCE_BACKEND, head, body);
+}
+
+void reply_collapsed(struct reply *reply, const struct http_head *head, struct bytes body)
+{
+    reply_give_whole(reply, REQUEST_METRICS_SOURCE_COLLAPSED, head, body);
+}
+
+static void reply_give_whole(struct reply *reply, enum request_metrics_source source,
+                             const struct http_head *head, struct bytes body)
+{
     reply->record->code = head->status;
-    reply->record->source = REQUEST_METRICS_SOURCE_BACKEND;
+    reply->record->source = source;
     front_connection_learn_cors(reply->connection, head);
     reply->record->answered_us = loop_now_us(reply->proxy->loop);
     reply->record->answer_bytes = body.size;

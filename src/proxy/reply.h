@@ -55,6 +55,9 @@ void reply_rate_limited(struct reply *reply, const char *message, unsigned retry
 /* Answer with what Chroma answered, all of it at once, and finish. */
 void reply_whole(struct reply *reply, const struct http_head *head, struct bytes body);
 
+/* The same with what Chroma answered to another who asked the same. */
+void reply_collapsed(struct reply *reply, const struct http_head *head, struct bytes body);
+
 /* Answer with what was kept, and finish. `hit` is borrowed and read. */
 void reply_hit(struct reply *reply, const struct http_head *head, struct query_cache_hit *hit);
 

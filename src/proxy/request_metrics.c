@@ -48,6 +48,7 @@ const char *request_metrics_source_name(enum request_metrics_source source)
     static const char *const names[REQUEST_METRICS_SOURCES] = {
         [REQUEST_METRICS_SOURCE_BACKEND] = "backend",
         [REQUEST_METRICS_SOURCE_CACHE] = "cache",
+        [REQUEST_METRICS_SOURCE_COLLAPSED] = "collapsed",
         [REQUEST_METRICS_SOURCE_PROXY] = "proxy"};
 
     return names[source];

@@ -4,6 +4,7 @@
 #include <string.h>
 
 static bool     was_had(const struct access_record *record, bool call_began);
+static bool     cost_nothing(const struct access_record *record);
 static uint64_t cost_of(const struct access_record *record);
 
 struct call_origin service_ticket_origin(const struct service_ticket *ticket,
@@ -31,11 +32,17 @@ void service_ticket_end(struct service_ticket *ticket, struct services *services
     ticket->charge.generation = 0;
 }
 
-/* What came from the cache was had as well. */
 static bool was_had(const struct access_record *record, bool call_began)
 {
     return call_began || record->connected_us != 0 || record->batch.attempts > 0 ||
-           record->write_goes_on || record->source == REQUEST_METRICS_SOURCE_CACHE;
+           record->write_goes_on || cost_nothing(record);
+}
+
+/* It was had, and Chroma not asked for it. */
+static bool cost_nothing(const struct access_record *record)
+{
+    return record->source == REQUEST_METRICS_SOURCE_CACHE ||
+           record->source == REQUEST_METRICS_SOURCE_COLLAPSED;
 }
 
 /* A merged write's part of its call is that of one of its members. */
@@ -43,7 +50,7 @@ static uint64_t cost_of(const struct access_record *record)
 {
     uint64_t members = record->batch.attempts > 0 ? record->batch.members : 1;
 
-    if (record->source == REQUEST_METRICS_SOURCE_CACHE)
+    if (cost_nothing(record))
         return 0;
     if (record->connected_us == 0 || record->first_byte_us < record->connected_us)
         return SERVICES_COST_UNKNOWN;

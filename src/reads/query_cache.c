@@ -61,6 +61,7 @@ const struct metric_desc query_cache_metrics[] = {
     LOOKUPS(misses, "miss"),
     LOOKUPS(stale, "stale"),
     LOOKUPS(expired, "expired"),
+    LOOKUPS(joined, "collapsed"),
 #undef LOOKUPS
     METRIC(COUNTER, query_cache_stats, stored, "chromabouncer_cache_stored_total",
            "Answers that were kept."),
@@ -159,6 +160,16 @@ enum query_cache_result query_cache_find(struct query_cache           *cache,
                                         .left = entry->size};
     ret_hit->part.size = ret_hit->left < FIRST_SIZE ? ret_hit->left : FIRST_SIZE;
     return QUERY_CACHE_HIT;
+}
+
+void query_cache_note_join(struct query_cache *cache, enum query_cache_result result)
+{
+    struct query_cache_stats *stats = &cache->stats;
+
+    stats->misses -= result == QUERY_CACHE_MISS;
+    stats->stale -= result == QUERY_CACHE_STALE;
+    stats->expired -= result == QUERY_CACHE_EXPIRED;
+    stats->joined++;
 }
 
 /* Where the pointer to the entry of `key` is, or would be. */

@@ -84,7 +84,7 @@ struct query_cache_hit {
 };
 
 struct query_cache_stats {
-    uint64_t hits, misses, stale, expired;
+    uint64_t hits, misses, stale, expired, joined;
     uint64_t stored, evicted, too_large, no_room;
     uint64_t entries;
     uint64_t bytes;    /* charged */
@@ -106,6 +106,9 @@ enum query_cache_result query_cache_find(struct query_cache           *cache,
                                          const struct query_cache_key *key,
                                          const struct query_validity *now, uint64_t max_age_us,
                                          uint64_t now_us, struct query_cache_hit *ret_hit);
+
+/* Who found `result`, not HIT, joined another who asks the same: it counts as that instead. */
+void query_cache_note_join(struct query_cache *cache, enum query_cache_result result);
 
 /* The next piece of an answer; false: that was all. */
 bool query_cache_read(struct query_cache_hit *hit, struct bytes *ret_part);

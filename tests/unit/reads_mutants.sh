@@ -44,4 +44,18 @@ mutant src/reads/query_cache.c 'unit/test_query_cache unit/test_reads_simulation
 mutant src/reads/query_cache.c 'unit/test_query_cache unit/test_reads_simulation' 's/    if (cache->hand == &entry->order)/    if (0)/' 'the hand does not stay on what is gone'
 mutant src/reads/query_cache.c 'unit/test_query_cache unit/test_reads_simulation' 's/    place = find_kept(cache, key);/    ;/' 'evictions may change the bucket'
 
+mutant src/reads/single_flight.c 'unit/test_single_flight unit/test_reads_simulation' 's/(joins_sent \&\& query_validity_holds(&flight->asked, now))/joins_sent/' 'who asks after a write does not join what was sent before'
+mutant src/reads/single_flight.c 'unit/test_single_flight unit/test_reads_simulation' 's/(joins_sent \&\& query_validity_holds(&flight->asked, now))/query_validity_holds(\&flight->asked, now)/' 'where others write nobody joins what was sent'
+mutant src/reads/single_flight.c unit/test_reads_simulation 's/(joins_sent \&\& query_validity_holds(&flight->asked, now))/joins_sent/' 'the simulation: who asks after a write does not join what was sent before'
+mutant src/reads/single_flight.c unit/test_reads_simulation 's/(joins_sent \&\& query_validity_holds(&flight->asked, now))/query_validity_holds(\&flight->asked, now)/' 'the simulation: where others write nobody joins what was sent'
+mutant src/reads/single_flight.c unit/test_single_flight 's/!flight->table->options.is_sent(flight->leader) ||/0 ||/' 'what was not sent yet is joined whatever was written'
+mutant src/reads/single_flight.c unit/test_single_flight 's/        member->flight->asked = \*now;/        ;/' 'who asks instead is joined at what holds then'
+mutant src/reads/single_flight.c unit/test_single_flight 's/flight->waiter_count == table->options.waiters_max ||/0 ||/' 'so many wait and no more'
+mutant src/reads/single_flight.c unit/test_single_flight 's/table->flight_count >= table->options.flights_max/0/' 'so many lead and no more'
+mutant src/reads/single_flight.c unit/test_single_flight 's/    if (former != NULL)/    if (0)/' 'a new flight takes the place of the former one'
+mutant src/reads/single_flight.c unit/test_single_flight 's/        member->is_apart = end == FLIGHT_APART;/        ;/' 'who was told to ask for itself joins nobody'
+mutant src/reads/single_flight.c unit/test_single_flight 's/FAILURES_MAX = 2/FAILURES_MAX = 3/' 'what failed twice each asks for itself'
+mutant src/reads/single_flight.c unit/test_single_flight 's/    add_mark(table, question, now_us);/    ;/' 'an answer that is not for others is not waited for'
+mutant src/reads/single_flight.c unit/test_single_flight 's/        if (table->marks\[i\].until_us > now_us \&\&/        if (/' 'a mark ends'
+
 mutants_run

@@ -1,11 +1,14 @@
-/* What must hold: an answer that was kept is one that Chroma could have given to the question
- * itself, and it is never older than the last write that was acknowledged through here.
+/* What must hold: an answer that was kept or shared is one that Chroma could have given to the
+ * question itself, and it is never older than the last write that was acknowledged, through here
+ * or, where answers are not kept, through another proxy.
  *
  * A model of Chroma has a few collections whose records are numbers that writes move on. Clients
  * ask and write at random; calls take effect at a random moment between being sent and answered, or
- * later, unseen, if their outcome is unknown. Reads go the way that they go in proxy/: cache, turn,
- * call. After every answer: it says what the collection held at a moment between the question and
- * the answer, for this asker.
+ * later, unseen, if their outcome is unknown: by themselves, or with the next write to the
+ * collection. Reads go the way that they go in proxy/: cache, flight, turn, call. In a third of the
+ * runs another proxy writes too; there nothing is kept and nobody joins what was sent. After every
+ * answer: it says what the collection held at a moment between the question and the answer, for
+ * this asker.
  *
  * SIM_SEEDS=1:100000 runs so many seeds. */
 #include <stdio.h>
@@ -13,7 +16,7 @@
 #include "base/compiler.h"
 #include "base/rng.h"
 #include "chroma/collection_table.h"
-#include "reads/query_cache.h"
+#include "reads/single_flight.h"
 #include "support/check_main.h"
 #include "support/plain_budget.h"
 #include "support/sim_seeds.h"
@@ -36,11 +39,12 @@ struct answer {
     char     rest[1500]; /* so that entries are evicted now and then */
 };
 
-enum client_state { IDLE, WAITS_FOR_TURN, SENT };
+enum client_state { IDLE, WAITS_FOR_TURN, SENT, JOINED, ASKS_AGAIN };
 
 struct client {
+    struct flight_member   member;
     enum client_state      state;
-    struct query_cache_key key;
+    struct flight_question asks;
     unsigned               collection, identity, question;
     unsigned               least; /* version that the answer must have at least */
     struct query_validity  asked;
@@ -49,7 +53,8 @@ struct client {
 };
 
 struct write {
-    bool                is_used, has_effect, is_unknown;
+    bool                is_used, has_effect, is_unknown, is_foreign;
+    bool                is_unseen; /* until the next write to the collection */
     unsigned            collection;
     char                path[160];
     struct chroma_route route;
@@ -60,17 +65,19 @@ struct write {
 static struct sim {
     struct rng                   rng;
     uint64_t                     seed, now_us;
+    bool                         is_gateway;
     unsigned                     version[COLLECTIONS];
     struct client                clients[CLIENTS];
     struct write                 writes[WRITES];
     struct collection_table     *table;
     struct write_observers       observers;
     struct query_cache          *cache;
+    struct single_flight        *flights;
     struct memory_account_budget budget;
 } sim;
 
-/* What came from the cache at all: a proxy that asks every time is always right. */
-static unsigned long long hits, misses;
+/* What was shared at all: a proxy that asks every time is always right. */
+static unsigned long long hits, misses, joins, joins_sent;
 
 static unsigned below(unsigned bound)
 {
@@ -98,10 +105,10 @@ static void make_key(struct client *client)
 {
     uint64_t half = rng_mix(client->question + 1);
 
-    memset(&client->key, 0, sizeof client->key);
-    memcpy(client->key.collection, uuid_of(client->collection), 16);
-    memcpy(client->key.identity, &client->identity, sizeof client->identity);
-    memcpy(client->key.digest, &half, sizeof half);
+    memset(&client->asks, 0, sizeof client->asks);
+    memcpy(client->asks.key.collection, uuid_of(client->collection), 16);
+    memcpy(client->asks.key.identity, &client->identity, sizeof client->identity);
+    memcpy(client->asks.key.digest, &half, sizeof half);
 }
 
 /* ---- Reads, as in proxy/ --------------------------------------------------------------------- */
@@ -134,8 +141,8 @@ static bool answer_from_cache(struct client *client, const struct query_validity
     struct bytes           part;
     size_t                 at = 0;
 
-    if (query_cache_find(sim.cache, &client->key, now, UINT64_MAX, sim.now_us, &hit) !=
-        QUERY_CACHE_HIT)
+    if (!sim.is_gateway || query_cache_find(sim.cache, &client->asks.key, now, UINT64_MAX,
+                                            sim.now_us, &hit) != QUERY_CACHE_HIT)
         return false;
     while (query_cache_read(&hit, &part)) {
         memcpy((char *)&answer + at, part.data, part.size);
@@ -147,19 +154,54 @@ static bool answer_from_cache(struct client *client, const struct query_validity
     return true;
 }
 
+/* As pass_path.c: of the cache, of another, or of Chroma. */
+static void ask_or_wait(struct client *client)
+{
+    client->asked = validity_of(client->collection);
+    client->was_read = false;
+    if (answer_from_cache(client, &client->asked)) {
+        single_flight_part(&client->member);
+        return;
+    }
+    misses++;
+    if (single_flight_join(sim.flights, &client->asks, &client->asked, sim.is_gateway, sim.now_us,
+                           &client->member)) {
+        joins++;
+        joins_sent +=
+            CONTAINER_OF(single_flight_leader(&client->member), struct client, member)->state ==
+            SENT;
+        client->state = JOINED;
+        return;
+    }
+    single_flight_lead(sim.flights, &client->asks, &client->asked, sim.now_us, &client->member);
+    client->state = WAITS_FOR_TURN;
+}
+
+static bool is_sent(const struct flight_member *leader)
+{
+    return ((const struct client *)(const void *)leader)->state == SENT;
+}
+
+static void on_end(struct flight_member *member, enum flight_end end, const void *answer)
+{
+    struct client *client = CONTAINER_OF(member, struct client, member);
+
+    SIM_CHECK(sim.seed, client->state == JOINED);
+    if (end == FLIGHT_ANSWERED)
+        check_answer(client, answer);
+    else
+        client->state = ASKS_AGAIN;
+}
+
 static void ask(struct client *client)
 {
+    client->member.is_apart = false;
     client->collection = below(COLLECTIONS);
     client->identity = below(IDENTITIES);
     client->question = below(QUESTIONS);
     client->least = sim.version[client->collection];
-    client->was_read = false;
     make_key(client);
-    client->asked = validity_of(client->collection);
-    if (answer_from_cache(client, &client->asked))
-        return;
-    misses++;
-    client->state = WAITS_FOR_TURN;
+    ask_or_wait(client);
 }
 
 static void answer_read(struct client *client)
@@ -170,9 +212,23 @@ static void answer_read(struct client *client)
     struct query_cache_answer kept = {
         .body = {.data = (const char *)&answer, .size = sizeof answer}, .cost_us = 1};
 
-    if (query_validity_holds(&client->asked, &now))
-        (void)query_cache_put(sim.cache, &client->key, &client->asked, &kept, sim.now_us);
+    if (sim.is_gateway && query_validity_holds(&client->asked, &now))
+        (void)query_cache_put(sim.cache, &client->asks.key, &client->asked, &kept, sim.now_us);
+    if (below(20) == 0)
+        single_flight_mark(sim.flights, &client->asks, sim.now_us, &client->member);
+    else
+        single_flight_answer(&client->member, &answer);
     check_answer(client, &answer);
+}
+
+/* Its client goes away, or its call fails. */
+static void leave(struct client *client)
+{
+    client->state = IDLE;
+    if (below(2) == 0)
+        single_flight_leave(&client->member);
+    else
+        single_flight_fail(&client->member);
 }
 
 static void step_client(struct client *client)
@@ -181,12 +237,22 @@ static void step_client(struct client *client)
     case IDLE:
         ask(client);
         break;
+    case ASKS_AGAIN:
+        ask_or_wait(client);
+        break;
     case WAITS_FOR_TURN:
-        client->state = below(10) == 0 ? IDLE : SENT; /* the client may have gone */
+        if (below(10) == 0)
+            leave(client);
+        else
+            client->state = SENT;
+        break;
+    case JOINED:
+        if (below(10) == 0)
+            leave(client);
         break;
     case SENT:
         if (below(10) == 0) {
-            client->state = IDLE;
+            leave(client);
         } else if (!client->was_read && below(2) == 0) {
             client->was_read = true;
             client->seen = sim.version[client->collection];
@@ -204,7 +270,11 @@ static void start_write(struct write *write)
     const uint8_t *uuid;
     char           text[33];
 
-    *write = (struct write){.is_used = true, .collection = below(COLLECTIONS)};
+    *write = (struct write){.is_used = true,
+                            .collection = below(COLLECTIONS),
+                            .is_foreign = !sim.is_gateway && below(2)};
+    if (write->is_foreign)
+        return;
     uuid = uuid_of(write->collection);
     for (size_t i = 0; i < 16; i++)
         snprintf(text + 2 * i, 3, "%02x", uuid[i]);
@@ -217,6 +287,15 @@ static void start_write(struct write *write)
 
 static void take_effect(struct write *write)
 {
+    for (size_t i = 0; i < WRITES; i++) {
+        struct write *other = &sim.writes[i];
+
+        if (!other->is_unseen || other->collection != write->collection)
+            continue;
+        other->is_unseen = false;
+        other->has_effect = true;
+        sim.version[write->collection]++;
+    }
     sim.version[write->collection]++;
     write->has_effect = true;
 }
@@ -226,8 +305,13 @@ static void step_write(struct write *write)
 {
     if (!write->is_used) {
         start_write(write);
-    } else if (!write->has_effect && below(2) == 0) {
-        take_effect(write);
+    } else if (!write->has_effect && !write->is_unseen && below(2) == 0) {
+        if (write->is_unknown && below(2) == 0)
+            write->is_unseen = true;
+        else
+            take_effect(write);
+    } else if (write->is_foreign) {
+        write->is_used = !write->has_effect;
     } else if (write->is_unknown) {
         /* It is told to be over only when it is. */
         if (write->has_effect) {
@@ -254,7 +338,7 @@ static void restart(void)
 {
     for (size_t i = 0; i < CLIENTS; i++)
         if (sim.clients[i].state == SENT)
-            sim.clients[i].state = IDLE;
+            leave(&sim.clients[i]);
     for (size_t i = 0; i < COLLECTIONS; i++)
         sim.version[i] += 1 + below(2);
     collection_table_new_incarnation(sim.table, false);
@@ -272,6 +356,7 @@ static void begin(uint64_t seed)
     sim.seed = seed;
     sim.now_us = 1000;
     rng_init(&sim.rng, seed);
+    sim.is_gateway = below(3) > 0;
     plain_budget_init(&sim.budget, 1 << 30);
     sim.table = collection_table_new(&known, secret);
     write_observer_init(&sim.observers);
@@ -279,15 +364,24 @@ static void begin(uint64_t seed)
     sim.cache = query_cache_new(
         &(struct query_cache_options){.bytes_max = CACHE_BYTES, .object_bytes_max = 10000},
         &sim.budget.accounts[MEMORY_ACCOUNT_CACHE]);
-    ck_assert(sim.table != NULL && sim.cache != NULL);
+    sim.flights = single_flight_new(&(struct single_flight_options){.flights_max = 5,
+                                                                    .waiters_max = 4,
+                                                                    .apart_us = 10,
+                                                                    .is_sent = is_sent,
+                                                                    .on_end = on_end},
+                                    secret);
+    ck_assert(sim.table != NULL && sim.cache != NULL && sim.flights != NULL);
 }
 
 static void finish(void)
 {
+    for (size_t i = 0; i < CLIENTS; i++)
+        leave(&sim.clients[i]);
+    single_flight_free(sim.flights);
     for (size_t i = 0; i < WRITES; i++) {
         struct write *write = &sim.writes[i];
 
-        if (!write->is_used)
+        if (!write->is_used || write->is_foreign)
             continue;
         if (!write->is_unknown)
             write_observer_known(&sim.observers, &write->notice, WRITE_OUTCOME_UNKNOWN,
@@ -325,9 +419,10 @@ START_TEST(no_answer_is_older_than_the_last_write_or_another_s)
 
     for (uint64_t seed = seeds.first; seed <= seeds.last; seed++)
         run(seed);
-    printf("# %llu hits, %llu misses\n", hits, misses);
+    printf("# %llu hits, %llu misses, %llu of them joined, %llu after sending\n", hits, misses,
+           joins, joins_sent);
     if (seeds.last - seeds.first >= 100)
-        ck_assert(hits > misses / 20);
+        ck_assert(hits > misses / 20 && joins > misses / 20 && joins_sent > joins / 20);
 }
 END_TEST
 
