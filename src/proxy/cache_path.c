@@ -94,7 +94,8 @@ void cache_path_free(struct read_cache *cache)
 void cache_path_set(struct read_cache *cache, const struct proxy_cache_options *options,
                     bool is_gateway)
 {
-    struct query_cache_options sizes = {.object_bytes_max = CACHE_PATH_OBJECT_MAX};
+    struct query_cache_options sizes = {.object_bytes_max = CACHE_PATH_OBJECT_MAX,
+                                        .services = SERVICES_MAX};
     bool is_wanted = options->is_enabled && (is_gateway || options->max_staleness_us > 0);
 
     if (cache == NULL)
@@ -396,8 +397,10 @@ static bool put(struct exchange *exchange, const struct query_validity *now, str
                 uint64_t cost_us)
 {
     const struct cache_question    *question = &exchange->question;
-    const struct query_cache_answer answer = {
-        .body = body, .cost_us = cost_us, .head = question->head};
+    const struct query_cache_answer answer = {.body = body,
+                                              .cost_us = cost_us,
+                                              .service = exchange->service.service,
+                                              .head = question->head};
 
     return construct_question_learn(exchange, body) &&
            query_cache_put(exchange->proxy->cache->cache, &question->key, now, &answer,

@@ -15,14 +15,21 @@ enum {
 
 /* At the beginning of the first chunk of its chain; the answer follows. */
 struct query_cache_entry {
-    struct list_node          order; /* in query_cache.order, the newest first */
+    struct list_node          order; /* in that of its share, the newest first */
     struct query_cache_entry *next;  /* in its bucket */
     struct query_cache_key    key;
     struct query_validity     validity;
     uint64_t                  stored_us, cost_us;
-    uint32_t                  size;
+    uint32_t                  size, service;
     uint8_t                   head;
     bool                      was_hit; /* since the hand passed */
+};
+
+/* What one service holds. */
+struct share {
+    struct list       order;
+    struct list_node *hand; /* an entry's, or the list's own head */
+    size_t            chunk_count;
 };
 
 struct query_cache {
@@ -32,8 +39,7 @@ struct query_cache {
     struct query_cache_entry **buckets;
     size_t                     bucket_mask;
     size_t                     fixed_bytes; /* charged for all but the blocks */
-    struct list                order;
-    struct list_node          *hand; /* an entry's, or the list's own head */
+    struct share              *shares;
     struct query_cache_stats   stats;
 };
 
@@ -43,8 +49,10 @@ static struct query_cache_entry **find_kept(struct query_cache           *cache,
                                             const struct query_cache_key *key);
 static void                       drop(struct query_cache *cache, struct query_cache_entry **place);
 static void          drop_entry(struct query_cache *cache, struct query_cache_entry *entry);
-static struct chunk *evict_for(struct query_cache *cache, size_t chunk_count);
-static bool          evict(struct query_cache *cache);
+static size_t        chunks_of(size_t size);
+static struct chunk *evict_for(struct query_cache *cache, size_t chunk_count, uint32_t service);
+static struct share *largest_share(struct query_cache *cache, size_t chunk_count, uint32_t service);
+static bool          evict(struct query_cache *cache, struct share *share);
 static struct query_cache_entry *fill(struct chunk *chain, struct bytes body);
 
 static struct chunk *chunk_of(const struct query_cache_entry *entry)
@@ -93,19 +101,27 @@ struct query_cache *query_cache_new(const struct query_cache_options *options,
         return NULL;
     while (buckets < options->bytes_max / CHUNK_SIZE / 2)
         buckets *= 2;
+    cache->options = *options;
+    if (cache->options.services == 0)
+        cache->options.services = 1;
     cache->buckets = calloc(buckets, sizeof(struct query_cache_entry *));
-    if (cache->buckets == NULL) {
+    cache->shares = calloc(cache->options.services, sizeof(struct share));
+    if (cache->buckets == NULL || cache->shares == NULL) {
+        free(cache->buckets);
+        free(cache->shares);
         free(cache);
         return NULL;
     }
-    cache->options = *options;
     if (cache->options.object_bytes_max > UINT32_MAX)
         cache->options.object_bytes_max = UINT32_MAX;
     cache->account = account;
-    list_init(&cache->order);
-    cache->hand = &cache->order.head;
+    for (size_t i = 0; i < cache->options.services; i++) {
+        list_init(&cache->shares[i].order);
+        cache->shares[i].hand = &cache->shares[i].order.head;
+    }
     cache->bucket_mask = buckets - 1;
-    cache->fixed_bytes = sizeof *cache + buckets * sizeof *cache->buckets;
+    cache->fixed_bytes = sizeof *cache + buckets * sizeof *cache->buckets +
+                         cache->options.services * sizeof *cache->shares;
     chunk_pool_init(
         &cache->chunks,
         options->bytes_max > cache->fixed_bytes ? options->bytes_max - cache->fixed_bytes : 0,
@@ -119,11 +135,16 @@ void query_cache_free(struct query_cache *cache)
 {
     if (cache == NULL)
         return;
-    while (!list_is_empty(&cache->order))
-        drop_entry(cache, LIST_ITEM(list_first(&cache->order), struct query_cache_entry, order));
+    for (size_t i = 0; i < cache->options.services; i++) {
+        struct list *order = &cache->shares[i].order;
+
+        while (!list_is_empty(order))
+            drop_entry(cache, LIST_ITEM(list_first(order), struct query_cache_entry, order));
+    }
     chunk_pool_done(&cache->chunks);
     memory_account_release(cache->account, cache->fixed_bytes);
     free(cache->buckets);
+    free(cache->shares);
     free(cache);
 }
 
@@ -205,11 +226,13 @@ bool query_cache_read(struct query_cache_hit *hit, struct bytes *ret_part)
 static void drop(struct query_cache *cache, struct query_cache_entry **place)
 {
     struct query_cache_entry *entry = *place;
+    struct share             *share = &cache->shares[entry->service];
 
     *place = entry->next;
-    if (cache->hand == &entry->order)
-        cache->hand = entry->order.prev;
+    if (share->hand == &entry->order)
+        share->hand = entry->order.prev;
     list_remove(&entry->order);
+    share->chunk_count -= chunks_of(entry->size);
     chunk_pool_give(&cache->chunks, chunk_of(entry));
     cache->stats.entries--;
     cache->stats.bytes = cache->fixed_bytes + cache->chunks.bytes;
@@ -226,18 +249,17 @@ enum status query_cache_put(struct query_cache *cache, const struct query_cache_
 {
     struct query_cache_entry **place = find_kept(cache, key), *entry;
     struct chunk              *chain;
-    size_t                     size = answer->body.size, chunk_count = 1;
+    size_t                     size = answer->body.size;
+    struct share              *share = &cache->shares[answer->service];
 
-    assert(validity->stamp != 0);
+    assert(validity->stamp != 0 && answer->service < cache->options.services);
     if (*place != NULL)
         drop(cache, place);
     if (size > cache->options.object_bytes_max) {
         cache->stats.too_large++;
         return STATUS_TOO_LARGE;
     }
-    if (size > FIRST_SIZE)
-        chunk_count += (size - FIRST_SIZE + CHUNK_DATA_SIZE - 1) / CHUNK_DATA_SIZE;
-    chain = evict_for(cache, chunk_count);
+    chain = evict_for(cache, chunks_of(size), answer->service);
     if (chain == NULL) {
         cache->stats.no_room++;
         cache->stats.bytes = cache->fixed_bytes + cache->chunks.bytes;
@@ -249,18 +271,25 @@ enum status query_cache_put(struct query_cache *cache, const struct query_cache_
                                         .stored_us = now_us,
                                         .cost_us = answer->cost_us,
                                         .size = (uint32_t)size,
+                                        .service = answer->service,
                                         .head = answer->head};
     place = find_kept(cache, key); /* evictions may have changed the bucket */
     *place = entry;
-    list_push_front(&cache->order, &entry->order);
+    list_push_front(&share->order, &entry->order);
+    share->chunk_count += chunks_of(size);
     cache->stats.stored++;
     cache->stats.entries++;
     cache->stats.bytes = cache->fixed_bytes + cache->chunks.bytes;
     return STATUS_OK;
 }
 
-/* So many chunks, others evicted for them. NULL: not even so. */
-static struct chunk *evict_for(struct query_cache *cache, size_t chunk_count)
+static size_t chunks_of(size_t size)
+{
+    return size <= FIRST_SIZE ? 1 : 1 + (size - FIRST_SIZE + CHUNK_DATA_SIZE - 1) / CHUNK_DATA_SIZE;
+}
+
+/* So many chunks for a service, others evicted for them. NULL: not even so. */
+static struct chunk *evict_for(struct query_cache *cache, size_t chunk_count, uint32_t service)
 {
     struct chunk *chain = NULL;
 
@@ -268,27 +297,41 @@ static struct chunk *evict_for(struct query_cache *cache, size_t chunk_count)
         return NULL;
     for (unsigned evictions = 0; evictions <= EVICTIONS_MAX; evictions++) {
         chain = chunk_pool_take(&cache->chunks, chunk_count);
-        if (chain != NULL || !evict(cache))
+        if (chain != NULL || !evict(cache, largest_share(cache, chunk_count, service)))
             break;
     }
     return chain;
 }
 
+/* Of those that hold something: the one that would hold most, if the new entry were there. */
+static struct share *largest_share(struct query_cache *cache, size_t chunk_count, uint32_t service)
+{
+    struct share *largest = &cache->shares[service];
+    size_t        most = largest->chunk_count == 0 ? 0 : largest->chunk_count + chunk_count;
+
+    for (size_t i = 0; i < cache->options.services; i++)
+        if (cache->shares[i].chunk_count > most) {
+            largest = &cache->shares[i];
+            most = largest->chunk_count;
+        }
+    return largest;
+}
+
 /* SIEVE's hand goes from the oldest to the newest and begins again. False: there is no entry. */
-static bool evict(struct query_cache *cache)
+static bool evict(struct query_cache *cache, struct share *share)
 {
     struct query_cache_entry *entry;
 
-    if (list_is_empty(&cache->order))
+    if (list_is_empty(&share->order))
         return false;
     for (unsigned steps = 0;; steps++) {
-        if (cache->hand == &cache->order.head)
-            cache->hand = cache->order.head.prev;
-        entry = LIST_ITEM(cache->hand, struct query_cache_entry, order);
+        if (share->hand == &share->order.head)
+            share->hand = share->order.head.prev;
+        entry = LIST_ITEM(share->hand, struct query_cache_entry, order);
         if (!entry->was_hit || steps == HAND_STEPS_MAX)
             break;
         entry->was_hit = false;
-        cache->hand = entry->order.prev;
+        share->hand = entry->order.prev;
     }
     drop_entry(cache, entry); /* moves the hand on */
     cache->stats.evicted++;

@@ -13,7 +13,9 @@
  *
  * What is evicted is chosen by SIEVE (Zhang and others, NSDI 2024): an entry that was asked for
  * since the hand passed it last stays, the next one goes. One scan of questions that are asked once
- * does not push out what is asked again and again.
+ * does not push out what is asked again and again. Each service has a queue of its own, and the one
+ * that holds most gives: what a service holds up to an equal part no other one can push out, and
+ * what others leave free it may have as well.
  *
  * Thread: the event loop. Memory: `bytes_max` with all that belongs to it, charged to the account;
  * where there is none, nothing is kept and nothing fails.
@@ -37,6 +39,7 @@ struct query_cache;
 struct query_cache_options {
     size_t bytes_max;
     size_t object_bytes_max; /* of one answer */
+    size_t services;         /* 0 stands for 1 */
 };
 
 /* All three are compared in full. The digest must be keyed: it spreads the entries, too. */
@@ -69,6 +72,7 @@ enum query_cache_result {
 struct query_cache_answer {
     struct bytes body;
     uint64_t     cost_us; /* what it took Chroma */
+    uint32_t     service; /* whose part it takes; below services */
     uint8_t      head;    /* which of the heads that the caller knows it had */
 };
 

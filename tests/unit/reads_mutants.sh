@@ -41,8 +41,11 @@ mutant src/reads/query_cache.c 'unit/test_query_cache unit/test_reads_simulation
 mutant src/reads/query_cache.c 'unit/test_query_cache unit/test_reads_simulation' 's/    if (\*place != NULL)/    if (0)/' 'a new answer takes the place of the old one'
 mutant src/reads/query_cache.c 'unit/test_query_cache unit/test_reads_simulation' 's/if (size > cache->options.object_bytes_max)/if (0)/' 'what is too large is not kept'
 mutant src/reads/query_cache.c 'unit/test_query_cache unit/test_reads_simulation' 's/if (!entry->was_hit ||/if (1 ||/' 'what is asked for again stays'
-mutant src/reads/query_cache.c 'unit/test_query_cache unit/test_reads_simulation' 's/    if (cache->hand == &entry->order)/    if (0)/' 'the hand does not stay on what is gone'
+mutant src/reads/query_cache.c 'unit/test_query_cache unit/test_reads_simulation' 's/    if (share->hand == &entry->order)/    if (0)/' 'the hand does not stay on what is gone'
 mutant src/reads/query_cache.c 'unit/test_query_cache unit/test_reads_simulation' 's/    place = find_kept(cache, key);/    ;/' 'evictions may change the bucket'
+mutant src/reads/query_cache.c unit/test_query_cache 's/        if (cache->shares\[i\].chunk_count > most) {/        if (0) {/' 'who holds nothing gets room from who holds most'
+mutant src/reads/query_cache.c unit/test_query_cache 's/largest_share(cache, chunk_count, service))/\&cache->shares[1])/' 'of those who hold something, the one that holds most gives'
+mutant src/reads/query_cache.c unit/test_query_cache 's/    share->chunk_count -= chunks_of(entry->size);/    ;/' 'what goes is held no more'
 
 mutant src/reads/single_flight.c 'unit/test_single_flight unit/test_reads_simulation' 's/(joins_sent \&\& query_validity_holds(&flight->asked, now))/joins_sent/' 'who asks after a write does not join what was sent before'
 mutant src/reads/single_flight.c 'unit/test_single_flight unit/test_reads_simulation' 's/(joins_sent \&\& query_validity_holds(&flight->asked, now))/query_validity_holds(\&flight->asked, now)/' 'where others write nobody joins what was sent'

@@ -4,13 +4,15 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/compiler.h"
 #include "base/rng.h"
 #include "support/check_main.h"
 #include "support/plain_budget.h"
 
-enum { BYTES_MAX = 2 << 20, OBJECT_MAX = 100 << 10, FOREVER = 1000000000 };
+enum { BYTES_MAX = 2 << 20, OBJECT_MAX = 100 << 10, FOREVER = 1000000000, SERVICES = 4 };
 
 static struct memory_account_budget budget;
 static struct memory_account       *account = &budget.accounts[MEMORY_ACCOUNT_CACHE];
@@ -19,9 +21,10 @@ static const struct query_validity  now = {.stamp = 7, .epoch = 2, .incarnation 
 
 static void make_cache(size_t bytes_max)
 {
-    cache = query_cache_new(
-        &(struct query_cache_options){.bytes_max = bytes_max, .object_bytes_max = OBJECT_MAX},
-        account);
+    cache = query_cache_new(&(struct query_cache_options){.bytes_max = bytes_max,
+                                                          .object_bytes_max = OBJECT_MAX,
+                                                          .services = SERVICES},
+                            account);
     ck_assert_ptr_nonnull(cache);
 }
 
@@ -62,12 +65,20 @@ static struct bytes text_of(unsigned number, size_t size)
     return (struct bytes){.data = text, .size = size};
 }
 
-static enum status put(struct query_cache_key key, unsigned number, size_t size)
+static enum status put_for(uint32_t service, struct query_cache_key key, unsigned number,
+                           size_t size)
 {
-    struct query_cache_answer answer = {
-        .body = text_of(number, size), .cost_us = 1000, .head = (uint8_t)number};
+    struct query_cache_answer answer = {.body = text_of(number, size),
+                                        .cost_us = 1000,
+                                        .service = service,
+                                        .head = (uint8_t)number};
 
     return query_cache_put(cache, &key, &now, &answer, 50);
+}
+
+static enum status put(struct query_cache_key key, unsigned number, size_t size)
+{
+    return put_for(0, key, number, size);
 }
 
 static enum query_cache_result find(struct query_cache_key key, struct query_validity validity,
@@ -186,7 +197,8 @@ START_TEST(whatever_comes_the_cap_is_kept_and_answers_are_right)
             model[at].number = i;
             model[at].size =
                 rng_below(&rng, 50) == 0 ? rng_below(&rng, OBJECT_MAX) : rng_below(&rng, 5000);
-            ck_assert_int_eq(put(key_of(at % 40, at % 3, at), i, model[at].size), STATUS_OK);
+            ck_assert_int_eq(put_for(i % SERVICES, key_of(at % 40, at % 3, at), i, model[at].size),
+                             STATUS_OK);
         }
         ck_assert_uint_eq(account->used, stats->bytes);
         ck_assert_uint_le(stats->bytes, BYTES_MAX);
@@ -211,6 +223,83 @@ START_TEST(what_is_asked_again_survives_a_scan)
     for (unsigned i = 0; i < HOT; i++)
         kept += holds(key_of(1, 1, i), i, 100);
     ck_assert_uint_eq(kept, HOT);
+}
+END_TEST
+
+/* Entries of one chunk, of which 2 MiB hold some 1800. */
+static unsigned count_kept(unsigned from, unsigned to)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = from; i < to; i++)
+        kept += holds(key_of(1, 1, i), i, 100);
+    return kept;
+}
+
+START_TEST(a_service_cannot_push_out_another_one_s_equal_part)
+{
+    enum { QUIET = 500, FLOOD = 10000, OTHER = 3000 };
+
+    for (unsigned i = 0; i < FLOOD; i++)
+        ck_assert_int_eq(put_for(1, key_of(1, 1, i), i, 100), STATUS_OK);
+    ck_assert_uint_gt(count_kept(0, FLOOD), 1500); /* all of it, while nobody else wants some */
+    for (unsigned i = FLOOD; i < FLOOD + QUIET; i++)
+        ck_assert_int_eq(put_for(2, key_of(1, 1, i), i, 100), STATUS_OK);
+    for (unsigned i = FLOOD + QUIET; i < 2 * FLOOD; i++) {
+        ck_assert_int_eq(put_for(1, key_of(1, 1, i), i, 100), STATUS_OK);
+        holds(key_of(1, 1, i), i, 100); /* asked for again at once: it is no scan */
+    }
+    ck_assert_uint_eq(count_kept(FLOOD, FLOOD + QUIET), QUIET);
+    ck_assert_uint_gt(count_kept(FLOOD + QUIET, 2 * FLOOD), 1000); /* the rest */
+    for (unsigned i = 2 * FLOOD; i < 2 * FLOOD + OTHER; i++)
+        ck_assert_int_eq(put_for(3, key_of(1, 1, i), i, 100), STATUS_OK);
+    ck_assert_uint_eq(count_kept(FLOOD, FLOOD + QUIET), QUIET);
+    ck_assert_uint_gt(count_kept(FLOOD + QUIET, 2 * FLOOD), 500); /* two equal parts of the rest */
+    ck_assert_uint_gt(count_kept(2 * FLOOD, 2 * FLOOD + OTHER), 500);
+}
+END_TEST
+
+static size_t resident_bytes(void)
+{
+    FILE         *file = fopen("/proc/self/statm", "r");
+    unsigned long pages = 0;
+
+    ck_assert_ptr_nonnull(file);
+    ck_assert_int_eq(fscanf(file, "%*u %lu", &pages), 1);
+    fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* CHURN_SECONDS=600 for longer. What the process has in memory is what is charged: nothing is lost
+ * between answers of all sizes that come and go. */
+START_TEST(churn_stays_within_the_cap_and_5_percent)
+{
+    enum { CAP = 32 << 20, SIZES_MAX = 64 << 10 };
+    const char  *wanted = getenv("CHURN_SECONDS");
+    double       seconds = wanted == NULL ? 0.2 : atof(wanted);
+    clock_t      ends = clock() + (clock_t)(seconds * CLOCKS_PER_SEC);
+    struct bytes text = text_of(1, OBJECT_MAX);
+    size_t       before = resident_bytes(), most = 0;
+    struct rng   rng;
+
+    query_cache_free(cache);
+    make_cache(CAP);
+    rng_init(&rng, 7);
+    for (unsigned i = 0; clock() < ends || i < 20000; i++) {
+        struct query_cache_key    key = key_of(i % 7, 1, i % 5000);
+        struct query_cache_answer answer = {
+            .body = {.data = text.data, .size = rng_below(&rng, 1 + rng_below(&rng, SIZES_MAX))},
+            .service = (uint32_t)rng_below(&rng, SERVICES)};
+
+        ck_assert_int_eq(query_cache_put(cache, &key, &now, &answer, 50), STATUS_OK);
+        ck_assert_uint_le(account->used, CAP);
+        if (i % 10000 == 0 && resident_bytes() > most)
+            most = resident_bytes();
+    }
+    printf("# %zu of %d KiB\n", (most - before) >> 10, CAP >> 10);
+#if !defined __SANITIZE_ADDRESS__ && !defined __SANITIZE_THREAD__
+    ck_assert_uint_le(most - before, CAP + CAP / 20);
+#endif
 }
 END_TEST
 
@@ -242,6 +331,8 @@ int main(void)
     tcase_add_test(tcase, what_is_too_large_takes_the_place_of_nothing);
     tcase_add_test(tcase, whatever_comes_the_cap_is_kept_and_answers_are_right);
     tcase_add_test(tcase, what_is_asked_again_survives_a_scan);
+    tcase_add_test(tcase, a_service_cannot_push_out_another_one_s_equal_part);
+    tcase_add_test(tcase, churn_stays_within_the_cap_and_5_percent);
     tcase_add_test(tcase, without_room_nothing_is_kept_and_nothing_fails);
     return check_main("query_cache", tcase);
 }
