@@ -66,7 +66,8 @@ struct proxy_options daemon_state_proxy_options(const struct settings *settings)
         .cache = {.is_enabled = settings->cache_enabled != SETTINGS_CACHE_ENABLED_FALSE,
                   .bytes_max = cache_bytes(settings),
                   .max_staleness_us = settings->cache_max_staleness_us,
-                  .trust_us = settings->cache_trust_us},
+                  .trust_us = settings->cache_trust_us,
+                  .stale_if_error_us = settings->cache_stale_if_error_us},
     };
 }
 

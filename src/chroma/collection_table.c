@@ -14,8 +14,9 @@ struct collection_table {
     struct change_mark      tenants;                /* and databases, but not what is in them */
     struct change_mark      any_records; /* of a whole database, for collections of which it is not
                                             known where they are */
-    uint64_t      names_void;            /* as in struct collection_scope, for all */
-    unsigned char secret[SIPHASH_KEY_SIZE];
+    struct collection_former former;     /* of everything; the stamp is that of `any_records` */
+    uint64_t                 names_void; /* as in struct collection_scope, for all */
+    unsigned char            secret[SIPHASH_KEY_SIZE];
 };
 
 /* Text of a path segment as it stands for a name. */
@@ -108,6 +109,9 @@ void collection_table_new_incarnation(struct collection_table *table, bool is_ol
     size_t              position = 0;
     struct collection  *collection;
 
+    table->former = (struct collection_former){.stamp = table->any_records.stamp,
+                                               .epoch = table->records.stamp,
+                                               .incarnation = table->incarnation};
     table->incarnation = table->names_void = collection_store_tick(&table->store);
     for (size_t i = 0; i < COUNT_OF(marks); i++)
         marks[i]->stamp = table->incarnation;
@@ -142,6 +146,25 @@ uint64_t collection_table_stamp(struct collection_table *table, const uint8_t uu
     struct collection *collection = collection_store_get(&table->store, uuid);
 
     return collection == NULL ? 0 : stamp_with(table, collection, &collection->records, now_us);
+}
+
+/* A mark that nothing has moved since the incarnation did is as it was before that. */
+struct collection_former collection_table_former(struct collection_table *table,
+                                                 const uint8_t uuid[16], uint64_t now_us)
+{
+    const struct collection *collection = collection_store_find(&table->store, uuid);
+    struct collection_former former = table->former;
+
+    if (collection == NULL || stamp_with(table, collection, &collection->records, now_us) == 0)
+        return (struct collection_former){0};
+    if (table->records.stamp != table->incarnation)
+        former.epoch = table->records.stamp;
+    if (collection->scope != NULL)
+        former.stamp = collection->scope->records.stamp;
+    else if (table->any_records.stamp != table->incarnation)
+        former.stamp = table->any_records.stamp;
+    former.stamp = larger(collection->records.stamp, larger(former.stamp, former.epoch));
+    return former;
 }
 
 uint64_t collection_table_description_stamp(struct collection_table *table, const uint8_t uuid[16],

@@ -64,6 +64,15 @@ uint64_t collection_table_epoch(const struct collection_table *table);
 uint64_t collection_table_stamp(struct collection_table *table, const uint8_t uuid[16],
                                 uint64_t now_us);
 
+/* What stamp, epoch and incarnation of the records of a collection were when the Chroma of before
+ * was lost, unless something was sent since that may change them: then these numbers are others, or
+ * the stamp is 0. */
+struct collection_former {
+    uint64_t stamp, epoch, incarnation;
+};
+struct collection_former collection_table_former(struct collection_table *table,
+                                                 const uint8_t uuid[16], uint64_t now_us);
+
 /* Of the description of a collection, likewise. Writes that leave it as it is do not move it. 0
  * also while Chroma may not have put into it all that it has taken. */
 uint64_t collection_table_description_stamp(struct collection_table *table, const uint8_t uuid[16],

@@ -36,7 +36,7 @@ struct read_cache {
     bool                       is_gateway;
     uint64_t                   settled_us; /* what was kept before is not answered afterwards */
     struct byte_buffer         scratch;
-    uint64_t                   bypassed;
+    uint64_t                   bypassed, given_stale;
     unsigned char              keys[DIGEST_KEY_COUNT][KEYED_DIGEST_KEY_SIZE]; /* random */
 };
 
@@ -47,11 +47,19 @@ static enum cache_kind kind_of(const struct exchange *exchange);
 static bool            has_plain_query(const struct exchange *exchange);
 static bool            wait_for_other_s_turn(struct exchange *exchange);
 static bool            make_open_key(struct exchange *exchange);
-static bool     make_question_key(struct exchange *exchange, struct query_cache_key *ret_key);
-static bool     read_query(const struct exchange *exchange, struct query_cache_key *ret_key);
-static uint64_t age_limit(const struct read_cache *cache, const struct http_head *head);
+static bool make_question_key(struct exchange *exchange, struct query_cache_key *ret_key);
+static bool read_query(const struct exchange *exchange, struct query_cache_key *ret_key);
+static enum query_cache_result find_answer(struct exchange *exchange, uint64_t age_us,
+                                           struct query_cache_hit *ret_hit);
+static bool                    allows_stale(const struct exchange *exchange);
+static enum query_cache_result find_stale(struct exchange *exchange, uint64_t age_us,
+                                          struct query_cache_hit *ret_hit);
+static struct query_validity   validity_before(const struct exchange *exchange);
+static uint64_t age_limit(const struct read_cache *cache, const struct http_head *head,
+                          uint64_t allowance_us);
 static bool     is_plain_field(const struct http_field *field);
 static uint64_t wanted_age(struct bytes cache_control);
+static uint64_t cache_epoch(const struct proxy *proxy, uint64_t epoch, uint64_t now_us);
 static struct query_validity validity_now(const struct exchange *exchange);
 static void                  answer(struct exchange *exchange, struct query_cache_hit *hit);
 static void                  keep_answer(void *ctx, unsigned status, struct bytes body);
@@ -145,7 +153,7 @@ bool cache_path_answer(struct exchange *exchange)
         return false;
     if (!is_on(cache))
         return wait_for_other_s_turn(exchange);
-    age_us = age_limit(cache, exchange->head);
+    age_us = age_limit(cache, exchange->head, 0);
     if (age_us == 0 || !make_question_key(exchange, &question->key)) {
         cache->bypassed += is_bypass(question->kind, age_us);
         exchange->reply.cache_status = is_bypass(question->kind, age_us)
@@ -155,9 +163,7 @@ bool cache_path_answer(struct exchange *exchange)
     }
     question->asked = validity_now(exchange);
     question->is_keyed = true;
-    exchange->reply.cache_status = "chromabouncer; fwd=miss";
-    result = query_cache_find(cache->cache, &question->key, &question->asked, age_us,
-                              loop_now_us(exchange->proxy->loop), &hit);
+    result = find_answer(exchange, age_us, &hit);
     if (result == QUERY_CACHE_HIT) {
         answer(exchange, &hit);
         return true;
@@ -273,13 +279,81 @@ static bool read_query(const struct exchange *exchange, struct query_cache_key *
     return true;
 }
 
-/* How old an answer may be. 0: it must be asked for. */
-static uint64_t age_limit(const struct read_cache *cache, const struct http_head *head)
+static enum query_cache_result find_answer(struct exchange *exchange, uint64_t age_us,
+                                           struct query_cache_hit *ret_hit)
+{
+    struct read_cache      *cache = exchange->proxy->cache;
+    struct cache_question  *question = &exchange->question;
+    enum query_cache_result result;
+
+    exchange->reply.cache_status = "chromabouncer; fwd=miss";
+    if (allows_stale(exchange))
+        return find_stale(exchange, age_us, ret_hit);
+    result = query_cache_find(cache->cache, &question->key, &question->asked, age_us,
+                              loop_now_us(exchange->proxy->loop), ret_hit);
+    if (result == QUERY_CACHE_HIT)
+        exchange->reply.cache_status = "chromabouncer; hit";
+    return result;
+}
+
+static bool allows_stale(const struct exchange *exchange)
+{
+    const struct read_cache *cache = exchange->proxy->cache;
+
+    return cache->options.stale_if_error_us > 0 && !cache->is_gateway &&
+           exchange->question.kind == CACHE_KIND_RECORDS;
+}
+
+/* What was kept before Chroma was lost counts while it is down, if nothing was sent since. Whether
+ * it is down the next one to ask may know. */
+static enum query_cache_result find_stale(struct exchange *exchange, uint64_t age_us,
+                                          struct query_cache_hit *ret_hit)
+{
+    struct read_cache      *cache = exchange->proxy->cache;
+    struct cache_question  *question = &exchange->question;
+    struct query_validity   before = validity_before(exchange);
+    bool                    is_lost = query_cache_holds(cache->cache, &question->key, &before);
+    uint64_t                limit_us = age_us;
+    enum query_cache_result result;
+
+    if (upstream_pool_problem(exchange->proxy->pool)[0] != '\0')
+        limit_us = age_limit(cache, exchange->head, cache->options.stale_if_error_us);
+    else if (is_lost)
+        return query_cache_pass_over(cache->cache);
+    result = query_cache_find(cache->cache, &question->key, is_lost ? &before : &question->asked,
+                              limit_us, loop_now_us(exchange->proxy->loop), ret_hit);
+    if (result != QUERY_CACHE_HIT)
+        return result;
+    exchange->reply.cache_status = "chromabouncer; hit";
+    if (is_lost || ret_hit->age_us > age_us) {
+        exchange->reply.cache_status = "chromabouncer; hit; detail=stale-if-error";
+        cache->given_stale++;
+    }
+    return result;
+}
+
+static struct query_validity validity_before(const struct exchange *exchange)
+{
+    const struct proxy      *proxy = exchange->proxy;
+    uint64_t                 now_us = loop_now_us(proxy->loop);
+    struct collection_former former =
+        collection_table_former(proxy->collections, exchange->route.uuid, now_us);
+
+    return (struct query_validity){.stamp = former.stamp,
+                                   .epoch = cache_epoch(proxy, former.epoch, now_us),
+                                   .incarnation = former.incarnation};
+}
+
+/* How old an answer may be, with an allowance where others write. 0: it must be asked for. */
+static uint64_t age_limit(const struct read_cache *cache, const struct http_head *head,
+                          uint64_t allowance_us)
 {
     uint64_t limit_us = cache->is_gateway ? UINT64_MAX : cache->options.max_staleness_us;
 
     if (cache->options.max_staleness_us > 0 && cache->options.max_staleness_us < limit_us)
         limit_us = cache->options.max_staleness_us;
+    if (!cache->is_gateway)
+        limit_us += allowance_us;
     for (size_t i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];
         uint64_t                 field_us = UINT64_MAX;
@@ -316,6 +390,12 @@ static uint64_t wanted_age(struct bytes cache_control)
     return seconds * 1000000;
 }
 
+/* What was kept in the first seconds has another one. */
+static uint64_t cache_epoch(const struct proxy *proxy, uint64_t epoch, uint64_t now_us)
+{
+    return 2 * epoch + (now_us >= proxy->cache->settled_us);
+}
+
 static struct query_validity validity_now(const struct exchange *exchange)
 {
     struct proxy *proxy = exchange->proxy;
@@ -325,14 +405,12 @@ static struct query_validity validity_now(const struct exchange *exchange)
         .stamp = exchange->question.kind == CACHE_KIND_RECORDS
                      ? collection_table_stamp(proxy->collections, exchange->route.uuid, now_us)
                      : construct_question_stamp(exchange),
-        .epoch =
-            2 * collection_table_epoch(proxy->collections) + (now_us >= proxy->cache->settled_us),
+        .epoch = cache_epoch(proxy, collection_table_epoch(proxy->collections), now_us),
         .incarnation = collection_table_incarnation(proxy->collections)};
 }
 
 static void answer(struct exchange *exchange, struct query_cache_hit *hit)
 {
-    exchange->reply.cache_status = "chromabouncer; hit";
     reply_hit(&exchange->reply, kept_head(hit->head), hit);
 }
 
@@ -409,15 +487,18 @@ static bool put(struct exchange *exchange, const struct query_validity *now, str
 
 enum status cache_path_print_metrics(const struct read_cache *cache, struct byte_buffer *out)
 {
-    static const struct metric_desc bypassed[] = {
+    static const struct metric_desc own[] = {
         METRIC(COUNTER, read_cache, bypassed, "chromabouncer_cache_bypassed_total",
                "Reads whose answer was not looked for: the client wants Chroma's, or their body is "
-               "not understood.")};
+               "not understood."),
+        METRIC(COUNTER, read_cache, given_stale, "chromabouncer_cache_stale_if_error_total",
+               "Answers that were given while Chroma was down and that would not have been else "
+               "(cache.stale_if_error).")};
     enum status status;
 
     if (!is_on(cache))
         return STATUS_OK;
     status = metric_print(out, query_cache_metrics, query_cache_metric_count,
                           query_cache_get_stats(cache->cache));
-    return status == STATUS_OK ? metric_print(out, bypassed, 1, cache) : status;
+    return status == STATUS_OK ? metric_print(out, own, COUNT_OF(own), cache) : status;
 }

@@ -10,7 +10,8 @@
  * Where nothing is kept this is looked at only while reads wait for their turn.
  *
  * In role gateway an answer is kept as long as no write comes. In role sidecar there may be others
- * who write, so nothing is kept unless the operator bounds how old an answer may be. Answers to
+ * who write, so nothing is kept unless the operator bounds how old an answer may be; while Chroma
+ * is down he may allow more. Answers to
  * requests that carry more than the fields of a plain client, which may be credentials, are given
  * for `trust_us` at most, for Chroma may refuse them by now.
  *

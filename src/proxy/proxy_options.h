@@ -14,9 +14,10 @@ enum proxy_access_log { PROXY_LOG_ALL, PROXY_LOG_ERRORS, PROXY_LOG_OFF };
 /* Which answers are kept; see cache_path.h. */
 struct proxy_cache_options {
     bool     is_enabled;
-    size_t   bytes_max;        /* when the proxy is made; 0: none */
-    uint64_t max_staleness_us; /* 0: in role gateway as old as it may be, else nothing is kept */
-    uint64_t trust_us;         /* of an answer to who may show credentials */
+    size_t   bytes_max;         /* when the proxy is made; 0: none */
+    uint64_t max_staleness_us;  /* 0: in role gateway as old as it may be, else nothing is kept */
+    uint64_t trust_us;          /* of an answer to who may show credentials */
+    uint64_t stale_if_error_us; /* beyond max_staleness_us, while Chroma is down and others write */
 };
 
 /* proxy_options.reads_max: what Chroma is seen to take. */

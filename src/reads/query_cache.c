@@ -183,6 +183,20 @@ enum query_cache_result query_cache_find(struct query_cache           *cache,
     return QUERY_CACHE_HIT;
 }
 
+bool query_cache_holds(struct query_cache *cache, const struct query_cache_key *key,
+                       const struct query_validity *then)
+{
+    const struct query_cache_entry *entry = *find_kept(cache, key);
+
+    return entry != NULL && query_validity_holds(&entry->validity, then);
+}
+
+enum query_cache_result query_cache_pass_over(struct query_cache *cache)
+{
+    cache->stats.expired++;
+    return QUERY_CACHE_EXPIRED;
+}
+
 void query_cache_note_join(struct query_cache *cache, enum query_cache_result result)
 {
     struct query_cache_stats *stats = &cache->stats;

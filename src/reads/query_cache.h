@@ -111,6 +111,13 @@ enum query_cache_result query_cache_find(struct query_cache           *cache,
                                          const struct query_validity *now, uint64_t max_age_us,
                                          uint64_t now_us, struct query_cache_hit *ret_hit);
 
+/* Is there an answer, and was it kept at this validity? */
+bool query_cache_holds(struct query_cache *cache, const struct query_cache_key *key,
+                       const struct query_validity *then);
+
+/* There is one that may not be given now, and stays: a look-up that counts as EXPIRED. */
+enum query_cache_result query_cache_pass_over(struct query_cache *cache);
+
 /* Who found `result`, not HIT, joined another who asks the same: it counts as that instead. */
 void query_cache_note_join(struct query_cache *cache, enum query_cache_result result);
 

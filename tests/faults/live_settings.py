@@ -219,6 +219,29 @@ def is_kept(bed):
         return client.ask(*ask).fields.get("cache-status", "").endswith("; hit")
 
 
+def sees_old_answers(bed, seconds):
+    """Of a backend that is gone, is an answer given that was kept?"""
+    with Client(bed.proxy.listen, timeout=SHOWS_SECONDS) as client:
+
+        def ask():
+            return client.ask("GET", f"{bed.collection}/count")
+
+        def says_stale():
+            return "stale-if-error" in ask().fields.get("cache-status", "")
+
+        def sees_once():
+            wait_for(lambda: ask().status == 200, "the backend is there", SHOWS_SECONDS)
+            bed.stub.command_lines("refuse", "close-idle")
+            try:
+                return within(1, says_stale)
+            finally:
+                bed.stub.command_lines("accept")
+
+        seen = within(seconds, sees_once)
+        wait_for(lambda: ask().status == 200, "the backend is there again", SHOWS_SECONDS)
+        return seen
+
+
 def sees_answers_kept(bed, seconds):
     return within(seconds, lambda: is_kept(bed))
 
@@ -514,6 +537,10 @@ ROWS = {
     "cache.enabled": ("false", takes_away("auto", sees_answers_kept, "role=gateway")),
     "cache.max_staleness": ("1h", plain("0s", sees_answers_kept)),
     "cache.trust": ("0s", takes_away("1h", sees_answers_kept, "role=gateway")),
+    "cache.stale_if_error": (
+        "1h",
+        plain("0s", sees_old_answers, "cache.max_staleness=1ms"),
+    ),
     "queue.wait_max": ("100ms", plain("1h", sees_wait_end, "backend.connections_max=1")),
     "queue.requests_max": (
         "1",

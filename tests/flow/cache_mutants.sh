@@ -18,5 +18,12 @@ mutant src/proxy/cache_path.c flow/test_flow_cache 's/            field_us = wan
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/    memcpy(ret_key->digest, query.digest, sizeof ret_key->digest);/    memset(ret_key->digest, 0, sizeof ret_key->digest);/' 'questions are apart'
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/? collection_table_stamp(.*now_us)/? 1/' 'writes end what is kept'
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/    if (cache->is_gateway \&\& !is_gateway) {/    if (0) {/; s/    if (!is_wanted) {/    if (0) {/' 'who ceases to be a gateway forgets'
+mutant src/proxy/cache_path.c flow/test_flow_cache 's/is_lost ? &before : &question->asked/\&question->asked/' 'what held before Chroma was lost counts while it is down'
+mutant src/proxy/cache_path.c flow/test_flow_cache 's/cache->options.stale_if_error_us > 0 \&\& !cache->is_gateway/cache->options.stale_if_error_us > 0/' 'a gateway gives nothing old'
+mutant src/proxy/cache_path.c flow/test_flow_cache 's/cache->options.stale_if_error_us > 0 \&\& //' 'nothing old is given unless it is wanted'
+mutant src/proxy/cache_path.c flow/test_flow_cache 's/    if (upstream_pool_problem(exchange->proxy->pool)\[0\] != .*/    if (true)/' 'nothing old is given while Chroma works'
+mutant src/proxy/cache_path.c flow/test_flow_cache 's/        return query_cache_pass_over(cache->cache);/        ;/' 'what may be given soon stays'
+mutant src/proxy/cache_path.c flow/test_flow_cache 's/        limit_us += allowance_us;/        limit_us = UINT64_MAX;/' 'what is old has a greatest age'
+mutant src/chroma/collection_table.c 'flow/test_flow_cache unit/test_collection_table' 's/    if (collection == NULL || stamp_with(table, collection, &collection->records, now_us) == 0)/    if (collection == NULL)/' 'a write that was cut off ends what is old'
 
 mutants_run

@@ -296,6 +296,112 @@ START_TEST(a_sidecar_keeps_answers_only_for_as_long_as_it_may)
 }
 END_TEST
 
+static void lose_chroma(void)
+{
+    fake_net_set_mode(FAKE_NET_REFUSE);
+    flow_backend_kill(&world.backend);
+    proxy_set_backend(world.proxy,
+                      &(struct proxy_backend){.family = CHROMA_FAMILY_RUST, .incarnation = 2});
+}
+
+/* What Cache-Status says to who asks, of the answer with this status. */
+static const char *ask_for(struct flow_client *client, const char *fields, unsigned status)
+{
+    static char text[100];
+    size_t      answers = client->answer_count;
+    const char *at;
+
+    send_read(client, "{}", fields);
+    ck_assert(flow_world_run_to_answers(&world, client, answers + 1));
+    ck_assert_uint_eq(client->answers[answers].status, status);
+    at = strstr(flow_client_head(client, answers), "Cache-Status: chromabouncer; ");
+    text[0] = '\0';
+    if (at != NULL)
+        ck_assert_int_eq(sscanf(at, "Cache-Status: chromabouncer; %99[^\r]", text), 1);
+    return text;
+}
+
+static const char stale[] = "hit; detail=stale-if-error";
+
+static struct flow_client *begin_sidecar(void)
+{
+    struct flow_client *client;
+
+    world.write_options.is_gateway = false;
+    world.proxy_options.cache.max_staleness_us = 1000000;
+    world.proxy_options.cache.stale_if_error_us = 60000000;
+    flow_world_start(&world);
+    flow_world_run_ms(&world, 11000); /* the first seconds are over */
+    client = flow_world_client(&world);
+    ck_assert_str_eq(ask_for(client, "", 200), "fwd=miss; stored");
+    ck_assert_str_eq(ask_for(client, "X-Chroma-Token: a\r\n", 200), "fwd=miss; stored");
+    return client;
+}
+
+START_TEST(while_chroma_is_down_a_sidecar_may_answer_with_what_is_old)
+{
+    struct flow_client *client = begin_sidecar();
+
+    flow_world_run_ms(&world, 1500);
+    ck_assert_str_eq(ask_for(client, "", 200), "fwd=miss; stored"); /* it is not down */
+    flow_world_run_ms(&world, 500);
+    lose_chroma();
+    ask_for(client, "", 503); /* finds out */
+    ck_assert_str_eq(ask_for(client, "", 200), stale);
+    flow_world_run_ms(&world, 20000);
+    ck_assert_str_eq(ask_for(client, "", 200), stale);
+    ck_assert_ptr_nonnull(
+        strstr(flow_client_head(client, client->answer_count - 1), "\r\nAge: 20\r\n"));
+    ask_for(client, "Cache-Control: max-age=5\r\n", 503);
+    ask_for(client, "Cache-Control: no-cache\r\n", 503);
+    ask_for(client, "X-Chroma-Token: a\r\n", 503); /* it was trusted for five seconds */
+    flow_world_run_ms(&world, 41000);
+    ask_for(client, "", 503);
+
+    fake_net_set_mode(FAKE_NET_ACCEPT);
+    proxy_set_backend(world.proxy,
+                      &(struct proxy_backend){.family = CHROMA_FAMILY_RUST, .incarnation = 3});
+    ck_assert_str_eq(ask_for(client, "", 200), "fwd=miss; stored");
+}
+END_TEST
+
+START_TEST(in_role_gateway_nothing_old_is_given)
+{
+    struct flow_client *client = begin_sidecar();
+
+    lose_chroma();
+    ask_for(client, "", 503);
+    ck_assert_str_eq(ask_for(client, "", 200), stale);
+    proxy_set_gateway(world.proxy, true);
+    ask_for(client, "", 503);
+}
+END_TEST
+
+START_TEST(a_write_that_was_cut_off_ends_what_is_old)
+{
+    struct flow_client *client = begin_sidecar(), *writer = flow_world_client(&world);
+
+    write_delay_us = 60000000;
+    flow_world_request_record(writer, "upsert", 1);
+    flow_world_run_ms(&world, 10);
+    lose_chroma();
+    ask_for(client, "", 503);
+    ask_for(client, "", 503);
+}
+END_TEST
+
+START_TEST(what_is_old_is_not_given_unless_it_is_wanted)
+{
+    struct flow_client *client = begin_sidecar();
+
+    world.proxy_options.cache.stale_if_error_us = 0;
+    proxy_set_options(world.proxy, &world.proxy_options);
+    lose_chroma();
+    ask_for(client, "", 503);
+    ask_for(client, "", 503);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("flow_cache");
@@ -312,5 +418,9 @@ int main(void)
     tcase_add_test(tcase, answers_to_credentials_are_trusted_for_a_while);
     tcase_add_test(tcase, what_was_kept_in_the_first_seconds_goes_when_they_are_over);
     tcase_add_test(tcase, a_sidecar_keeps_answers_only_for_as_long_as_it_may);
+    tcase_add_test(tcase, while_chroma_is_down_a_sidecar_may_answer_with_what_is_old);
+    tcase_add_test(tcase, in_role_gateway_nothing_old_is_given);
+    tcase_add_test(tcase, a_write_that_was_cut_off_ends_what_is_old);
+    tcase_add_test(tcase, what_is_old_is_not_given_unless_it_is_wanted);
     return check_main("flow_cache", tcase);
 }

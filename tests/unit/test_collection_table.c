@@ -469,6 +469,57 @@ START_TEST(another_incarnation_voids_everything)
 }
 END_TEST
 
+static struct collection_former held_now(unsigned number)
+{
+    return (struct collection_former){.stamp = stamp_of(number),
+                                      .epoch = collection_table_epoch(table),
+                                      .incarnation = collection_table_incarnation(table)};
+}
+
+static bool is_former(unsigned number, struct collection_former held)
+{
+    struct collection_former former = collection_table_former(table, uuid_of(number), now_us);
+
+    return former.stamp != 0 && memcmp(&former, &held, sizeof held) == 0;
+}
+
+/* Of a collection in a database that is known, and of one of which it is not known where it is. */
+START_TEST(what_held_when_a_chroma_was_lost_is_known_until_something_is_sent)
+{
+    static const char *const others[] = {D, "/api/v2/reset"};
+    struct collection_former known, unknown;
+    struct request           write;
+
+    look_up(1, "a", "3");
+    send_to(&write, "POST", D "/collections/@/add", 1);
+    answer(&write);
+    stamp_of(2);
+    send_to(&write, "POST", D "/collections/@/add", 2);
+    answer(&write);
+    for (size_t i = 0; i <= COUNT_OF(others); i++) {
+        known = held_now(1);
+        unknown = held_now(2);
+        ck_assert(!is_former(1, known));
+        collection_table_new_incarnation(table, false);
+        ck_assert(is_former(1, known) && is_former(2, unknown));
+        if (i == COUNT_OF(others)) {
+            send_to(&write, "POST", D "/collections/@/add", 1);
+            ck_assert(!is_former(1, known) && is_former(2, unknown));
+            ck_assert_uint_eq(collection_table_former(table, uuid_of(1), now_us).stamp, 0);
+        } else {
+            send_to(&write, i == 0 ? "DELETE" : "POST", others[i], 0);
+            ck_assert(!is_former(1, known) && !is_former(2, unknown));
+        }
+        answer_with(&write, WRITE_OUTCOME_REFUSED, "");
+        ck_assert(!is_former(1, known));
+        look_up(1, "a", "3");
+    }
+    collection_table_new_incarnation(table, false); /* of the one before only */
+    ck_assert(!is_former(2, unknown));
+    ck_assert_uint_eq(collection_table_former(table, uuid_of(77), now_us).stamp, 0);
+}
+END_TEST
+
 START_TEST(a_forgotten_collection_has_another_stamp)
 {
     uint64_t       stamp;
@@ -830,6 +881,7 @@ int main(void)
     tcase_add_test(tcase, a_renamed_collection_has_no_name_until_it_is_seen_again);
     tcase_add_test(tcase, an_answer_that_crossed_a_deletion_teaches_no_name);
     tcase_add_test(tcase, another_incarnation_voids_everything);
+    tcase_add_test(tcase, what_held_when_a_chroma_was_lost_is_known_until_something_is_sent);
     tcase_add_test(tcase, a_forgotten_collection_has_another_stamp);
     tcase_add_test(tcase, without_room_a_write_may_change_everything);
     tcase_add_test(tcase, a_function_makes_its_database_unfit_for_good);

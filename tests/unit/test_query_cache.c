@@ -162,6 +162,23 @@ START_TEST(an_answer_older_than_wanted_is_not_given)
 }
 END_TEST
 
+START_TEST(what_is_there_is_known_without_a_look_up)
+{
+    struct query_cache_key key = key_of(1, 1, 1);
+
+    ck_assert(!query_cache_holds(cache, &key, &now));
+    ck_assert_int_eq(put(key, 1, 100), STATUS_OK);
+    ck_assert(query_cache_holds(cache, &key, &now));
+    ck_assert(!query_cache_holds(cache, &key, &(struct query_validity){8, 2, 3}));
+    ck_assert_uint_eq(query_cache_get_stats(cache)->hits + query_cache_get_stats(cache)->stale, 0);
+    ck_assert(query_cache_pass_over(cache) == QUERY_CACHE_EXPIRED);
+    ck_assert(holds(key, 1, 100));
+    query_cache_note_join(cache, QUERY_CACHE_EXPIRED);
+    ck_assert_uint_eq(query_cache_get_stats(cache)->expired, 0);
+    ck_assert_uint_eq(query_cache_get_stats(cache)->joined, 1);
+}
+END_TEST
+
 START_TEST(what_is_too_large_takes_the_place_of_nothing)
 {
     struct query_cache_hit hit;
@@ -328,6 +345,7 @@ int main(void)
     tcase_add_test(tcase, only_the_same_question_of_the_same_asker_is_answered);
     tcase_add_test(tcase, what_may_have_changed_is_not_answered_and_goes);
     tcase_add_test(tcase, an_answer_older_than_wanted_is_not_given);
+    tcase_add_test(tcase, what_is_there_is_known_without_a_look_up);
     tcase_add_test(tcase, what_is_too_large_takes_the_place_of_nothing);
     tcase_add_test(tcase, whatever_comes_the_cap_is_kept_and_answers_are_right);
     tcase_add_test(tcase, what_is_asked_again_survives_a_scan);
