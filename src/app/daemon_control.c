@@ -10,6 +10,7 @@
 #include "admin/control_verb.h"
 #include "app/daemon_advice.h"
 #include "app/daemon_breakers.h"
+#include "app/daemon_cache.h"
 #include "app/daemon_guard.h"
 #include "app/daemon_limits.h"
 #include "app/daemon_metrics.h"
@@ -38,6 +39,8 @@ static enum status verb_guard(struct daemon *daemon, const char *word, json_t *a
                               struct error *error);
 static enum status verb_limits(struct daemon *daemon, const char *word, json_t *answer,
                                struct error *error);
+static enum status verb_cache(struct daemon *daemon, const char *word, json_t *answer,
+                              struct error *error);
 static enum status verb_advice(struct daemon *daemon, const char *word, json_t *answer,
                                struct error *error);
 static enum status verb_set(struct daemon *daemon, const char *word, json_t *answer,
@@ -105,6 +108,8 @@ static int answer_verb(void *ctx, size_t word_count, const char *const *words, j
 
     if (status == STATUS_OK && id == CONTROL_VERB_guard && word_count > 1)
         status = daemon_guard_verb(ctx, word_count - 1, words + 1, answer, error);
+    else if (status == STATUS_OK && id == CONTROL_VERB_cache && word_count > 1)
+        status = daemon_cache_flush(ctx, word_count - 1, words + 1, answer, error);
     else if (status == STATUS_OK)
         status = verb_functions[id](ctx, word_count > 1 ? words[1] : NULL, answer, error);
     if (id == CONTROL_VERB_reload) /* what is wrong in the file is no mistake of who asks */
@@ -239,6 +244,15 @@ static enum status verb_limits(struct daemon *daemon, const char *word, json_t *
                                struct error *error)
 {
     enum status status = daemon_limits_list(daemon, answer);
+
+    (void)word;
+    return status == STATUS_OK ? status : error_set(error, status, "out of memory");
+}
+
+static enum status verb_cache(struct daemon *daemon, const char *word, json_t *answer,
+                              struct error *error)
+{
+    enum status status = daemon_cache_list(daemon, answer);
 
     (void)word;
     return status == STATUS_OK ? status : error_set(error, status, "out of memory");

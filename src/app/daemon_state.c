@@ -67,7 +67,8 @@ struct proxy_options daemon_state_proxy_options(const struct settings *settings)
                   .bytes_max = cache_bytes(settings),
                   .max_staleness_us = settings->cache_max_staleness_us,
                   .trust_us = settings->cache_trust_us,
-                  .stale_if_error_us = settings->cache_stale_if_error_us},
+                  .stale_if_error_us = settings->cache_stale_if_error_us,
+                  .verify_per_million = (uint32_t)settings->cache_verify_per_million},
     };
 }
 

@@ -31,6 +31,7 @@ static const struct settings_row rows[SETTINGS_COUNT] = {
 #define NAME_COUNT_OR_AUTO(field)  field
 #define NAME_LIMIT(field)          field
 #define NAME_DURATION(field)       field##_us
+#define NAME_SHARE(field)          field##_per_million
 #define NAME_SIZE(field)           field##_bytes
 #define NAME_SIZE_OR_AUTO(field)   field##_bytes
 #define NAME_URL(field)            field

@@ -64,6 +64,7 @@ enum settings_over { SETTINGS_OVER_REFUSE, SETTINGS_OVER_DELAY, SETTINGS_OVER_SH
 #define SETTINGS_FIELD_COUNT_OR_AUTO(field)  uint64_t field;
 #define SETTINGS_FIELD_LIMIT(field)          uint64_t field;
 #define SETTINGS_FIELD_DURATION(field)       uint64_t field##_us;
+#define SETTINGS_FIELD_SHARE(field)          uint64_t field##_per_million;
 #define SETTINGS_FIELD_SIZE(field)           uint64_t field##_bytes;
 #define SETTINGS_FIELD_SIZE_OR_AUTO(field)   uint64_t field##_bytes;
 #define SETTINGS_FIELD_URL(field)            struct address field;

@@ -91,6 +91,7 @@ enum status settings_value_read(const struct settings_rule *rule, struct bytes t
     case SETTINGS_KIND_COUNT:
     case SETTINGS_KIND_COUNT_OR_AUTO:
     case SETTINGS_KIND_DURATION:
+    case SETTINGS_KIND_SHARE:
     case SETTINGS_KIND_SIZE:
     case SETTINGS_KIND_SIZE_OR_AUTO:
         break;
@@ -303,6 +304,8 @@ static bool number_of(enum settings_kind kind, struct bytes text, uint64_t *ret_
 {
     if (kind == SETTINGS_KIND_DURATION)
         return text_to_duration(text, ret_value);
+    if (kind == SETTINGS_KIND_SHARE)
+        return text_to_share(text, ret_value);
     if (kind == SETTINGS_KIND_SIZE || kind == SETTINGS_KIND_SIZE_OR_AUTO)
         return text_to_size(text, ret_value);
     return text_to_number(text, ret_value);
@@ -378,6 +381,7 @@ const char *settings_value_print(const struct settings_rule *rule, const void *f
     case SETTINGS_KIND_COUNT:
     case SETTINGS_KIND_COUNT_OR_AUTO:
     case SETTINGS_KIND_DURATION:
+    case SETTINGS_KIND_SHARE:
     case SETTINGS_KIND_SIZE:
     case SETTINGS_KIND_SIZE_OR_AUTO:
         break;
@@ -407,6 +411,8 @@ static void print_number(const struct settings_rule *rule, uint64_t value, char 
         snprintf(out, SETTINGS_VALUE_SIZE, "auto");
     else if (rule->kind == SETTINGS_KIND_DURATION)
         text_of_duration(value, out);
+    else if (rule->kind == SETTINGS_KIND_SHARE)
+        text_of_share(value, out);
     else if (rule->kind == SETTINGS_KIND_SIZE || rule->kind == SETTINGS_KIND_SIZE_OR_AUTO)
         text_of_size(value, out);
     else
@@ -505,6 +511,7 @@ const char *settings_value_allowed(const struct settings_rule *rule, char *out)
     case SETTINGS_KIND_COUNT:
     case SETTINGS_KIND_COUNT_OR_AUTO:
     case SETTINGS_KIND_DURATION:
+    case SETTINGS_KIND_SHARE:
     case SETTINGS_KIND_SIZE:
     case SETTINGS_KIND_SIZE_OR_AUTO:
         break;

@@ -56,6 +56,7 @@ enum settings_kind {
     SETTINGS_KIND_COUNT_OR_AUTO,  /* 0 is auto */
     SETTINGS_KIND_LIMIT,          /* a number, or one of SETTINGS_LIMIT_... */
     SETTINGS_KIND_DURATION,       /* microseconds */
+    SETTINGS_KIND_SHARE,          /* parts of a million: 0.1% */
     SETTINGS_KIND_SIZE,           /* bytes */
     SETTINGS_KIND_SIZE_OR_AUTO,   /* bytes, 0 is auto */
     SETTINGS_KIND_URL,            /* struct address */

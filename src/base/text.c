@@ -1,6 +1,8 @@
 #include "base/text.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 struct unit {
     const char *suffix;
@@ -13,6 +15,9 @@ static const struct unit duration_units[] = {
 enum { printed_duration_units = 3 };
 static const struct unit size_units[] = {
     {"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}};
+
+/* Of a million, in a hundredth, as decimals. */
+enum { SHARE_OF_PERCENT = 10000, SHARE_DECIMALS = 4 };
 
 static bool        read_with_unit(struct bytes text, const struct unit *units, size_t count,
                                   uint64_t *ret_value);
@@ -67,6 +72,50 @@ static bool read_with_unit(struct bytes text, const struct unit *units, size_t c
             return true;
         }
     return false;
+}
+
+bool text_to_share(struct bytes text, uint64_t *ret_per_million)
+{
+    const char  *point;
+    struct bytes whole, decimals = {0};
+    uint64_t     value, rest = 0;
+
+    if (bytes_equal(text, BYTES_LITERAL("0"))) {
+        *ret_per_million = 0;
+        return true;
+    }
+    if (text.size == 0 || text.data[text.size - 1] != '%')
+        return false;
+    whole = (struct bytes){.data = text.data, .size = text.size - 1};
+    point = memchr(whole.data, '.', whole.size);
+    if (point != NULL) {
+        size_t before = (size_t)(point - whole.data);
+
+        decimals = bytes_skip(whole, before + 1);
+        whole.size = before;
+        if (decimals.size > SHARE_DECIMALS || !text_to_number(decimals, &rest))
+            return false;
+    }
+    if (!text_to_number(whole, &value) || value > UINT64_MAX / SHARE_OF_PERCENT - 1)
+        return false;
+    for (size_t i = decimals.size; i < SHARE_DECIMALS; i++)
+        rest *= 10;
+    *ret_per_million = value * SHARE_OF_PERCENT + rest;
+    return true;
+}
+
+const char *text_of_share(uint64_t per_million, char *out)
+{
+    int size =
+        snprintf(out, TEXT_NUMBER_SIZE, "%" PRIu64 ".%0*" PRIu64, per_million / SHARE_OF_PERCENT,
+                 SHARE_DECIMALS, per_million % SHARE_OF_PERCENT);
+
+    while (out[size - 1] == '0')
+        size--;
+    size -= out[size - 1] == '.';
+    out[size] = '%';
+    out[size + 1] = '\0';
+    return out;
 }
 
 const char *text_of_duration(uint64_t value_us, char *out)

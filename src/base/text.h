@@ -30,11 +30,18 @@ MUST_CHECK bool text_to_duration(struct bytes text, uint64_t *ret_value_us);
 /* Read a whole number with its unit: B, KiB, MiB, GiB. False: no such size, or it does not fit. */
 MUST_CHECK bool text_to_size(struct bytes text, uint64_t *ret_value_bytes);
 
+/* Read a share of hundred, with at most four decimals: `0.1%`, or `0`. In parts of a million.
+ * False: no such share, or it does not fit. */
+MUST_CHECK bool text_to_share(struct bytes text, uint64_t *ret_per_million);
+
 /* Write the value with the largest unit that divides it, minutes and hours as seconds so that
  * durations are easy to compare: 90000000 is "90s", 0 is "0s" or "0B". `out` has TEXT_NUMBER_SIZE
  * bytes and is returned. */
 const char *text_of_duration(uint64_t value_us, char *out);
 const char *text_of_size(uint64_t value_bytes, char *out);
+
+/* Likewise, with as many decimals as it takes: "0.1%". */
+const char *text_of_share(uint64_t per_million, char *out);
 
 /* Bytes of the character that `text` begins with: 1..4; 0 when there is none, or none that is safe
  * on a terminal and in JSON: a control character (C1 too) or invalid UTF-8. */

@@ -224,6 +224,16 @@ bool collection_table_is_left(struct collection_table *table, const struct chrom
     }
 }
 
+void collection_table_distrust(struct collection_table *table, const uint8_t uuid[16])
+{
+    struct collection *collection = collection_store_find(&table->store, uuid);
+
+    if (collection == NULL)
+        return; /* when it becomes known, its stamps are new */
+    collection->records.stamp = collection_store_tick(&table->store);
+    collection->description.stamp = collection_store_tick(&table->store);
+}
+
 void collection_table_note_read(struct collection_table *table, const uint8_t uuid[16])
 {
     struct collection *collection = collection_store_find(&table->store, uuid);

@@ -91,6 +91,10 @@ MUST_CHECK bool collection_table_is_left(struct collection_table     *table,
                                          const struct chroma_route   *route,
                                          const struct chroma_records *records);
 
+/* Somebody says that the collection may have changed although no write to it was seen: its stamps
+ * move. */
+void collection_table_distrust(struct collection_table *table, const uint8_t uuid[16]);
+
 /* Records of the collection were read: what a former Chroma process had left is applied. */
 void collection_table_note_read(struct collection_table *table, const uint8_t uuid[16]);
 

@@ -30,6 +30,7 @@ enum digest_key {
 struct read_cache {
     struct query_cache        *cache; /* NULL while it is off */
     struct cache_join         *join;  /* NULL: no memory */
+    struct cache_usage        *usage; /* NULL before it was on, and without memory */
     struct memory_account     *account;
     size_t                     bytes_max;
     struct proxy_cache_options options;
@@ -38,6 +39,8 @@ struct read_cache {
     struct byte_buffer         scratch;
     uint64_t                   bypassed, given_stale;
     unsigned char              keys[DIGEST_KEY_COUNT][KEYED_DIGEST_KEY_SIZE]; /* random */
+    uint64_t                   flushes;
+    cache_path_hit_fn         *on_hit; /* NULL: nobody */
 };
 
 static bool            is_on(const struct read_cache *cache);
@@ -63,9 +66,11 @@ static uint64_t cache_epoch(const struct proxy *proxy, uint64_t epoch, uint64_t 
 static struct query_validity validity_now(const struct exchange *exchange);
 static void                  answer(struct exchange *exchange, struct query_cache_hit *hit);
 static void                  keep_answer(void *ctx, unsigned status, struct bytes body);
-static bool may_keep(const struct exchange *exchange, struct query_validity *ret_now);
-static bool put(struct exchange *exchange, const struct query_validity *now, struct bytes body,
-                uint64_t cost_us);
+static bool    may_keep(const struct exchange *exchange, struct query_validity *ret_now);
+static bool    put(struct exchange *exchange, const struct query_validity *now, struct bytes body,
+                   uint64_t cost_us);
+static uint8_t collection_number(const struct exchange *exchange);
+static void    note_use(const struct exchange *exchange, const struct query_cache_hit *hit);
 
 struct read_cache *cache_path_new(const struct proxy_cache_options *options,
                                   struct memory_account *account, struct loop *loop)
@@ -95,6 +100,7 @@ void cache_path_free(struct read_cache *cache)
         return;
     query_cache_free(cache->cache);
     cache_join_free(cache->join);
+    cache_usage_free(cache->usage);
     byte_buffer_done(&cache->scratch);
     free(cache);
 }
@@ -120,6 +126,8 @@ void cache_path_set(struct read_cache *cache, const struct proxy_cache_options *
         cache->cache = NULL;
     } else if (cache->cache == NULL) {
         cache->cache = query_cache_new(&sizes, cache->account);
+        if (cache->usage == NULL)
+            cache->usage = cache_usage_new(cache->keys[DIGEST_KEY_QUERY]);
     }
 }
 
@@ -165,9 +173,11 @@ bool cache_path_answer(struct exchange *exchange)
     question->is_keyed = true;
     result = find_answer(exchange, age_us, &hit);
     if (result == QUERY_CACHE_HIT) {
+        note_use(exchange, &hit);
         answer(exchange, &hit);
         return true;
     }
+    note_use(exchange, NULL);
     if (exchange->route.info->is_write || !joins(cache) || !cache_join_wait(cache->join, exchange))
         return false;
     query_cache_note_join(cache->cache, result);
@@ -390,27 +400,34 @@ static uint64_t wanted_age(struct bytes cache_control)
     return seconds * 1000000;
 }
 
-/* What was kept in the first seconds has another one. */
+/* What was kept in the first seconds, or before a flush, has another one. */
 static uint64_t cache_epoch(const struct proxy *proxy, uint64_t epoch, uint64_t now_us)
 {
-    return 2 * epoch + (now_us >= proxy->cache->settled_us);
+    return 2 * (epoch + proxy->cache->flushes) + (now_us >= proxy->cache->settled_us);
 }
 
 static struct query_validity validity_now(const struct exchange *exchange)
 {
-    struct proxy *proxy = exchange->proxy;
-    uint64_t      now_us = loop_now_us(proxy->loop);
+    return cache_path_validity(exchange->proxy, &exchange->question);
+}
+
+struct query_validity cache_path_validity(struct proxy                *proxy,
+                                          const struct cache_question *question)
+{
+    uint64_t now_us = loop_now_us(proxy->loop);
 
     return (struct query_validity){
-        .stamp = exchange->question.kind == CACHE_KIND_RECORDS
-                     ? collection_table_stamp(proxy->collections, exchange->route.uuid, now_us)
-                     : construct_question_stamp(exchange),
+        .stamp = question->kind == CACHE_KIND_RECORDS
+                     ? collection_table_stamp(proxy->collections, question->key.collection, now_us)
+                     : construct_question_stamp(proxy, question),
         .epoch = cache_epoch(proxy, collection_table_epoch(proxy->collections), now_us),
         .incarnation = collection_table_incarnation(proxy->collections)};
 }
 
 static void answer(struct exchange *exchange, struct query_cache_hit *hit)
 {
+    if (exchange->proxy->cache->on_hit != NULL)
+        exchange->proxy->cache->on_hit(exchange, hit);
     reply_hit(&exchange->reply, kept_head(hit->head), hit);
 }
 
@@ -478,7 +495,8 @@ static bool put(struct exchange *exchange, const struct query_validity *now, str
     const struct query_cache_answer answer = {.body = body,
                                               .cost_us = cost_us,
                                               .service = exchange->service.service,
-                                              .head = question->head};
+                                              .head = question->head,
+                                              .collection = collection_number(exchange)};
 
     return construct_question_learn(exchange, body) &&
            query_cache_put(exchange->proxy->cache->cache, &question->key, now, &answer,
@@ -494,11 +512,61 @@ enum status cache_path_print_metrics(const struct read_cache *cache, struct byte
         METRIC(COUNTER, read_cache, given_stale, "chromabouncer_cache_stale_if_error_total",
                "Answers that were given while Chroma was down and that would not have been else "
                "(cache.stale_if_error).")};
-    enum status status;
+    static const struct query_cache_stats none; /* while it is off */
+    enum status                           status;
 
-    if (!is_on(cache))
+    if (cache == NULL)
         return STATUS_OK;
     status = metric_print(out, query_cache_metrics, query_cache_metric_count,
-                          query_cache_get_stats(cache->cache));
+                          is_on(cache) ? query_cache_get_stats(cache->cache) : &none);
     return status == STATUS_OK ? metric_print(out, own, COUNT_OF(own), cache) : status;
+}
+
+/* Under which number the cache keeps answers of the question's collection. */
+static uint8_t collection_number(const struct exchange *exchange)
+{
+    const struct read_cache *cache = exchange->proxy->cache;
+
+    return cache->usage == NULL ? CACHE_USAGE_OTHERS
+                                : cache_usage_collection(cache->usage, cache->cache,
+                                                         exchange->question.key.collection);
+}
+
+static void note_use(const struct exchange *exchange, const struct query_cache_hit *hit)
+{
+    const char *service = exchange->record.service;
+
+    if (exchange->proxy->cache->usage != NULL)
+        cache_usage_note(exchange->proxy->cache->usage, collection_number(exchange),
+                         exchange->service.service,
+                         service == NULL ? PROXY_SERVICE_DEFAULT : service, hit);
+}
+
+void cache_path_read_state(const struct read_cache *cache, struct cache_path_state *ret_state)
+{
+    *ret_state = (struct cache_path_state){0};
+    if (cache == NULL)
+        return;
+    *ret_state = (struct cache_path_state){
+        .answers = cache->cache, .usage = cache->usage, .bytes_max = cache->bytes_max};
+}
+
+void cache_path_on_hit(struct read_cache *cache, cache_path_hit_fn *fn)
+{
+    if (cache != NULL)
+        cache->on_hit = fn;
+}
+
+void cache_path_flush(struct read_cache *cache)
+{
+    if (!is_on(cache))
+        return;
+    cache->flushes++; /* what is under way is not kept either */
+    query_cache_clear(cache->cache);
+}
+
+void cache_path_flush_collection(struct read_cache *cache, const uint8_t uuid[16])
+{
+    if (is_on(cache))
+        query_cache_drop_collection(cache->cache, uuid);
 }

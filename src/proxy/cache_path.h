@@ -32,9 +32,12 @@
 #include "http/http_head.h"
 #include "io/loop.h"
 #include "proxy/answer_sink.h"
+#include "proxy/cache_question.h"
 #include "proxy/proxy_options.h"
+#include "reads/cache_usage.h"
 
 struct exchange;
+struct proxy;
 struct read_cache;
 
 enum { CACHE_PATH_OBJECT_MAX = 512 << 10 };
@@ -63,12 +66,32 @@ void cache_path_lead(struct exchange *exchange);
 
 /* It is over: nobody waits for it. */
 void cache_path_leave(struct exchange *exchange);
+/* What an answer to the question would be kept under now. */
+struct query_validity cache_path_validity(struct proxy                *proxy,
+                                          const struct cache_question *question);
 
 /* Chroma's answer begins: who keeps it. NULL: nobody. */
 struct answer_sink *cache_path_sink(struct exchange *exchange, const struct http_head *head);
 
 /* Chroma's answer to a write that was looked for, all of it: keep it if it may be. */
 void cache_path_keep(struct exchange *exchange, const struct http_head *head, struct bytes body);
+
+/* For who reports; borrowed. */
+struct cache_path_state {
+    struct query_cache       *answers; /* NULL: it is off */
+    const struct cache_usage *usage;   /* NULL: it was never on */
+    size_t                    bytes_max;
+};
+void cache_path_read_state(const struct read_cache *cache, struct cache_path_state *ret_state);
+
+/* Call `fn` with each request that is about to be answered with `hit` (borrowed). */
+typedef void cache_path_hit_fn(struct exchange *exchange, const struct query_cache_hit *hit);
+void         cache_path_on_hit(struct read_cache *cache, cache_path_hit_fn *fn);
+
+/* Drop all answers, or those of one collection; in the latter case the caller has moved its stamp
+ * (collection_table_distrust()). Those under way are not kept. See query_cache_clear(). */
+void cache_path_flush(struct read_cache *cache);
+void cache_path_flush_collection(struct read_cache *cache, const uint8_t uuid[16]);
 
 /* Append the metrics. Outcomes as metric_print(). */
 MUST_CHECK enum status cache_path_print_metrics(const struct read_cache *cache,

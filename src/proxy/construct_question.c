@@ -152,15 +152,13 @@ static bool take_name(struct json_scan *scan, struct plain_name *ret_name)
     return ret_name->bytes.size > 0;
 }
 
-uint64_t construct_question_stamp(const struct exchange *exchange)
+uint64_t construct_question_stamp(const struct proxy *proxy, const struct cache_question *question)
 {
-    const struct proxy *proxy = exchange->proxy;
-    const uint8_t      *uuid = exchange->question.key.collection;
-    uint64_t            now_us = loop_now_us(proxy->loop);
+    uint64_t now_us = loop_now_us(proxy->loop);
 
-    if (exchange->question.kind == CACHE_KIND_FIXED)
+    if (question->kind == CACHE_KIND_FIXED)
         return collection_table_tenants_stamp(proxy->collections, now_us);
-    return collection_table_description_stamp(proxy->collections, uuid, now_us);
+    return collection_table_description_stamp(proxy->collections, question->key.collection, now_us);
 }
 
 bool construct_question_learn(const struct exchange *exchange, struct bytes body)

@@ -27,6 +27,7 @@
 #include "proxy/cache_question.h"
 
 struct exchange;
+struct proxy;
 
 /* Of a complete request to v2 without a query string. NONE: it is no such question. */
 enum cache_kind construct_question_kind(const struct exchange *exchange);
@@ -40,7 +41,7 @@ bool construct_question_read(const struct exchange *exchange,
 
 /* Moves with whatever may change the answer to the question that was read; 0: it may be changing.
  */
-uint64_t construct_question_stamp(const struct exchange *exchange);
+uint64_t construct_question_stamp(const struct proxy *proxy, const struct cache_question *question);
 
 /* The answer is about to be kept. False: it may not be. */
 bool construct_question_learn(const struct exchange *exchange, struct bytes body);

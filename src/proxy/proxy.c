@@ -7,6 +7,7 @@
 #include "io/clock.h"
 #include "proxy/backend_breaker.h"
 #include "proxy/cache_path.h"
+#include "proxy/cache_verify.h"
 #include "proxy/call.h"
 #include "proxy/dispatch.h"
 #include "proxy/exchange.h"
@@ -73,6 +74,7 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
         lane_rooms_new(loop, proxy->secret, &budget->accounts[MEMORY_ACCOUNT_WRITES]);
     proxy->lanes = write_lanes_new(proxy);
     proxy->cache = cache_path_new(&options->cache, &budget->accounts[MEMORY_ACCOUNT_CACHE], loop);
+    cache_path_on_hit(proxy->cache, cache_verify_hit);
     proxy_set_cache(proxy, writes->is_gateway);
     proxy->breaker = backend_breaker_new(loop, proxy->secret, writes->is_supervised);
     proxy->hung_timer = loop_timer_new(loop, on_hung_timer, proxy);
@@ -106,7 +108,7 @@ static void make_secrets(struct proxy *proxy)
 static bool new_turns(struct proxy *proxy)
 {
     struct turn_queue_options options = {.connections_max = proxy->options.connections_max,
-                                         .services = SERVICES_FLOWS};
+                                         .services = CACHE_VERIFY_FLOW + 1};
 
     proxy->turns = turn_queue_new(&options);
     if (proxy->turns != NULL)
@@ -345,6 +347,7 @@ void proxy_free(struct proxy *proxy)
     while ((node = list_first(&proxy->exchanges)) != NULL ||
            (node = list_first(&proxy->spare_exchanges)) != NULL)
         exchange_free(LIST_ITEM(node, struct exchange, node));
+    cache_verify_free(proxy->verify);
     cache_path_free(proxy->cache);
     backend_breaker_free(proxy->breaker);
     lane_rooms_free(proxy->lane_rooms);
@@ -390,6 +393,8 @@ enum status proxy_print_metrics(struct proxy *proxy, struct byte_buffer *out)
                                        loop_now_us(proxy->loop), out);
     if (status == STATUS_OK)
         status = client_deadline_print_metrics(&proxy->client_deadlines, out);
+    if (status == STATUS_OK)
+        status = cache_verify_print_metrics(proxy->verify, out);
     if (status == STATUS_OK && proxy->services != NULL)
         status = services_print_metrics(proxy->services, out);
     if (status == STATUS_OK)

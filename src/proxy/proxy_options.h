@@ -18,6 +18,7 @@ struct proxy_cache_options {
     uint64_t max_staleness_us;  /* 0: in role gateway as old as it may be, else nothing is kept */
     uint64_t trust_us;          /* of an answer to who may show credentials */
     uint64_t stale_if_error_us; /* beyond max_staleness_us, while Chroma is down and others write */
+    uint32_t verify_per_million; /* of the hits; see cache_verify.h */
 };
 
 /* proxy_options.reads_max: what Chroma is seen to take. */

@@ -24,6 +24,7 @@
 #include "upstream/upstream_pool.h"
 
 struct backend_breaker;
+struct cache_verify;
 struct guard;
 struct read_cache;
 struct read_limit;
@@ -55,9 +56,10 @@ struct proxy {
     void                  *write_answer_ctx;
     struct write_observers observers; /* of whatever may change something; the table is first */
 
-    struct guard      *guard; /* NULL: nothing was ever guarded */
-    struct read_cache *cache; /* NULL: none */
-    bool               is_gateway;
+    struct guard        *guard;  /* NULL: nothing was ever guarded */
+    struct read_cache   *cache;  /* NULL: none */
+    struct cache_verify *verify; /* NULL: nothing was verified yet */
+    bool                 is_gateway;
 
     /* Who waits for what, in the order in which it is taken. */
     struct admission    admission;  /* of requests */

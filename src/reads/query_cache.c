@@ -23,6 +23,7 @@ struct query_cache_entry {
     uint32_t                  size, service;
     uint8_t                   head;
     bool                      was_hit; /* since the hand passed */
+    uint8_t                   collection;
 };
 
 /* What one service holds. */
@@ -41,6 +42,7 @@ struct query_cache {
     size_t                     fixed_bytes; /* charged for all but the blocks */
     struct share              *shares;
     struct query_cache_stats   stats;
+    struct query_cache_holding holdings[QUERY_CACHE_OWNER_KINDS][QUERY_CACHE_OWNERS_MAX];
 };
 
 enum { FIRST_SIZE = CHUNK_DATA_SIZE - sizeof(struct query_cache_entry) };
@@ -54,6 +56,8 @@ static struct chunk *evict_for(struct query_cache *cache, size_t chunk_count, ui
 static struct share *largest_share(struct query_cache *cache, size_t chunk_count, uint32_t service);
 static bool          evict(struct query_cache *cache, struct share *share);
 static struct query_cache_entry *fill(struct chunk *chain, struct bytes body);
+static void charge_owners(struct query_cache *cache, const struct query_cache_entry *entry,
+                          bool is_kept);
 
 static struct chunk *chunk_of(const struct query_cache_entry *entry)
 {
@@ -101,6 +105,7 @@ struct query_cache *query_cache_new(const struct query_cache_options *options,
         return NULL;
     while (buckets < options->bytes_max / CHUNK_SIZE / 2)
         buckets *= 2;
+    assert(options->services <= QUERY_CACHE_OWNERS_MAX);
     cache->options = *options;
     if (cache->options.services == 0)
         cache->options.services = 1;
@@ -247,6 +252,7 @@ static void drop(struct query_cache *cache, struct query_cache_entry **place)
         share->hand = entry->order.prev;
     list_remove(&entry->order);
     share->chunk_count -= chunks_of(entry->size);
+    charge_owners(cache, entry, false);
     chunk_pool_give(&cache->chunks, chunk_of(entry));
     cache->stats.entries--;
     cache->stats.bytes = cache->fixed_bytes + cache->chunks.bytes;
@@ -286,7 +292,9 @@ enum status query_cache_put(struct query_cache *cache, const struct query_cache_
                                         .cost_us = answer->cost_us,
                                         .size = (uint32_t)size,
                                         .service = answer->service,
-                                        .head = answer->head};
+                                        .head = answer->head,
+                                        .collection = answer->collection};
+    charge_owners(cache, entry, true);
     place = find_kept(cache, key); /* evictions may have changed the bucket */
     *place = entry;
     list_push_front(&share->order, &entry->order);
@@ -374,4 +382,44 @@ static struct query_cache_entry *fill(struct chunk *chain, struct bytes body)
 const struct query_cache_stats *query_cache_get_stats(const struct query_cache *cache)
 {
     return &cache->stats;
+}
+
+static void charge_owners(struct query_cache *cache, const struct query_cache_entry *entry,
+                          bool is_kept)
+{
+    struct query_cache_holding *holdings[] = {
+        &cache->holdings[QUERY_CACHE_COLLECTION][entry->collection],
+        &cache->holdings[QUERY_CACHE_SERVICE][entry->service]};
+    size_t bytes = chunks_of(entry->size) * CHUNK_SIZE;
+
+    for (size_t i = 0; i < COUNT_OF(holdings); i++) {
+        holdings[i]->entries += is_kept ? 1 : (uint64_t)-1;
+        holdings[i]->bytes += is_kept ? bytes : -bytes;
+    }
+}
+
+struct query_cache_holding query_cache_get_holding(const struct query_cache *cache,
+                                                   enum query_cache_owner kind, uint8_t owner)
+{
+    return cache->holdings[kind][owner];
+}
+
+void query_cache_drop_collection(struct query_cache *cache, const uint8_t collection[16])
+{
+    for (size_t i = 0; i <= cache->bucket_mask; i++) {
+        struct query_cache_entry **place = &cache->buckets[i];
+
+        while (*place != NULL)
+            if (memcmp((*place)->key.collection, collection, sizeof(*place)->key.collection) == 0)
+                drop(cache, place);
+            else
+                place = &(*place)->next;
+    }
+}
+
+void query_cache_clear(struct query_cache *cache)
+{
+    for (size_t i = 0; i <= cache->bucket_mask; i++)
+        while (cache->buckets[i] != NULL)
+            drop(cache, &cache->buckets[i]);
 }

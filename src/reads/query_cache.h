@@ -68,12 +68,23 @@ enum query_cache_result {
     QUERY_CACHE_EXPIRED /* older than the caller wants it */
 };
 
+/* Whom an answer is kept for, in each of these two ways; the caller numbers them (cache_usage.h).
+ */
+enum query_cache_owner { QUERY_CACHE_COLLECTION, QUERY_CACHE_SERVICE, QUERY_CACHE_OWNER_KINDS };
+enum { QUERY_CACHE_OWNERS_MAX = 256 };
+
+/* What is kept for one of them. */
+struct query_cache_holding {
+    uint64_t entries, bytes; /* whole chunks */
+};
+
 /* An answer to be kept. */
 struct query_cache_answer {
     struct bytes body;
-    uint64_t     cost_us; /* what it took Chroma */
-    uint32_t     service; /* whose part it takes; below services */
-    uint8_t      head;    /* which of the heads that the caller knows it had */
+    uint64_t     cost_us;    /* what it took Chroma */
+    uint32_t     service;    /* whose part it takes; below services */
+    uint8_t      head;       /* which of the heads that the caller knows it had */
+    uint8_t      collection; /* its number */
 };
 
 /* One that is kept; borrowed until the next call that changes the cache. */
@@ -135,5 +146,14 @@ enum status query_cache_put(struct query_cache *cache, const struct query_cache_
                             const struct query_cache_answer *answer, uint64_t now_us);
 
 const struct query_cache_stats *query_cache_get_stats(const struct query_cache *cache);
+
+/* What is kept for one owner, dead entries that were not met yet among it. */
+struct query_cache_holding query_cache_get_holding(const struct query_cache *cache,
+                                                   enum query_cache_owner kind, uint8_t owner);
+
+/* Drop what is kept of a collection, or all. Costs a step for each answer that is kept: for an
+ * operator's wish, or when something is wrong. */
+void query_cache_drop_collection(struct query_cache *cache, const uint8_t collection[16]);
+void query_cache_clear(struct query_cache *cache);
 
 #endif

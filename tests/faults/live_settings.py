@@ -246,6 +246,11 @@ def sees_answers_kept(bed, seconds):
     return within(seconds, lambda: is_kept(bed))
 
 
+def sees_answers_verified(bed, seconds):
+    name = 'chromabouncer_cache_verified_total{result="same"}'
+    return within(seconds, lambda: is_kept(bed) and bed.metrics().get(name, 0) > 0)
+
+
 def sees_one_connection(bed, seconds):
     """Of three reads that hang, does one go and do the others wait?"""
     bed.stall(f"op=count,stall={STALL_SECONDS}s")
@@ -541,6 +546,7 @@ ROWS = {
         "1h",
         plain("0s", sees_old_answers, "cache.max_staleness=1ms"),
     ),
+    "cache.verify": ("100%", plain("0%", sees_answers_verified, "role=gateway")),
     "queue.wait_max": ("100ms", plain("1h", sees_wait_end, "backend.connections_max=1")),
     "queue.requests_max": (
         "1",

@@ -26,4 +26,16 @@ mutant src/proxy/cache_path.c flow/test_flow_cache 's/        return query_cache
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/        limit_us += allowance_us;/        limit_us = UINT64_MAX;/' 'what is old has a greatest age'
 mutant src/chroma/collection_table.c 'flow/test_flow_cache unit/test_collection_table' 's/    if (collection == NULL || stamp_with(table, collection, &collection->records, now_us) == 0)/    if (collection == NULL)/' 'a write that was cut off ends what is old'
 
+mutant src/proxy/cache_path.c flow/test_flow_cache_report 's/    cache->flushes++;/    ;/' 'what was on its way when all was forgotten is not kept'
+mutant src/proxy/cache_report.c flow/test_flow_cache_report 's/    collection_table_distrust(.*/    ;/' 'nor what was when its collection was'
+mutant src/proxy/cache_path.c flow/test_flow_cache_report 's/    query_cache_clear(cache->cache);/    ;/' 'what is forgotten is gone'
+mutant src/proxy/cache_path.c flow/test_flow_cache_report 's/        query_cache_drop_collection(cache->cache, uuid);/        ;/' 'so is what is forgotten of a collection'
+
+mutant src/proxy/cache_verify.c flow/test_flow_cache_verify 's/if (!query_validity_holds(&verify->question.asked, &now))/if (0)/' 'what a write crossed is not compared'
+mutant src/proxy/cache_verify.c flow/test_flow_cache_verify 's/ || verify->is_busy || / || /' 'one is verified at a time'
+mutant src/proxy/cache_verify.c flow/test_flow_cache_verify 's/rng_below(&verify->rng, 1000000) >= share/0/' 'a share is verified'
+mutant src/proxy/cache_verify.c flow/test_flow_cache_verify 's/    cache_path_flush_collection(.*/    ;/; s/    collection_table_distrust(.*/    ;/' 'what differs is forgotten'
+mutant src/proxy/cache_verify.c flow/test_flow_cache_verify 's/verify->status < 500/verify->status < 600/' 'an error of Chroma is no answer'
+mutant src/proxy/cache_verify.c flow/test_flow_cache_verify 's/    loop_timer_set(verify->deadline,.*/    (void)0;/' 'it ends with its deadline'
+
 mutants_run

@@ -61,4 +61,10 @@ mutant src/reads/single_flight.c unit/test_single_flight 's/FAILURES_MAX = 2/FAI
 mutant src/reads/single_flight.c unit/test_single_flight 's/    add_mark(table, question, now_us);/    ;/' 'an answer that is not for others is not waited for'
 mutant src/reads/single_flight.c unit/test_single_flight 's/        if (table->marks\[i\].until_us > now_us \&\&/        if (/' 'a mark ends'
 
+mutant src/reads/query_cache.c unit/test_query_cache 's/    charge_owners(cache, entry, false);/    ;/' 'what goes is held by nobody'
+mutant src/reads/query_cache.c unit/test_query_cache 's/if (memcmp((\*place)->key.collection, collection,.*/if (1)/' 'one collection is dropped'
+mutant src/reads/cache_usage.c unit/test_cache_usage 's/quiet->number).entries > 0)/quiet->number).entries > 9)/' 'a number with answers is taken by nobody'
+mutant src/reads/cache_usage.c unit/test_cache_usage 's/        list_push_back(&usage->used, &collection->node);/        list_push_front(\&usage->used, \&collection->node);/' 'the quietest makes room'
+mutant src/reads/cache_usage.c unit/test_cache_usage 's/        usage->counts\[QUERY_CACHE_COLLECTION\]\[quiet->number\] = .*/        ;/' 'who comes begins at zero'
+
 mutants_run

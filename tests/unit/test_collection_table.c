@@ -520,6 +520,21 @@ START_TEST(what_held_when_a_chroma_was_lost_is_known_until_something_is_sent)
 }
 END_TEST
 
+START_TEST(what_is_distrusted_has_another_stamp)
+{
+    uint64_t first = stamp_of(1), other = stamp_of(2), description;
+
+    collection_table_note_read(table, uuid_of(1));
+    description = collection_table_description_stamp(table, uuid_of(1), now_us);
+    collection_table_distrust(table, uuid_of(1));
+    collection_table_distrust(table, uuid_of(3));
+    ck_assert_uint_ne(stamp_of(1), 0);
+    ck_assert_uint_ne(stamp_of(1), first);
+    ck_assert_uint_ne(collection_table_description_stamp(table, uuid_of(1), now_us), description);
+    ck_assert_uint_eq(stamp_of(2), other);
+}
+END_TEST
+
 START_TEST(a_forgotten_collection_has_another_stamp)
 {
     uint64_t       stamp;
@@ -882,6 +897,7 @@ int main(void)
     tcase_add_test(tcase, an_answer_that_crossed_a_deletion_teaches_no_name);
     tcase_add_test(tcase, another_incarnation_voids_everything);
     tcase_add_test(tcase, what_held_when_a_chroma_was_lost_is_known_until_something_is_sent);
+    tcase_add_test(tcase, what_is_distrusted_has_another_stamp);
     tcase_add_test(tcase, a_forgotten_collection_has_another_stamp);
     tcase_add_test(tcase, without_room_a_write_may_change_everything);
     tcase_add_test(tcase, a_function_makes_its_database_unfit_for_good);

@@ -71,7 +71,8 @@ static enum status put_for(uint32_t service, struct query_cache_key key, unsigne
     struct query_cache_answer answer = {.body = text_of(number, size),
                                         .cost_us = 1000,
                                         .service = service,
-                                        .head = (uint8_t)number};
+                                        .head = (uint8_t)number,
+                                        .collection = key.collection[0]};
 
     return query_cache_put(cache, &key, &now, &answer, 50);
 }
@@ -85,6 +86,23 @@ static enum query_cache_result find(struct query_cache_key key, struct query_val
                                     struct query_cache_hit *ret_hit)
 {
     return query_cache_find(cache, &key, &validity, FOREVER, 60, ret_hit);
+}
+
+static void check_holdings(void)
+{
+    for (unsigned kind = 0; kind < QUERY_CACHE_OWNER_KINDS; kind++) {
+        struct query_cache_holding sum = {0};
+
+        for (unsigned owner = 0; owner < QUERY_CACHE_OWNERS_MAX; owner++) {
+            struct query_cache_holding one = query_cache_get_holding(cache, kind, (uint8_t)owner);
+
+            ck_assert((one.entries == 0) == (one.bytes == 0));
+            sum.entries += one.entries;
+            sum.bytes += one.bytes;
+        }
+        ck_assert_uint_eq(sum.entries, query_cache_get_stats(cache)->entries);
+        ck_assert_uint_le(sum.bytes, query_cache_get_stats(cache)->bytes);
+    }
 }
 
 static bool holds(struct query_cache_key key, unsigned number, size_t size)
@@ -219,6 +237,8 @@ START_TEST(whatever_comes_the_cap_is_kept_and_answers_are_right)
         }
         ck_assert_uint_eq(account->used, stats->bytes);
         ck_assert_uint_le(stats->bytes, BYTES_MAX);
+        if (i % 1000 == 0)
+            check_holdings();
     }
     ck_assert_uint_gt(hits, ROUNDS / 10);
     ck_assert_uint_gt(query_cache_get_stats(cache)->evicted, 0);
@@ -320,6 +340,26 @@ START_TEST(churn_stays_within_the_cap_and_5_percent)
 }
 END_TEST
 
+START_TEST(what_is_kept_is_known_by_owner_and_can_be_dropped)
+{
+    for (unsigned i = 0; i < 30; i++)
+        ck_assert_int_eq(put(key_of(1 + i % 3, 5, i), i, 3000), STATUS_OK);
+    check_holdings();
+    ck_assert_uint_eq(query_cache_get_holding(cache, QUERY_CACHE_COLLECTION, 2).entries, 10);
+    ck_assert_uint_ge(query_cache_get_holding(cache, QUERY_CACHE_COLLECTION, 2).bytes, 30000);
+    ck_assert_uint_eq(query_cache_get_holding(cache, QUERY_CACHE_SERVICE, 0).entries, 30);
+    query_cache_drop_collection(cache, key_of(2, 0, 0).collection);
+    check_holdings();
+    for (unsigned i = 0; i < 30; i++)
+        ck_assert_int_eq(holds(key_of(1 + i % 3, 5, i), i, 3000), i % 3 != 1);
+    query_cache_clear(cache);
+    check_holdings();
+    ck_assert_uint_eq(query_cache_get_stats(cache)->entries, 0);
+    ck_assert_int_eq(put(key_of(1, 5, 1), 1, 3000), STATUS_OK);
+    ck_assert(holds(key_of(1, 5, 1), 1, 3000));
+}
+END_TEST
+
 START_TEST(without_room_nothing_is_kept_and_nothing_fails)
 {
     struct query_cache_hit hit;
@@ -351,6 +391,7 @@ int main(void)
     tcase_add_test(tcase, what_is_asked_again_survives_a_scan);
     tcase_add_test(tcase, a_service_cannot_push_out_another_one_s_equal_part);
     tcase_add_test(tcase, churn_stays_within_the_cap_and_5_percent);
+    tcase_add_test(tcase, what_is_kept_is_known_by_owner_and_can_be_dropped);
     tcase_add_test(tcase, without_room_nothing_is_kept_and_nothing_fails);
     return check_main("query_cache", tcase);
 }

@@ -89,6 +89,32 @@ START_TEST(durations_are_printed_with_the_largest_unit)
 }
 END_TEST
 
+START_TEST(shares_are_printed_as_short_as_they_are_and_read_back)
+{
+    static const struct {
+        const char *text;
+        uint64_t    per_million;
+    } shares[] = {{"0%", 0},         {"0.1%", 1000},    {"0.0001%", 1},       {"1%", 10000},
+                  {"12.5%", 125000}, {"100%", 1000000}, {"99.9999%", 999999}, {"10%", 100000}};
+    static const char *const none[] = {"",    "%",    "1",        "0.1",
+                                       ".1%", "0.%",  "0.00001%", "-1%",
+                                       "1 %", "1.x%", "0.1.1%",   "18446744073709519%"};
+    char                     text[TEXT_NUMBER_SIZE];
+    uint64_t                 value = 7;
+
+    for (size_t i = 0; i < COUNT_OF(shares); i++) {
+        ck_assert_str_eq(text_of_share(shares[i].per_million, text), shares[i].text);
+        ck_assert(text_to_share(bytes_of(text), &value));
+        ck_assert_uint_eq(value, shares[i].per_million);
+    }
+    ck_assert(text_to_share(bytes_of("0"), &value) && value == 0);
+    ck_assert(text_to_share(bytes_of("0.10%"), &value) && value == 1000);
+    for (size_t i = 0; i < COUNT_OF(none); i++)
+        ck_assert_msg(!text_to_share(bytes_of(none[i]), &value), "%s", none[i]);
+    ck_assert_uint_eq(value, 1000);
+}
+END_TEST
+
 START_TEST(distance_counts_single_slips)
 {
     ck_assert_uint_eq(text_distance(spellings[_i].left, spellings[_i].right, 4),
@@ -132,6 +158,7 @@ int main(void)
 {
     TCase *tcase = tcase_create("text");
 
+    tcase_add_test(tcase, shares_are_printed_as_short_as_they_are_and_read_back);
     tcase_add_loop_test(tcase, durations_are_read_with_their_unit_only, 0, COUNT_OF(durations));
     tcase_add_loop_test(tcase, sizes_are_printed_with_the_largest_unit_and_read_back, 0,
                         COUNT_OF(sizes));

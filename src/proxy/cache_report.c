@@ -1,0 +1,78 @@
+#include "proxy/cache_report.h"
+
+#include <string.h>
+
+#include "proxy/cache_path.h"
+#include "proxy/cache_verify.h"
+#include "proxy/proxy_state.h"
+
+static uint64_t entries_of(const struct proxy *proxy);
+
+void cache_report_read(const struct proxy *proxy, struct cache_report *ret_report)
+{
+    struct cache_verify_stats verified = cache_verify_get_stats(proxy->verify);
+    struct cache_path_state   state;
+
+    cache_path_read_state(proxy->cache, &state);
+    *ret_report = (struct cache_report){.is_on = state.answers != NULL,
+                                        .bytes_max = state.bytes_max,
+                                        .verified = verified.same + verified.different,
+                                        .different = verified.different};
+    if (state.answers != NULL)
+        ret_report->stats = *query_cache_get_stats(state.answers);
+}
+
+size_t cache_report_list(const struct proxy *proxy, enum query_cache_owner kind,
+                         struct cache_usage_row out[QUERY_CACHE_OWNERS_MAX])
+{
+    struct cache_path_state state;
+
+    cache_path_read_state(proxy->cache, &state);
+    return state.usage == NULL ? 0 : cache_usage_list(state.usage, state.answers, kind, out);
+}
+
+bool cache_report_find(const struct proxy *proxy, struct bytes text, uint8_t ret_uuid[16])
+{
+    struct scope scope = {.tenant = BYTES_INIT("default_tenant"),
+                          .database = BYTES_INIT("default_database")};
+    const char  *first = memchr(text.data, '/', text.size), *second = NULL;
+
+    if (first != NULL) {
+        size_t size = (size_t)(first - text.data);
+
+        second = memchr(first + 1, '/', text.size - size - 1);
+        if (second == NULL)
+            return false;
+        scope = (struct scope){.tenant = {.data = text.data, .size = size},
+                               .database = {.data = first + 1, (size_t)(second - first - 1)}};
+        text = bytes_skip(text, (size_t)(second + 1 - text.data));
+    }
+    return (second == NULL && chroma_route_parse_uuid(text, ret_uuid)) ||
+           collection_table_uuid(proxy->collections, scope, text, loop_now_us(proxy->loop),
+                                 ret_uuid);
+}
+
+uint64_t cache_report_flush(struct proxy *proxy)
+{
+    uint64_t entries = entries_of(proxy);
+
+    cache_path_flush(proxy->cache);
+    return entries;
+}
+
+uint64_t cache_report_flush_collection(struct proxy *proxy, const uint8_t uuid[16])
+{
+    uint64_t entries = entries_of(proxy);
+
+    collection_table_distrust(proxy->collections, uuid);
+    cache_path_flush_collection(proxy->cache, uuid);
+    return entries - entries_of(proxy);
+}
+
+static uint64_t entries_of(const struct proxy *proxy)
+{
+    struct cache_report report;
+
+    cache_report_read(proxy, &report);
+    return report.stats.entries;
+}
