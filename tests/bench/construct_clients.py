@@ -17,7 +17,7 @@ import chromadb  # noqa: E402
 from langchain_chroma import Chroma as LangChainChroma  # noqa: E402
 
 from bed import DATABASE, Chroma, Proxy  # noqa: E402
-from cache_hits import cpu_seconds  # noqa: E402
+from query_load import cpu_seconds  # noqa: E402
 from test_cache import Asker  # noqa: E402
 
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 100

@@ -17,7 +17,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 from bed import Chroma, WatchedProxy  # noqa: E402
-from cache_hits import cpu_seconds, exchange, fill, vector  # noqa: E402
+from query_load import cpu_seconds, exchange, fill, vector  # noqa: E402
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 100
 CLIENTS = 32
