@@ -180,10 +180,9 @@ static void begin_span_of(struct ease *ease, uint64_t passed)
     find_ease(ease);
 }
 
+/* A guess is soon replaced; what is known only by a whole span. */
 static void add_sample(struct ease *ease, uint64_t took_us, bool at_ease)
 {
-    uint64_t median_us;
-
     ease->recent[ease->recent_count++ % SPAN_SAMPLES_MIN] = took_us;
     if (ease->us == 0 && ease->recent_count >= SPAN_SAMPLES_MIN) {
         ease->us = median_of(ease->recent, SPAN_SAMPLES_MIN);
@@ -192,11 +191,9 @@ static void add_sample(struct ease *ease, uint64_t took_us, bool at_ease)
     if (!at_ease)
         return;
     ease->samples[ease->count++ % SPAN_SAMPLES_MAX] = took_us;
-    if (ease->count != SPAN_SAMPLES_MIN)
+    if (!ease->is_guess || ease->count != PROBE_SAMPLES)
         return;
-    median_us = median_of(ease->samples, SPAN_SAMPLES_MIN);
-    if (ease->is_guess || median_us < ease->us)
-        ease->us = median_us;
+    ease->us = median_of(ease->samples, PROBE_SAMPLES);
     ease->is_guess = false;
 }
 

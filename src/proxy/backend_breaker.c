@@ -16,7 +16,9 @@ struct backend_breaker {
     struct breaker_table *table;
     bool                  holds_reads, waits;
     void (*want_heartbeat)(void *ctx);
-    void              *want_ctx;
+    void *want_ctx;
+    void (*tell_recovery)(void *ctx);
+    void              *recovery_ctx;
     struct loop_timer *timer; /* for the next heartbeat */
     struct list        waiting;
     struct loop_task   wake_task;
@@ -203,6 +205,12 @@ void backend_breaker_on_want(struct backend_breaker *breaker, void (*fn)(void *c
     breaker->want_ctx = ctx;
 }
 
+void backend_breaker_on_recovery(struct backend_breaker *breaker, void (*fn)(void *ctx), void *ctx)
+{
+    breaker->tell_recovery = fn;
+    breaker->recovery_ctx = ctx;
+}
+
 void backend_breaker_new_incarnation(struct backend_breaker *breaker)
 {
     breaker_table_new_incarnation(breaker->table, loop_now_us(breaker->loop));
@@ -236,6 +244,8 @@ static void breaker_on_change(void *ctx, const struct breaker_view *view)
                  : breaker->waits      ? "wait"
                                        : "are refused");
     log_end(&line);
+    if (view->of == BREAKER_OF_READS && state == BREAKER_CLOSED && breaker->tell_recovery != NULL)
+        breaker->tell_recovery(breaker->recovery_ctx);
     breaker_set_timer(breaker, 0);
     loop_later(breaker->loop, &breaker->wake_task);
 }

@@ -79,6 +79,9 @@ void backend_breaker_heartbeat(struct backend_breaker *breaker, bool is_answered
 /* Have Chroma's heartbeat asked for soon by `fn`; NULL: nobody does. */
 void backend_breaker_on_want(struct backend_breaker *breaker, void (*fn)(void *ctx), void *ctx);
 
+/* Have `fn` told when that of reads closes: Chroma works again. NULL: nobody is. */
+void backend_breaker_on_recovery(struct backend_breaker *breaker, void (*fn)(void *ctx), void *ctx);
+
 void backend_breaker_new_incarnation(struct backend_breaker *breaker);
 
 /* Are reads worth to be repeated? */

@@ -32,6 +32,7 @@ static const uint64_t lost_us = UINT64_C(1100) * 1000000;
 enum { collections_max = 1 << 14, collections_bytes_max = 8 << 20 };
 
 static void make_secrets(struct proxy *proxy);
+static void on_recovery(void *ctx);
 static bool new_turns(struct proxy *proxy);
 static bool new_timeouts(struct proxy *proxy);
 static void proxy_set_cache(struct proxy *proxy, bool is_gateway);
@@ -85,6 +86,7 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
         return NULL;
     }
     backend_breaker_set(proxy->breaker, options->breaker_refuses_reads);
+    backend_breaker_on_recovery(proxy->breaker, on_recovery, proxy);
     write_observer_add(&proxy->observers, collection_table_observer(proxy->collections));
     loop_timer_set(proxy->hung_timer, loop_now_us(loop) + hung_check_us);
     upstream_pool_set_control(pool, take_control_turn, give_control_turn, proxy);
@@ -103,6 +105,13 @@ static void make_secrets(struct proxy *proxy)
         memcpy(proxy->secret, &now_us, sizeof now_us);
         proxy->trace_prefix = now_us;
     }
+}
+
+static void on_recovery(void *ctx)
+{
+    struct proxy *proxy = ctx;
+
+    read_limit_restart(proxy->read_limit);
 }
 
 static bool new_turns(struct proxy *proxy)

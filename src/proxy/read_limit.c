@@ -20,6 +20,7 @@ struct read_limit {
 };
 
 static size_t read_limit_value(const struct read_limit *limit);
+static void   read_limit_apply(struct read_limit *limit);
 
 static const char *const class_names[CONCURRENCY_CLASSES] = {[CONCURRENCY_GET] = "get",
                                                              [CONCURRENCY_QUERY] = "query",
@@ -80,6 +81,11 @@ void read_limit_ended(struct read_limit *limit, struct concurrency_read read, ui
     if (sent_us == 0 && read.outcome != CONCURRENCY_DROPPED)
         read.outcome = CONCURRENCY_NOTHING;
     concurrency_limit_ended(limit->adaptive, &read, now_us);
+    read_limit_apply(limit);
+}
+
+static void read_limit_apply(struct read_limit *limit)
+{
     if (limit->reads_max == PROXY_READS_ADAPTIVE)
         turn_queue_set_turns_max(limit->turns, TURN_READ, read_limit_value(limit));
 }
@@ -87,6 +93,12 @@ void read_limit_ended(struct read_limit *limit, struct concurrency_read read, ui
 void read_limit_write_ended(struct read_limit *limit, uint64_t now_us)
 {
     limit->write_ended_us = now_us;
+}
+
+void read_limit_restart(struct read_limit *limit)
+{
+    concurrency_limit_restart(limit->adaptive);
+    read_limit_apply(limit);
 }
 
 void read_limit_explain(const struct read_limit *limit, const struct turn *turn,

@@ -50,6 +50,9 @@ void read_limit_ended(struct read_limit *limit, struct concurrency_read read, ui
 /* The turn of a write is over: reads that were sent before were beside it. */
 void read_limit_write_ended(struct read_limit *limit, uint64_t now_us);
 
+/* Chroma works again after it had failed: one read at a time at first. */
+void read_limit_restart(struct read_limit *limit);
+
 /* Why a read that waited for `turn` is refused, for its client: what held it back, that limit's
  * value, and how to raise it. */
 enum { READ_LIMIT_TEXT_SIZE = 320 };

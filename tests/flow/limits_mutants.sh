@@ -61,7 +61,7 @@ mutant src/limits/concurrency_limit.c unit/test_concurrency_limit 's/count \/ 2\
 mutant src/limits/concurrency_limit.c unit/test_concurrency_limit 's/\[read->is_beside_write\]/[0]/' "what reads take beside writes is an ease of its own"
 mutant src/limits/concurrency_limit.c unit/test_concurrency_limit 's/    if (!at_ease)/    if (false)/' "no ease while more are in flight than should be"
 mutant src/limits/concurrency_limit.c unit/test_concurrency_limit 's/limit->peak <= whole_limit(limit);/true;/' "no slower Chroma while more are in flight than should be"
-mutant src/limits/concurrency_limit.c unit/test_concurrency_limit 's/outcome == CONCURRENCY_LEFT \&\& ratio > tolerance/false/' "who leaves after long says so"
+mutant src/limits/concurrency_limit.c unit/test_concurrency_limit 's/read->outcome == CONCURRENCY_LEFT \&\& ratio > tolerance/false/' "who leaves after long says so"
 mutant src/limits/concurrency_limit.c unit/test_concurrency_limit 's/outcome == CONCURRENCY_LEFT \&\& ratio > tolerance/outcome == CONCURRENCY_LEFT/;s/tolerance = 1.6/tolerance = 1.1/' "who leaves soon says nothing"
 mutant src/limits/turn_queue.c unit/test_turn_queue 's/ - (class == TURN_READ ? queue->stats.exempt_turns : 0)//' "exempt reads are not counted"
 mutant src/limits/turn_queue.c unit/test_turn_queue 's/exempt != NULL \&\& has_connection(queue, TURN_READ)/exempt != NULL/' "exempt reads need a connection"

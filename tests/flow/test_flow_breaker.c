@@ -152,6 +152,7 @@ START_TEST(a_heartbeat_is_wanted_after_a_second_and_then_one_read_tries_at_a_tim
     struct flow_client *tries[2], *refused;
 
     start(true);
+    ck_assert_uint_gt(metric("reads_adaptive_limit"), 1);
     open_by_failures();
     flow_world_run_ms(&world, 700);
     ck_assert_uint_eq(wanted, 0);
@@ -168,6 +169,7 @@ START_TEST(a_heartbeat_is_wanted_after_a_second_and_then_one_read_tries_at_a_tim
         ck_assert_uint_eq(tries[0]->answers[0].status, 200);
     }
     ck_assert_uint_eq(metric(STATE_OF_READS), 0);
+    ck_assert_uint_eq(metric("reads_adaptive_limit"), 1); /* it begins anew */
     for (unsigned i = 0; i < COUNT_OF(tries); i++)
         tries[i] = flow_world_send(&world, "query", 50 + i, 10, 10);
     for (unsigned i = 0; i < COUNT_OF(tries); i++) {
