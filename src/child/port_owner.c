@@ -1,12 +1,14 @@
 #include "child/port_owner.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/compiler.h"
@@ -31,6 +33,7 @@ struct wanted {
     bool     is_listener; /* else a peer */
 };
 
+static bool may_listen(uint16_t port);
 static void port_read_table(const char *path, struct wanted wanted, struct inodes *inodes);
 static bool read_row(const char *line, struct wanted wanted, unsigned long *ret_inode);
 static bool port_is_loopback(const char *address);
@@ -46,12 +49,33 @@ enum port_owner port_owner_find(uint16_t port, pid_t group)
     const struct wanted wanted = {.port = port, .is_listener = true};
     struct inodes       inodes = {.count = 0};
 
+    if (!may_listen(port))
+        return PORT_OWNER_NOBODY;
     port_read_table("/proc/net/tcp", wanted, &inodes);
     port_read_table("/proc/net/tcp6", wanted, &inodes);
     if (inodes.count == 0)
         return PORT_OWNER_NOBODY;
     return process_files_walk(group, on_group_socket, &inodes) ? PORT_OWNER_GROUP
                                                                : PORT_OWNER_STRANGER;
+}
+
+/* Asked fifty times a second while Chroma starts. For the tables the kernel goes through all places
+ * that it has for connections, 7 ms of its time on a machine with 24 GB. */
+static bool may_listen(uint16_t port)
+{
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct timeval patience = {.tv_usec = 100000}; /* its queue may be full */
+    int                  fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool                 is_refused;
+
+    if (fd < 0)
+        return true;
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    is_refused = connect(fd, (const struct sockaddr *)&address, sizeof address) != 0 &&
+                 errno == ECONNREFUSED;
+    close(fd);
+    return !is_refused;
 }
 
 static void port_read_table(const char *path, struct wanted wanted, struct inodes *inodes)

@@ -20,7 +20,8 @@ enum port_owner {
     PORT_OWNER_STRANGER /* somebody else, or it cannot be told */
 };
 
-/* Who listens on `port`, by way of IPv4 or IPv6? `group` is a process group. */
+/* Who listens on `port` of 127.0.0.1, by a socket of IPv4 or IPv6? It is connected to; only where
+ * that is not refused are the system's tables read. `group` is a process group. */
 enum port_owner port_owner_find(uint16_t port, pid_t group);
 
 /* Is a process of this machine that is neither this one nor of `group` connected to `port` on a

@@ -35,6 +35,8 @@ static int listen_somewhere(uint16_t *ret_port)
     socklen_t size = family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
     int       fd = socket(family, SOCK_STREAM, 0);
 
+    if (family == AF_INET6) /* IPv4 comes there too */
+        ((struct sockaddr_in6 *)&address)->sin6_addr = in6addr_any;
     ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, size), 0);
     ck_assert_int_eq(listen(fd, 10), 0);
     ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &size), 0);
