@@ -65,7 +65,7 @@ def answers(port):
 
 
 def run(server):
-    """(its load, of each kill: when it was, and when the next heartbeat was answered)"""
+    """(its load, of each kill: when it was, when Chroma was gone, when the next heartbeat was answered)"""
     load, kills = KillLoad(server.port, CLIENTS), []
     load.start()
     try:
@@ -74,8 +74,9 @@ def run(server):
             killed, began = server.chroma(), time.monotonic()
             os.kill(killed, signal.SIGKILL)
             wait_until(lambda: not os.path.exists(f"/proc/{killed}"))
+            gone = time.monotonic()
             wait_until(lambda: answers(server.port), 120)
-            kills.append((began, time.monotonic()))
+            kills.append((began, gone, time.monotonic()))
         time.sleep(SECONDS_BETWEEN)
     finally:
         load.stop()
@@ -83,12 +84,17 @@ def run(server):
 
 
 def tell(name, load, kills):
-    back = [end - begin for begin, end in kills]
-    longest = [
-        max((each.ended for each in load.answers if each.began <= end and each.ended >= begin), default=begin) - begin
-        for begin, end in kills
+    good = [each for each in load.answers if not each.failed]
+    back = [end - begin for begin, _, end in kills]
+    first = [
+        min((each.ended for each in good if each.what[0] == "r" and each.ended > gone), default=begin) - begin
+        for begin, gone, _ in kills
     ]
-    after = [whole - start for whole, start in zip(longest, back)]
+    last = [
+        max((each.ended for each in good if each.began <= end and each.ended >= gone), default=begin) - begin
+        for begin, gone, end in kills
+    ]
+    after = [whole - start for whole, start in zip(last, first)]
     missing = load.missing()
     print(f"{name}: {KILLS} kills under {CLIENTS} readers and {CLIENTS} writers")
     print(f"  requests                             {len(load.answers)}")
@@ -96,7 +102,8 @@ def tell(name, load, kills):
     print(f"  acknowledged writes of records       {len(load.acknowledged())}, missing {len(missing)}")
     print(f"  longest wait                         {max(each.took for each in load.answers):.2f} s")
     print(f"  kill to the next heartbeat           {listed(back)}")
-    print(f"  kill to the last answer of that time {listed(longest)}")
+    print(f"  kill to the first answered read      {listed(first)}")
+    print(f"  kill to the last answer of that time {listed(last)}")
     print(f"  between these two, at most           {max(after):.2f} s", flush=True)
 
 
