@@ -251,13 +251,17 @@ def sees_answers_verified(bed, seconds):
     return within(seconds, lambda: is_kept(bed) and bed.metrics().get(name, 0) > 0)
 
 
+# Of a read that shares no other's answer.
+ALONE = ("cache-control: no-store",)
+
+
 def sees_one_connection(bed, seconds):
     """Of three reads that hang, does one go and do the others wait?"""
     bed.stall(f"op=count,stall={STALL_SECONDS}s")
     with contextlib.ExitStack() as stack:
         for _ in range(3):
             client = stack.enter_context(Client(bed.proxy.listen, timeout=SHOWS_SECONDS))
-            client.send_request("GET", f"{bed.collection}/count")
+            client.send_request("GET", f"{bed.collection}/count", fields=ALONE)
 
         def settled():
             going, waiting = bed.reads()  # none goes while a check has the only place
@@ -394,7 +398,7 @@ def sees_two_wait_for_their_turn(bed, seconds):
     with contextlib.ExitStack() as stack:
         for _ in range(2):
             client = stack.enter_context(Client(bed.proxy.listen, timeout=SHOWS_SECONDS))
-            client.send_request("GET", f"{bed.collection}/count")
+            client.send_request("GET", f"{bed.collection}/count", fields=ALONE)
         queued = 'queue_requests{class="read"}'
         wait_for(lambda: bed.metric(queued) == 2, "both are there", SHOWS_SECONDS)
         return within(seconds, lambda: bed.reads()[1] == 2)
