@@ -10,6 +10,7 @@
 
 #include "admin/status_server.h"
 #include "app/daemon_advice.h"
+#include "app/daemon_auth.h"
 #include "app/daemon_banner.h"
 #include "app/daemon_child.h"
 #include "app/daemon_control.h"
@@ -175,7 +176,7 @@ static enum status start_core(struct daemon *daemon, struct error *error)
         daemon_guard_apply(daemon) != STATUS_OK)
         return error_set(error, STATUS_NO_MEMORY, "out of memory at start");
     proxy_on_finished(daemon->proxy, daemon_advice_note, daemon);
-    return STATUS_OK;
+    return daemon_auth_apply(daemon, error);
 }
 
 /* Somebody waits for room, so the proxy is there. */
@@ -462,6 +463,9 @@ static int exit_status(enum status status)
         return EX_OK;
     case STATUS_NOT_PERMITTED:
         return EX_NOPERM;
+    case STATUS_INVALID: /* the file of keys */
+    case STATUS_NOT_FOUND:
+        return EX_CONFIG;
     default:
         return EX_OSERR;
     }

@@ -9,6 +9,7 @@
 
 #include "admin/control_verb.h"
 #include "app/daemon_advice.h"
+#include "app/daemon_auth.h"
 #include "app/daemon_breakers.h"
 #include "app/daemon_cache.h"
 #include "app/daemon_guard.h"
@@ -41,6 +42,8 @@ static enum status verb_limits(struct daemon *daemon, const char *word, json_t *
                                struct error *error);
 static enum status verb_cache(struct daemon *daemon, const char *word, json_t *answer,
                               struct error *error);
+static enum status verb_keys(struct daemon *daemon, const char *word, json_t *answer,
+                             struct error *error);
 static enum status verb_advice(struct daemon *daemon, const char *word, json_t *answer,
                                struct error *error);
 static enum status verb_set(struct daemon *daemon, const char *word, json_t *answer,
@@ -253,6 +256,15 @@ static enum status verb_cache(struct daemon *daemon, const char *word, json_t *a
                               struct error *error)
 {
     enum status status = daemon_cache_list(daemon, answer);
+
+    (void)word;
+    return status == STATUS_OK ? status : error_set(error, status, "out of memory");
+}
+
+static enum status verb_keys(struct daemon *daemon, const char *word, json_t *answer,
+                             struct error *error)
+{
+    enum status status = daemon_auth_list(daemon, answer);
 
     (void)word;
     return status == STATUS_OK ? status : error_set(error, status, "out of memory");

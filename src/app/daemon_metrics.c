@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "app/daemon_auth.h"
 #include "app/daemon_breakers.h"
 #include "app/daemon_child.h"
 #include "app/daemon_guard.h"
@@ -190,6 +191,8 @@ static enum status print_page(void *ctx, struct byte_buffer *out)
         status = daemon_breakers_print(daemon, out);
     if (status == STATUS_OK)
         status = daemon_services_print(daemon, out);
+    if (status == STATUS_OK)
+        status = daemon_auth_print(daemon, out);
     if (status == STATUS_OK)
         status = daemon_guard_print(daemon, out);
     if (status != STATUS_OK)

@@ -2,13 +2,15 @@
 
 #include <sys/resource.h>
 
+#include "app/daemon_auth.h"
 #include "app/daemon_guard.h"
 #include "app/daemon_services.h"
 #include "base/log.h"
 
-static void daemon_reload_apply(struct daemon *daemon);
-static void on_setting_changed(void *ctx, const char *key, const char *from, const char *to,
-                               bool live);
+static enum status daemon_reload_auth(struct daemon *daemon, struct error *error);
+static void        daemon_reload_apply(struct daemon *daemon);
+static void        on_setting_changed(void *ctx, const char *key, const char *from, const char *to,
+                                      bool live);
 
 enum status daemon_reload(struct daemon *daemon, struct error *error)
 {
@@ -23,8 +25,21 @@ enum status daemon_reload(struct daemon *daemon, struct error *error)
     daemon->loaded_wall_s = clock_wall_us() / 1000000u;
     daemon_reload_raise_descriptor_limit(daemon->settings);
     daemon_reload_apply(daemon);
-    log_event(LOG_INFO, "reloaded", NULL, NULL);
-    return STATUS_OK;
+    status = daemon_reload_auth(daemon, error);
+    daemon->reload_failed = status != STATUS_OK;
+    if (status == STATUS_OK)
+        log_event(LOG_INFO, "reloaded", NULL, NULL);
+    return status;
+}
+
+/* A wrong file leaves all that concerns keys as it was. */
+static enum status daemon_reload_auth(struct daemon *daemon, struct error *error)
+{
+    enum status status = daemon_auth_apply(daemon, error);
+
+    if (status != STATUS_OK)
+        log_event(LOG_ERROR, "keys_unchanged", "reason", error->text);
+    return status;
 }
 
 static void daemon_reload_apply(struct daemon *daemon)
@@ -60,7 +75,8 @@ enum status daemon_reload_set(struct daemon *daemon, struct bytes key, struct by
         return status;
     daemon_reload_raise_descriptor_limit(daemon->settings);
     daemon_reload_apply(daemon);
-    return STATUS_OK;
+    return bytes_begin_with(key, BYTES_LITERAL("auth.")) ? daemon_reload_auth(daemon, error)
+                                                         : STATUS_OK;
 }
 
 void daemon_reload_raise_descriptor_limit(const struct settings *settings)

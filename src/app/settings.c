@@ -39,6 +39,7 @@ static const struct settings_row rows[SETTINGS_COUNT] = {
 #define NAME_ADDRESSES(field)      field
 #define NAME_NETWORKS(field)       field
 #define NAME_USERS(field)          field
+#define NAME_NAMES(field)          field
 #define NAME_RATE(field)           field
 #define NAME_BYTES_RATE(field)     field##_bytes
 
@@ -103,6 +104,7 @@ static char *record_at(const struct settings *settings, enum settings_table_id t
 static const char *print_origin(const struct settings        *settings,
                                 const struct settings_origin *origin, const char *variable,
                                 char *out, size_t size);
+static enum status settings_check_auth(const struct settings *settings, struct error *error);
 static enum status check_addresses(const struct settings *settings, struct error *error);
 static enum status settings_check_memory(const struct settings *settings, struct error *error);
 static uint64_t    settings_largest_body(const struct settings *settings);
@@ -410,7 +412,22 @@ enum status settings_check(const struct settings *settings, const struct machine
         status = settings_check_memory(settings, error);
     if (status == STATUS_OK)
         status = settings_check_descriptors(settings, machine, error);
+    if (status == STATUS_OK)
+        status = settings_check_auth(settings, error);
     return status;
+}
+
+static enum status settings_check_auth(const struct settings *settings, struct error *error)
+{
+    if (settings->auth_required && settings->auth_keys_file[0] == '\0')
+        return error_set(error, STATUS_INVALID,
+                         "auth.required needs auth.keys_file, the file of the keys that are known; "
+                         "`chromabouncer key add` makes one");
+    if (settings->auth_forward && settings->auth_backend_credential_file[0] != '\0')
+        return error_set(error, STATUS_INVALID,
+                         "auth.forward passes callers' keys on, auth.backend_credential_file says "
+                         "what Chroma gets instead of them; set one of them");
+    return STATUS_OK;
 }
 
 static enum status check_addresses(const struct settings *settings, struct error *error)

@@ -72,6 +72,7 @@ enum settings_over { SETTINGS_OVER_REFUSE, SETTINGS_OVER_DELAY, SETTINGS_OVER_SH
 #define SETTINGS_FIELD_ADDRESSES(field)      struct settings_addresses field;
 #define SETTINGS_FIELD_NETWORKS(field)       struct settings_networks field;
 #define SETTINGS_FIELD_USERS(field)          struct settings_users field;
+#define SETTINGS_FIELD_NAMES(field)          struct settings_names field;
 #define SETTINGS_FIELD_RATE(field)           struct settings_rate field;
 #define SETTINGS_FIELD_BYTES_RATE(field)     uint64_t field##_bytes;
 

@@ -6,6 +6,8 @@ _Static_assert(PROXY_SERVICES_MAX >= sizeof(((struct settings *)NULL)->services)
                                          sizeof(struct settings_services_record),
                "the proxy takes as many services as the settings");
 
+_Static_assert((int)PROXY_SERVICE_NAME_SIZE == (int)SETTINGS_NAMES_SIZE, "names of keys fit");
+
 typedef bool same_fn(const struct settings_services_record *left,
                      const struct settings_services_record *right);
 
@@ -17,6 +19,8 @@ static enum status complain(const struct settings *settings, size_t index, size_
 static bool        is_default(const struct settings_services_record *record);
 static bool        split_header(const char *text, struct bytes *ret_name, struct bytes *ret_value);
 static bool        is_token(struct bytes text);
+static bool        same_keys(const struct settings_services_record *left,
+                             const struct settings_services_record *right);
 static bool        same_header(const struct settings_services_record *left,
                                const struct settings_services_record *right);
 static bool        same_addresses(const struct settings_services_record *left,
@@ -44,7 +48,7 @@ static enum status check_record(const struct settings *settings, size_t index, s
 {
     const struct settings_services_record *record = &settings->services[index];
     bool has_match = record->match_header[0] != '\0' || record->match_addresses.count > 0 ||
-                     record->match_unix_uid.count > 0;
+                     record->match_unix_uid.count > 0 || record->keys.count > 0;
     struct bytes name, value;
 
     if (is_default(record) && has_match)
@@ -52,8 +56,8 @@ static enum status check_record(const struct settings *settings, size_t index, s
                         "is all that belong to no other service, so it has no match");
     if (!is_default(record) && !has_match)
         return complain(settings, index, SETTINGS_COLUMN_services_name, error,
-                        "needs something under match to be recognised by: header, addresses or "
-                        "unix_uid");
+                        "needs something to be recognised by: keys, or under match header, "
+                        "addresses or unix_uid");
     if (record->match_header[0] != '\0' && !split_header(record->match_header, &name, &value))
         return complain(settings, index, SETTINGS_COLUMN_services_match_header, error,
                         "is written as NAME: VALUE, such as \"x-service: chat\"");
@@ -71,7 +75,8 @@ static enum status check_pair(const struct settings *settings, size_t index, siz
     static const struct {
         same_fn *is_same;
         size_t   column;
-    } rules[] = {{same_header, SETTINGS_COLUMN_services_match_header},
+    } rules[] = {{same_keys, SETTINGS_COLUMN_services_keys},
+                 {same_header, SETTINGS_COLUMN_services_match_header},
                  {same_addresses, SETTINGS_COLUMN_services_match_addresses},
                  {same_users, SETTINGS_COLUMN_services_match_unix_uid}};
 
@@ -142,6 +147,16 @@ static bool same_header(const struct settings_services_record *left,
            bytes_equal_nocase(names[0], names[1]) && bytes_equal(values[0], values[1]);
 }
 
+static bool same_keys(const struct settings_services_record *left,
+                      const struct settings_services_record *right)
+{
+    for (size_t i = 0; i < left->keys.count; i++)
+        for (size_t j = 0; j < right->keys.count; j++)
+            if (strcmp(left->keys.items[i], right->keys.items[j]) == 0)
+                return true;
+    return false;
+}
+
 static bool same_addresses(const struct settings_services_record *left,
                            const struct settings_services_record *right)
 {
@@ -172,6 +187,8 @@ struct proxy_services_options settings_services_options(const struct settings   
 
         room[i] = (struct proxy_service_options){
             .name = record->name,
+            .keys = record->keys.items,
+            .key_count = record->keys.count,
             .networks = record->match_addresses.items,
             .network_count = record->match_addresses.count,
             .uids = record->match_unix_uid.items,

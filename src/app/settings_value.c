@@ -18,6 +18,8 @@ static enum status read_addresses(const struct settings_rule *rule, struct bytes
                                   struct settings_addresses *field, struct error *error);
 static enum status read_networks(const struct settings_rule *rule, struct bytes text,
                                  struct settings_networks *field, struct error *error);
+static enum status read_names(const struct settings_rule *rule, struct bytes text,
+                              struct settings_names *field, struct error *error);
 static enum status read_users(const struct settings_rule *rule, struct bytes text,
                               struct settings_users *field, struct error *error);
 static enum status read_rate(const struct settings_rule *rule, struct bytes text,
@@ -35,6 +37,7 @@ static struct bytes next_trimmed(struct bytes *text);
 static void         print_choice(const struct settings_rule *rule, unsigned index, char *out);
 static void         print_number(const struct settings_rule *rule, uint64_t value, char *out);
 static void         print_networks(const struct settings_networks *networks, char *out);
+static void         print_names(const struct settings_names *names, char *out);
 static void         print_users(const struct settings_users *users, char *out);
 static void         print_rate(const struct settings_rate *rate, char *out);
 static void         print_addresses(const struct settings_addresses *addresses, char *out);
@@ -82,6 +85,8 @@ enum status settings_value_read(const struct settings_rule *rule, struct bytes t
         return read_networks(rule, text, field, error);
     case SETTINGS_KIND_USERS:
         return read_users(rule, text, field, error);
+    case SETTINGS_KIND_NAMES:
+        return read_names(rule, text, field, error);
     case SETTINGS_KIND_RATE:
         return read_rate(rule, text, field, error);
     case SETTINGS_KIND_BYTES_RATE:
@@ -250,6 +255,29 @@ static enum status read_users(const struct settings_rule *rule, struct bytes tex
     return STATUS_OK;
 }
 
+static enum status read_names(const struct settings_rule *rule, struct bytes text,
+                              struct settings_names *field, struct error *error)
+{
+    struct settings_names names = {0};
+    uint64_t              most = most_of(rule);
+
+    assert(most <= SETTINGS_NAMES_MAX);
+    while (text.size > 0) {
+        struct bytes item = next_trimmed(&text);
+        char         quoted[80];
+
+        if (names.count == most)
+            return error_set(error, STATUS_INVALID, "at most %s names", rule->max);
+        if (item.size == 0 || item.size >= SETTINGS_NAMES_SIZE ||
+            memchr(item.data, ' ', item.size) != NULL)
+            return error_set(error, STATUS_INVALID, "%s is not a name of up to %d characters",
+                             text_quote(item, quoted, sizeof quoted), SETTINGS_NAMES_SIZE - 1);
+        memcpy(names.items[names.count++], item.data, item.size);
+    }
+    *field = names;
+    return STATUS_OK;
+}
+
 /* `min` and `max` bound both: numbers, and milliseconds. */
 static enum status read_rate(const struct settings_rule *rule, struct bytes text,
                              struct settings_rate *field, struct error *error)
@@ -297,7 +325,8 @@ static bool cut_per_second(struct bytes *text)
 bool settings_value_is_list(enum settings_kind kind)
 {
     return kind == SETTINGS_KIND_ADDRESSES || kind == SETTINGS_KIND_NETWORKS ||
-           kind == SETTINGS_KIND_USERS || kind == SETTINGS_KIND_PATTERNS;
+           kind == SETTINGS_KIND_USERS || kind == SETTINGS_KIND_PATTERNS ||
+           kind == SETTINGS_KIND_NAMES;
 }
 
 static bool number_of(enum settings_kind kind, struct bytes text, uint64_t *ret_value)
@@ -370,6 +399,9 @@ const char *settings_value_print(const struct settings_rule *rule, const void *f
         return out;
     case SETTINGS_KIND_USERS:
         print_users(field, out);
+        return out;
+    case SETTINGS_KIND_NAMES:
+        print_names(field, out);
         return out;
     case SETTINGS_KIND_RATE:
         print_rate(field, out);
@@ -453,6 +485,16 @@ static void print_users(const struct settings_users *users, char *out)
                                  users->items[i]);
 }
 
+static void print_names(const struct settings_names *names, char *out)
+{
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < names->count; i++)
+        used += (size_t)snprintf(out + used, SETTINGS_VALUE_SIZE - used, "%s%s", i > 0 ? "," : "",
+                                 names->items[i]);
+}
+
 static void print_rate(const struct settings_rate *rate, char *out)
 {
     char text[TEXT_NUMBER_SIZE];
@@ -498,6 +540,9 @@ const char *settings_value_allowed(const struct settings_rule *rule, char *out)
         return out;
     case SETTINGS_KIND_USERS:
         snprintf(out, SETTINGS_VALUE_SIZE, "up to %s numbers of users", rule->max);
+        return out;
+    case SETTINGS_KIND_NAMES:
+        snprintf(out, SETTINGS_VALUE_SIZE, "up to %s names", rule->max);
         return out;
     case SETTINGS_KIND_RATE:
         snprintf(out, SETTINGS_VALUE_SIZE, "0..%s/s, or 0..%sms/s", rule->max, rule->max);

@@ -19,6 +19,8 @@ enum {
     SETTINGS_ADDRESSES_MAX = 8, /* in one ADDRESSES */
     SETTINGS_NETWORKS_MAX = 16, /* in one NETWORKS */
     SETTINGS_USERS_MAX = 8,     /* in one USERS */
+    SETTINGS_NAMES_MAX = 16,    /* in one NAMES */
+    SETTINGS_NAMES_SIZE = 64,   /* of each, with its NUL */
     SETTINGS_VALUE_SIZE = SETTINGS_ADDRESSES_MAX * (ADDRESS_TEXT_SIZE + 1), /* any value as text */
 };
 
@@ -40,6 +42,11 @@ struct settings_users {
 /* A LIMIT that is no number. */
 #define SETTINGS_LIMIT_NONE     UINT64_C(0)
 #define SETTINGS_LIMIT_ADAPTIVE UINT64_MAX
+
+struct settings_names {
+    size_t count;
+    char   items[SETTINGS_NAMES_MAX][SETTINGS_NAMES_SIZE];
+};
 
 struct settings_rate {
     uint64_t per_s;   /* 0: no limit */
@@ -64,6 +71,7 @@ enum settings_kind {
     SETTINGS_KIND_ADDRESSES,      /* struct settings_addresses */
     SETTINGS_KIND_NETWORKS,       /* struct settings_networks; may be empty, as USERS */
     SETTINGS_KIND_USERS,          /* struct settings_users: numbers of users */
+    SETTINGS_KIND_NAMES,          /* struct settings_names: without commas or spaces */
     SETTINGS_KIND_RATE,           /* struct settings_rate: 50/s or 200ms/s */
     SETTINGS_KIND_BYTES_RATE,     /* uint64_t: bytes per second */
 };

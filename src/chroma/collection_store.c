@@ -312,11 +312,19 @@ void collection_store_name(struct collection_store *store, struct collection *co
     store->bytes += key.size + MAP_BYTES;
 }
 
-struct bytes collection_store_name_of(const struct collection *collection)
+bool collection_store_names(const struct collection *collection, struct scope *ret_scope,
+                            struct bytes *ret_name)
 {
-    struct bytes key = {.data = collection->name, .size = collection->name_size};
+    struct bytes key;
 
-    return bytes_skip(key, sizeof collection->scope); /* as write_name_key() puts it */
+    if (collection->name == NULL || collection->scope == NULL)
+        return false;
+    key = collection->scope->key;
+    ret_scope->tenant = (struct bytes){key.data, strnlen(key.data, key.size)};
+    ret_scope->database = bytes_skip(key, ret_scope->tenant.size + 1);
+    *ret_name = (struct bytes){collection->name, collection->name_size};
+    *ret_name = bytes_skip(*ret_name, sizeof collection->scope); /* as write_name_key() wrote it */
+    return true;
 }
 
 void collection_store_unname(struct collection_store *store, struct collection *collection)

@@ -64,6 +64,7 @@ struct collection {
     char                          *name;  /* its key among the names; NULL: none */
     size_t                         name_size;
     uint64_t                       named_at, seen_at; /* moments of the clock */
+    uint64_t                       named_us;          /* monotonic time */
     unsigned                       pins;
     struct list_node               node; /* in the list of use while it is not pinned */
 };
@@ -120,8 +121,9 @@ MUST_CHECK bool collection_store_describe(struct collection_store             *s
 void collection_store_name(struct collection_store *store, struct collection *collection,
                            struct bytes name);
 
-/* The name that it has. Borrowed. */
-struct bytes collection_store_name_of(const struct collection *collection);
+/* What it is called, and where; borrowed. False: it has no name. */
+bool collection_store_names(const struct collection *collection, struct scope *ret_scope,
+                            struct bytes *ret_name);
 
 /* Take its name away, if it has one. */
 void collection_store_unname(struct collection_store *store, struct collection *collection);

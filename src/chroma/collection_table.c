@@ -284,19 +284,19 @@ static bool are_names_quiet(const struct collection_table *table,
            collection_store_is_quiet(&table->names, now_us);
 }
 
-bool collection_table_name(struct collection_table *table, const uint8_t uuid[16], uint64_t now_us,
-                           struct scope *ret_scope, struct bytes *ret_name)
+bool collection_table_names(struct collection_table *table, const uint8_t uuid[16],
+                            uint64_t oldest_us, uint64_t now_us, struct scope *ret_scope,
+                            struct bytes *ret_name)
 {
     struct collection *collection = collection_store_find(&table->store, uuid);
-    uint8_t            named[16];
 
-    if (collection == NULL || collection->name == NULL || collection->scope == NULL)
+    if (collection == NULL || collection->scope == NULL || collection->named_us < oldest_us ||
+        breaks_stamp(table, collection->scope, now_us) == 0 ||
+        existence_of(table, collection) != COLLECTION_EXISTS ||
+        !collection_store_names(collection, ret_scope, ret_name))
         return false;
-    ret_scope->tenant = bytes_of(collection->scope->key.data);
-    ret_scope->database = bytes_skip(collection->scope->key, ret_scope->tenant.size + 1);
-    *ret_name = collection_store_name_of(collection);
-    return collection_table_uuid(table, *ret_scope, *ret_name, now_us, named) &&
-           memcmp(named, uuid, sizeof named) == 0;
+    return collection->named_at > table->names_void &&
+           collection->named_at > collection->scope->names_void;
 }
 
 uint32_t collection_table_dimension(struct collection_table *table, const uint8_t uuid[16])
@@ -709,6 +709,7 @@ static void learn_one(struct collection_table *table, const struct collection_an
         collection->seen_at = collection_store_tick(&table->store);
         collection_store_name(&table->store, collection,
                               (struct bytes){answer->name.data, answer->name.size});
+        collection->named_us = now_us;
     }
     collection_store_unpin(&table->store, collection);
 }

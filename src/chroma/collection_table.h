@@ -111,11 +111,11 @@ uint64_t collection_table_names_stamp(struct collection_table *table, struct sco
 MUST_CHECK bool collection_table_uuid(struct collection_table *table, struct scope scope,
                                       struct bytes name, uint64_t now_us, uint8_t ret_uuid[16]);
 
-/* The name of a collection and the database that it is in, borrowed until the table is used again.
- * False likewise. */
-MUST_CHECK bool collection_table_name(struct collection_table *table, const uint8_t uuid[16],
-                                      uint64_t now_us, struct scope *ret_scope,
-                                      struct bytes *ret_name);
+/* The names of a collection that is there, as Chroma said at `oldest_us` or later; borrowed until
+ * the table changes. False: they are not known, or may be changing. */
+MUST_CHECK bool collection_table_names(struct collection_table *table, const uint8_t uuid[16],
+                                       uint64_t oldest_us, uint64_t now_us, struct scope *ret_scope,
+                                       struct bytes *ret_name);
 
 /* 0: not known. */
 uint32_t collection_table_dimension(struct collection_table *table, const uint8_t uuid[16]);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "app/backend_probe.h"
+#include "app/keys_file.h"
 #include "base/text.h"
 #include "child/shared_databases.h"
 #include "cli/cli.h"
@@ -38,10 +39,12 @@ static bool is_local(const struct address *address);
 static int  try_bind(const struct address *address);
 static int  try_bind_tcp(const struct address *address);
 static int  try_bind_unix(const struct address *address);
-static void check_descriptors(struct check *check);
-static void check_memory(struct check *check);
-static void check_directories(struct check *check);
-static void print_processes(const struct shared_database *database, char *out, size_t size);
+static void check_keys(struct check *check);
+static enum status count_key(void *ctx, const struct keys_file_entry *entry, struct error *error);
+static void        check_descriptors(struct check *check);
+static void        check_memory(struct check *check);
+static void        check_directories(struct check *check);
+static void        print_processes(const struct shared_database *database, char *out, size_t size);
 static void say(struct check *check, enum verdict verdict, int exit_status, const char *subject,
                 const char *format, ...) PRINTF_LIKE(5, 6);
 
@@ -61,6 +64,7 @@ int check_command(const struct options *options)
         check_listener(&check, "listen.address", &check.settings.listen_address.items[i], true);
     if (check.settings.status_address.kind != ADDRESS_NONE)
         check_listener(&check, "status.address", &check.settings.status_address, false);
+    check_keys(&check);
     check_descriptors(&check);
     check_memory(&check);
     check_directories(&check);
@@ -168,10 +172,14 @@ static void check_listener(struct check *check, const char *key, const struct ad
     int  reason = try_bind(address);
 
     address_format(address, where, sizeof where);
-    if (reason == 0 && is_data && !is_local(address))
+    if (reason == 0 && is_data && !is_local(address) && !check->settings.auth_required)
         say(check, WARN, 0, key,
-            "%s can be bound; whoever reaches it can use Chroma, as there is no authentication",
+            "%s can be bound; whoever reaches it can use Chroma, as no key is needed: see "
+            "auth.required",
             where);
+    else if (reason == 0 && is_data && !is_local(address))
+        say(check, WARN, 0, key,
+            "%s can be bound; keys are needed, and pass there in clear, as there is no TLS", where);
     else if (reason == 0)
         say(check, OK, 0, key, "%s can be bound", where);
     else if (reason == EADDRINUSE)
@@ -246,6 +254,36 @@ static int try_bind_unix(const struct address *address)
     slash = strrchr(folder, '/');
     slash[slash == folder] = '\0';
     return access(folder, W_OK | X_OK) == 0 ? 0 : errno;
+}
+
+static void check_keys(struct check *check)
+{
+    const char  *path = check->settings.auth_keys_file;
+    size_t       count = 0;
+    struct error error;
+    enum status  status;
+
+    if (path[0] == '\0')
+        return;
+    status = keys_file_each(path, count_key, &count, &error);
+    if (status != STATUS_OK)
+        say(check, FAIL, settings_exit_status(status), "keys", "%s", error.text);
+    else if (count == 0 && check->settings.auth_required)
+        say(check, WARN, 0, "keys", "%s has none, so nobody is let in; see `key add`", path);
+    else
+        say(check, OK, 0, "keys", "%zu in %s, %s", count, path,
+            check->settings.auth_required ? "one is needed"
+                                          : "none is needed: auth.required is false");
+}
+
+static enum status count_key(void *ctx, const struct keys_file_entry *entry, struct error *error)
+{
+    size_t *count = ctx;
+
+    (void)entry;
+    (void)error;
+    ++*count;
+    return STATUS_OK;
 }
 
 static void check_descriptors(struct check *check)

@@ -21,6 +21,7 @@
 #include "cli/ctl_command.h"
 #include "cli/exec_command.h"
 #include "cli/health_command.h"
+#include "cli/key_command.h"
 #include "cli/top_command.h"
 #include "cli/version_command.h"
 #include "cli/wrap_command.h"
@@ -92,6 +93,14 @@ static const struct command {
      .run = advice_command,
      .settings = true,
      .own = OPTIONS_OUTPUT},
+    {.name = "key",
+     .usage = " add NAME [--service NAME] [--allow SCOPE]... | list | revoke ID",
+     .help = "make an API key and print it, list those that there are, or take one back",
+     .run = key_command,
+     .words_max = 2,
+     .settings = true,
+     .own = OPTIONS_SERVICE | OPTIONS_ALLOW,
+     .print_more = key_command_print_scopes},
     {.name = "bench",
      .usage = " [OPTION]...",
      .help = "compare a Chroma server with and without the proxy, or put load on it",
@@ -115,6 +124,8 @@ static const struct completion_word own_flags[] = {
     {.text = "--wait", .help = "until it is done", .takes = OPTIONS_WAIT},
     {.text = "--once", .help = "print one view and end", .takes = OPTIONS_ONCE},
     {.text = "-o", .help = "json", .takes = OPTIONS_OUTPUT},
+    {.text = "--service", .help = "the service of the key", .takes = OPTIONS_SERVICE},
+    {.text = "--allow", .help = "VERBS:TENANT/DATABASE/COLLECTION", .takes = OPTIONS_ALLOW},
     {.text = "--path", .help = "serve this directory", .takes = OPTIONS_PATH},
     {.text = "--strict", .help = "a client that cannot be served fails", .takes = OPTIONS_STRICT},
     {.text = "--config", .help = "read settings from this YAML file", .takes = TAKES_SETTINGS},

@@ -6,11 +6,13 @@
 #include "base/text.h"
 
 /* Flags that are no settings. */
-static const char *const own_flags[] = {"--help", "--version", "--config",
-                                        "--set",  "--wait",    "--once"};
+static const char *const own_flags[] = {"--help", "--version", "--config",  "--set",
+                                        "--wait", "--once",    "--service", "--allow"};
 
 static enum status parse_flag(struct options *options, char *argument, char *next,
                               bool *ret_used_next, struct error *error);
+static enum status options_set_text(struct options *options, bool is_allow, const char *value,
+                                    struct error *error);
 static enum status set_output(struct options *options, const char *value, struct error *error);
 static bool        find_setting(struct bytes name, enum settings_id *ret_id);
 static enum status set_config(struct options *options, const char *value, struct error *error);
@@ -53,6 +55,8 @@ static enum status parse_flag(struct options *options, char *argument, char *nex
     const char      *value = equals == NULL ? next : equals + 1;
     bool             is_config = bytes_equal(name, BYTES_LITERAL("--config"));
     bool             is_set = bytes_equal(name, BYTES_LITERAL("--set"));
+    bool             is_allow = bytes_equal(name, BYTES_LITERAL("--allow"));
+    bool             is_text = is_allow || bytes_equal(name, BYTES_LITERAL("--service"));
     enum settings_id id = SETTINGS_COUNT;
 
     if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) {
@@ -71,11 +75,13 @@ static enum status parse_flag(struct options *options, char *argument, char *nex
         *ret_used_next = true;
         return set_output(options, next, error);
     }
-    if (!is_config && !is_set && !find_setting(name, &id))
+    if (!is_config && !is_set && !is_text && !find_setting(name, &id))
         return unknown_flag(name, error);
     if (value == NULL)
         return error_set(error, STATUS_INVALID, "%s needs a value", argument);
     *ret_used_next = equals == NULL;
+    if (is_text)
+        return options_set_text(options, is_allow, value, error);
     if (options->first_setting == NULL)
         options->first_setting = argument;
     if (is_config)
@@ -90,10 +96,28 @@ const char *options_find_foreign(const struct options *options, unsigned taken)
 {
     unsigned foreign = options->own & ~taken;
 
-    return (foreign & OPTIONS_OUTPUT) != 0 ? "-o"
-           : (foreign & OPTIONS_WAIT) != 0 ? "--wait"
-           : (foreign & OPTIONS_ONCE) != 0 ? "--once"
-                                           : NULL;
+    return (foreign & OPTIONS_OUTPUT) != 0    ? "-o"
+           : (foreign & OPTIONS_WAIT) != 0    ? "--wait"
+           : (foreign & OPTIONS_ONCE) != 0    ? "--once"
+           : (foreign & OPTIONS_SERVICE) != 0 ? "--service"
+           : (foreign & OPTIONS_ALLOW) != 0   ? "--allow"
+                                              : NULL;
+}
+
+static enum status options_set_text(struct options *options, bool is_allow, const char *value,
+                                    struct error *error)
+{
+    if (is_allow && options->allow_count == OPTIONS_ALLOW_MAX)
+        return error_set(error, STATUS_INVALID, "--allow stands %d times at most",
+                         OPTIONS_ALLOW_MAX);
+    if (!is_allow && options->service != NULL)
+        return error_set(error, STATUS_INVALID, "--service is given twice; keep one");
+    if (is_allow)
+        options->allow[options->allow_count++] = value;
+    else
+        options->service = value;
+    options->own |= is_allow ? OPTIONS_ALLOW : OPTIONS_SERVICE;
+    return STATUS_OK;
 }
 
 static enum status set_output(struct options *options, const char *value, struct error *error)

@@ -14,8 +14,12 @@ enum {
     OPTIONS_WAIT = 2 /* --wait */,
     OPTIONS_ONCE = 4 /* --once */,
     OPTIONS_PATH = 8 /* --path, which wrap reads itself */,
-    OPTIONS_STRICT = 16 /* --strict, likewise */
+    OPTIONS_STRICT = 16 /* --strict, likewise */,
+    OPTIONS_SERVICE = 32 /* --service NAME */,
+    OPTIONS_ALLOW = 64 /* --allow SCOPE, as often as OPTIONS_ALLOW_MAX */
 };
+
+enum { OPTIONS_ALLOW_MAX = 64 };
 
 struct options {
     struct settings_sources sources;
@@ -24,6 +28,9 @@ struct options {
     const char             *first_setting; /* the first flag about settings; NULL: none */
     unsigned                own;           /* OPTIONS_... that were given */
     bool                    help, version;
+    const char             *service; /* NULL: it was not given */
+    const char             *allow[OPTIONS_ALLOW_MAX];
+    size_t                  allow_count;
 };
 
 /* Read the command line; `argv` is borrowed as long as `options` lives, its words are moved to its

@@ -556,3 +556,9 @@ void front_connection_drop_field(struct front_connection *connection, size_t ind
 {
     http_reader_drop_field(connection->reader, index);
 }
+
+bool front_connection_add_field(struct front_connection *connection, struct bytes name,
+                                struct bytes value)
+{
+    return http_reader_add_field(connection->reader, name, value);
+}

@@ -114,4 +114,9 @@ bool front_connection_peer_uid(const struct front_connection *connection, uint32
 /* The field at `index` of the request's head was for us: it is not forwarded. */
 void front_connection_drop_field(struct front_connection *connection, size_t index);
 
+/* The request is forwarded with one field more, borrowed as long as its head. False: it has too
+ * many already. */
+MUST_CHECK bool front_connection_add_field(struct front_connection *connection, struct bytes name,
+                                           struct bytes value);
+
 #endif

@@ -375,6 +375,22 @@ void http_reader_drop_field(struct http_reader *reader, size_t index)
     reader->head.fields[index].hop_by_hop = true;
 }
 
+bool http_reader_add_field(struct http_reader *reader, struct bytes name, struct bytes value)
+{
+    struct http_head *head = &reader->head;
+    size_t            index = head->field_count;
+
+    while (index == HTTP_FIELDS_MAX ||
+           (head->field_count == HTTP_FIELDS_MAX && index > 0 && !head->fields[index].hop_by_hop))
+        index--;
+    if (index < head->field_count && !head->fields[index].hop_by_hop)
+        return false;
+    head->fields[index] =
+        (struct http_field){.name = name, .value = value, .id = http_field_identify(name)};
+    head->field_count += index == head->field_count;
+    return true;
+}
+
 const struct error *http_reader_error(const struct http_reader *reader)
 {
     assert(reader->state == FAILED);

@@ -76,6 +76,11 @@ const struct http_head *http_reader_head(const struct http_reader *reader);
 /* Make the head's field at `index` one that is not forwarded. */
 void http_reader_drop_field(struct http_reader *reader, size_t index);
 
+/* Give the head one field more, behind the others: borrowed until http_reader_reset(). False: it
+ * has HTTP_FIELDS_MAX, and none of them was dropped to take its place. */
+MUST_CHECK bool http_reader_add_field(struct http_reader *reader, struct bytes name,
+                                      struct bytes value);
+
 /* What is wrong, after ERROR. For a request the status is what to answer: INVALID (400),
  * TOO_LARGE (413), TARGET_TOO_LONG (414), EXPECTATION_FAILED (417), HEADERS_TOO_LARGE (431),
  * NOT_IMPLEMENTED (501: unknown transfer coding, CONNECT), VERSION_UNSUPPORTED (505), NO_MEMORY

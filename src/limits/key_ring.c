@@ -5,7 +5,6 @@
 
 struct entry {
     struct entry       *next; /* of all, to be freed */
-    bool                is_revoked;
     struct key_ring_key key;
     struct key_scope    scopes[]; /* and after them their text and the name */
 };
@@ -14,7 +13,7 @@ struct entry {
 struct key_ring {
     size_t         holders;
     struct entry **table;
-    size_t         size, used, count; /* used: also by revoked ones */
+    size_t         size, count;
     struct entry  *all;
 };
 
@@ -24,7 +23,8 @@ static struct entry  *find_entry(const struct key_ring *ring, const unsigned cha
 static struct entry **place_of(const struct key_ring *ring, const unsigned char *digest);
 static bool           is_equal(const unsigned char *left, const unsigned char *right);
 static bool           grow(struct key_ring *ring);
-static struct entry  *entry_new(struct bytes name, const struct bytes *scopes, size_t scope_count);
+static struct entry  *entry_new(const struct key_ring_entry *asked);
+static const char    *key_ring_copy_text(char **at, struct bytes text);
 static enum status    parse_scopes(struct entry *entry, const struct bytes *scopes,
                                    struct error *error);
 
@@ -57,37 +57,33 @@ void key_ring_drop(struct key_ring *ring)
     free(ring);
 }
 
-enum status key_ring_add(struct key_ring *ring, const unsigned char digest[KEY_RING_DIGEST_SIZE],
-                         struct bytes name, uint32_t service, const struct bytes *scopes,
-                         size_t scope_count, struct error *error)
+enum status key_ring_add(struct key_ring *ring, const struct key_ring_entry *asked,
+                         struct error *error)
 {
     struct entry *entry;
     enum status   status;
 
-    if (name.size == 0)
+    if (asked->name.size == 0)
         return error_set(error, STATUS_INVALID, "a key has a name");
-    if (scope_count > KEY_RING_SCOPES_MAX || ring->used >= KEY_RING_KEYS_MAX)
+    if (asked->scope_count > KEY_RING_SCOPES_MAX || ring->count >= KEY_RING_KEYS_MAX)
         return error_set(error, STATUS_LIMIT_REACHED, "%d keys with %d scopes each at most",
                          KEY_RING_KEYS_MAX, KEY_RING_SCOPES_MAX);
-    if (find_entry(ring, digest) != NULL)
+    if (find_entry(ring, asked->digest) != NULL)
         return error_set(error, STATUS_INVALID, "the key of '%.*s' is there already",
-                         (int)name.size, name.data);
-    if (ring->used * 2 >= ring->size && !grow(ring))
+                         (int)asked->name.size, asked->name.data);
+    if (ring->count * 2 >= ring->size && !grow(ring))
         return STATUS_NO_MEMORY;
-    entry = entry_new(name, scopes, scope_count);
+    entry = entry_new(asked);
     if (entry == NULL)
         return STATUS_NO_MEMORY;
-    status = parse_scopes(entry, scopes, error);
+    status = parse_scopes(entry, asked->scopes, error);
     if (status != STATUS_OK) {
         free(entry);
         return status;
     }
-    memcpy(entry->key.digest, digest, KEY_RING_DIGEST_SIZE);
-    entry->key.service = service;
     entry->next = ring->all;
     ring->all = entry;
-    *place_of(ring, digest) = entry;
-    ring->used++;
+    *place_of(ring, asked->digest) = entry;
     ring->count++;
     return STATUS_OK;
 }
@@ -107,25 +103,38 @@ static bool grow(struct key_ring *ring)
     return true;
 }
 
-/* One block: the key, its scopes, the text of its scopes, its name. */
-static struct entry *entry_new(struct bytes name, const struct bytes *scopes, size_t scope_count)
+/* One block: the key, its scopes, the text of its scopes, its name and its service. */
+static struct entry *entry_new(const struct key_ring_entry *asked)
 {
-    size_t        size = sizeof(struct entry) + scope_count * sizeof(struct key_scope);
+    size_t        size = sizeof(struct entry) + asked->scope_count * sizeof(struct key_scope);
     size_t        text = 0;
     struct entry *entry;
     char         *at;
 
-    for (size_t i = 0; i < scope_count; i++)
-        text += scopes[i].size;
-    entry = calloc(1, size + text + name.size + 1);
+    for (size_t i = 0; i < asked->scope_count; i++)
+        text += asked->scopes[i].size;
+    entry = calloc(1, size + text + asked->name.size + 1 + asked->service.size + 1);
     if (entry == NULL)
         return NULL;
     at = (char *)entry + size + text;
-    memcpy(at, name.data, name.size);
-    entry->key.name = at;
+    memcpy(entry->key.digest, asked->digest, KEY_RING_DIGEST_SIZE);
+    entry->key.id = asked->id;
+    entry->key.name = key_ring_copy_text(&at, asked->name);
+    entry->key.service = key_ring_copy_text(&at, asked->service);
     entry->key.scopes = entry->scopes;
-    entry->key.scope_count = (uint32_t)scope_count;
+    entry->key.scope_count = (uint32_t)asked->scope_count;
     return entry;
+}
+
+/* With a NUL, which is there already. */
+static const char *key_ring_copy_text(char **at, struct bytes text)
+{
+    const char *copy = *at;
+
+    if (text.size > 0)
+        memcpy(*at, text.data, text.size);
+    *at += text.size + 1;
+    return copy;
 }
 
 static enum status parse_scopes(struct entry *entry, const struct bytes *scopes,
@@ -151,7 +160,7 @@ const struct key_ring_key *key_ring_find(struct key_ring    *ring,
 {
     struct entry *entry = find_entry(ring, digest);
 
-    if (entry == NULL || entry->is_revoked)
+    if (entry == NULL)
         return NULL;
     entry->key.used++;
     return &entry->key;
@@ -183,17 +192,6 @@ static bool is_equal(const unsigned char *left, const unsigned char *right)
     return difference == 0;
 }
 
-bool key_ring_revoke(struct key_ring *ring, const unsigned char digest[KEY_RING_DIGEST_SIZE])
-{
-    struct entry *entry = find_entry(ring, digest);
-
-    if (entry == NULL || entry->is_revoked)
-        return false;
-    entry->is_revoked = true;
-    ring->count--;
-    return true;
-}
-
 size_t key_ring_count(const struct key_ring *ring)
 {
     return ring->count;
@@ -204,7 +202,7 @@ const struct key_ring_key *key_ring_next(const struct key_ring *ring, size_t *po
     while (*position < ring->size) {
         const struct entry *entry = ring->table[(*position)++];
 
-        if (entry != NULL && !entry->is_revoked)
+        if (entry != NULL)
             return &entry->key;
     }
     return NULL;

@@ -5,11 +5,11 @@
  * constant time. Where a digest is looked for depends on the digest of what the caller sent, which
  * says nothing about the keys.
  *
- * A ring is built once from the file of keys and then only read, but for revoking; after a change
- * of the file another one takes its place. Who still needs the scopes of a key holds its ring.
+ * A ring is built once from the file of keys and then only read; after a change of the file
+ * another one takes its place. Who still needs the scopes of a key holds its ring.
  *
- * Thread: event loop only. Memory: for each key 96 bytes, its name, for each scope its text and 16
- * bytes, and 16 to 32 bytes of table.
+ * Thread: event loop only. Memory: for each key 104 bytes, its name and its service's, for each
+ * scope its text and 16 bytes, and 16 to 32 bytes of table.
  */
 #ifndef LIMITS_KEY_RING_H
 #define LIMITS_KEY_RING_H
@@ -24,10 +24,10 @@ struct key_ring; /* opaque */
 
 struct key_ring_key {
     unsigned char           digest[KEY_RING_DIGEST_SIZE];
-    uint32_t                service; /* as in turn_queue.h */
+    uint32_t                id; /* by which people name it; says nothing about the key */
     uint32_t                scope_count;
-    const char             *name; /* ends in NUL */
-    uint64_t                used; /* times found */
+    const char             *name, *service; /* end in NUL; the service may be empty */
+    uint64_t                used;           /* times found */
     const struct key_scope *scopes;
 };
 
@@ -38,28 +38,31 @@ struct key_ring *key_ring_new(void);
 struct key_ring *key_ring_hold(struct key_ring *ring);
 void             key_ring_drop(struct key_ring *ring);
 
-/* Enter a key. `name` and `scopes` (as key_scope_parse() reads them) are copied.
+/* What is to be entered: all is copied, the scopes as key_scope_parse() reads them. */
+struct key_ring_entry {
+    unsigned char       digest[KEY_RING_DIGEST_SIZE];
+    uint32_t            id;
+    struct bytes        name, service;
+    const struct bytes *scopes;
+    size_t              scope_count;
+};
+
+/* Enter a key.
  *
  * STATUS_INVALID        a scope is wrong, the name is empty, or the digest is there already;
  *                       `error` (may be NULL) says which.
  * STATUS_LIMIT_REACHED  KEY_RING_KEYS_MAX keys, or KEY_RING_SCOPES_MAX scopes.
  * STATUS_NO_MEMORY      nothing changed. */
-MUST_CHECK enum status key_ring_add(struct key_ring    *ring,
-                                    const unsigned char digest[KEY_RING_DIGEST_SIZE],
-                                    struct bytes name, uint32_t service, const struct bytes *scopes,
-                                    size_t scope_count, struct error *error);
+MUST_CHECK enum status key_ring_add(struct key_ring *ring, const struct key_ring_entry *entry,
+                                    struct error *error);
 
-/* The key with this digest, borrowed as long as the ring is held and it is not revoked; NULL:
- * there is none. */
+/* The key with this digest, borrowed as long as the ring is held; NULL: there is none. */
 const struct key_ring_key *key_ring_find(struct key_ring    *ring,
                                          const unsigned char digest[KEY_RING_DIGEST_SIZE]);
 
-/* It is not found any more; its memory stays until the ring is freed. False: there was none. */
-bool key_ring_revoke(struct key_ring *ring, const unsigned char digest[KEY_RING_DIGEST_SIZE]);
-
 size_t key_ring_count(const struct key_ring *ring);
 
-/* Walk all keys that are not revoked: begin with *position 0, until NULL. */
+/* Walk all keys in no order: begin with *position 0, until NULL. */
 const struct key_ring_key *key_ring_next(const struct key_ring *ring, size_t *position);
 
 #endif

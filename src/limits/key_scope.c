@@ -1,5 +1,7 @@
 #include "limits/key_scope.h"
 
+#include <stdio.h>
+
 #include "limits/name_pattern.h"
 
 static const struct verb {
@@ -100,6 +102,32 @@ bool key_scope_reaches(const struct key_scope *scopes, size_t count, enum key_ve
         if (reaches(&scopes[i], verb, tenant, database))
             return true;
     return false;
+}
+
+bool key_scope_enters(const struct key_scope *scopes, size_t count, struct bytes tenant,
+                      const struct bytes *database)
+{
+    for (size_t i = 0; i < count; i++)
+        if (fits_pattern(tenant_of(&scopes[i]), tenant) &&
+            (database == NULL || fits_pattern(database_of(&scopes[i]), *database)))
+            return true;
+    return false;
+}
+
+const char *key_scope_print(const struct key_scope *scope, char *out, size_t size)
+{
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < COUNT_OF(verb_names) - 1 && used < size; i++)
+        if ((scope->verbs & verb_names[i].verbs) != 0)
+            used += (size_t)snprintf(out + used, size - used, "%s%s", used == 0 ? "" : ",",
+                                     verb_names[i].name.data);
+    if (used < size)
+        snprintf(out + used, size - used, ":%.*s",
+                 (int)(scope->tenant_size + scope->database_size + scope->collection_size + 2),
+                 scope->text);
+    return out;
 }
 
 static bool reaches(const struct key_scope *scope, enum key_verb verb, struct bytes tenant,

@@ -56,4 +56,12 @@ bool key_scope_allows(const struct key_scope *scopes, size_t count, enum key_ver
 bool key_scope_reaches(const struct key_scope *scopes, size_t count, enum key_verb verb,
                        struct bytes tenant, struct bytes database);
 
+/* Does one of them, with whatever verb, concern something in this tenant, and if `database` is not
+ * NULL, in this database? Then the holder may know that these are there. */
+bool key_scope_enters(const struct key_scope *scopes, size_t count, struct bytes tenant,
+                      const struct bytes *database);
+
+/* As key_scope_parse() reads it; what is longer than `size` is cut. Returns `out`. */
+const char *key_scope_print(const struct key_scope *scope, char *out, size_t size);
+
 #endif

@@ -4,11 +4,11 @@
 
 #include "base/hash_map.h"
 
-/* A name, which has no service, or a name, a colon and a value. */
+/* The name of a field, which has no service; or that, a colon and its value; or what begins with a
+ * colon: `:k` and the name of a key, `:s` and that of a service. */
 struct match_field {
     uint32_t service;
-    size_t   size;
-    char     key[SERVICE_MATCH_FIELD_MAX + 1];
+    char     key[];
 };
 
 struct match_user {
@@ -25,6 +25,10 @@ struct service_match {
 };
 
 static bool         add_fields(struct service_match *match, const struct service_match_rule *rule);
+static bool         add_names(struct service_match *match, const struct service_match_rule *rule);
+static bool         add_entry(struct service_match *match, struct bytes key, uint32_t service);
+static struct bytes make_name_key(char *out, char kind, struct bytes name);
+static uint32_t     find_entry_service(const struct service_match *match, struct bytes key);
 static bool         add_field(struct service_match *match, struct bytes name, struct bytes value,
                               uint32_t service);
 static struct bytes make_field_key(char *out, struct bytes name, struct bytes value);
@@ -40,13 +44,16 @@ struct service_match *service_match_new(const struct service_match_rule *rules, 
 {
     struct service_match *match = calloc(1, sizeof *match);
     bool                  is_good = match != NULL;
+    size_t                entries_max = 3 * count + 1;
 
+    for (size_t i = 0; i < count; i++)
+        entries_max += rules[i].key_count;
     if (is_good) {
-        match->fields = hash_map_new(secret, 2 * count + 1);
+        match->fields = hash_map_new(secret, entries_max);
         is_good = match->fields != NULL;
     }
     for (size_t i = 0; i < count && is_good; i++)
-        is_good = add_fields(match, &rules[i]);
+        is_good = add_fields(match, &rules[i]) && add_names(match, &rules[i]);
     if (is_good && add_networks(match, rules, count) && add_users(match, rules, count))
         return match;
     service_match_free(match);
@@ -78,27 +85,56 @@ static bool add_fields(struct service_match *match, const struct service_match_r
             add_field(match, rule->field_name, rule->field_value, rule->service));
 }
 
-/* Nothing changes if it is there. */
 static bool add_field(struct service_match *match, struct bytes name, struct bytes value,
                       uint32_t service)
 {
-    struct match_field *field = calloc(1, sizeof *field);
-    struct bytes        key;
+    char key[SERVICE_MATCH_FIELD_MAX];
 
-    if (field == NULL || name.size + 1 + value.size > SERVICE_MATCH_FIELD_MAX) {
-        free(field);
+    return name.size + 1 + value.size <= sizeof key &&
+           add_entry(match, make_field_key(key, name, value), service);
+}
+
+static bool add_names(struct service_match *match, const struct service_match_rule *rule)
+{
+    char key[SERVICE_MATCH_FIELD_MAX];
+
+    if (rule->name.size > 0 &&
+        !add_entry(match, make_name_key(key, 's', rule->name), rule->service))
         return false;
-    }
-    key = make_field_key(field->key, name, value);
-    field->service = service;
-    if (hash_map_get(match->fields, key) != NULL) {
-        free(field);
+    for (size_t i = 0; i < rule->key_count; i++)
+        if (!add_entry(match, make_name_key(key, 'k', bytes_of(rule->keys[i])), rule->service))
+            return false;
+    return true;
+}
+
+/* Nothing changes if it is there. */
+static bool add_entry(struct service_match *match, struct bytes key, uint32_t service)
+{
+    struct match_field *field;
+
+    if (hash_map_get(match->fields, key) != NULL)
         return true;
-    }
+    field = malloc(sizeof *field + key.size);
+    if (field == NULL)
+        return false;
+    field->service = service;
+    memcpy(field->key, key.data, key.size);
+    key.data = field->key;
     if (hash_map_put(match->fields, key, field) == STATUS_OK)
         return true;
     free(field);
     return false;
+}
+
+/* A longer name is cut: none of ours is. */
+static struct bytes make_name_key(char *out, char kind, struct bytes name)
+{
+    if (name.size > SERVICE_MATCH_FIELD_MAX - 2)
+        name.size = SERVICE_MATCH_FIELD_MAX - 2;
+    out[0] = ':';
+    out[1] = kind;
+    memcpy(out + 2, name.data, name.size);
+    return (struct bytes){out, name.size + 2};
 }
 
 /* Names in lower case; no name has a colon. An empty value stands for the name alone. */
@@ -189,13 +225,32 @@ bool service_match_has_networks(const struct service_match *match)
 uint32_t service_match_by_field(const struct service_match *match, struct bytes name,
                                 struct bytes value)
 {
-    char                      key[SERVICE_MATCH_FIELD_MAX];
-    const struct match_field *field;
+    char key[SERVICE_MATCH_FIELD_MAX];
 
     if (value.size == 0 || name.size + 1 + value.size > sizeof key)
         return SERVICE_MATCH_NONE;
-    field = hash_map_get(match->fields, make_field_key(key, name, value));
-    return field == NULL ? SERVICE_MATCH_NONE : field->service;
+    return find_entry_service(match, make_field_key(key, name, value));
+}
+
+static uint32_t find_entry_service(const struct service_match *match, struct bytes key)
+{
+    const struct match_field *entry = hash_map_get(match->fields, key);
+
+    return entry == NULL ? SERVICE_MATCH_NONE : entry->service;
+}
+
+uint32_t service_match_by_key(const struct service_match *match, struct bytes name)
+{
+    char key[SERVICE_MATCH_FIELD_MAX];
+
+    return find_entry_service(match, make_name_key(key, 'k', name));
+}
+
+uint32_t service_match_by_name(const struct service_match *match, struct bytes name)
+{
+    char key[SERVICE_MATCH_FIELD_MAX];
+
+    return find_entry_service(match, make_name_key(key, 's', name));
 }
 
 /* Of equal users the first rule's is the first. */

@@ -47,6 +47,8 @@ void access_log_request(enum proxy_access_log wanted, const struct access_reques
         log_flag(&line, "retried", true);
     if (record->write_goes_on)
         log_flag(&line, "write_goes_on", true);
+    if (record->key != NULL)
+        log_text(&line, "key", record->key);
     if (record->service != NULL)
         log_text(&line, "service", record->service);
     log_peer(&line, request->peer);

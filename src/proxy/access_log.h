@@ -45,6 +45,7 @@ struct access_record {
     bool                        write_goes_on; /* without its client */
     struct access_batch         batch;
     uint64_t                    deadline_us; /* that the client gave; 0: none */
+    const char                 *key;         /* the name of the caller's; NULL: none is known */
     const char                 *service;     /* NULL: services are not told apart */
     uint64_t                    limit_us;    /* waited for the limit of its service */
 };

@@ -1,5 +1,6 @@
 #include "proxy/dispatch.h"
 
+#include "proxy/auth_gate.h"
 #include "proxy/deadline_watch.h"
 #include "proxy/exchange.h"
 #include "proxy/guard_gate.h"
@@ -40,10 +41,10 @@ static void *dispatch_on_request(struct front_connection *connection, const stru
         reply_error(&exchange->reply, STATUS_LOOP_DETECTED, FRONT_EXECUTED_NO,
                     "the request came round to the proxy that sent it: backend.url must name "
                     "Chroma, not this proxy");
-    else if (exchange->proxy->services != NULL && services_are_on(exchange->proxy->services))
-        service_admission_begin(exchange);
+    else if (exchange->proxy->auth != NULL)
+        auth_gate_begin(exchange);
     else
-        exchange->path->begin(exchange);
+        service_admission_begin(exchange);
     return exchange;
 }
 

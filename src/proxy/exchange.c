@@ -285,6 +285,7 @@ void exchange_finish(struct exchange *exchange)
         front_connection_finish(connection);
     exchange_move(exchange, EXCHANGE_DONE);
     exchange_leave_room(exchange);
+    auth_ticket_leave(&exchange->auth, proxy->auth);
     proxy->exchange_count--;
     loop_free_later(proxy->loop, exchange, exchange_free_later);
 }
@@ -345,6 +346,7 @@ static void exchange_free_later(void *object)
     }
     list_remove(&exchange->node);
     answer_sink_free_behind(&exchange->pass.entry);
+    auth_ticket_end(&exchange->auth);
     exchange_trim(&exchange->body);
     exchange_trim(&exchange->pass.head);
     byte_buffer_done(&exchange->pass.raised);
@@ -360,6 +362,9 @@ void exchange_free(struct exchange *exchange)
     client_deadline_stop(&exchange->client_deadline);
     list_remove(&exchange->node);
     answer_sink_free_behind(&exchange->pass.entry);
+    if (exchange->proxy != NULL) /* a spare one has none */
+        auth_ticket_leave(&exchange->auth, exchange->proxy->auth);
+    auth_ticket_end(&exchange->auth);
     byte_buffer_done(&exchange->body);
     byte_buffer_done(&exchange->pass.head);
     byte_buffer_done(&exchange->pass.raised);

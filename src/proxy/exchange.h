@@ -24,6 +24,7 @@
 #include "http/http_head.h"
 #include "proxy/access_log.h"
 #include "proxy/admission.h"
+#include "proxy/auth_ticket.h"
 #include "proxy/backend_breaker.h"
 #include "proxy/cache_question.h"
 #include "proxy/call.h"
@@ -63,6 +64,7 @@ struct exchange {
     const struct socket_address *peer;  /* likewise */
     struct chroma_route          route; /* its spans are valid as long as `head` */
     struct access_record         record;
+    struct auth_ticket           auth;
     struct service_ticket        service;
     struct bytes                 confirm; /* X-Chromabouncer-Confirm; empty: none. As `head` */
     struct timeout               deadline, wait_limit;

@@ -170,8 +170,8 @@ static bool guard_look_find_name(struct guard_look *look)
     struct scope  scope;
     struct bytes  name;
 
-    if (!proxy->is_gateway || !collection_table_name(proxy->collections, look->write->route.uuid,
-                                                     loop_now_us(proxy->loop), &scope, &name))
+    if (!proxy->is_gateway || !collection_table_names(proxy->collections, look->write->route.uuid,
+                                                      0, loop_now_us(proxy->loop), &scope, &name))
         return false;
     return guard_look_keep(&look->found.tenant, scope.tenant, &look->target.tenant) &&
            guard_look_keep(&look->found.database, scope.database, &look->target.database) &&

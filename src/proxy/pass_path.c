@@ -145,6 +145,12 @@ static void pass_on_body_end(struct exchange *exchange)
         pass_stream(exchange, (struct bytes){0}, true);
 }
 
+void pass_path_take_over(struct exchange *exchange, struct answer_sink *sink)
+{
+    exchange->pass.entry = (struct answer_sink){.ops = &pass_entry_ops, .next = sink};
+    pass_ask(exchange);
+}
+
 /* The request is complete. */
 static void pass_ask(struct exchange *exchange)
 {

@@ -16,6 +16,10 @@ enum { PASS_PATH_KEPT_MAX = 256 * 1024 };
 
 extern const struct exchange_path pass_path;
 
+/* The exchange comes from another path, its body complete, and with what else it waits for: ask
+ * Chroma, and give the answer to `sink`, which is not freed. */
+void pass_path_take_over(struct exchange *exchange, struct answer_sink *sink);
+
 /* A read may be asked again that Chroma died under. */
 void pass_path_on_repeat(struct timeout *timeout);
 

@@ -5,6 +5,8 @@
 #include <sys/random.h>
 
 #include "io/clock.h"
+#include "proxy/auth.h"
+#include "proxy/auth_look.h"
 #include "proxy/backend_breaker.h"
 #include "proxy/cache_path.h"
 #include "proxy/cache_verify.h"
@@ -259,6 +261,22 @@ enum status proxy_set_services(struct proxy *proxy, const struct proxy_services_
     return status;
 }
 
+enum status proxy_set_auth(struct proxy *proxy, const struct proxy_auth_options *options)
+{
+    if (proxy->auth == NULL && options->keys == NULL && options->credential_name.size == 0)
+        return STATUS_OK;
+    if (proxy->auth == NULL)
+        proxy->auth = auth_new(proxy);
+    return proxy->auth == NULL ? STATUS_NO_MEMORY : auth_set(proxy->auth, options);
+}
+
+bool proxy_tell_auth(const struct proxy *proxy, struct auth_state *ret)
+{
+    if (proxy->auth != NULL)
+        auth_tell(proxy->auth, ret);
+    return proxy->auth != NULL;
+}
+
 void proxy_each_service(const struct proxy *proxy, service_state_fn *fn, void *ctx)
 {
     if (proxy->services != NULL)
@@ -357,6 +375,7 @@ void proxy_free(struct proxy *proxy)
            (node = list_first(&proxy->spare_exchanges)) != NULL)
         exchange_free(LIST_ITEM(node, struct exchange, node));
     cache_verify_free(proxy->verify);
+    auth_free(proxy->auth);
     cache_path_free(proxy->cache);
     backend_breaker_free(proxy->breaker);
     lane_rooms_free(proxy->lane_rooms);
@@ -404,6 +423,8 @@ enum status proxy_print_metrics(struct proxy *proxy, struct byte_buffer *out)
         status = client_deadline_print_metrics(&proxy->client_deadlines, out);
     if (status == STATUS_OK)
         status = cache_verify_print_metrics(proxy->verify, out);
+    if (status == STATUS_OK && proxy->auth != NULL)
+        status = auth_print_metrics(proxy->auth, out);
     if (status == STATUS_OK && proxy->services != NULL)
         status = services_print_metrics(proxy->services, out);
     if (status == STATUS_OK)
@@ -456,6 +477,8 @@ struct limits_state proxy_limits(const struct proxy *proxy)
 void proxy_pause(struct proxy *proxy, bool is_paused)
 {
     admission_pause(&proxy->admission, is_paused);
+    if (proxy->auth != NULL)
+        auth_look_resume(auth_looks(proxy->auth));
 }
 
 bool proxy_is_paused(const struct proxy *proxy)

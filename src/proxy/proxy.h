@@ -17,6 +17,8 @@
 #include "front/front_connection.h"
 #include "io/loop.h"
 #include "io/worker_pool.h"
+#include "proxy/auth_options.h"
+#include "proxy/auth_state.h"
 #include "proxy/breaker_state.h"
 #include "proxy/finished_request.h"
 #include "proxy/limits_state.h"
@@ -85,6 +87,14 @@ void proxy_set_options(struct proxy *proxy, const struct proxy_options *options)
  * not. STATUS_NO_MEMORY  nothing changed. */
 MUST_CHECK enum status proxy_set_services(struct proxy                        *proxy,
                                           const struct proxy_services_options *options);
+
+/* Requests that begin from now on need keys, or are known by them, as this says (copied, the ring
+ * held). STATUS_NO_MEMORY  nothing changed. */
+MUST_CHECK enum status proxy_set_auth(struct proxy                    *proxy,
+                                      const struct proxy_auth_options *options);
+
+/* What came of it. False: nobody ever needed a key. */
+bool proxy_tell_auth(const struct proxy *proxy, struct auth_state *ret);
 
 /* Call `fn` for each of them. */
 void proxy_each_service(const struct proxy *proxy, service_state_fn *fn, void *ctx);

@@ -23,6 +23,7 @@
 #include "proxy/request_metrics.h"
 #include "upstream/upstream_pool.h"
 
+struct auth;
 struct backend_breaker;
 struct cache_verify;
 struct guard;
@@ -69,6 +70,7 @@ struct proxy {
     struct read_limit  *read_limit; /* how many reads get one */
     struct loop_timer  *shed_timer; /* when the next one has waited for too long */
     uint64_t            shed_us;    /* for which it is set */
+    struct auth        *auth;       /* NULL: nobody ever needed a key */
     struct services    *services;   /* NULL: they were never told apart */
 
     struct backend_breaker *breaker;

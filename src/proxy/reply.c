@@ -265,6 +265,8 @@ void reply_error(struct reply *reply, enum status status, enum front_executed ex
                                                  status == STATUS_BACKEND_DOWN ||
                                                  status == STATUS_BREAKER_OPEN};
 
+    if (status == STATUS_UNAUTHENTICATED) /* RFC 9110 section 15.5.2 */
+        error.fields = "WWW-Authenticate: Bearer realm=\"chromabouncer\"\r\n";
     if (message == NULL && status == STATUS_BACKEND_DOWN && problem[0] != '\0') {
         snprintf(text, sizeof text, "%s: %s", status_text(status), problem);
         error.message = text;

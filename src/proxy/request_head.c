@@ -20,6 +20,21 @@ bool request_head_write(const struct http_head *request, enum http_framing frami
     return http_writer_request(out, request, BYTES_LITERAL("localhost"), &options) == STATUS_OK;
 }
 
+bool request_head_write_get(const struct http_head *request, struct bytes target,
+                            struct byte_buffer *out)
+{
+    struct http_head get = *request;
+
+    get.method = BYTES_LITERAL("GET");
+    get.target = target;
+    get.is_head = get.has_forwards_left = false;
+    for (size_t i = 0; i < get.field_count; i++)
+        get.fields[i].hop_by_hop |= get.fields[i].id == HTTP_FIELD_CONTENT_TYPE ||
+                                    get.fields[i].id == HTTP_FIELD_CONTENT_ENCODING ||
+                                    get.fields[i].id == HTTP_FIELD_ACCEPT_ENCODING;
+    return request_head_write(&get, HTTP_FRAMING_NONE, 0, out);
+}
+
 bool request_head_is_bodiless(const struct http_head *request)
 {
     return request->is_head || bytes_equal(request->method, BYTES_LITERAL("GET"));

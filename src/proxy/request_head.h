@@ -16,6 +16,11 @@
 bool request_head_write(const struct http_head *request, enum http_framing framing,
                         uint64_t content_length, struct byte_buffer *out);
 
+/* The head of a GET of `target` with the fields of `request`, but for those about its body and for
+ * the encodings that its client takes. Outcomes as request_head_write(). */
+bool request_head_write_get(const struct http_head *request, struct bytes target,
+                            struct byte_buffer *out);
+
 /* Has the request a method whose body Chroma does not read? */
 bool request_head_is_bodiless(const struct http_head *request);
 

@@ -32,8 +32,13 @@ void service_admission_begin(struct exchange *exchange)
     struct service_ticket *ticket = &exchange->service;
     uint64_t               now_us = loop_now_us(exchange->proxy->loop);
 
+    if (services == NULL || !services_are_on(services)) {
+        exchange->path->begin(exchange);
+        return;
+    }
     ticket->is_known = true;
-    ticket->service = services_recognise(services, exchange->reply.connection, exchange->head);
+    ticket->service = services_recognise(services, exchange->reply.connection, exchange->head,
+                                         exchange->auth.key);
     ticket->flow = ticket->lane_flow = services_free_flow(ticket->service);
     ticket->records_max = services_records_max(services, ticket->service);
     exchange->record.service = services_name(services, ticket->service);
@@ -124,7 +129,9 @@ static void service_admission_refuse(struct exchange *exchange)
     }
     services_explain(exchange->proxy->services, ticket->service, &ticket->charge,
                      loop_now_us(exchange->proxy->loop), ticket->refusal);
-    if (!is_small)
+    if (is_small && !exchange->body_ended)
+        front_connection_resume_body(exchange->reply.connection);
+    else
         reply_rate_limited(&exchange->reply, ticket->refusal->message,
                            ticket->refusal->retry_after_s, ticket->refusal->fields);
 }

@@ -11,7 +11,8 @@
 
 struct exchange;
 
-/* Begin the path of the exchange, at once, later, or not at all. */
+/* Begin the path of the exchange, at once, later, or not at all. At once where services are not
+ * told apart. */
 void service_admission_begin(struct exchange *exchange);
 
 #endif

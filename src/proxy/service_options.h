@@ -25,6 +25,8 @@ struct proxy_service_options {
     size_t                network_count;
     const uint32_t       *uids;
     size_t                uid_count;
+    const char (*keys)[PROXY_SERVICE_NAME_SIZE]; /* names of keys */
+    size_t key_count;
 
     unsigned             weight, priority;
     uint64_t             rate;  /* requests or microseconds of Chroma's time per second; 0: none */

@@ -46,6 +46,7 @@ static void                  apply(struct services *services, uint32_t service,
 static void                  set_turns(struct services *services, uint32_t service);
 static uint32_t look_at_fields(const struct services *services, struct front_connection *connection,
                                const struct http_head *head, bool is_believed);
+static uint32_t service_of_key(const struct services *services, const struct key_ring_key *key);
 static enum cost_kind cost_kind_of(enum chroma_operation operation);
 static uint64_t       shadowed_of(const struct services *services, uint32_t service);
 static void print_limit(const struct service_row *row, enum service_limit limit, char *out,
@@ -173,6 +174,9 @@ static struct service_match *make_match(const struct services               *ser
 
     for (size_t i = 0; i < options->count; i++)
         rules[i] = (struct service_match_rule){.service = numbers[i],
+                                               .name = bytes_of(options->services[i].name),
+                                               .keys = options->services[i].keys,
+                                               .key_count = options->services[i].key_count,
                                                .field_name = options->services[i].field_name,
                                                .field_value = options->services[i].field_value,
                                                .networks = options->services[i].networks,
@@ -231,7 +235,7 @@ bool services_are_on(const struct services *services)
 }
 
 uint32_t services_recognise(const struct services *services, struct front_connection *connection,
-                            const struct http_head *head)
+                            const struct http_head *head, const struct key_ring_key *key)
 {
     const struct service_match *match = services->match;
     struct network_address      client;
@@ -246,6 +250,8 @@ uint32_t services_recognise(const struct services *services, struct front_connec
     if (service_match_has_uids(match) && front_connection_peer_uid(connection, &uid) &&
         service_match_by_uid(match, uid) != SERVICE_MATCH_NONE)
         service = service_match_by_uid(match, uid);
+    if (key != NULL && service_of_key(services, key) != SERVICE_MATCH_NONE)
+        service = service_of_key(services, key);
     if (service == SERVICE_MATCH_NONE && has_address && service_match_has_networks(match)) {
         if (is_believed)
             client =
@@ -253,6 +259,16 @@ uint32_t services_recognise(const struct services *services, struct front_connec
         service = service_match_by_address(match, &client);
     }
     return service == SERVICE_MATCH_NONE ? (uint32_t)SERVICES_DEFAULT : service;
+}
+
+/* By its name, else by the service that it was made for. */
+static uint32_t service_of_key(const struct services *services, const struct key_ring_key *key)
+{
+    uint32_t service = service_match_by_key(services->match, bytes_of(key->name));
+
+    if (service == SERVICE_MATCH_NONE && key->service[0] != '\0')
+        service = service_match_by_name(services->match, bytes_of(key->service));
+    return service;
 }
 
 /* Of several fields the last counts: a proxy that adds its own leaves those before it to anybody.

@@ -19,6 +19,7 @@
 #include "chroma/chroma_route.h"
 #include "front/front_connection.h"
 #include "limits/cost_predictor.h"
+#include "limits/key_ring.h"
 #include "limits/service_limits.h"
 #include "limits/turn_queue.h"
 #include "proxy/service_options.h"
@@ -67,10 +68,10 @@ MUST_CHECK enum status services_set(struct services                     *service
 /* Are services told apart at all? */
 bool services_are_on(const struct services *services);
 
-/* The service of a request that begins. A field that names one, from a peer that is not believed,
- * goes no further. */
+/* The service of a request that begins, with this key (NULL: none). A field that names one, from a
+ * peer that is not believed, goes no further. */
 uint32_t services_recognise(const struct services *services, struct front_connection *connection,
-                            const struct http_head *head);
+                            const struct http_head *head, const struct key_ring_key *key);
 
 /* Borrowed; changes when another service gets the number. */
 const char *services_name(const struct services *services, uint32_t service);

@@ -126,8 +126,9 @@ static bool write_write_identity(struct write *write, const struct http_head *he
     for (size_t i = 0; i < head->field_count && status == STATUS_OK; i++) {
         const struct http_field *field = &head->fields[i];
 
-        if (field->id == HTTP_FIELD_AUTHORIZATION || field->id == HTTP_FIELD_X_CHROMA_TOKEN ||
-            field->id == HTTP_FIELD_COOKIE)
+        if (!field->hop_by_hop &&
+            (field->id == HTTP_FIELD_AUTHORIZATION || field->id == HTTP_FIELD_X_CHROMA_TOKEN ||
+             field->id == HTTP_FIELD_COOKIE))
             status = byte_buffer_append(&write->identity, field->value, SIZE_MAX);
     }
     if (status == STATUS_OK && byte_buffer_size(&write->identity) == 0) {

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "proxy/auth_gate.h"
 #include "proxy/cache_path.h"
 #include "proxy/deadline_watch.h"
 #include "proxy/guard_gate.h"
@@ -139,6 +140,8 @@ static void write_path_submit(struct exchange *exchange)
     enum status   status = STATUS_NO_MEMORY;
 
     assert(exchange->body_ended && exchange->wait_began_us == 0);
+    if (!auth_gate_check_body(exchange))
+        return;
     if (cache_path_answer(exchange)) /* a creation that would create nothing */
         return;
     if (!deadline_watch_suffices(exchange) || guard_gate_refuses(exchange))

@@ -39,6 +39,23 @@ HEARTBEAT = "/api/v2/heartbeat"
 QUIET = ["backend.health_interval=1h"]  # what a check does is not what is looked at
 
 
+KEYS = tempfile.TemporaryDirectory(prefix="live-keys-")  # gone when the program ends
+
+
+def make_keys():
+    """Two files of keys, one of them empty, and a credential; the key of the other."""
+    folder = pathlib.Path(KEYS.name)
+    for name, text in (("none", ""), ("credential", "ours\n")):
+        (folder / name).touch(0o600)
+        (folder / name).write_text(text)
+    command = [PROXY, "key", "add", "one", "--set", f"auth.keys_file={folder}/known"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+KEY = make_keys()
+KNOWN = f"auth.keys_file={KEYS.name}/known"
+
+
 class Skipped(Exception):
     """This machine cannot show it."""
 
@@ -240,6 +257,32 @@ def sees_old_answers(bed, seconds):
         seen = within(seconds, sees_once)
         wait_for(lambda: ask().status == 200, "the backend is there again", SHOWS_SECONDS)
         return seen
+
+
+def lets_in(bed, *fields):
+    with Client(bed.proxy.listen, timeout=SHOWS_SECONDS) as client:
+        return client.ask("GET", f"{DATABASE}/collections", None, fields).status == 200
+
+
+def lets_anybody_in(bed, seconds):
+    return within(seconds, lambda: lets_in(bed))
+
+
+def lets_in_with_key(bed, seconds):
+    return within(seconds, lambda: lets_in(bed, f"authorization: Bearer {KEY}"))
+
+
+def sees_no_credential_leave(bed, seconds):
+    """With cache.trust at 0s the answer is kept only if Chroma sees nothing that may be one."""
+
+    def is_hit():
+        with Client(bed.proxy.listen, timeout=SHOWS_SECONDS) as client:
+            fields = [f"authorization: Bearer {KEY}"]
+            ask = ("GET", f"{bed.collection}/count", None, fields)
+            client.ask(*ask)
+            return client.ask(*ask).fields.get("cache-status", "").endswith("; hit")
+
+    return within(seconds, is_hit)
 
 
 def sees_answers_kept(bed, seconds):
@@ -561,6 +604,19 @@ ROWS = {
     "guard.records_max": ("0", plain("1", sees_guarded_record, "guard.collections=live")),
     "reads.limit": ("1", plain("none", sees_one_connection)),
     "overload": ("shed", plain("wait", sees_refusal, "reads.limit=1")),
+    "auth.required": ("true", takes_away("false", lets_anybody_in, KNOWN)),
+    "auth.keys_file": (
+        f"{KEYS.name}/known",
+        plain(f"{KEYS.name}/none", lets_in_with_key, "auth.required=true"),
+    ),
+    "auth.forward": (
+        "true",
+        takes_away("false", sees_no_credential_leave, "role=gateway", "cache.trust=0s", KNOWN),
+    ),
+    "auth.backend_credential_file": (
+        f"{KEYS.name}/credential",
+        takes_away('""', sees_no_credential_leave, "role=gateway", "cache.trust=0s", KNOWN),
+    ),
     "deadline.read": ("100ms", plain("1h", sees_read_deadline)),
     "deadline.write": ("100ms", plain("1h", sees_write_deadline)),
     "deadline.from_client": ("true", plain("false", sees_clients_deadline)),

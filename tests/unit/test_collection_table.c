@@ -121,7 +121,7 @@ static unsigned named(const char *name)
         collection_table_uuid(table, scope_d, bytes_of(name), now_us, uuid) ? uuid[15] : 0;
 
     for (unsigned i = 1; i < 10; i++) {
-        bool is_named = collection_table_name(table, uuid_of(i), now_us, &scope, &found) &&
+        bool is_named = collection_table_names(table, uuid_of(i), 0, now_us, &scope, &found) &&
                         bytes_equal(found, bytes_of(name)) &&
                         bytes_equal(scope.tenant, scope_d.tenant) &&
                         bytes_equal(scope.database, scope_d.database);

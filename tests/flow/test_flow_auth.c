@@ -1,0 +1,684 @@
+/* Keys on the way of requests: what Chroma sees of them, who is refused and how, what is asked of
+ * Chroma before a request passes, and how long that holds. */
+#include <stdio.h>
+#include <string.h>
+
+#include "flow/flow_world.h"
+#include "io/sha256.h"
+#include "limits/key_ring.h"
+#include "limits/key_text.h"
+#include "support/check_main.h"
+
+#define T     "/api/v2/tenants/t"
+#define D     T "/databases/d"
+#define C     D "/collections"
+#define UUID  "11111111-2222-4333-8444-555555555555"
+#define OTHER "21111111-2222-4333-8444-555555555555"
+#define GONE  "31111111-2222-4333-8444-555555555555"
+
+static struct flow_world         world;
+static struct flow_client       *client;
+static struct proxy_auth_options options;
+static char                      key_of[4][KEY_TEXT_SIZE];
+static unsigned                  looks, lists;
+static unsigned                  look_status; /* of a look-up; 0: 200, or 404 for GONE */
+static uint64_t                  delay_us;
+static const char               *name_of_uuid; /* of UUID */
+static char                      page[8000];
+
+enum { READER, WRITER, ADMIN, NOBODY };
+static const char *const scopes[] = {
+    [READER] = "read:t/d/docs*", [WRITER] = "*:t/d/*", [ADMIN] = "admin,read,write:*/*/*"};
+
+static void describe(char *out, size_t size, const char *uuid, const char *name)
+{
+    snprintf(
+        out, size,
+        "{\"id\":\"%s\",\"name\":\"%s\",\"tenant\":\"t\",\"database\":\"d\",\"dimension\":null,"
+        "\"metadata\":null}",
+        uuid, name);
+}
+
+/* 150 collections, each third of which is called docs-N. */
+static void make_page(const char *head)
+{
+    unsigned limit = 1000, offset = 0;
+    size_t   used = 1;
+
+    if (strstr(head, "limit=") != NULL)
+        sscanf(strstr(head, "limit="), "limit=%u&offset=%u", &limit, &offset);
+    strcpy(page, "[");
+    for (unsigned i = offset; i < 150 && i < offset + limit; i++)
+        used +=
+            (size_t)snprintf(page + used, sizeof page - used,
+                             "%s{\"id\":\"%08x-2222-4333-8444-555555555555\",\"name\":\"%s-%u\"}",
+                             used > 1 ? "," : "", i, i % 3 == 0 ? "docs" : "other", i);
+    strcat(page, "]");
+}
+
+static void plan(struct flow_backend *backend, unsigned id, struct flow_plan *ret_plan, void *ctx)
+{
+    static char description[300];
+    const char *head = flow_backend_last_head(backend);
+    bool        is_look = strstr(head, "/by-id/") != NULL;
+    bool        is_list = strncmp(head, "GET " C "?", strlen("GET " C "?")) == 0;
+    bool        is_gone = strstr(head, GONE) != NULL || strstr(head, "/docs-missing") != NULL;
+
+    (void)id;
+    (void)ctx;
+    looks += is_look;
+    lists += is_list;
+    *ret_plan = (struct flow_plan){.status = 200,
+                                   .delay_us = delay_us,
+                                   .fields = "Content-Type: application/json\r\n",
+                                   .is_bare = strstr(head, "/upsert") == NULL,
+                                   .body = "{}"};
+    if (is_look && look_status != 0)
+        ret_plan->status = look_status;
+    describe(description, sizeof description, strstr(head, OTHER) != NULL ? OTHER : UUID,
+             strstr(head, OTHER) != NULL ? "other" : name_of_uuid);
+    if (is_look || strncmp(head, "GET " C "/docs", strlen("GET " C "/docs")) == 0)
+        ret_plan->body = description;
+    if (is_gone) {
+        ret_plan->status = 404;
+        ret_plan->body = "{\"error\":\"NotFoundError\",\"message\":\"none\"}";
+    }
+    if (is_list) {
+        make_page(head);
+        ret_plan->body = page;
+    }
+}
+
+static struct key_ring *make_ring(void)
+{
+    struct key_ring *ring = key_ring_new();
+    struct sha256   *sha256 = sha256_new();
+
+    for (unsigned char i = 0; i < COUNT_OF(key_of); i++) {
+        unsigned char         random[KEY_TEXT_RANDOM_BYTES] = {i};
+        struct bytes          scope = bytes_of(i < NOBODY ? scopes[i] : "");
+        struct key_ring_entry entry = {.id = i,
+                                       .name = bytes_of(i == READER ? "reader" : "other"),
+                                       .service = i == WRITER ? bytes_of("batch") : bytes_of(""),
+                                       .scopes = &scope,
+                                       .scope_count = 1};
+
+        key_text_format(random, key_of[i]);
+        ck_assert(sha256_digest(sha256, bytes_of(key_of[i]), entry.digest));
+        if (i < NOBODY)
+            ck_assert_int_eq(key_ring_add(ring, &entry, NULL), STATUS_OK);
+    }
+    sha256_free(sha256);
+    return ring;
+}
+
+static void set_auth(void)
+{
+    ck_assert_int_eq(proxy_set_auth(world.proxy, &options), STATUS_OK);
+}
+
+static void begin(void)
+{
+    flow_world_begin(&world, 1);
+    options = (struct proxy_auth_options){.keys = make_ring(), .is_required = true};
+    looks = lists = look_status = 0;
+    delay_us = 1000;
+    name_of_uuid = "docs";
+    world.backend.on_plan = plan;
+    world.write_options.is_coalescing = true;
+}
+
+static void start(void)
+{
+    flow_world_start(&world);
+    proxy_set_backend(world.proxy, &(struct proxy_backend){.family = CHROMA_FAMILY_RUST,
+                                                           .batch_records_max = 5461,
+                                                           .incarnation = 1});
+    set_auth();
+    client = flow_world_client(&world);
+}
+
+static void end(void)
+{
+    key_ring_drop(options.keys);
+    flow_world_end(&world);
+}
+
+static void send_to(struct flow_client *to, int key, const char *method, const char *target,
+                    const char *body)
+{
+    flow_client_printf(to, "%s %s HTTP/1.1\r\nHost: chroma\r\n", method, target);
+    if (key >= 0)
+        flow_client_printf(to, "Authorization: Bearer %s\r\n", key_of[key]);
+    if (body[0] != '\0')
+        flow_client_printf(to, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
+                           strlen(body));
+    flow_client_printf(to, "\r\n%s", body);
+}
+
+/* The status of the answer. */
+static unsigned ask(int key, const char *method, const char *target, const char *body)
+{
+    size_t answers = client->answer_count;
+
+    send_to(client, key, method, target, body);
+    ck_assert(flow_world_run_to_answers(&world, client, answers + 1));
+    return client->answers[answers].status;
+}
+
+static const char *last_body(void)
+{
+    return flow_client_body(client, client->answer_count - 1);
+}
+
+static struct auth_state state(void)
+{
+    struct auth_state ret;
+
+    ck_assert(proxy_tell_auth(world.proxy, &ret));
+    return ret;
+}
+
+/* ---- Who is let in -------------------------------------------------------------------------- */
+
+START_TEST(without_a_known_key_nothing_passes)
+{
+    start();
+    ck_assert_uint_eq(ask(-1, "POST", C "/" UUID "/get", "{}"), 401);
+    ck_assert_ptr_nonnull(strstr(last_body(), "{\"error\":\"AuthError\",\"message\":\"a key is"));
+    ck_assert(client->answers[0].keep_alive);
+    ck_assert_uint_eq(ask(NOBODY, "POST", C "/" UUID "/get", "{}"), 401);
+    ck_assert_ptr_nonnull(strstr(last_body(), "not known"));
+    ck_assert_ptr_null(strstr(last_body(), key_of[NOBODY]));
+    ck_assert_uint_eq(world.backend.request_count, 0);
+    ck_assert_uint_eq(ask(-1, "GET", "/api/v2/heartbeat", ""), 200);
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 200);
+    ck_assert_uint_eq(state().refused[AUTH_REFUSAL_NO_KEY].count, 1);
+    ck_assert_uint_eq(state().refused[AUTH_REFUSAL_UNKNOWN_KEY].count, 1);
+}
+END_TEST
+
+START_TEST(two_keys_are_none)
+{
+    start();
+    flow_client_printf(client,
+                       "GET " C " HTTP/1.1\r\nHost: c\r\nAuthorization: Bearer %s\r\n"
+                       "X-Chroma-Token: %s\r\n\r\n",
+                       key_of[READER], key_of[WRITER]);
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    ck_assert_uint_eq(client->answers[0].status, 400);
+    flow_client_printf(client,
+                       "GET " T " HTTP/1.1\r\nHost: c\r\nAuthorization: Bearer %s\r\n"
+                       "X-Chroma-Token: %s\r\n\r\n",
+                       key_of[READER], key_of[READER]);
+    ck_assert(flow_world_run_to_answers(&world, client, 2));
+    ck_assert_uint_eq(client->answers[1].status, 200);
+}
+END_TEST
+
+START_TEST(a_key_never_reaches_chroma)
+{
+    const char *head;
+
+    start();
+    ck_assert_uint_eq(ask(READER, "GET", T, ""), 200);
+    head = flow_backend_last_head(&world.backend);
+    ck_assert_ptr_null(strstr(head, "Authorization"));
+    ck_assert_ptr_null(strstr(head, "cbk_"));
+    ck_assert_uint_eq(ask(NOBODY, "GET", "/api/v2/heartbeat", ""), 200);
+    ck_assert_ptr_null(strstr(flow_backend_last_head(&world.backend), "cbk_"));
+}
+END_TEST
+
+START_TEST(chroma_gets_its_own_credential)
+{
+    options.credential_name = bytes_of("X-Chroma-Token");
+    options.credential_value = bytes_of("ours");
+    start();
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 200);
+    ck_assert_ptr_nonnull(
+        strstr(flow_backend_last_head(&world.backend), "\r\nX-Chroma-Token: ours\r\n"));
+    ck_assert_ptr_null(strstr(flow_backend_last_head(&world.backend), "Authorization"));
+    options.credential_value = bytes_of("another");
+    set_auth();
+    ck_assert_uint_eq(ask(READER, "GET", T, ""), 200);
+    ck_assert_ptr_nonnull(
+        strstr(flow_backend_last_head(&world.backend), "\r\nX-Chroma-Token: another\r\n"));
+}
+END_TEST
+
+START_TEST(a_key_that_is_to_be_forwarded_is)
+{
+    options.forwards = true;
+    start();
+    ck_assert_uint_eq(ask(READER, "GET", T, ""), 200);
+    ck_assert_ptr_nonnull(strstr(flow_backend_last_head(&world.backend), key_of[READER]));
+}
+END_TEST
+
+START_TEST(where_no_key_is_needed_a_foreign_one_passes)
+{
+    options.is_required = false;
+    start();
+    flow_client_send(client, "GET " T " HTTP/1.1\r\nHost: c\r\nAuthorization: Bearer x\r\n\r\n");
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    ck_assert_uint_eq(client->answers[0].status, 200);
+    ck_assert_ptr_nonnull(strstr(flow_backend_last_head(&world.backend), "Bearer x"));
+    ck_assert_uint_eq(ask(READER, "POST", "/api/v2/reset", ""), 200);
+    ck_assert_ptr_null(strstr(flow_backend_last_head(&world.backend), "cbk_"));
+}
+END_TEST
+
+START_TEST(wrong_keys_are_answered_later_and_right_ones_are_not)
+{
+    uint64_t began_us;
+
+    start();
+    for (int i = 0; i < 5; i++)
+        ck_assert_uint_eq(ask(NOBODY, "GET", T, ""), 401);
+    began_us = loop_now_us(world.loop);
+    ck_assert_uint_eq(ask(NOBODY, "POST", C "/" UUID "/get", "{}"), 401);
+    ck_assert_uint_ge(loop_now_us(world.loop) - began_us, 100000);
+    began_us = loop_now_us(world.loop);
+    client = flow_world_client(&world);
+    ck_assert_uint_eq(ask(READER, "GET", T, ""), 200);
+    ck_assert_uint_lt(loop_now_us(world.loop) - began_us, 50000);
+    /* Who leaves meanwhile is forgotten. */
+    send_to(client, NOBODY, "GET", T, "");
+    flow_world_run_ms(&world, 20);
+    flow_client_reset(client);
+    flow_world_run_ms(&world, 1000);
+}
+END_TEST
+
+START_TEST(what_was_revoked_is_refused_at_once_and_what_runs_goes_on)
+{
+    struct key_ring *empty = key_ring_new(), *full = options.keys;
+
+    delay_us = 100000;
+    start();
+    send_to(client, READER, "POST", C "/" UUID "/get", "{}");
+    flow_world_run_ms(&world, 10);
+    options.keys = empty;
+    set_auth();
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    ck_assert_uint_eq(client->answers[0].status, 200);
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 401);
+    key_ring_drop(full);
+}
+END_TEST
+
+/* ---- Names ---------------------------------------------------------------------------------- */
+
+START_TEST(a_uuid_is_asked_about_once_and_again_after_5_s)
+{
+    start();
+    for (int i = 0; i < 10; i++)
+        ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 200);
+    ck_assert_uint_eq(looks, 1);
+    flow_world_run_ms(&world, 5001);
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 200);
+    ck_assert_uint_eq(looks, 2);
+    name_of_uuid = "other"; /* somebody renamed it */
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 200);
+    flow_world_run_ms(&world, 5001);
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 404);
+}
+END_TEST
+
+START_TEST(in_a_gateway_a_name_holds_until_it_may_have_changed)
+{
+    world.write_options.is_gateway = true;
+    start();
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 200);
+    flow_world_run_ms(&world, 60000);
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 200);
+    ck_assert_uint_eq(looks, 1);
+    ck_assert_uint_eq(ask(WRITER, "PUT", C "/" UUID, "{\"new_name\":\"other\"}"), 200);
+    name_of_uuid = "other";
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 404);
+    ck_assert_uint_eq(looks, 2);
+}
+END_TEST
+
+START_TEST(a_uuid_out_of_scope_is_one_that_is_not_there)
+{
+    char first[300];
+
+    start();
+    ck_assert_uint_eq(ask(READER, "POST", C "/" GONE "/get", "{}"), 404);
+    snprintf(first, sizeof first, "%s", last_body());
+    ck_assert_str_eq(first, "{\"error\":\"NotFoundError\",\"message\":\"Collection [" GONE
+                            "] does not exist.\"}");
+    ck_assert_uint_eq(ask(READER, "POST", C "/" OTHER "/get", "{}"), 404);
+    memcpy(strchr(first, '['), "[" OTHER, strlen(OTHER) + 1);
+    ck_assert_str_eq(last_body(), first);
+    ck_assert_uint_eq(
+        ask(READER, "POST", "/api/v2/tenants/u/databases/d/collections/" UUID "/get", "{}"), 404);
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/upsert", "{}"), 403);
+    ck_assert_ptr_nonnull(strstr(last_body(), "the key reader does not allow write:t/d/docs"));
+    ck_assert_uint_eq(world.backend.request_count, looks);
+}
+END_TEST
+
+START_TEST(that_there_is_none_is_remembered)
+{
+    start();
+    for (int i = 0; i < 10; i++)
+        ck_assert_uint_eq(ask(READER, "POST", C "/" GONE "/get", "{}"), 404);
+    ck_assert_uint_eq(looks, 1);
+    /* Asked for in the wrong place, it is there for the others. */
+    look_status = 404;
+    ck_assert_uint_eq(
+        ask(READER, "POST", "/api/v2/tenants/u/databases/d/collections/" UUID "/get", "{}"), 404);
+    look_status = 0;
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 200);
+}
+END_TEST
+
+START_TEST(many_who_ask_wait_for_one_look)
+{
+    static struct flow_client *many[50];
+
+    delay_us = 100000;
+    start();
+    for (size_t i = 0; i < COUNT_OF(many); i++) {
+        many[i] = flow_world_client(&world);
+        send_to(many[i], READER, "POST", C "/" UUID "/get", "{}");
+    }
+    flow_world_run_ms(&world, 50);
+    ck_assert_uint_eq(world.backend.request_count, 1);
+    flow_client_reset(many[0]);
+    for (size_t i = 1; i < COUNT_OF(many); i++) {
+        ck_assert(flow_world_run_to_answers(&world, many[i], 1));
+        flow_world_expect(many[i], 200);
+    }
+    ck_assert_uint_eq(looks, 1);
+}
+END_TEST
+
+START_TEST(few_looks_are_under_way_at_a_time)
+{
+    static struct flow_client *many[40];
+    char                       target[200];
+
+    delay_us = 100000;
+    start();
+    for (size_t i = 0; i < COUNT_OF(many); i++) {
+        snprintf(target, sizeof target, C "/%08zx-2222-4333-8444-555555555555/get", i);
+        many[i] = flow_world_client(&world);
+        send_to(many[i], READER, "POST", target, "{}");
+    }
+    for (size_t i = 0; i < COUNT_OF(many); i++) {
+        ck_assert(flow_world_run_to_answers(&world, many[i], 1));
+        flow_world_expect(many[i], 404);
+    }
+    ck_assert_uint_le(world.backend.busy_peak, 8);
+    ck_assert_uint_eq(looks, COUNT_OF(many));
+}
+END_TEST
+
+START_TEST(a_look_that_fails_lets_nobody_in)
+{
+    start();
+    look_status = 500;
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 502);
+    ck_assert_uint_eq(world.backend.request_count, 1);
+    look_status = 0;
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 200);
+}
+END_TEST
+
+START_TEST(who_leaves_while_a_look_is_under_way_takes_it_along)
+{
+    delay_us = 10000000;
+    start();
+    send_to(client, READER, "POST", C "/" UUID "/get", "{}");
+    flow_world_run_ms(&world, 100);
+    ck_assert_uint_eq(upstream_pool_stats(world.pool)->busy, 1);
+    flow_client_reset(client);
+    flow_world_run_ms(&world, 5000); /* one whose body waits is looked at now and then */
+    ck_assert_uint_eq(upstream_pool_stats(world.pool)->busy, 0);
+}
+END_TEST
+
+START_TEST(a_look_has_the_readers_deadline)
+{
+    delay_us = 1000000000;
+    world.proxy_options.queue_wait_max_us = 2000000;
+    start();
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 504);
+}
+END_TEST
+
+START_TEST(a_paused_proxy_looks_nothing_up)
+{
+    start();
+    proxy_pause(world.proxy, true);
+    send_to(client, READER, "POST", C "/" UUID "/get", "{}");
+    flow_world_run_ms(&world, 1000);
+    ck_assert_uint_eq(looks, 0);
+    proxy_pause(world.proxy, false);
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    flow_world_expect(client, 200);
+}
+END_TEST
+
+#define RECORD(id) "{\"ids\":[\"w" id "\"],\"embeddings\":[[1.0,2.0]]}"
+
+/* ---- Creations ------------------------------------------------------------------------------ */
+
+START_TEST(a_readers_get_or_create_goes_out_as_get)
+{
+    const char *head;
+
+    start();
+    ck_assert_uint_eq(ask(READER, "POST", C, "{\"name\":\"docs\",\"get_or_create\":true}"), 200);
+    head = flow_backend_last_head(&world.backend);
+    ck_assert(strncmp(head, "GET " C "/docs H", strlen("GET " C "/docs H")) == 0);
+    ck_assert_ptr_null(strcasestr(head, "\r\ncontent-"));
+    ck_assert_ptr_nonnull(strstr(last_body(), "\"name\":\"docs\""));
+    ck_assert_uint_eq(ask(READER, "POST", C, "{\"name\":\"docs-missing\",\"get_or_create\":true}"),
+                      403);
+    ck_assert_ptr_nonnull(strstr(last_body(), "does not allow creating"));
+    ck_assert_uint_eq(ask(READER, "POST", C, "{\"name\":\"docs\"}"), 403);
+    ck_assert_uint_eq(ask(READER, "POST", C, "{\"name\":\"other\",\"get_or_create\":true}"), 403);
+    ck_assert_uint_eq(world.backend.request_count, 2);
+    ck_assert_uint_eq(ask(WRITER, "POST", C, "{\"name\":\"other\",\"get_or_create\":true}"), 200);
+    ck_assert(strncmp(flow_backend_last_head(&world.backend), "POST ", 5) == 0);
+}
+END_TEST
+
+/* What it was told it need not look up. */
+START_TEST(a_get_or_create_teaches_the_name)
+{
+    start();
+    ck_assert_uint_eq(ask(READER, "POST", C, "{\"name\":\"docs\",\"get_or_create\":true}"), 200);
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 200);
+    ck_assert_uint_eq(looks, 0);
+}
+END_TEST
+
+START_TEST(a_readers_get_or_create_comes_from_the_cache)
+{
+    flow_world_keep_answers(&world);
+    start();
+    ck_assert_uint_eq(ask(READER, "POST", C, "{\"name\":\"docs\",\"get_or_create\":true}"), 200);
+    ck_assert_uint_eq(ask(WRITER, "POST", C "/" UUID "/upsert", RECORD("1")), 200);
+    for (int i = 0; i < 4; i++)
+        ck_assert_uint_eq(ask(READER, "POST", C, "{\"name\":\"docs\",\"get_or_create\":true}"),
+                          200);
+    ck_assert_uint_eq(world.backend.request_count, 3);
+}
+END_TEST
+
+/* Judged when its body is there; what it rests on may be old by then. */
+START_TEST(a_renaming_is_judged_with_its_body)
+{
+    start();
+    ck_assert_uint_eq(ask(WRITER, "PUT", C "/" UUID, "{\"new_name\":\"b\"}"), 200);
+    ck_assert_uint_eq(ask(READER, "PUT", C "/" UUID, "{\"new_name\":\"b\"}"), 403);
+    flow_client_printf(client,
+                       "PUT " C "/" UUID " HTTP/1.1\r\nHost: c\r\nX-Chroma-Token: %s\r\n"
+                       "Content-Length: 16\r\n\r\n{\"new_n",
+                       key_of[WRITER]);
+    flow_world_run_ms(&world, 6000);
+    ck_assert_uint_eq(world.backend.request_count, looks + 1);
+    flow_client_send(client, "ame\":\"b\"}");
+    ck_assert(flow_world_run_to_answers(&world, client, 3));
+    ck_assert_uint_eq(client->answers[2].status, 200);
+}
+END_TEST
+
+START_TEST(a_large_body_of_a_refused_request_is_not_read)
+{
+    start();
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 200);
+    flow_client_printf(client,
+                       "POST " C "/" UUID "/upsert HTTP/1.1\r\nHost: c\r\nX-Chroma-Token: %s\r\n"
+                       "Content-Length: 1000000\r\n\r\n",
+                       key_of[READER]);
+    ck_assert(flow_world_run_to_answers(&world, client, 2));
+    ck_assert_uint_eq(client->answers[1].status, 403);
+    ck_assert(!client->answers[1].keep_alive);
+    flow_world_run_ms(&world, 10000);
+}
+END_TEST
+
+/* ---- Lists ---------------------------------------------------------------------------------- */
+
+static size_t count_of(const char *text, const char *what)
+{
+    size_t count = 0;
+
+    while ((text = strstr(text, what)) != NULL) {
+        count++;
+        text++;
+    }
+    return count;
+}
+
+START_TEST(a_list_holds_what_the_key_may_read)
+{
+    start();
+    ck_assert_uint_eq(ask(READER, "GET", C, ""), 200);
+    ck_assert_uint_eq(count_of(last_body(), "\"docs-"), 50);
+    ck_assert_uint_eq(count_of(last_body(), "\"other-"), 0);
+    ck_assert_uint_eq(lists, 2);
+    ck_assert_uint_eq(ask(READER, "GET", C "?limit=2&offset=1", ""), 200);
+    ck_assert_str_eq(last_body(),
+                     "[{\"id\":\"00000003-2222-4333-8444-555555555555\",\"name\":\"docs-3\"},"
+                     "{\"id\":\"00000006-2222-4333-8444-555555555555\",\"name\":\"docs-6\"}]");
+    ck_assert_uint_eq(lists, 3);
+    ck_assert_uint_eq(ask(READER, "GET", C "?offset=50", ""), 200);
+    ck_assert_str_eq(last_body(), "[]");
+    ck_assert_uint_eq(ask(READER, "GET", D "/collections_count", ""), 200);
+    ck_assert_str_eq(last_body(), "50");
+    ck_assert_uint_eq(ask(READER, "GET", C "?limit=1&limit=2", ""), 400);
+    ck_assert_uint_eq(ask(WRITER, "GET", C "?limit=1", ""), 200);
+    ck_assert_ptr_nonnull(strstr(flow_backend_last_head(&world.backend), C "?limit=1 "));
+}
+END_TEST
+
+START_TEST(who_leaves_a_list_leaves_nothing)
+{
+    delay_us = 100000;
+    start();
+    send_to(client, READER, "GET", C, "");
+    flow_world_run_ms(&world, 150);
+    flow_client_reset(client);
+    flow_world_run_ms(&world, 10);
+    ck_assert_uint_eq(upstream_pool_stats(world.pool)->busy, 0);
+}
+END_TEST
+
+/* ---- One identity --------------------------------------------------------------------------- */
+
+START_TEST(writes_of_different_keys_share_a_call)
+{
+    static struct flow_client *many[6];
+    char                       body[80];
+
+    start();
+    ck_assert_uint_eq(ask(WRITER, "POST", C "/" UUID "/upsert", RECORD("1")), 200);
+    delay_us = 100000;
+    send_to(client, WRITER, "POST", C "/" UUID "/upsert", RECORD("2"));
+    flow_world_run_ms(&world, 10);
+    for (size_t i = 0; i < COUNT_OF(many); i++) {
+        many[i] = flow_world_client(&world);
+        snprintf(body, sizeof body, "{\"ids\":[\"w%zu\"],\"embeddings\":[[1.0,2.0]]}", i + 3);
+        send_to(many[i], i % 2 == 0 ? WRITER : ADMIN, "POST", C "/" UUID "/upsert", body);
+    }
+    for (size_t i = 0; i < COUNT_OF(many); i++) {
+        ck_assert(flow_world_run_to_answers(&world, many[i], 1));
+        flow_world_expect(many[i], 200);
+    }
+    ck_assert_uint_eq(world.backend.request_count, looks + 3);
+}
+END_TEST
+
+/* ---- Services ------------------------------------------------------------------------------- */
+
+static uint64_t requests_of[2];
+
+static void take_service(void *ctx, const struct service_state *service)
+{
+    (void)ctx;
+    requests_of[strcmp(service->name, "batch") == 0] = service->requests;
+}
+
+START_TEST(services_are_known_by_key)
+{
+    static const char                   names[][PROXY_SERVICE_NAME_SIZE] = {"reader"};
+    static struct proxy_service_options services[2] = {
+        {.name = "chat", .keys = names, .key_count = 1, .weight = 1, .priority = 1, .burst = 1},
+        {.name = "batch", .weight = 1, .priority = 1, .burst = 1, .rate = 1}};
+    struct proxy_services_options of = {.services = services, .count = 2};
+
+    start();
+    ck_assert_int_eq(proxy_set_services(world.proxy, &of), STATUS_OK);
+    ck_assert_uint_eq(ask(WRITER, "GET", T, ""), 200); /* by the service of the key */
+    ck_assert_uint_eq(ask(WRITER, "GET", T, ""), 429);
+    ck_assert_uint_eq(ask(READER, "GET", T, ""), 200);
+    ck_assert_uint_eq(ask(READER, "GET", T, ""), 200);
+    /* Over its limit after a wait for names. */
+    ck_assert_uint_eq(ask(WRITER, "POST", C "/" UUID "/get", "{}"), 429);
+    proxy_each_service(world.proxy, take_service, NULL);
+    ck_assert_uint_eq(requests_of[1], 3);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("flow_auth");
+
+    tcase_add_checked_fixture(tcase, begin, end);
+    tcase_add_test(tcase, without_a_known_key_nothing_passes);
+    tcase_add_test(tcase, two_keys_are_none);
+    tcase_add_test(tcase, a_key_never_reaches_chroma);
+    tcase_add_test(tcase, chroma_gets_its_own_credential);
+    tcase_add_test(tcase, a_key_that_is_to_be_forwarded_is);
+    tcase_add_test(tcase, where_no_key_is_needed_a_foreign_one_passes);
+    tcase_add_test(tcase, wrong_keys_are_answered_later_and_right_ones_are_not);
+    tcase_add_test(tcase, what_was_revoked_is_refused_at_once_and_what_runs_goes_on);
+    tcase_add_test(tcase, a_uuid_is_asked_about_once_and_again_after_5_s);
+    tcase_add_test(tcase, in_a_gateway_a_name_holds_until_it_may_have_changed);
+    tcase_add_test(tcase, a_uuid_out_of_scope_is_one_that_is_not_there);
+    tcase_add_test(tcase, that_there_is_none_is_remembered);
+    tcase_add_test(tcase, many_who_ask_wait_for_one_look);
+    tcase_add_test(tcase, few_looks_are_under_way_at_a_time);
+    tcase_add_test(tcase, a_look_that_fails_lets_nobody_in);
+    tcase_add_test(tcase, who_leaves_while_a_look_is_under_way_takes_it_along);
+    tcase_add_test(tcase, a_look_has_the_readers_deadline);
+    tcase_add_test(tcase, a_paused_proxy_looks_nothing_up);
+    tcase_add_test(tcase, a_readers_get_or_create_goes_out_as_get);
+    tcase_add_test(tcase, a_get_or_create_teaches_the_name);
+    tcase_add_test(tcase, a_readers_get_or_create_comes_from_the_cache);
+    tcase_add_test(tcase, a_renaming_is_judged_with_its_body);
+    tcase_add_test(tcase, a_large_body_of_a_refused_request_is_not_read);
+    tcase_add_test(tcase, a_list_holds_what_the_key_may_read);
+    tcase_add_test(tcase, who_leaves_a_list_leaves_nothing);
+    tcase_add_test(tcase, writes_of_different_keys_share_a_call);
+    tcase_add_test(tcase, services_are_known_by_key);
+    return check_main("flow_auth", tcase);
+}
