@@ -174,11 +174,11 @@ static void check_listener(struct check *check, const char *key, const struct ad
     address_format(address, where, sizeof where);
     if (reason == 0 && is_data && !is_local(address) && !check->settings.auth_required)
         say(check, WARN, 0, key,
-            "%s can be bound; whoever reaches it can use Chroma, as no key is needed: see "
-            "auth.required",
+            "%s can be bound; whoever reaches it can use Chroma, as there is neither a key needed "
+            "(auth.required) nor TLS",
             where);
     else if (reason == 0 && is_data && !is_local(address))
-        say(check, WARN, 0, key,
+        say(check, OK, 0, key,
             "%s can be bound; keys are needed, and pass there in clear, as there is no TLS", where);
     else if (reason == 0)
         say(check, OK, 0, key, "%s can be bound", where);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "app/keys_file.h"
 #include "cli/cli.h"
@@ -12,11 +13,8 @@
 static int         key_add(const struct options *options, const char *path, const char *name);
 static int         key_list(const char *path);
 static int         key_revoke(const char *path, const char *which);
+static void        say_next(const char *what);
 static enum status print_key(void *ctx, const struct keys_file_entry *entry, struct error *error);
-
-/* The running proxy is told by people: they may change several keys before. */
-static const char how_to_apply[] = "a running proxy reads the file at HUP, or at once with "
-                                   "`chromabouncer ctl reload`";
 
 int key_command(const struct options *options)
 {
@@ -63,7 +61,7 @@ static int key_add(const struct options *options, const char *path, const char *
         return cli_fail_error(&error);
     printf("%s\n", key);
     explicit_bzero(key, sizeof key);
-    fprintf(stderr, "chromabouncer: keep it now, it is nowhere else; %s\n", how_to_apply);
+    say_next("keep it now, it is nowhere else");
     return cli_finish();
 }
 
@@ -102,6 +100,16 @@ static int key_revoke(const char *path, const char *which)
 
     if (keys_file_revoke(path, bytes_of(which), &error) != STATUS_OK)
         return cli_fail_error(&error);
-    fprintf(stderr, "chromabouncer: revoked; %s\n", how_to_apply);
+    say_next("revoked");
     return cli_finish();
+}
+
+/* To people: they may change several keys before the running proxy is to read them. */
+static void say_next(const char *what)
+{
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr,
+                "chromabouncer: %s; a running proxy reads the file at HUP, or at once with "
+                "`chromabouncer ctl reload`\n",
+                what);
 }

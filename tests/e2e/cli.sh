@@ -167,6 +167,22 @@ run 0 health --backend "unix:$work/chroma"; says out 'is ready (/api/v2/heartbea
 run 0 check $sockets
 says out 'at most 5461 records in a write; base64 on'
 
+# Keys: the key alone is on standard output, and nowhere else.
+run 64 key;                             says err 'key add NAME'
+run 64 key list --allow 'read:*/*/*';   says err 'only key add takes'
+run 64 version --service one;           says err 'version takes no --service'
+run 78 key list;                        says err 'auth.keys_file'
+run 78 key add 'a b' --set auth.keys_file="$work/keys"
+run 78 key add one --allow read --set auth.keys_file="$work/keys"; says err 'VERBS:TENANT'
+run 0 key add one --service chat --allow 'read:*/*/docs-*' --set auth.keys_file="$work/keys"
+grep -qx 'cbk_[0-9A-Za-z]\{49\}' out || fail "key add: not a key alone"
+if grep -qf out keys; then fail "the key is in the file"; fi
+run 0 key list --set auth.keys_file="$work/keys"; says out 'read:*/*/docs-*'
+run 0 key revoke one --set auth.keys_file="$work/keys"
+run 78 key revoke one --set auth.keys_file="$work/keys"; says err 'no key has the name'
+run 78 check --set auth.required=true;  says err 'auth.keys_file'
+rm keys
+
 # A running proxy.
 printf 'queue: {wait_max: 10s}\n' >run.yaml
 # shellcheck disable=SC2086
@@ -180,7 +196,7 @@ run 0 health --status "unix:$work/status"; says out 'is ready'
 run 0 check $sockets
 says out 'warn  listen.address'
 run 0 check --listen 0.0.0.0:0 --status off --backend "unix:$work/chroma"
-says out 'there is no authentication'
+says out 'there is neither a key needed (auth.required) nor TLS'
 
 # Where standard error was closed, the log must not go into a descriptor of the loop.
 "$program" --listen "unix:$work/third" --status off --backend "unix:$work/chroma" \

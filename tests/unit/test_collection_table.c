@@ -403,6 +403,46 @@ START_TEST(a_deletion_that_crosses_a_renaming_may_have_met_another)
 }
 END_TEST
 
+static bool is_called(unsigned number, const char *name, uint64_t oldest_us)
+{
+    struct scope where;
+    struct bytes found;
+
+    return collection_table_names(table, uuid_of(number), oldest_us, now_us, &where, &found) &&
+           bytes_equal(where.tenant, scope_d.tenant) &&
+           bytes_equal(where.database, scope_d.database) && bytes_equal(found, bytes_of(name));
+}
+
+START_TEST(whose_uuid_it_is_holds_until_it_may_have_changed)
+{
+    struct request request;
+    uint64_t       first_us = now_us;
+
+    ck_assert(!is_called(1, "a", 0));
+    look_up(1, "a", "3");
+    look_up(2, "b", "3");
+    ck_assert(is_called(1, "a", 0) && is_called(2, "b", 0));
+    now_us += 5000000;
+    ck_assert(is_called(1, "a", first_us));
+    ck_assert(!is_called(1, "a", first_us + 1));
+    send_to(&request, "POST", D "/collections", 0); /* creates another one */
+    ck_assert(is_called(1, "a", 0));
+    answer(&request);
+    ck_assert(is_called(1, "a", 0));
+    send_to(&request, "PUT", D "/collections/@", 1);
+    ck_assert(!is_called(1, "a", 0));
+    answer(&request);
+    ck_assert(!is_called(1, "a", 0));
+    look_up(1, "c", "3");
+    ck_assert(is_called(1, "c", now_us) && is_called(2, "b", 0));
+    send_to(&request, "DELETE", D "/collections/c", 0);
+    answer(&request);
+    ck_assert(!is_called(1, "c", 0));
+    collection_table_new_incarnation(table, true);
+    ck_assert(!is_called(2, "b", 0));
+}
+END_TEST
+
 START_TEST(a_renamed_collection_has_no_name_until_it_is_seen_again)
 {
     struct request rename;
@@ -893,6 +933,7 @@ int main(void)
     tcase_add_test(tcase, a_deletion_by_a_known_name_is_one_of_its_collection);
     tcase_add_test(tcase, a_refused_deletion_leaves_everything);
     tcase_add_test(tcase, a_deletion_that_crosses_a_renaming_may_have_met_another);
+    tcase_add_test(tcase, whose_uuid_it_is_holds_until_it_may_have_changed);
     tcase_add_test(tcase, a_renamed_collection_has_no_name_until_it_is_seen_again);
     tcase_add_test(tcase, an_answer_that_crossed_a_deletion_teaches_no_name);
     tcase_add_test(tcase, another_incarnation_voids_everything);

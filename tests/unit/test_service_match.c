@@ -174,6 +174,26 @@ START_TEST(a_service_is_known_by_field_user_and_address)
 }
 END_TEST
 
+START_TEST(a_service_is_known_by_key_and_name)
+{
+    static const char               keys[2][SERVICE_MATCH_NAME_SIZE] = {"one", "two"};
+    const struct service_match_rule rules[] = {
+        {.service = 4, .name = BYTES_LITERAL("chat"), .keys = keys, .key_count = 2},
+        {.service = 5, .name = BYTES_LITERAL("one"), .keys = keys, .key_count = 1}};
+    struct service_match *match = service_match_new(rules, COUNT_OF(rules), secret);
+
+    ck_assert_ptr_nonnull(match);
+    ck_assert_uint_eq(service_match_by_key(match, bytes_of("one")), 4); /* the first has it */
+    ck_assert_uint_eq(service_match_by_key(match, bytes_of("two")), 4);
+    ck_assert_uint_eq(service_match_by_key(match, bytes_of("chat")), SERVICE_MATCH_NONE);
+    ck_assert_uint_eq(service_match_by_name(match, bytes_of("one")), 5);
+    ck_assert_uint_eq(service_match_by_name(match, bytes_of("two")), SERVICE_MATCH_NONE);
+    ck_assert(!service_match_has_fields(match));
+    ck_assert(!service_match_is_field(match, bytes_of(":kone")));
+    service_match_free(match);
+}
+END_TEST
+
 START_TEST(without_rules_nobody_is_known)
 {
     struct service_match  *match = service_match_new(NULL, 0, secret);
@@ -198,6 +218,7 @@ int main(void)
     tcase_add_test(tcase, an_ipv4_address_within_ipv6_is_the_ipv4_address);
     tcase_add_test(tcase, a_map_finds_what_a_plain_walk_finds);
     tcase_add_test(tcase, a_service_is_known_by_field_user_and_address);
+    tcase_add_test(tcase, a_service_is_known_by_key_and_name);
     tcase_add_test(tcase, without_rules_nobody_is_known);
     return check_main("service_match", tcase);
 }

@@ -44,7 +44,8 @@ static enum status check_text(const char *text, struct error *error)
 static const struct {
     const char *text, *complaint, *line;
 } refused[] = {
-    {"services:\n  - {name: a, rate: 1/s}\n", "services.a needs something under match", ":2)"},
+    {"services:\n  - {name: a, rate: 1/s}\n", "services.a needs something to be recognised by",
+     ":2)"},
     {"services:\n  - {name: default, match: {unix_uid: 1}}\n",
      "services.default is all that belong to no other service, so it has no match", ":2)"},
     {TRUSTED "services:\n  - {name: a, match: {header: b}}\n",
@@ -65,6 +66,9 @@ static const struct {
      "services.b.match.unix_uid says what that of a says", ":3)"},
     {"services:\n  - {name: a, match: {addresses: [10.1.0.1/16]}}\n",
      "services.match.addresses: '10.1.0.1/16' is no IP address and no range of them", ":2:34:"},
+    {"services:\n  - {name: a, keys: [x]}\n  - {name: b, keys: [y, x]}\n",
+     "services.b.keys says what that of a says", ":3)"},
+    {"services:\n  - {name: a, keys: [x y]}\n", "services.keys: 'x y' is not a name", ""},
     {"services:\n  - {name: a, match: {unix_uid: root}}\n",
      "services.match.unix_uid: 'root' is not the number of a user", ":2:33:"},
     {"services:\n  - {name: a, match: {unix_uid: 4294967295}}\n", "is not the number of a user",
@@ -101,6 +105,7 @@ START_TEST(the_proxy_gets_what_the_file_says)
                              "  - name: chat\n"
                              "    match: {header: 'X-Service:  chat ', addresses: 10.1.0.0/16,"
                              " unix_uid: [1001, 0]}\n"
+                             "    keys: [chat-1, chat-2]\n"
                              "    weight: 4\n"
                              "    priority: 0\n"
                              "    rate: 200ms/s\n"
@@ -118,6 +123,8 @@ START_TEST(the_proxy_gets_what_the_file_says)
     ck_assert_uint_eq(options.trusted_count, 2);
     ck_assert_uint_eq(options.delay_max_us, 7000000);
     ck_assert_str_eq(room[0].name, "chat");
+    ck_assert_uint_eq(room[0].key_count, 2);
+    ck_assert_str_eq(room[0].keys[1], "chat-2");
     ck_assert(bytes_equal(room[0].field_name, bytes_of("X-Service")));
     ck_assert(bytes_equal(room[0].field_value, bytes_of("chat")));
     ck_assert_uint_eq(room[0].network_count, 1);
