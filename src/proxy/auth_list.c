@@ -12,6 +12,10 @@
 #include "proxy/request_head.h"
 #include "json/json_scan.h"
 
+/* A Chroma of our own is started again, and asked again, unless it dies of it. */
+static const uint64_t list_again_us = 100000;
+enum { list_deaths_max = 3 };
+
 struct auth_list {
     struct exchange   *exchange;
     struct auth_place  place;
@@ -20,6 +24,7 @@ struct auth_list {
     uint64_t           offset;            /* of the page */
     struct byte_buffer target, page, out;
     size_t             charged;
+    unsigned           deaths; /* of Chroma, under a page */
 };
 
 static void auth_list_begin(struct exchange *exchange);
@@ -38,6 +43,7 @@ static bool is_seen(const struct auth_list *list, struct bytes element);
 static bool take_element(struct auth_list *list, struct bytes element);
 static void list_reply(struct auth_list *list);
 static void auth_list_on_failure(struct answer_sink *sink, enum status why, bool sent);
+static void auth_list_on_time(void *ctx);
 static void auth_list_on_deadline(struct exchange *exchange);
 static void auth_list_on_client_gone(struct exchange *exchange);
 static void auth_list_on_finished(struct exchange *exchange);
@@ -296,7 +302,28 @@ static void list_reply(struct auth_list *list)
 
 static void auth_list_on_failure(struct answer_sink *sink, enum status why, bool sent)
 {
-    answer_sink_failure(sink->next, why, sent);
+    struct exchange  *exchange = CONTAINER_OF(sink, struct exchange, pass.entry);
+    struct auth_list *list = exchange->auth.state;
+    struct loop      *loop = exchange->proxy->loop;
+
+    list->deaths += sent;
+    if (exchange->proxy->is_supervised && exchange->state != EXCHANGE_ANSWERING &&
+        (why == STATUS_BACKEND_RESET || why == STATUS_BACKEND_DOWN) &&
+        list->deaths < list_deaths_max)
+        exchange->auth.timer = loop_timer_new(loop, auth_list_on_time, exchange);
+    if (exchange->auth.timer != NULL)
+        loop_timer_set(exchange->auth.timer, loop_now_us(loop) + list_again_us);
+    else
+        answer_sink_failure(sink->next, why, sent);
+}
+
+static void auth_list_on_time(void *ctx)
+{
+    struct exchange *exchange = ctx;
+
+    loop_timer_free(exchange->auth.timer);
+    exchange->auth.timer = NULL;
+    ask_for_page(exchange);
 }
 
 static void auth_list_on_deadline(struct exchange *exchange)

@@ -33,7 +33,7 @@ struct auth_ticket {
     /* A refusal, while its body is read or its time has not come. */
     enum status        status;
     char              *message;
-    struct loop_timer *timer; /* NULL: it need not wait */
+    struct loop_timer *timer; /* NULL: it need not wait; also of a list that is asked for again */
 };
 
 /* The exchange is over: it waits for nothing any more. */

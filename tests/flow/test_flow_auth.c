@@ -22,6 +22,7 @@ static struct proxy_auth_options options;
 static char                      key_of[4][KEY_TEXT_SIZE];
 static unsigned                  looks, lists;
 static unsigned                  look_status; /* of a look-up; 0: 200, or 404 for GONE */
+static enum flow_fault           first_fault, every_fault; /* of the next look-up or list, of all */
 static uint64_t                  delay_us;
 static const char               *name_of_uuid; /* of UUID */
 static char                      page[8000];
@@ -73,6 +74,10 @@ static void plan(struct flow_backend *backend, unsigned id, struct flow_plan *re
                                    .fields = "Content-Type: application/json\r\n",
                                    .is_bare = strstr(head, "/upsert") == NULL,
                                    .body = "{}"};
+    if (is_look || is_list) {
+        ret_plan->fault = first_fault != FLOW_FAULT_NONE ? first_fault : every_fault;
+        first_fault = FLOW_FAULT_NONE;
+    }
     if (is_look && look_status != 0)
         ret_plan->status = look_status;
     describe(description, sizeof description, strstr(head, OTHER) != NULL ? OTHER : UUID,
@@ -122,6 +127,7 @@ static void begin(void)
     flow_world_begin(&world, 1);
     options = (struct proxy_auth_options){.keys = make_ring(), .is_required = true};
     looks = lists = look_status = 0;
+    first_fault = every_fault = FLOW_FAULT_NONE;
     delay_us = 1000;
     name_of_uuid = "docs";
     world.backend.on_plan = plan;
@@ -580,6 +586,26 @@ START_TEST(a_list_holds_what_the_key_may_read)
 }
 END_TEST
 
+START_TEST(what_a_chroma_of_our_own_dies_under_is_asked_again)
+{
+    world.write_options.is_supervised = true;
+    start();
+    first_fault = FLOW_FAULT_RESET_BEFORE;
+    ck_assert_uint_eq(ask(READER, "GET", C, ""), 200);
+    ck_assert_uint_eq(count_of(last_body(), "\"docs-"), 50);
+    ck_assert_uint_eq(lists, 3);
+    first_fault = FLOW_FAULT_RESET_BEFORE;
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 200);
+    ck_assert_uint_eq(looks, 2);
+    /* But not for ever. */
+    every_fault = FLOW_FAULT_RESET_BEFORE;
+    ck_assert_uint_eq(ask(READER, "GET", C, ""), 502);
+    ck_assert_uint_le(lists, 7); /* one of them for a kept connection that had broken */
+    flow_world_run_ms(&world, 6000);
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 502);
+}
+END_TEST
+
 START_TEST(who_leaves_a_list_leaves_nothing)
 {
     delay_us = 100000;
@@ -678,6 +704,7 @@ int main(void)
     tcase_add_test(tcase, a_renaming_is_judged_with_its_body);
     tcase_add_test(tcase, a_large_body_of_a_refused_request_is_not_read);
     tcase_add_test(tcase, a_list_holds_what_the_key_may_read);
+    tcase_add_test(tcase, what_a_chroma_of_our_own_dies_under_is_asked_again);
     tcase_add_test(tcase, who_leaves_a_list_leaves_nothing);
     tcase_add_test(tcase, writes_of_different_keys_share_a_call);
     tcase_add_test(tcase, services_are_known_by_key);
