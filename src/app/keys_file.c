@@ -31,7 +31,8 @@ struct draft {
     char path[path_size];
 };
 
-static enum status read_text(const char *path, struct byte_buffer *ret_text, struct error *error);
+static enum status keys_file_read_text(const char *path, struct byte_buffer *ret_text,
+                                       struct error *error);
 static enum status check_owner(const char *path, int fd, struct error *error);
 static enum status keys_file_parse(const char *path, struct bytes text, keys_file_fn *fn, void *ctx,
                                    struct error *error);
@@ -64,7 +65,7 @@ static enum status look_for_key(void *ctx, const struct keys_file_entry *entry,
 enum status keys_file_each(const char *path, keys_file_fn *fn, void *ctx, struct error *error)
 {
     struct byte_buffer text = {0};
-    enum status        status = read_text(path, &text, error);
+    enum status        status = keys_file_read_text(path, &text, error);
 
     if (status == STATUS_OK)
         status = keys_file_parse(path, byte_buffer_bytes(&text), fn, ctx, error);
@@ -72,7 +73,8 @@ enum status keys_file_each(const char *path, keys_file_fn *fn, void *ctx, struct
     return status;
 }
 
-static enum status read_text(const char *path, struct byte_buffer *ret_text, struct error *error)
+static enum status keys_file_read_text(const char *path, struct byte_buffer *ret_text,
+                                       struct error *error)
 {
     uint64_t    size = 0;
     int         fd = -1;
@@ -376,7 +378,7 @@ static enum status keys_file_make_key(struct keys_file_entry *entry,
 static enum status extend(const char *path, struct keys_file_entry *entry, struct byte_buffer *text,
                           struct error *error)
 {
-    enum status status = read_text(path, text, error);
+    enum status status = keys_file_read_text(path, text, error);
 
     if (status == STATUS_NOT_FOUND)
         status = byte_buffer_append(text, bytes_of(file_head), SIZE_MAX);
@@ -456,7 +458,7 @@ static enum status shorten(const char *path, struct bytes which, struct byte_buf
     struct wanted_key wanted = {.which = which};
     unsigned char     id[4];
     char             *begin, *end;
-    enum status       status = read_text(path, text, error);
+    enum status       status = keys_file_read_text(path, text, error);
 
     wanted.has_id = parse_hex(which, id, sizeof id);
     if (wanted.has_id)

@@ -52,7 +52,7 @@ static bool     is_active(const struct auth_looks *looks, uint64_t place);
 static struct auth_look **free_place(struct auth_looks *looks);
 static bool               auth_look_begin(struct auth_looks *looks, struct auth_look **at,
                                           const struct auth_look_ticket *ticket, bool is_list);
-static bool write_target(struct auth_look *look, const struct auth_look_ticket *ticket);
+static bool auth_look_write_target(struct auth_look *look, const struct auth_look_ticket *ticket);
 static void auth_look_on_head(struct answer_sink *sink, const struct http_head *head);
 static void auth_look_on_body(struct answer_sink *sink, struct bytes data);
 static void auth_look_on_end(struct answer_sink *sink);
@@ -220,7 +220,7 @@ static bool auth_look_begin(struct auth_looks *looks, struct auth_look **at,
     memcpy(look->uuid, ticket->route->uuid, sizeof look->uuid);
     look->sink.ops = &auth_look_ops;
     list_node_init(&look->call.node);
-    if (!write_target(look, ticket) ||
+    if (!auth_look_write_target(look, ticket) ||
         !request_head_write_get(ticket->head, byte_buffer_bytes(&look->target), &look->head)) {
         free_look(look);
         return false;
@@ -239,7 +239,7 @@ static bool auth_look_begin(struct auth_looks *looks, struct auth_look **at,
 }
 
 /* In the place of the ticket's request. */
-static bool write_target(struct auth_look *look, const struct auth_look_ticket *ticket)
+static bool auth_look_write_target(struct auth_look *look, const struct auth_look_ticket *ticket)
 {
     struct auth_place place;
     char              uuid[CHROMA_ROUTE_UUID_SIZE];

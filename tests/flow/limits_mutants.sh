@@ -73,7 +73,7 @@ mutant src/limits/key_ring.c unit/test_key_ring 's/i < KEY_RING_DIGEST_SIZE; i++
 mutant src/limits/key_scope.c unit/test_key_ring 's/(scope->verbs \& verb) != 0 \&\&//' "verbs"
 mutant src/limits/key_scope.c unit/test_key_ring 's/ \&\&$/ ||/' "all parts of a scope"
 mutant src/limits/key_scope.c unit/test_key_ring 's/return bytes_equal(pattern, BYTES_LITERAL("\*"));/return true;/' "what concerns all needs a star"
-mutant src/limits/key_scope.c unit/test_key_ring 's/    return p == pattern.size;/    return true;/' "patterns match to their end"
+mutant src/limits/name_pattern.c unit/test_key_ring 's/    return p == pattern.size;/    return true;/' "patterns match to their end"
 mutant src/limits/key_text.c unit/test_key_ring 's/    return memcmp(text.data + CHECK_AT.*/    return true;/' "the checksum of a key"
 mutant src/limits/key_slowdown.c unit/test_key_ring 's/    if (address.size > 8)/    if (false)/' "one IPv6 network is one address"
 mutant src/limits/key_slowdown.c unit/test_key_ring 's/failures_at(\&bucket\[i\], now_us) < failures_at(least, now_us)/true/' "the stubborn stay known"
