@@ -228,6 +228,7 @@ static bool auth_look_begin(struct auth_looks *looks, struct auth_look **at,
     look->question =
         collection_table_ask(proxy->collections, &look->route, loop_now_us(proxy->loop));
     request.head = byte_buffer_bytes(&look->head);
+    look->call.origin.is_exempt = true; /* writes need its answer, too */
     if (call_start(&look->call, proxy, look->route.info, &request, &look->sink, NULL) !=
         STATUS_OK) {
         free_look(look);

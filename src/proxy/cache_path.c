@@ -218,6 +218,8 @@ void cache_path_lead(struct exchange *exchange)
 
     if (!joins(cache) || exchange->question.kind == CACHE_KIND_NONE || !call_is_active(call))
         return;
+    if (exchange->proxy->options.sheds && call->transfer == NULL)
+        return; /* it may be refused, and who waited for it would wait again */
     if (exchange->question.is_keyed ||
         (!is_on(cache) && call->transfer == NULL && make_open_key(exchange)))
         cache_join_lead(cache->join, exchange);

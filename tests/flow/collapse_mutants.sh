@@ -25,5 +25,6 @@ mutant src/proxy/cache_join.c flow/test_flow_collapse 's/    list_remove(&member
 mutant src/proxy/pass_path.c flow/test_flow_collapse 's/    cache_path_leave(exchange);/    ;/' 'the flight of one that is over ends'
 mutant src/proxy/service_ticket.c flow/test_flow_collapse 's/           record->source == REQUEST_METRICS_SOURCE_COLLAPSED;/           false;/' 'who waited is charged its request'
 mutant src/proxy/cache_join.c flow/test_flow_collapse 's/    if (memory_account_has_room(account, single_flight_waiters(member) \* body.size))/    if (true)/' 'copies have a bound'
+mutant src/proxy/cache_path.c flow/test_flow_collapse 's/options.sheds \&\& call->transfer == NULL/options.sheds \&\& 0/' 'where waiting reads are refused nobody waits for one of them'
 
 mutants_run

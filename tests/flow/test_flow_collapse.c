@@ -269,6 +269,30 @@ START_TEST(what_waits_for_its_turn_is_joined_by_a_sidecar_too)
 }
 END_TEST
 
+/* Else who waited for one that is refused would wait for as long again. */
+START_TEST(where_waiting_reads_are_refused_each_is_in_its_own_time)
+{
+    struct flow_client *holder, *clients[5];
+    uint64_t            began_us;
+
+    if (_i == 1)
+        be_a_sidecar();
+    world.pool_options.connections_max = 1;
+    world.proxy_options.sheds = true;
+    read_plan.delay_us = second_us;
+    flow_world_start(&world);
+    holder = asker("{\"limit\":1}", "");
+    began_us = clock_now_us();
+    for (size_t i = 0; i < COUNT_OF(clients); i++)
+        clients[i] = ask();
+    for (size_t i = 0; i < COUNT_OF(clients); i++)
+        expect_error(clients[i], 429);
+    ck_assert_uint_lt(clock_now_us() - began_us, 120000);
+    expect(holder, "\"old\"", false);
+    expect_calls(1);
+}
+END_TEST
+
 START_TEST(where_answers_are_not_to_be_kept_nothing_is_joined)
 {
     world.proxy_options.cache.is_enabled = false;
@@ -774,6 +798,7 @@ int main(void)
     tcase_add_loop_test(tcase, only_the_same_question_of_the_same_asker_is_joined, 0, 2);
     tcase_add_loop_test(tcase, a_sidecar_joins_nothing_that_was_sent, 0, 2);
     tcase_add_test(tcase, what_waits_for_its_turn_is_joined_by_a_sidecar_too);
+    tcase_add_loop_test(tcase, where_waiting_reads_are_refused_each_is_in_its_own_time, 0, 2);
     tcase_add_test(tcase, where_answers_are_not_to_be_kept_nothing_is_joined);
     tcase_add_test(tcase, after_a_write_nobody_joins_what_was_sent_before_it);
     tcase_add_test(tcase, after_a_restart_nobody_joins_what_was_sent_before_it);
