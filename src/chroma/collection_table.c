@@ -290,13 +290,10 @@ bool collection_table_names(struct collection_table *table, const uint8_t uuid[1
 {
     struct collection *collection = collection_store_find(&table->store, uuid);
 
-    if (collection == NULL || collection->scope == NULL || collection->named_us < oldest_us ||
-        breaks_stamp(table, collection->scope, now_us) == 0 ||
-        existence_of(table, collection) != COLLECTION_EXISTS ||
-        !collection_store_names(collection, ret_scope, ret_name))
-        return false;
-    return collection->named_at > table->names_void &&
-           collection->named_at > collection->scope->names_void;
+    return collection != NULL && collection->scope != NULL && collection->named_us >= oldest_us &&
+           breaks_stamp(table, collection->scope, now_us) != 0 &&
+           existence_of(table, collection) == COLLECTION_EXISTS && /* seen, and named with it */
+           collection_store_names(collection, ret_scope, ret_name);
 }
 
 uint32_t collection_table_dimension(struct collection_table *table, const uint8_t uuid[16])

@@ -39,7 +39,7 @@ mutant src/proxy/auth_look.c flow/test_flow_auth 's/    if (looks->proxy->admiss
 mutant src/proxy/auth_look.c flow/test_flow_auth 's/(look->status != 200 \&\& look->status != 404)/false/' "an error is no answer"
 mutant src/proxy/auth_list.c flow/test_flow_auth 's/    if (list->skip > 0) {/    if (false) {/' "offset counts what is seen"
 mutant src/proxy/auth_list.c flow/test_flow_auth 's/if (list->left > 0 \&\& is_seen/if (is_seen/' "limit"
-mutant src/chroma/collection_table.c unit/test_collection_table 's/collection->named_us < oldest_us ||/false ||/' "a name is no older than wanted"
+mutant src/chroma/collection_table.c unit/test_collection_table 's/collection->named_us >= oldest_us \&\&/true \&\&/' "a name is no older than wanted"
 mutant src/proxy/services.c flow/test_flow_auth 's/if (service == SERVICE_MATCH_NONE \&\& key->service/if (false \&\& key->service/' "the service of a key"
 mutant src/proxy/service_admission.c flow/test_flow_auth 's/    if (is_small \&\& !exchange->body_ended)/    if (is_small)/' "a refusal after a wait is given"
 mutant src/app/keys_file.c unit/test_keys_file 's/(info.st_mode \& 077) != 0/(info.st_mode \& 007) != 0/' "others cannot read the file"
