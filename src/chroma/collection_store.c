@@ -17,7 +17,6 @@ static bool   forget_one(struct collection_store *store);
 static void   forget(struct collection_store *store, struct collection *collection);
 static void   forget_scope(struct collection_store *store, struct collection_scope *scope);
 static void   leave_scope(struct collection_store *store, struct collection *collection);
-static void   drop_description(struct collection_store *store, struct collection *collection);
 static size_t description_size(const struct collection_description *description);
 static bool   write_scope_key(struct scope scope, char *text, struct bytes *ret_key);
 static size_t write_name_key(const struct collection_scope *scope, struct bytes name, char *text);
@@ -162,7 +161,7 @@ static bool forget_one(struct collection_store *store)
 static void forget(struct collection_store *store, struct collection *collection)
 {
     assert(collection->records.in_flight == 0 && collection->records.unknown == 0);
-    drop_description(store, collection);
+    collection_store_undescribe(store, collection);
     store->forgotten_lags |= collection->catch_up == COLLECTION_LAGS;
     if (collection->records.lost_until_us > store->forgotten_lost_until_us)
         store->forgotten_lost_until_us = collection->records.lost_until_us;
@@ -247,13 +246,13 @@ bool collection_store_describe(struct collection_store *store, struct collection
     if (copy == NULL)
         return false;
     memcpy(copy, description, size);
-    drop_description(store, collection);
+    collection_store_undescribe(store, collection);
     collection->described = copy;
     store->bytes += size;
     return true;
 }
 
-static void drop_description(struct collection_store *store, struct collection *collection)
+void collection_store_undescribe(struct collection_store *store, struct collection *collection)
 {
     if (collection->described != NULL)
         store->bytes -= description_size(collection->described);

@@ -116,6 +116,9 @@ MUST_CHECK bool collection_store_describe(struct collection_store             *s
                                           struct collection                   *collection,
                                           const struct collection_description *description);
 
+/* Forget what described it, if anything did. */
+void collection_store_undescribe(struct collection_store *store, struct collection *collection);
+
 /* Give it a name in its database; it loses the one that it had, and so does who had this one.
  * Without memory it has none. */
 void collection_store_name(struct collection_store *store, struct collection *collection,

@@ -120,6 +120,7 @@ void collection_table_new_incarnation(struct collection_table *table, bool is_ol
         collection->space = COLLECTION_SPACE_UNKNOWN;
         collection->dimension = 0;
         collection->was_read = false;
+        collection_store_undescribe(&table->store, collection);
         if (collection->catch_up == COLLECTION_CAUGHT_UP)
             collection->catch_up = COLLECTION_MAY_LAG;
     }

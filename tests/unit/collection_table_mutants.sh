@@ -59,6 +59,7 @@ mutant src/chroma/collection_table.c "$programs" 's/        collection->was_read
 mutant src/chroma/collection_table.c "$programs" 's/memcmp(description.uuid, uuid, sizeof description.uuid) == 0/1/' 'a description is of its collection'
 mutant src/chroma/collection_table.c "$programs" 's/    case CHROMA_OPERATION_DELETE:/    case CHROMA_OPERATION_CONDITIONAL_COMMIT:/' 'what is not looked into may change it'
 mutant src/chroma/collection_table.c "$programs" '/^    case CHROMA_REACH_TENANTS:/,/break/s/begin_mark.*;/;/' 'tenants change by their writes'
+mutant src/chroma/collection_table.c "$programs" 's/^        collection_store_undescribe(.*//' 'another incarnation has its own schema'
 mutant src/chroma/collection_store.c "$programs" 's/    collection->description.stamp = collection_store_tick(store);/    collection->description.stamp = 1;/' 'a forgotten description comes back with another stamp'
 mutant src/chroma/collection_store.c "$programs" 's/    collection->description.lost_until_us = store->forgotten_lost_until_us;//' 'what is lost is not forgotten with its description'
 mutant src/chroma/collection_store.c "$programs" 's/store->forgotten_lags ? COLLECTION_LAGS : COLLECTION_MAY_LAG/COLLECTION_MAY_LAG/' 'what may come yet is not forgotten with its collection'

@@ -756,6 +756,26 @@ START_TEST(a_description_waits_until_what_was_lost_can_come_no_more)
 }
 END_TEST
 
+/* Its schema may be another: a write with a key that the old one had may bring it. */
+START_TEST(another_incarnation_has_its_own_schema)
+{
+    struct request write;
+
+    keep_description(1);
+    collection_table_new_incarnation(table, true);
+    write_key(&write, 1, "");
+    answer(&write);
+    ck_assert_uint_ne(description_stamp_of(1), 0);
+    write_key(&write, 1, "a");
+    ck_assert(!write.notice.leaves_description);
+    answer(&write);
+    keep_description(1);
+    write_key(&write, 1, "a");
+    ck_assert(write.notice.leaves_description);
+    answer(&write);
+}
+END_TEST
+
 START_TEST(a_write_beside_the_lost_one_does_not_bring_it)
 {
     struct request lost, beside, after;
@@ -945,6 +965,7 @@ int main(void)
     tcase_add_test(tcase, a_description_outlives_writes_that_leave_it);
     tcase_add_test(tcase, what_describes_another_is_refused);
     tcase_add_test(tcase, a_description_waits_until_what_was_lost_can_come_no_more);
+    tcase_add_test(tcase, another_incarnation_has_its_own_schema);
     tcase_add_test(tcase, a_write_beside_the_lost_one_does_not_bring_it);
     tcase_add_test(tcase, what_was_lost_with_a_chroma_comes_with_the_next_write_to_another);
     tcase_add_test(tcase, another_process_must_be_seen_to_read_or_write);
