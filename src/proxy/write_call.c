@@ -301,6 +301,7 @@ static void write_call_on_body(struct answer_sink *sink, struct bytes data)
 static void write_call_begin_streaming(struct write_call *call)
 {
     call->is_streaming = true;
+    call->outcome.is_passing = true;
     call_pause(&call->call); /* until somebody takes it */
     write_call_over(call);
 }

@@ -8,7 +8,8 @@
  *   NOT_APPLIED  known refusal of admission,     the same batch again, later
  *                no byte was sent               (who cannot wait for as long as the backend asks
  *                                               gets the refusal)
- *   UNKNOWN      other 429 and 5xx, 408, reset   gateway: the same batch once more, then singles;
+ *   UNKNOWN      other 429 and 5xx, 408, reset   gateway: the same batch once more, then singles,
+ *                                                unless a long answer passes already;
  *                                                sidecar: nobody can tell
  *   ENDED        reset as the backend ended      the same batch again, then singles: nothing of it
  *                                                is alive, so what is repeatable may be repeated
@@ -291,7 +292,7 @@ static void outcome_unknown(struct coalescer *coalescer, struct coalescer_batch 
                             const struct coalescer_outcome *outcome, uint64_t now_us)
 {
     bool     is_answered = outcome->kind == COALESCER_ANSWERED;
-    bool     may_resend = coalescer->options.role == COALESCER_GATEWAY;
+    bool     may_resend = coalescer->options.role == COALESCER_GATEWAY && !outcome->is_passing;
     uint32_t unknowns = batch->members[0]->unknowns;
 
     coalescer->stats.unknown++;

@@ -117,6 +117,7 @@ struct coalescer_outcome {
                                                     * anything is applied */
     bool     is_refusal;    /* the write was refused, so nothing was applied, whatever the status */
     bool     quota_refusal; /* the body says that there are too many records */
+    bool     is_passing;    /* the client of a lone write is being given it: it is the last word */
     uint64_t retry_at_us;   /* the backend asks for no repeat before; past: it does not */
 };
 

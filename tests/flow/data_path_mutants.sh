@@ -154,6 +154,7 @@ mutant src/proxy/call.c flow/test_flow_services 's/^    call->turn.service = cal
 mutant src/proxy/services.c flow/test_flow_services 's/^    service_limits_drop_gate(.*/    (void)services, (void)gate;/' 'a gate is given back'
 mutant src/proxy/call.c flow/test_flow_services 's/^        call_leave_gate(call);//' 'also by who leaves'
 mutant src/proxy/write_call.c flow/test_flow_services 's/^        call->call.origin = lone->origin;//' 'so do writes that go alone'
+mutant src/proxy/write_call.c flow/test_flow_writes 's/    call->outcome.is_passing = true;//' 'a write of which the answer passes is not repeated'
 mutant src/proxy/write_lanes.c flow/test_flow_services 's/^    turn->service = head->lane_flow;//' 'and lanes'
 mutant src/proxy/write.c flow/test_flow_services 's/\.records_max = write->records_max,//' 'a service bounds the calls that it shares'
 mutant src/proxy/reply.c flow/test_flow_services 's/\.retry_after_s = retry_after_s,//' 'a refusal says when to come again'

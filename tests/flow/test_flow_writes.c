@@ -264,6 +264,23 @@ START_TEST(a_long_answer_that_breaks_is_cut)
 }
 END_TEST
 
+/* Of a gateway, which repeats what it was answered with a short 500. */
+START_TEST(a_long_500_passes_and_is_not_repeated)
+{
+    size_t              size = _i ? 400 * kib : 10;
+    struct flow_client *client;
+
+    world.write_options.is_gateway = true;
+    world.backend.plan.status = 500;
+    flow_world_start(&world);
+    client = flow_world_send(&world, "upsert", 1, 10, size);
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    ck_assert_uint_eq(client->answers[0].status, 500);
+    ck_assert(flow_world_is_answer_of(&client->answers[0], 1, size));
+    ck_assert_uint_eq(world.backend.records[1].heads, _i ? 1 : 2);
+}
+END_TEST
+
 /* A proxy of our kind behind this one refuses, and says whether Chroma had the write. */
 START_TEST(a_refusal_is_repeated_only_where_it_says_that_nothing_was_executed)
 {
@@ -346,6 +363,7 @@ int main(void)
     tcase_add_loop_test(tcase, observers_are_told_before_chroma_and_before_the_client, 0, 4);
     tcase_add_test(tcase, a_deletion_waits_for_earlier_writes_and_later_ones_wait_for_it);
     tcase_add_loop_test(tcase, a_long_answer_that_breaks_is_cut, 0, 2);
+    tcase_add_loop_test(tcase, a_long_500_passes_and_is_not_repeated, 0, 2);
     tcase_add_loop_test(tcase, a_refusal_is_repeated_only_where_it_says_that_nothing_was_executed,
                         0, 2);
     tcase_add_loop_test(tcase, what_waited_for_another_family_goes_apart_if_it_must, 0, 3);
