@@ -441,7 +441,7 @@ void pass_path_on_repeat(struct timeout *timeout)
 {
     struct exchange *exchange = CONTAINER_OF(timeout, struct exchange, pass.repeat);
 
-    exchange->record.was_retried = true; /* and its deadline goes on */
+    exchange->record.was_retried = true; /* it is no first attempt */
     if (exchange->state == EXCHANGE_ANSWERING)
         exchange_move(exchange, EXCHANGE_WAITING);
     pass_send(exchange);

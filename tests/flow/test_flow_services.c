@@ -407,6 +407,34 @@ START_TEST(a_service_has_no_more_calls_under_way_than_it_may)
 END_TEST
 
 /* The lanes of others, and its own, have no part in it. */
+/* Of writes that are merged: how many calls go is for writes.in_flight_max to say. */
+START_TEST(merged_writes_are_not_bounded_by_concurrency_max)
+{
+    struct flow_client *clients[3];
+    const char         *body = "{\"ids\":[\"r\"],\"embeddings\":[[1]]}";
+
+    services[0].concurrency_max = 1;
+    world.backend.plan.delay_us = 100000;
+    start();
+    proxy_set_backend(world.proxy, &(struct proxy_backend){.family = CHROMA_FAMILY_RUST,
+                                                           .batch_records_max = 1000,
+                                                           .incarnation = 1}); /* distributed */
+    for (unsigned i = 0; i < COUNT_OF(clients); i++) {
+        clients[i] = flow_world_client(&world);
+        flow_client_printf(
+            clients[i],
+            "POST /api/v2/tenants/t/databases/d/collections/"
+            "0000000%u-2222-3333-4444-555555555555/upsert HTTP/1.1\r\nHost: chroma\r\n"
+            "%sContent-Length: %zu\r\n\r\n%s",
+            i, CHAT, strlen(body), body);
+    }
+    flow_world_run_ms(&world, 2000);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++)
+        ck_assert_uint_eq(status_of(clients[i], 0), 200);
+    ck_assert_uint_eq(world.backend.busy_peak, COUNT_OF(clients));
+}
+END_TEST
+
 START_TEST(writes_do_not_wait_behind_a_service_that_has_all_it_may)
 {
     struct flow_client *reads[2], *own, *other;
@@ -717,6 +745,7 @@ int main(void)
     tcase_add_test(tcase, bytes_of_requests_and_answers_are_limited);
     tcase_add_test(tcase, a_rate_of_time_is_settled_with_what_it_took);
     tcase_add_test(tcase, a_service_has_no_more_calls_under_way_than_it_may);
+    tcase_add_test(tcase, merged_writes_are_not_bounded_by_concurrency_max);
     tcase_add_test(tcase, writes_do_not_wait_behind_a_service_that_has_all_it_may);
     tcase_add_test(tcase, a_collection_has_no_more_calls_of_a_service_than_it_may);
     tcase_add_test(tcase, writes_that_go_alone_are_bounded_likewise);

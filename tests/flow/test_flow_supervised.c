@@ -110,6 +110,25 @@ START_TEST(the_deadline_of_a_read_counts_through_a_death)
 }
 END_TEST
 
+START_TEST(a_read_that_died_with_chroma_may_have_been_executed)
+{
+    struct flow_client *client;
+
+    world.proxy_options.deadline_read_us = 3 * second_us;
+    world.backend.plan.delay_us = 2 * second_us;
+    deaths = 0;
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    flow_world_request(client, "query", 1, 1000, 100, NULL);
+    flow_world_run_ms(&world, 500);
+    fake_net_set_mode(FAKE_NET_REFUSE);
+    flow_backend_kill(&world.backend);
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    expect(client, 504, 1);
+    ck_assert_ptr_nonnull(strstr(flow_client_head(client, 0), "Executed: maybe\r\n"));
+}
+END_TEST
+
 START_TEST(a_held_answer_is_charged_until_it_is_passed)
 {
     const struct memory_account *answers = &world.budget.accounts[MEMORY_ACCOUNT_ANSWERS];
@@ -213,6 +232,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_read_that_kills_three_times_is_refused, 0, 2);
     tcase_add_loop_test(tcase, what_has_passed_is_not_asked_again, 0, 2);
     tcase_add_test(tcase, the_deadline_of_a_read_counts_through_a_death);
+    tcase_add_test(tcase, a_read_that_died_with_chroma_may_have_been_executed);
     tcase_add_test(tcase, a_held_answer_is_charged_until_it_is_passed);
     tcase_add_loop_test(tcase, a_write_is_sent_again_only_after_a_proven_end, 0, 4);
     tcase_add_loop_test(tcase, a_delete_by_a_filter_that_is_lost_is_not_sent_again_and_counted, 0,
