@@ -116,6 +116,15 @@ const struct key_ring_key *auth_find_key(struct auth *auth, const struct auth_ru
     return key_ring_find(rules->keys, digest);
 }
 
+bool auth_knows(const struct auth *auth, const struct auth_rules *rules,
+                const struct key_ring_key *key)
+{
+    const struct auth_rules *now = auth->rules;
+
+    return rules == now || !now->is_required ||
+           (now->keys != NULL && key_ring_find(now->keys, key->digest) != NULL);
+}
+
 struct auth_looks *auth_looks(struct auth *auth)
 {
     return auth->looks;

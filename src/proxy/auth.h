@@ -48,6 +48,10 @@ void               auth_drop_rules(struct auth_rules *rules);
 const struct key_ring_key *auth_find_key(struct auth *auth, const struct auth_rules *rules,
                                          struct bytes text);
 
+/* Does a key of `rules` still let in: is it known now, too, or is none needed any more? */
+bool auth_knows(const struct auth *auth, const struct auth_rules *rules,
+                const struct key_ring_key *key);
+
 /* Where names are asked for. */
 struct auth_looks *auth_looks(struct auth *auth);
 

@@ -9,18 +9,20 @@ static int          base64_digit(char c);
 
 void auth_credentials_read(const struct http_head *head, struct auth_credentials *ret)
 {
-    ret->text = (struct bytes){0};
+    ret->text = ret->other = (struct bytes){0};
     ret->are_two = false;
-    for (size_t i = 0; i < head->field_count; i++) {
+    for (size_t i = 0; i < head->field_count && !ret->are_two; i++) {
         struct bytes text;
 
         if (!auth_credentials_is_field(&head->fields[i]))
             continue;
         text = credential_of(&head->fields[i], ret->room[ret->text.size > 0], sizeof ret->room[0]);
-        if (ret->text.size == 0)
+        if (ret->text.size == 0) {
             ret->text = text;
-        else if (text.size > 0 && !bytes_equal(text, ret->text))
+        } else if (text.size > 0 && !bytes_equal(text, ret->text)) {
             ret->are_two = true;
+            ret->other = text;
+        }
     }
 }
 

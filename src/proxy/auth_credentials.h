@@ -14,6 +14,7 @@
 struct auth_credentials {
     struct bytes text;    /* the first that was shown; empty: none */
     bool         are_two; /* others, which are not the same */
+    struct bytes other;   /* the first of them */
     char         room[2][192];
 };
 

@@ -10,6 +10,7 @@
 #include "proxy/auth_get.h"
 #include "proxy/auth_judge.h"
 #include "proxy/auth_list.h"
+#include "proxy/auth_recheck.h"
 #include "proxy/exchange.h"
 #include "proxy/service_admission.h"
 
@@ -58,6 +59,8 @@ void auth_gate_begin(struct exchange *exchange)
     auth_credentials_read(exchange->head, &shown);
     if (shown.text.size > 0)
         ticket->key = auth_find_key(auth, ticket->rules, shown.text);
+    if (ticket->key == NULL && shown.are_two) /* neither is one of Chroma's, then */
+        ticket->key = auth_find_key(auth, ticket->rules, shown.other);
     if (ticket->key != NULL)
         exchange->record.key = ticket->key->name;
     if (!auth_gate_change_head(exchange))
@@ -155,6 +158,8 @@ bool auth_gate_check_body(struct exchange *exchange)
     char              why[AUTH_JUDGE_WHY_SIZE];
     enum auth_verdict verdict;
 
+    if (!auth_recheck(exchange))
+        return false;
     if (!exchange->auth.needs_body)
         return true;
     verdict = judge_exchange(exchange, exchange->auth.names, &body, why);

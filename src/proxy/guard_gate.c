@@ -1,5 +1,7 @@
 #include "proxy/guard_gate.h"
 
+#include <string.h>
+
 #include "chroma/chroma_removal.h"
 #include "proxy/guard.h"
 #include "proxy/guard_look.h"
@@ -69,7 +71,10 @@ static enum guard_reason gate_judge(const struct exchange *exchange, struct gate
     case CHROMA_OPERATION_COLLECTION_DELETE:
         target->kind = GUARD_TARGET_COLLECTION;
         target->collection = gate_decode(route->collection, names->collection);
-        return GUARD_REASON_COLLECTION;
+        if (target->collection.data != NULL)
+            return GUARD_REASON_COLLECTION;
+        *target = (struct guard_target){.kind = GUARD_TARGET_UNKNOWN};
+        return GUARD_REASON_UNKNOWN_ROUTE;
     case CHROMA_OPERATION_FUNCTION_DETACH:
         return chroma_removal_leaves_output(byte_buffer_bytes(&exchange->body))
                    ? GUARD_REASONS
@@ -85,12 +90,14 @@ static enum guard_reason gate_judge(const struct exchange *exchange, struct gate
     }
 }
 
-/* Without data: it is not there, or not known. */
+/* Without data: it is not there, or not known. Servers that decode a path before they take it apart
+ * find another name behind an encoded slash. */
 static struct bytes gate_decode(struct bytes segment, char room[gate_name_max])
 {
     size_t size;
 
-    if (segment.size == 0 || !chroma_route_decode(segment, room, gate_name_max, &size))
+    if (segment.size == 0 || !chroma_route_decode(segment, room, gate_name_max, &size) ||
+        memchr(room, '/', size) != NULL)
         return (struct bytes){0};
     return (struct bytes){.data = room, .size = size};
 }

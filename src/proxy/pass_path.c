@@ -6,6 +6,7 @@
 #include "chroma/chroma_answer.h"
 #include "http/http_writer.h"
 #include "io/clock.h"
+#include "proxy/auth_recheck.h"
 #include "proxy/backend_breaker.h"
 #include "proxy/cache_path.h"
 #include "proxy/deadline_watch.h"
@@ -127,7 +128,8 @@ static void pass_begin_streaming(struct exchange *exchange)
 {
     exchange->pass.is_streaming = true;
     front_connection_pause_body(exchange->reply.connection);
-    pass_send(exchange);
+    if (auth_recheck(exchange))
+        pass_send(exchange);
 }
 
 static void pass_on_body_end(struct exchange *exchange)
@@ -154,7 +156,7 @@ void pass_path_take_over(struct exchange *exchange, struct answer_sink *sink)
 /* The request is complete. */
 static void pass_ask(struct exchange *exchange)
 {
-    if (cache_path_answer(exchange))
+    if (!auth_recheck(exchange) || cache_path_answer(exchange))
         return;
     pass_send(exchange);
     cache_path_lead(exchange);

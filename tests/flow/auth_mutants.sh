@@ -31,6 +31,8 @@ mutant src/proxy/auth_gate.c flow/test_flow_auth 's/    if (rules->forwards || /
 mutant src/proxy/auth_gate.c flow/test_flow_auth 's/exchange->auth.needs_body = true;/exchange->auth.needs_body = false;/' "bodies are judged"
 mutant src/proxy/auth_gate.c flow/test_flow_auth 's/    if (wait_us > 0)$/    if (false)/' "wrong keys wait"
 mutant src/proxy/auth_gate.c flow/test_flow_auth 's/exchange->path = &auth_list_path;/(void)auth_list_path;/' "lists are filtered"
+mutant src/proxy/auth_gate.c flow/test_flow_auth 's/    if (ticket->key == NULL \&\& shown.are_two).*/    if (0)/' 'a key beside another credential does not reach Chroma'
+mutant src/proxy/auth.c flow/test_flow_auth 's/    return rules == now || /    return 1 || rules == now || /' 'what was revoked while it waited is refused'
 mutant src/proxy/auth_get.c flow/test_flow_auth 's/    if (head->status != 404) {/    if (true) {/' "what is not there is not created"
 mutant src/proxy/auth_look.c flow/test_flow_auth 's/oldest_us = proxy->is_gateway || now_us < trust_us ? 0/oldest_us = true ? 0/' "a name is 5 s old at most"
 mutant src/proxy/auth_look.c flow/test_flow_auth 's/parts\[2\] = siphash_1_3(secret, /parts[2] = 0 * siphash_1_3(secret, /' "the place counts"

@@ -272,6 +272,14 @@ START_TEST(where_no_key_is_needed_a_foreign_one_passes)
     ck_assert_ptr_nonnull(strstr(flow_backend_last_head(&world.backend), "Bearer x"));
     ck_assert_uint_eq(ask(READER, "POST", "/api/v2/reset", ""), 200);
     ck_assert_ptr_null(strstr(flow_backend_last_head(&world.backend), "cbk_"));
+    client = flow_world_client(&world);
+    flow_client_printf(client,
+                       "GET " T " HTTP/1.1\r\nHost: c\r\nX-Chroma-Token: x\r\n"
+                       "Authorization: Bearer %s\r\n\r\n",
+                       key_of[READER]);
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    ck_assert_uint_eq(client->answers[0].status, 200);
+    ck_assert_ptr_null(strstr(flow_backend_last_head(&world.backend), "cbk_"));
 }
 END_TEST
 
@@ -303,6 +311,8 @@ START_TEST(what_was_revoked_is_refused_at_once_and_what_runs_goes_on)
 
     delay_us = 100000;
     start();
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 200); /* names are known */
+    client = flow_world_client(&world);
     send_to(client, READER, "POST", C "/" UUID "/get", "{}");
     flow_world_run_ms(&world, 10);
     options.keys = empty;
@@ -310,6 +320,27 @@ START_TEST(what_was_revoked_is_refused_at_once_and_what_runs_goes_on)
     ck_assert(flow_world_run_to_answers(&world, client, 1));
     ck_assert_uint_eq(client->answers[0].status, 200);
     ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 401);
+    key_ring_drop(full);
+}
+END_TEST
+
+START_TEST(what_was_revoked_while_it_waited_is_refused)
+{
+    static const char *const paths[] = {C "/" UUID "/get", C "/" UUID "/upsert"};
+    struct key_ring         *empty = key_ring_new(), *full = options.keys;
+
+    start();
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 200); /* names are known */
+    client = flow_world_client(&world);
+    proxy_pause(world.proxy, true);
+    send_to(client, WRITER, "POST", paths[_i], "{\"ids\":[\"r\"],\"embeddings\":[[1]]}");
+    flow_world_run_ms(&world, 10);
+    options.keys = empty;
+    set_auth();
+    proxy_pause(world.proxy, false);
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    ck_assert_uint_eq(client->answers[0].status, 401);
+    ck_assert_ptr_null(strstr(flow_backend_last_head(&world.backend), paths[1]));
     key_ring_drop(full);
 }
 END_TEST
@@ -688,6 +719,7 @@ int main(void)
     tcase_add_test(tcase, where_no_key_is_needed_a_foreign_one_passes);
     tcase_add_test(tcase, wrong_keys_are_answered_later_and_right_ones_are_not);
     tcase_add_test(tcase, what_was_revoked_is_refused_at_once_and_what_runs_goes_on);
+    tcase_add_loop_test(tcase, what_was_revoked_while_it_waited_is_refused, 0, 2);
     tcase_add_test(tcase, a_uuid_is_asked_about_once_and_again_after_5_s);
     tcase_add_test(tcase, in_a_gateway_a_name_holds_until_it_may_have_changed);
     tcase_add_test(tcase, a_uuid_out_of_scope_is_one_that_is_not_there);

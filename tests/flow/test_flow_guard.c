@@ -155,6 +155,7 @@ static const struct {
     {"DELETE " V2, "", "t/d", GUARD_REASON_DATABASE},
     {"DELETE " V2 "/collections/docs", "", "docs", GUARD_REASON_COLLECTION},
     {"DELETE " V2 "/collections/d%6Fcs?x=1", "", "docs", GUARD_REASON_COLLECTION},
+    {"DELETE " V2 "/collections/docs%2F", "", "unknown", GUARD_REASON_UNKNOWN_ROUTE},
     {"DELETE /api/v1/collections/docs?tenant=t", "", "docs", GUARD_REASON_COLLECTION},
     {"DELETE /api/v2/tenants/t", "", "unknown", GUARD_REASON_UNKNOWN_ROUTE},
     {"POST /api/v2/%72eset", "", "unknown", GUARD_REASON_UNKNOWN_ROUTE},
