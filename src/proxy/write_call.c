@@ -51,6 +51,7 @@ static void               write_call_notice(struct write_call *call, const struc
 static bool               write_call_leaves_description(const struct write_call *call);
 static void               write_call_over(struct write_call *call);
 static void               write_call_tell_observers(struct write_call *call);
+static bool               write_call_may_live(unsigned status);
 static void write_call_on_interim(struct answer_sink *sink, const struct http_head *head);
 static void write_call_on_head(struct answer_sink *sink, const struct http_head *head);
 static void write_call_on_body(struct answer_sink *sink, struct bytes data);
@@ -251,10 +252,16 @@ static void write_call_tell_observers(struct write_call *call)
                          outcome == WRITE_OUTCOME_APPLIED ? body : (struct bytes){0}, now_us);
     if (outcome != WRITE_OUTCOME_UNKNOWN)
         return;
-    if (is_answered)
+    if (is_answered && !write_call_may_live(status))
         write_observer_settled(observers, &call->notice, now_us);
     else
         write_observer_lost(observers, &call->notice, now_us);
+}
+
+/* Does somebody answer so who stands before Chroma, while Chroma may work on? */
+static bool write_call_may_live(unsigned status)
+{
+    return status == 408 || status == 429 || (status >= 502 && status <= 504);
 }
 
 /* Of several writes, whose would it be? */

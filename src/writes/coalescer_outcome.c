@@ -59,15 +59,17 @@ static void         outcome_refused(struct coalescer *coalescer, struct coalesce
 static void         outcome_halve(struct coalescer_batch *batch);
 static void         outcome_not_applied(struct coalescer *coalescer, struct coalescer_batch *batch,
                                         const struct coalescer_outcome *outcome, uint64_t now_us);
-static void         outcome_unknown(struct coalescer *coalescer, struct coalescer_batch *batch,
-                                    const struct coalescer_outcome *outcome, uint64_t now_us);
-static void         outcome_hold(const struct coalescer *coalescer, struct coalescer_batch *batch,
-                                 const struct coalescer_outcome *outcome, uint64_t now_us);
-static void         outcome_ended(struct coalescer *coalescer, struct coalescer_batch *batch,
-                                  uint64_t now_us);
-static void         outcome_give_up(struct coalescer *coalescer, struct coalescer_member *member);
-static void         outcome_redo(struct coalescer_batch *batch, size_t segment_size,
-                                 uint64_t not_before_us);
+static void     outcome_answer_in_time(struct coalescer *coalescer, struct coalescer_batch *batch,
+                                       const struct coalescer_outcome *outcome);
+static void     outcome_unknown(struct coalescer *coalescer, struct coalescer_batch *batch,
+                                const struct coalescer_outcome *outcome, uint64_t now_us);
+static void     outcome_hold(const struct coalescer *coalescer, struct coalescer_batch *batch,
+                             const struct coalescer_outcome *outcome, uint64_t now_us);
+static void     outcome_ended(struct coalescer *coalescer, struct coalescer_batch *batch,
+                              uint64_t now_us);
+static void     outcome_give_up(struct coalescer *coalescer, struct coalescer_member *member);
+static void     outcome_redo(struct coalescer_batch *batch, size_t segment_size,
+                             uint64_t not_before_us);
 static uint64_t outcome_again_us(const struct coalescer *coalescer, struct coalescer_batch *batch,
                                  const struct coalescer_outcome *outcome, uint64_t now_us);
 static uint64_t outcome_back_off_us(const struct coalescer *coalescer,
@@ -274,6 +276,17 @@ static void outcome_not_applied(struct coalescer *coalescer, struct coalescer_ba
     uint64_t again_us = outcome_again_us(coalescer, batch, outcome, now_us);
     bool     is_redone = false;
 
+    outcome_answer_in_time(coalescer, batch, outcome);
+    for (size_t i = 0; i < batch->count; i++)
+        is_redone = is_redone || !batch->members[i]->is_answered;
+    coalescer->stats.retries += is_redone;
+    outcome_redo(batch, batch->count, again_us);
+}
+
+/* Who cannot wait for as long as the backend asks gets what it said. */
+static void outcome_answer_in_time(struct coalescer *coalescer, struct coalescer_batch *batch,
+                                   const struct coalescer_outcome *outcome)
+{
     for (size_t i = 0; i < batch->count; i++) {
         struct coalescer_member *member = batch->members[i];
 
@@ -282,10 +295,7 @@ static void outcome_not_applied(struct coalescer *coalescer, struct coalescer_ba
             coalescer_member_answer(coalescer, member, batch, STATUS_OK,
                                     member->is_tainted ? COALESCER_EXECUTED_MAYBE
                                                        : COALESCER_EXECUTED_UNSAID);
-        is_redone = is_redone || !member->is_answered;
     }
-    coalescer->stats.retries += is_redone;
-    outcome_redo(batch, batch->count, again_us);
 }
 
 static void outcome_unknown(struct coalescer *coalescer, struct coalescer_batch *batch,
@@ -302,12 +312,15 @@ static void outcome_unknown(struct coalescer *coalescer, struct coalescer_batch 
         may_resend = may_resend && batch->members[i]->repeatable;
     }
     if (may_resend && unknowns == 0) {
+        uint64_t again_us = outcome_again_us(coalescer, batch, outcome, now_us);
+
+        outcome_answer_in_time(coalescer, batch, outcome);
         coalescer->stats.resends++;
-        outcome_redo(batch, batch->count, outcome_again_us(coalescer, batch, outcome, now_us));
+        outcome_redo(batch, batch->count, again_us);
     } else if (may_resend && batch->count > 1) {
         coalescer->stats.batch_splits++;
         outcome_redo(batch, 1, 0);
-    } else if (batch->count == 1 && is_answered) {
+    } else if (is_answered) {
         outcome_answer(coalescer, batch, true);
     } else {
         for (size_t i = 0; i < batch->count; i++) {

@@ -206,5 +206,8 @@ mutant src/front/front_connection.c flow/test_flow_clients 's/head->is_last_hop 
 mutant src/front/front.c flow/test_flow_limits 's/shared->stats.connections < options->connections_max/1/' 'so many connections are open'
 mutant src/front/front.c flow/test_flow_limits 's/^    loop_timer_set(front->accept_timer.*//' 'accepting goes on after a pause'
 mutant src/front/front_pace.c flow/test_flow_clients 's/if (pace->credit < wanted)/if (1)/' 'who is slow but steady is not cut'
+mutant src/writes/coalescer_outcome.c flow/test_flow_writes 's/    } else if (is_answered) {/    } else if (batch->count == 1 \&\& is_answered) {/' 'all of a call get what Chroma said'
+mutant src/writes/coalescer_outcome.c flow/test_flow_writes 's/^        outcome_answer_in_time(coalescer, batch, outcome);//' 'who cannot wait for Chroma is told what it said'
+mutant src/proxy/write_call.c flow/test_flow_cache 's/if (is_answered \&\& !write_call_may_live(status))/if (is_answered)/' 'a write that was answered for Chroma may live'
 
 mutants_run

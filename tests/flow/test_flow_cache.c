@@ -9,7 +9,7 @@
 
 static struct flow_world world;
 static uint64_t          read_delay_us, write_delay_us;
-static unsigned          read_status;
+static unsigned          read_status, write_status;
 static const char       *read_fields;
 
 static void plan(struct flow_backend *backend, unsigned id, struct flow_plan *ret_plan, void *ctx)
@@ -19,7 +19,7 @@ static void plan(struct flow_backend *backend, unsigned id, struct flow_plan *re
     (void)id;
     (void)ctx;
     ret_plan->delay_us = is_write ? write_delay_us : read_delay_us;
-    ret_plan->status = is_write ? 200 : read_status;
+    ret_plan->status = is_write ? write_status : read_status;
     ret_plan->fields = is_write ? NULL : read_fields;
     ret_plan->is_bare = !is_write;
 }
@@ -30,7 +30,7 @@ static void begin(void)
     flow_world_keep_answers(&world);
     world.backend.on_plan = plan;
     read_delay_us = write_delay_us = 1000;
-    read_status = 200;
+    read_status = write_status = 200;
     read_fields = "Content-Type: application/json\r\n";
 }
 
@@ -174,6 +174,27 @@ START_TEST(a_write_of_unknown_outcome_keeps_the_collection_out)
     reader = flow_world_client(&world); /* the other one was idle for too long */
     ck_assert(!is_hit(reader, "{}", ""));
     ck_assert(!is_hit(reader, "{}", ""));
+}
+END_TEST
+
+/* Who stands before Chroma answers so, and Chroma may work on; a 500 is its own last word. */
+START_TEST(a_write_answered_for_chroma_keeps_the_collection_out)
+{
+    static const unsigned statuses[] = {500, 408, 429, 502, 503, 504};
+    struct flow_client   *reader, *writer;
+
+    world.write_options.is_coalescing = false;
+    flow_world_start(&world);
+    reader = flow_world_client(&world);
+    writer = flow_world_client(&world);
+    ck_assert(!is_hit(reader, "{}", ""));
+    ck_assert(is_hit(reader, "{}", ""));
+    write_status = statuses[_i];
+    flow_world_request_record(writer, "upsert", 1);
+    ck_assert(flow_world_run_to_answers(&world, writer, 1));
+    ck_assert_uint_eq(writer->answers[0].status, statuses[_i]);
+    ck_assert(!is_hit(reader, "{}", ""));
+    ck_assert_int_eq(is_hit(reader, "{}", ""), _i == 0);
 }
 END_TEST
 
@@ -412,6 +433,7 @@ int main(void)
     tcase_add_test(tcase, a_write_ends_what_was_kept_when_it_is_sent);
     tcase_add_test(tcase, an_answer_that_a_write_crossed_is_not_kept);
     tcase_add_test(tcase, a_write_of_unknown_outcome_keeps_the_collection_out);
+    tcase_add_loop_test(tcase, a_write_answered_for_chroma_keeps_the_collection_out, 0, 6);
     tcase_add_test(tcase, another_chroma_ends_what_was_kept);
     tcase_add_test(tcase, only_plain_answers_are_kept);
     tcase_add_test(tcase, answers_that_vary_by_origin_are_kept_and_say_so);

@@ -341,11 +341,41 @@ START_TEST(a_refusal_with_500_is_for_each_write_alone)
     for (unsigned i = 0; i < COUNT_OF(clients); i++) {
         bool is_maybe = strstr(flow_client_head(clients[i], 0), "Executed: maybe\r\n") != NULL;
 
-        flow_world_expect(clients[i], _i == 0 ? 500 : 502);
+        flow_world_expect(clients[i], 500);
+        ck_assert_str_eq(flow_client_body(clients[i], 0), world.backend.plan.body);
         ck_assert_int_eq(is_maybe, _i != 0);
     }
     /* A batch is halved down to single writes, or nobody can tell what became of it. */
     ck_assert_uint_eq(world.backend.request_count, _i == 0 ? 1 + 15 : 1 + 1);
+}
+END_TEST
+
+/* A gateway would send it again, but not before its client has gone. */
+START_TEST(who_cannot_wait_for_chroma_is_told_what_it_said)
+{
+    struct flow_client *clients[4];
+
+    world.write_options.is_gateway = true;
+    world.proxy_options.deadline_write_us = 5000000;
+    world.backend.plan.delay_us = 10000;
+    flow_world_start(&world);
+    send_record(1, 100, "");
+    flow_world_run_ms(&world, 5);
+    world.backend.plan.status = 503;
+    world.backend.plan.body = "{\"error\":\"busy\"}";
+    world.backend.plan.fields = _i ? "Retry-After: 60\r\n" : "";
+    for (unsigned i = 0; i < COUNT_OF(clients); i++)
+        clients[i] = send_record(1, i + 1, "");
+    flow_world_run_ms(&world, _i ? 1000 : 4900);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++) {
+        flow_world_expect(clients[i], 503);
+        ck_assert_str_eq(flow_client_body(clients[i], 0), world.backend.plan.body);
+        ck_assert_ptr_nonnull(strstr(flow_client_head(clients[i], 0), "Executed: maybe\r\n"));
+    }
+    if (_i == 0)
+        ck_assert_uint_gt(world.backend.request_count, 2); /* the first one, the four, again */
+    else
+        ck_assert_uint_eq(world.backend.request_count, 2);
 }
 END_TEST
 
@@ -368,5 +398,6 @@ int main(void)
                         0, 2);
     tcase_add_loop_test(tcase, what_waited_for_another_family_goes_apart_if_it_must, 0, 3);
     tcase_add_loop_test(tcase, a_refusal_with_500_is_for_each_write_alone, 0, 2);
+    tcase_add_loop_test(tcase, who_cannot_wait_for_chroma_is_told_what_it_said, 0, 2);
     return check_main("test_flow_writes", tcase);
 }
