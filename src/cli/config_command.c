@@ -6,6 +6,7 @@
 
 #include "app/settings_docs.h"
 #include "app/settings_file.h"
+#include "app/settings_services.h"
 #include "cli/cli.h"
 
 static int check_file(const char *path);
@@ -37,7 +38,8 @@ static int check_file(const char *path)
     settings_init(&settings);
     if (settings_file_load(&settings, path, &error) != STATUS_OK)
         return cli_fail_error(&error);
-    if (settings_check(&settings, &any, &error) != STATUS_OK)
+    if (settings_check(&settings, &any, &error) != STATUS_OK ||
+        settings_services_check(&settings, &error) != STATUS_OK)
         return cli_fail(EX_CONFIG, "%s: %s", path, error.text);
     printf("%s: ok\n", path);
     return cli_finish();

@@ -96,6 +96,8 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 printf 'listen: {address: 127.0.0.1:8000}\n' >loop.yaml
 run 78 config check loop.yaml;       says err 'the proxy would call itself'
+printf 'services: [{name: chat, rate: 1/s}]\n' >services.yaml
+run 78 config check services.yaml;   says err 'needs something to be recognised by'
 CHROMABOUNCER_BACKEND_URL=http://x run 78 run
 says err 'did you mean CHROMABOUNCER_BACKEND__URL?'
 CHROMABOUNCER_IMAGE=x CHROMABOUNCER_HEADERS=off "$program" config show >out 2>err ||
