@@ -1,5 +1,6 @@
 #include "app/daemon_reload.h"
 
+#include <stdlib.h>
 #include <sys/resource.h>
 
 #include "app/daemon_auth.h"
@@ -68,15 +69,24 @@ static void on_setting_changed(void *ctx, const char *key, const char *from, con
 enum status daemon_reload_set(struct daemon *daemon, struct bytes key, struct bytes value,
                               struct error *error)
 {
-    enum status status = settings_sources_change(daemon->machine, daemon->settings, key, value,
-                                                 error, on_setting_changed, daemon);
+    struct settings *before = malloc(sizeof *before);
+    enum status      status;
 
-    if (status != STATUS_OK)
-        return status;
-    daemon_reload_raise_descriptor_limit(daemon->settings);
-    daemon_reload_apply(daemon);
-    return bytes_begin_with(key, BYTES_LITERAL("auth.")) ? daemon_reload_auth(daemon, error)
-                                                         : STATUS_OK;
+    if (before == NULL)
+        return error_set(error, STATUS_NO_MEMORY, "out of memory");
+    *before = *daemon->settings;
+    status = settings_sources_change(daemon->machine, daemon->settings, key, value, error,
+                                     on_setting_changed, daemon);
+    if (status == STATUS_OK) {
+        daemon_reload_raise_descriptor_limit(daemon->settings);
+        daemon_reload_apply(daemon);
+        if (bytes_begin_with(key, BYTES_LITERAL("auth.")))
+            status = daemon_reload_auth(daemon, error);
+        if (status != STATUS_OK) /* a file that cannot be used: as if it had not been said */
+            *daemon->settings = *before;
+    }
+    free(before);
+    return status;
 }
 
 void daemon_reload_raise_descriptor_limit(const struct settings *settings)

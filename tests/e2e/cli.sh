@@ -286,6 +286,10 @@ run 0 ctl --help;                    says out 'set KEY=VALUE'
     run 0 ctl services $control;     says out 'no services'
     run 0 ctl limits $control;       says out 'reads.limit'
     says out 'overload'
+    echo token >credential && chmod 644 credential # others may read it: as if it had not been said
+    run 71 ctl set "auth.backend_credential_file=$PWD/credential" $control
+    run 0 ctl set auth.forward=true $control
+    run 0 ctl set auth.forward=false $control
     run 0 ctl cache $control;        says out 'hit_ratio'
     run 0 ctl cache flush $control;  says out 'flushed  all'
     run 64 ctl cache empty $control; says err 'write cache, or cache flush'
