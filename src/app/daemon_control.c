@@ -50,6 +50,7 @@ static enum status verb_set(struct daemon *daemon, const char *word, json_t *ans
                             struct error *error);
 static enum status verb_log_level(struct daemon *daemon, const char *word, json_t *answer,
                                   struct error *error);
+static enum status list_told(enum status status, struct error *error);
 static enum status change(struct daemon *daemon, struct bytes key, const char *value,
                           json_t *answer, struct error *error);
 static enum status verb_pause(struct daemon *daemon, const char *word, json_t *answer,
@@ -230,9 +231,13 @@ static enum status verb_queues(struct daemon *daemon, const char *word, json_t *
 static enum status verb_services(struct daemon *daemon, const char *word, json_t *answer,
                                  struct error *error)
 {
-    enum status status = daemon_services_list(daemon, answer);
-
     (void)word;
+    return list_told(daemon_services_list(daemon, answer), error);
+}
+
+/* Lists fail for a lack of memory only. */
+static enum status list_told(enum status status, struct error *error)
+{
     return status == STATUS_OK ? status : error_set(error, status, "out of memory");
 }
 
@@ -246,37 +251,29 @@ static enum status verb_guard(struct daemon *daemon, const char *word, json_t *a
 static enum status verb_limits(struct daemon *daemon, const char *word, json_t *answer,
                                struct error *error)
 {
-    enum status status = daemon_limits_list(daemon, answer);
-
     (void)word;
-    return status == STATUS_OK ? status : error_set(error, status, "out of memory");
+    return list_told(daemon_limits_list(daemon, answer), error);
 }
 
 static enum status verb_cache(struct daemon *daemon, const char *word, json_t *answer,
                               struct error *error)
 {
-    enum status status = daemon_cache_list(daemon, answer);
-
     (void)word;
-    return status == STATUS_OK ? status : error_set(error, status, "out of memory");
+    return list_told(daemon_cache_list(daemon, answer), error);
 }
 
 static enum status verb_keys(struct daemon *daemon, const char *word, json_t *answer,
                              struct error *error)
 {
-    enum status status = daemon_auth_list(daemon, answer);
-
     (void)word;
-    return status == STATUS_OK ? status : error_set(error, status, "out of memory");
+    return list_told(daemon_auth_list(daemon, answer), error);
 }
 
 static enum status verb_advice(struct daemon *daemon, const char *word, json_t *answer,
                                struct error *error)
 {
-    enum status status = daemon_advice_list(daemon, answer);
-
     (void)word;
-    return status == STATUS_OK ? status : error_set(error, status, "out of memory");
+    return list_told(daemon_advice_list(daemon, answer), error);
 }
 
 static enum status verb_set(struct daemon *daemon, const char *word, json_t *answer,

@@ -52,6 +52,8 @@ static enum status keys_file_make_key(struct keys_file_entry *entry,
                                       char ret_key[KEYS_FILE_KEY_SIZE], struct error *error);
 static enum status keys_file_append_line(struct byte_buffer           *out,
                                          const struct keys_file_entry *entry, struct error *error);
+static enum status keys_file_settle(const char *path, struct draft *draft, struct byte_buffer *text,
+                                    enum status status, struct error *error);
 static enum status extend(const char *path, struct keys_file_entry *entry, struct byte_buffer *text,
                           struct error *error);
 static enum status look_for_id(void *ctx, const struct keys_file_entry *entry, struct error *error);
@@ -344,12 +346,19 @@ enum status keys_file_add(const char *path, struct bytes name, struct bytes serv
     if (status != STATUS_OK)
         return status;
     status = extend(path, &entry, &text, error);
+    return keys_file_settle(path, &draft, &text, status, error);
+}
+
+/* `text` takes the place of the file, if all went well so far; neither it nor the draft is left. */
+static enum status keys_file_settle(const char *path, struct draft *draft, struct byte_buffer *text,
+                                    enum status status, struct error *error)
+{
     if (status == STATUS_OK)
-        status = replace(path, &draft, byte_buffer_bytes(&text), error);
+        status = replace(path, draft, byte_buffer_bytes(text), error);
     if (status != STATUS_OK)
-        file_unlink(&file_ops_system, draft.path);
-    file_close(&file_ops_system, draft.fd);
-    byte_buffer_done(&text);
+        file_unlink(&file_ops_system, draft->path);
+    file_close(&file_ops_system, draft->fd);
+    byte_buffer_done(text);
     return status;
 }
 
@@ -434,13 +443,7 @@ enum status keys_file_revoke(const char *path, struct bytes which, struct error 
     if (status != STATUS_OK)
         return status;
     status = shorten(path, which, &text, error);
-    if (status == STATUS_OK)
-        status = replace(path, &draft, byte_buffer_bytes(&text), error);
-    if (status != STATUS_OK)
-        file_unlink(&file_ops_system, draft.path);
-    file_close(&file_ops_system, draft.fd);
-    byte_buffer_done(&text);
-    return status;
+    return keys_file_settle(path, &draft, &text, status, error);
 }
 
 struct wanted_key {
