@@ -117,11 +117,6 @@ static void clear_counts(struct breaker *breaker)
         breaker->calls[i] = breaker->failures[i] = 0;
 }
 
-bool breaker_wants_heartbeat(const struct breaker *breaker, uint64_t now_us)
-{
-    return breaker->state == BREAKER_OPEN && now_us >= breaker->next_us;
-}
-
 void breaker_heartbeat(struct breaker *breaker, bool is_answered, uint64_t now_us, struct rng *rng)
 {
     if (breaker->state != BREAKER_OPEN)

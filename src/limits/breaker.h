@@ -65,9 +65,6 @@ bool breaker_pass(struct breaker *breaker);
 bool breaker_report(struct breaker *breaker, enum breaker_outcome outcome, uint64_t passed_us,
                     uint64_t now_us, struct rng *rng);
 
-/* Should a heartbeat be sent for it? breaker.next_us says when. */
-bool breaker_wants_heartbeat(const struct breaker *breaker, uint64_t now_us);
-
 /* A heartbeat was answered, or not. Heartbeats that were sent for other reasons count too. */
 void breaker_heartbeat(struct breaker *breaker, bool is_answered, uint64_t now_us, struct rng *rng);
 

@@ -126,12 +126,6 @@ void turn_queue_set_service(struct turn_queue *queue, uint32_t service,
     set_service_closed(queue, service);
 }
 
-void turn_queue_set_gate(struct turn_queue *queue, enum turn_class class, struct fair_gate *gate,
-                         size_t max)
-{
-    fair_queue_set_gate(queue->fair[class], gate, max);
-}
-
 void turn_queue_set_turns_max(struct turn_queue *queue, enum turn_class class, size_t turns_max)
 {
     queue->options.turns_max[class] = turns_max;

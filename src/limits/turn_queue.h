@@ -120,11 +120,6 @@ void turn_queue_set_options(struct turn_queue *queue, const struct turn_queue_op
 void turn_queue_set_service(struct turn_queue *queue, uint32_t service,
                             const struct turn_queue_service *options);
 
-/* Another bound of a gate of `class`; then call turn_queue_next(). Gates are set up with
- * fair_gate_init(). */
-void turn_queue_set_gate(struct turn_queue *queue, enum turn_class class, struct fair_gate *gate,
-                         size_t max);
-
 /* As turn_queue_set_options(), for one bound. */
 void turn_queue_set_turns_max(struct turn_queue *queue, enum turn_class class, size_t turns_max);
 
