@@ -1,0 +1,128 @@
+/* mirror_copy - the copy of one collection: filled from Chroma, kept by its writes, asked for
+ * answers
+ *
+ * Filling and keeping meet here. The owner tells what Chroma has answered, in the order in which it
+ * did, each with two *moments*: numbers from a clock of the owner's that moves with each event,
+ * from
+ * 1. `sent`: before the first byte of a request left; `known`: when its answer was complete.
+ *
+ *   mirror_copy_list()   an answer with all ids: the records are there, hollow
+ *   mirror_copy_page()   answers with records by id: they are filled
+ *   mirror_copy_write()  a write that Chroma has answered with 2xx: it is applied
+ *
+ * A page tells nothing of a record that a write touched while the page was under way, for it may
+ * have been read before or after: such a record stays hollow, or becomes hollow again when that
+ * write is told later. So the copy is *whole* when no record is hollow, no page is under way, and
+ * no write is that was sent before the last page was known: then it holds what Chroma holds and the
+ * effect of every write, in order.
+ *
+ * What cannot be known for certain is STATUS_NOT_IMPLEMENTED: the copy must then be made anew, as
+ * it must after any other failure.
+ *
+ * Thread: any, one call at a time of those that change it (they wait for answers that are under
+ * way); mirror_copy_answer() by several threads at once. Takes milliseconds and more: not on the
+ * event loop.
+ */
+#ifndef MIRROR_MIRROR_COPY_H
+#define MIRROR_MIRROR_COPY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/byte_buffer.h"
+#include "base/bytes.h"
+#include "base/compiler.h"
+#include "base/error.h"
+#include "base/status.h"
+#include "chroma/chroma_route.h"
+#include "mirror/mirror_records.h"
+
+struct mirror_copy;
+
+/* *ret_copy is given. Outcomes as mirror_records_new(). */
+MUST_CHECK enum status mirror_copy_new(const struct mirror_records_options *options,
+                                       struct mirror_copy **ret_copy, struct error *error);
+
+/* Waits for nobody: no other call may be under way. NULL is fine. */
+void mirror_copy_free(struct mirror_copy *copy);
+
+struct mirror_moments {
+    uint64_t sent, known;
+};
+
+/* ---- Filling -------------------------------------------------------------------------------- */
+
+/* The body of the `get` whose answer mirror_copy_list() reads. Static storage. */
+struct bytes mirror_copy_list_request(void);
+
+/* The copy is new. No delete of this collection may have been under way between the two moments;
+ * adds, upserts and updates may.
+ * STATUS_NOT_IMPLEMENTED  not such an answer; *ret_reason (static storage) says why, here and
+ *                         below. Others as mirror_records_begin(). */
+MUST_CHECK enum status mirror_copy_list(struct mirror_copy *copy, struct bytes answer,
+                                        const struct mirror_moments *moments,
+                                        const char                 **ret_reason);
+
+/* Append the body of a `get` for the next hollow records whose answer should have some
+ * `bytes_wanted` bytes, and take down which they are. One page at a time.
+ * STATUS_NOT_FOUND  no record is hollow.
+ * STATUS_NO_MEMORY */
+MUST_CHECK enum status mirror_copy_page_request(struct mirror_copy *copy, size_t bytes_wanted,
+                                                struct byte_buffer *ret_body);
+
+/* The answer to it. Records that it should have and has not were removed meanwhile; they stay
+ * hollow until that delete is told. */
+MUST_CHECK enum status mirror_copy_page(struct mirror_copy *copy, struct bytes answer,
+                                        const struct mirror_moments *moments,
+                                        const char                 **ret_reason);
+
+/* There will be no answer. */
+void mirror_copy_page_failed(struct mirror_copy *copy);
+
+/* ---- Keeping -------------------------------------------------------------------------------- */
+
+/* An add, upsert, update or delete of this collection; `answer` is Chroma's, for the count that a
+ * delete has. */
+MUST_CHECK enum status mirror_copy_write(struct mirror_copy *copy, enum chroma_operation operation,
+                                         struct bytes body, struct bytes answer,
+                                         const struct mirror_moments *moments,
+                                         const char                 **ret_reason);
+
+/* Idle work. Returns whether there is more. */
+bool mirror_copy_maintain(struct mirror_copy *copy);
+
+/* ---- Answering ------------------------------------------------------------------------------ */
+
+/* Answer a query, get or count whose body is `body`: append the body of the answer, status
+ * *ret_status, as Chroma 1.5.9 would say it now; 4xx among them. Only of a whole copy.
+ * `dimension`: of the collection as Chroma says it; 0: not fixed or not known.
+ * STATUS_NOT_IMPLEMENTED  Chroma must be asked: *ret_reason, one of a few, for a metric.
+ * STATUS_TIMED_OUT        deadline_us (of CLOCK_MONOTONIC, 0: none) has passed.
+ * STATUS_TOO_LARGE        it has more than `size_max` bytes.
+ * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED, STATUS_IO_FAILED, STATUS_CORRUPT */
+struct mirror_question {
+    const struct chroma_route *route; /* borrowed for the call, with what it points to */
+    struct bytes               body;
+    uint32_t                   dimension;
+    uint64_t                   deadline_us;
+    size_t                     size_max;
+};
+MUST_CHECK enum status mirror_copy_answer(struct mirror_copy           *copy,
+                                          const struct mirror_question *question,
+                                          unsigned *ret_status, struct byte_buffer *ret_body,
+                                          const char **ret_reason);
+
+/* ---- What it is ----------------------------------------------------------------------------- */
+
+struct mirror_copy_state {
+    uint32_t                    records, hollow;
+    uint32_t                    dimension; /* of its vectors; 0: none yet */
+    bool                        is_listed;
+    struct mirror_records_usage usage;
+};
+
+/* Any thread; may wait for a change that is under way. */
+void mirror_copy_state(struct mirror_copy *copy, struct mirror_copy_state *ret_state);
+
+#endif
