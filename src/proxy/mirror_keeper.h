@@ -1,70 +1,189 @@
 /* mirror_keeper - the copies of collections of one backend: which there are, filled, kept, given up
  *
- * A copy begins when its collection is read and its name is wanted (proxy_mirror_options), or by
- * mirror_keeper_fill(). Chroma is asked for its records behind all that waits for Chroma; a write
+ * A copy begins when its collection is read and its name is wanted (struct proxy_mirror_options),
+ * or by mirror_keeper_fill(). Chroma is asked for its records behind all that waits for Chroma,
+ * without credentials, a page at a time over all copies, and not while it is down or fails. A write
  * to the collection is handed to the copy with the moment of its answer, in the order of answers.
  * What changes a copy runs on a worker, for each copy one thing at a time and in order.
  *
  * A copy is given up and begun anew, not before some time has passed, when something happened that
- * it cannot follow: an outcome that is not known, a change of the collection, a body that cannot be
- * read exactly, another incarnation of Chroma, a failure of its store. Until it is complete again
- * it answers nothing; while Chroma is down it stays, as the options allow.
+ * it cannot follow (enum mirror_reason). Until there is a complete one again, what was given up
+ * answers nothing, but where the caller of mirror_keeper_hold() allows what may lack something.
+ * While Chroma is down a complete copy stays complete until another Chroma is reached, for nothing
+ * can have changed; a write of unknown outcome at its end makes it doubtful as ever.
+ *
+ * In role sidecar others may write too: a copy is never complete, and is made anew from time to
+ * time beside the one before it.
+ *
+ * Only a single node of the servers for which copies were proved is copied (chroma_family.def).
  *
  * Private to proxy/. Thread: event loop only. Memory: the copies, charged to MEMORY_ACCOUNT_MIRROR;
- * bodies of writes until they are applied, likewise.
+ * bodies of writes and answers until they are applied, likewise.
  */
 #ifndef PROXY_MIRROR_KEEPER_H
 #define PROXY_MIRROR_KEEPER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "base/byte_buffer.h"
+#include "base/bytes.h"
+#include "base/compiler.h"
 #include "base/list.h"
+#include "base/status.h"
+#include "chroma/chroma_route.h"
+#include "chroma/collection_facts.h"
 #include "mirror/mirror_copy.h"
+#include "proxy/proxy_options.h"
 
 struct mirror_entry;
 struct mirror_keeper;
 struct proxy;
 
-enum mirror_entry_state {
-    MIRROR_ENTRY_WAITING,  /* to be begun, or begun again */
-    MIRROR_ENTRY_LISTING,  /* Chroma is asked for all ids */
-    MIRROR_ENTRY_FILLING,  /* and for records */
-    MIRROR_ENTRY_COMPLETE, /* it holds what Chroma holds */
-    MIRROR_ENTRY_STOPPED   /* it does not fit, or its store failed; see its reason */
-};
+/* ---- Life ----------------------------------------------------------------------------------- */
+
+/* Mode OFF until mirror_keeper_set(). NULL when out of memory. */
+struct mirror_keeper *mirror_keeper_new(struct proxy *proxy);
+
+/* After the pool of workers. Nothing may be held. NULL is a no-op, as in all that follows. */
+void mirror_keeper_free(struct mirror_keeper *keeper);
+
+/* `options` are copied. What is not wanted any more goes.
+ * STATUS_NO_MEMORY  nothing changed. */
+MUST_CHECK enum status mirror_keeper_set(struct mirror_keeper              *keeper,
+                                         const struct proxy_mirror_options *options);
+
+/* As they were set; borrowed until they are set again. NULL for NULL: it is off. */
+const struct proxy_mirror_options *mirror_keeper_options(const struct mirror_keeper *keeper);
+
+/* Another Chroma is reached, or the role is another one: no copy is complete any more. */
+void mirror_keeper_new_incarnation(struct mirror_keeper *keeper);
+void mirror_keeper_set_gateway(struct mirror_keeper *keeper, bool is_gateway);
+
+/* Append the metrics. Outcomes as metric_print(). */
+MUST_CHECK enum status mirror_keeper_print_metrics(struct mirror_keeper *keeper,
+                                                   struct byte_buffer   *out);
+
+/* ---- Readers -------------------------------------------------------------------------------- */
 
 /* Who wants to read a copy: embedded in its owner, zeroed. */
 struct mirror_hold {
     struct list_node     node;
     struct mirror_entry *entry; /* NULL: it holds nothing */
-    uint64_t             until; /* the writes that must be applied before it reads */
+    struct mirror_copy  *copy;
+    bool                 is_complete, is_waiting;
+    uint64_t             since_us; /* the copy was last known to be what Chroma holds; 0: it is */
+    uint64_t             until;    /* the change that must be applied before it reads */
+    uint64_t             seen;     /* writes sent before this must be known before it reads */
     void (*on_ready)(struct mirror_hold *hold, bool may_read); /* once, if it had to wait */
 };
 
-/* A read of this collection has arrived; it counts, and may begin a copy. */
-void mirror_keeper_note_read(struct mirror_keeper *keeper, const uint8_t uuid[16]);
+/* A read of the collection of this route has arrived; it counts, and may begin a copy. */
+void mirror_keeper_note_read(struct mirror_keeper *keeper, const struct chroma_route *route);
 
 /* Chroma has answered a read of this collection with 2xx, of which the client may have seen some:
  * if a write was under way the copy must not answer before that is known. */
 void mirror_keeper_note_answer(struct mirror_keeper *keeper, const uint8_t uuid[16]);
 
 /* May a reader that has just arrived be answered from the copy? It must hold every write that was
- * answered before now, so it may have to wait for some milliseconds.
+ * answered before now, so it may have to wait for some milliseconds; for longer, if a reader has
+ * seen what Chroma may have of a write that is under way. `allows_incomplete`: Chroma does not
+ * answer, and the copy may lack something, or be older than Chroma: hold->is_complete says.
  * STATUS_OK       `hold` is taken and may read at once: mirror_hold_copy(); until
  *                 mirror_hold_release() the copy stays.
- * STATUS_AGAIN    `hold` is taken; on_ready says when, or that it may not after all.
+ * STATUS_AGAIN    `hold` is taken; on_ready says when, or that it may not after all, and then
+ *                 it is released. From the loop.
  * STATUS_NOT_FOUND  no: *ret_reason, static storage, says why, for a metric. */
 MUST_CHECK enum status mirror_keeper_hold(struct mirror_keeper *keeper, const uint8_t uuid[16],
-                                          struct mirror_hold *hold, const char **ret_reason);
+                                          bool allows_incomplete, struct mirror_hold *hold,
+                                          const char **ret_reason);
 
-struct mirror_copy *mirror_hold_copy(const struct mirror_hold *hold);
-
-/* Stop waiting, or reading. */
+/* Stop waiting, or reading. No-op when it holds nothing. */
 void mirror_hold_release(struct mirror_hold *hold);
 
-/* For a reading copy: seconds since it was complete, and what the collection's dimension is. */
+/* Of one that may read. Complete: it holds what Chroma holds. Age: since that was certain, 0 if it
+ * is; in role sidecar since Chroma was asked. */
+static inline struct mirror_copy *mirror_hold_copy(const struct mirror_hold *hold)
+{
+    return hold->copy;
+}
+static inline bool mirror_hold_is_complete(const struct mirror_hold *hold)
+{
+    return hold->is_complete;
+}
 uint64_t mirror_hold_age_us(const struct mirror_hold *hold);
 uint32_t mirror_hold_dimension(const struct mirror_hold *hold);
+
+/* ---- For people ----------------------------------------------------------------------------- */
+
+enum mirror_entry_state {
+    MIRROR_ENTRY_WAITING,  /* to be begun, or begun again */
+    MIRROR_ENTRY_LISTING,  /* Chroma is asked what it is, and for all ids, */
+    MIRROR_ENTRY_FILLING,  /* and for records */
+    MIRROR_ENTRY_COMPLETE, /* it holds what Chroma holds; in role sidecar what it held */
+    MIRROR_ENTRY_STOPPED   /* until somebody says fill; see its reason */
+};
+
+/* "filling". Static storage. */
+const char *mirror_entry_state_name(enum mirror_entry_state state);
+
+/* Why a copy was given up, or is none. */
+enum mirror_reason {
+    MIRROR_REASON_NONE,
+#define REASON(id, label, is_final, text) MIRROR_REASON_##id,
+#include "proxy/mirror_reason.def"
+#undef REASON
+    MIRROR_REASON_COUNT
+};
+
+/* "unknown_outcome", and the same for people. Static storage. */
+const char *mirror_reason_label(enum mirror_reason reason);
+const char *mirror_reason_text(enum mirror_reason reason);
+
+struct mirror_entry_info {
+    uint8_t                 uuid[16];
+    struct scope            scope; /* borrowed for the call, as is the next */
+    struct bytes            name;  /* empty: not known yet */
+    enum mirror_entry_state state;
+    enum mirror_reason      reason;          /* why it waits, or waited last, or is stopped */
+    const char             *detail;          /* more of it; NULL: no more is known */
+    uint64_t                records, hollow; /* hollow: not filled yet */
+    uint64_t                memory, disk;    /* bytes, of all copies of it */
+    uint64_t                age_us;   /* as mirror_hold_age_us(); of none that is complete 0 */
+    uint64_t                retry_us; /* from now until it is begun again; 0: it does not wait */
+    uint64_t                left_us;  /* estimate until it is filled; 0: none */
+    uint64_t                fills;    /* that became complete */
+    uint64_t                fill_us;  /* that the last one took */
+    uint64_t                refills[MIRROR_REASON_COUNT]; /* begun again, by reason */
+    uint64_t                writes;                       /* applied to its copies */
+    double                  reads_per_second;             /* of late */
+};
+
+typedef void mirror_entry_fn(const struct mirror_entry_info *info, void *ctx);
+
+/* Call `fn` for each collection that is copied or wanted. */
+void mirror_keeper_each(const struct mirror_keeper *keeper, mirror_entry_fn *fn, void *ctx);
+
+/* What all copies take now. */
+struct mirror_keeper_usage {
+    uint64_t memory, disk;
+    size_t   entries, complete;
+};
+struct mirror_keeper_usage mirror_keeper_usage(const struct mirror_keeper *keeper);
+
+/* Begin the copy of this collection now, whether it is wanted or not, or anew if there is one; it
+ * then stays. STATUS_NOT_FOUND: no such name or UUID was met yet. STATUS_NOT_IMPLEMENTED: nothing
+ * of this Chroma is copied, mirror_keeper_obstacle() says why. STATUS_NO_MEMORY,
+ * STATUS_LIMIT_REACHED: there are too many. */
+MUST_CHECK enum status mirror_keeper_fill(struct mirror_keeper *keeper, struct scope scope,
+                                          struct bytes name_or_uuid);
+
+/* Forget the copy of this collection; reads may begin another one. STATUS_NOT_FOUND. */
+MUST_CHECK enum status mirror_keeper_drop(struct mirror_keeper *keeper, struct scope scope,
+                                          struct bytes name_or_uuid);
+
+/* Why nothing of this Chroma is copied; NULL: there is no such reason. Static storage. */
+const char *mirror_keeper_obstacle(const struct mirror_keeper *keeper);
 
 #endif
