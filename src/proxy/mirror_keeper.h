@@ -15,7 +15,9 @@
  * In role sidecar others may write too: a copy is never complete, and is made anew from time to
  * time beside the one before it.
  *
- * Only a single node of the servers for which copies were proved is copied (chroma_family.def).
+ * Only a single node of the Rust server that describes a collection by its UUID, as the one does
+ * for which copies were proved, is copied. A write that a proxy before this one had under way may
+ * be applied in its first ten seconds, so nothing is begun in them, but where Chroma is run by us.
  *
  * Private to proxy/. Thread: event loop only. Memory: the copies, charged to MEMORY_ACCOUNT_MIRROR;
  * bodies of writes and answers until they are applied, likewise.
@@ -37,8 +39,8 @@
 #include "mirror/mirror_copy.h"
 #include "proxy/proxy_options.h"
 
-struct mirror_entry;
 struct mirror_keeper;
+struct mirror_queue;
 struct proxy;
 
 /* ---- Life ----------------------------------------------------------------------------------- */
@@ -70,10 +72,11 @@ MUST_CHECK enum status mirror_keeper_print_metrics(struct mirror_keeper *keeper,
 /* Who wants to read a copy: embedded in its owner, zeroed. */
 struct mirror_hold {
     struct list_node     node;
-    struct mirror_entry *entry; /* NULL: it holds nothing */
+    struct mirror_queue *queue; /* the copy's; NULL: it holds nothing */
     struct mirror_copy  *copy;
     bool                 is_complete, is_waiting;
-    uint64_t             since_us; /* the copy was last known to be what Chroma holds; 0: it is */
+    uint32_t             dimension;
+    uint64_t             since_us; /* the copy was last certain to be what Chroma holds; 0: it is */
     uint64_t             until;    /* the change that must be applied before it reads */
     uint64_t             seen;     /* writes sent before this must be known before it reads */
     void (*on_ready)(struct mirror_hold *hold, bool may_read); /* once, if it had to wait */
@@ -88,15 +91,16 @@ void mirror_keeper_note_answer(struct mirror_keeper *keeper, const uint8_t uuid[
 
 /* May a reader that has just arrived be answered from the copy? It must hold every write that was
  * answered before now, so it may have to wait for some milliseconds; for longer, if a reader has
- * seen what Chroma may have of a write that is under way. `allows_incomplete`: Chroma does not
- * answer, and the copy may lack something, or be older than Chroma: hold->is_complete says.
- * STATUS_OK       `hold` is taken and may read at once: mirror_hold_copy(); until
- *                 mirror_hold_release() the copy stays.
- * STATUS_AGAIN    `hold` is taken; on_ready says when, or that it may not after all, and then
- *                 it is released. From the loop.
+ * seen what Chroma may have of a write that is under way. `is_fallback`: Chroma does not answer, so
+ * a copy that may lack something will do where the options allow it (allows_incomplete), and in
+ * role sidecar one that is not older than max_age_us: hold->is_complete says what it is.
+ * STATUS_OK         `hold` is taken and may read at once: mirror_hold_copy(); until
+ *                   mirror_hold_release() the copy stays.
+ * STATUS_AGAIN      `hold` is taken; on_ready says when, from the loop, or that it may not after
+ *                   all: then it was released before.
  * STATUS_NOT_FOUND  no: *ret_reason, static storage, says why, for a metric. */
 MUST_CHECK enum status mirror_keeper_hold(struct mirror_keeper *keeper, const uint8_t uuid[16],
-                                          bool allows_incomplete, struct mirror_hold *hold,
+                                          bool is_fallback, struct mirror_hold *hold,
                                           const char **ret_reason);
 
 /* Stop waiting, or reading. No-op when it holds nothing. */
@@ -113,7 +117,12 @@ static inline bool mirror_hold_is_complete(const struct mirror_hold *hold)
     return hold->is_complete;
 }
 uint64_t mirror_hold_age_us(const struct mirror_hold *hold);
-uint32_t mirror_hold_dimension(const struct mirror_hold *hold);
+
+/* Of the collection, as struct mirror_question has it. */
+static inline uint32_t mirror_hold_dimension(const struct mirror_hold *hold)
+{
+    return hold->dimension;
+}
 
 /* ---- For people ----------------------------------------------------------------------------- */
 
@@ -172,16 +181,15 @@ struct mirror_keeper_usage {
 };
 struct mirror_keeper_usage mirror_keeper_usage(const struct mirror_keeper *keeper);
 
-/* Begin the copy of this collection now, whether it is wanted or not, or anew if there is one; it
- * then stays. STATUS_NOT_FOUND: no such name or UUID was met yet. STATUS_NOT_IMPLEMENTED: nothing
- * of this Chroma is copied, mirror_keeper_obstacle() says why. STATUS_NO_MEMORY,
- * STATUS_LIMIT_REACHED: there are too many. */
-MUST_CHECK enum status mirror_keeper_fill(struct mirror_keeper *keeper, struct scope scope,
-                                          struct bytes name_or_uuid);
+/* Begin the copy of this collection now (cache_report_find() finds one by its name), whether it is
+ * wanted or not, or anew if there is one; it stays until it is dropped.
+ * STATUS_NOT_FOUND        it is not known in which database it is: nobody has asked for it yet.
+ * STATUS_NOT_IMPLEMENTED  nothing of this Chroma is copied: mirror_keeper_obstacle() says why.
+ * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED  there are too many. */
+MUST_CHECK enum status mirror_keeper_fill(struct mirror_keeper *keeper, const uint8_t uuid[16]);
 
 /* Forget the copy of this collection; reads may begin another one. STATUS_NOT_FOUND. */
-MUST_CHECK enum status mirror_keeper_drop(struct mirror_keeper *keeper, struct scope scope,
-                                          struct bytes name_or_uuid);
+MUST_CHECK enum status mirror_keeper_drop(struct mirror_keeper *keeper, const uint8_t uuid[16]);
 
 /* Why nothing of this Chroma is copied; NULL: there is no such reason. Static storage. */
 const char *mirror_keeper_obstacle(const struct mirror_keeper *keeper);
