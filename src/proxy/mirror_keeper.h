@@ -32,15 +32,14 @@
 #include "base/byte_buffer.h"
 #include "base/bytes.h"
 #include "base/compiler.h"
-#include "base/list.h"
 #include "base/status.h"
 #include "chroma/chroma_route.h"
 #include "chroma/collection_facts.h"
-#include "mirror/mirror_copy.h"
+#include "proxy/mirror_hold.h"
+#include "proxy/mirror_reason.h"
 #include "proxy/proxy_options.h"
 
 struct mirror_keeper;
-struct mirror_queue;
 struct proxy;
 
 /* ---- Life ----------------------------------------------------------------------------------- */
@@ -69,19 +68,6 @@ MUST_CHECK enum status mirror_keeper_print_metrics(struct mirror_keeper *keeper,
 
 /* ---- Readers -------------------------------------------------------------------------------- */
 
-/* Who wants to read a copy: embedded in its owner, zeroed. */
-struct mirror_hold {
-    struct list_node     node;
-    struct mirror_queue *queue; /* the copy's; NULL: it holds nothing */
-    struct mirror_copy  *copy;
-    bool                 is_complete, is_waiting;
-    uint32_t             dimension;
-    uint64_t             since_us; /* the copy was last certain to be what Chroma holds; 0: it is */
-    uint64_t             until;    /* the change that must be applied before it reads */
-    uint64_t             seen;     /* writes sent before this must be known before it reads */
-    void (*on_ready)(struct mirror_hold *hold, bool may_read); /* once, if it had to wait */
-};
-
 /* A read of the collection of this route has arrived; it counts, and may begin a copy. */
 void mirror_keeper_note_read(struct mirror_keeper *keeper, const struct chroma_route *route);
 
@@ -103,27 +89,6 @@ MUST_CHECK enum status mirror_keeper_hold(struct mirror_keeper *keeper, const ui
                                           bool is_fallback, struct mirror_hold *hold,
                                           const char **ret_reason);
 
-/* Stop waiting, or reading. No-op when it holds nothing. */
-void mirror_hold_release(struct mirror_hold *hold);
-
-/* Of one that may read. Complete: it holds what Chroma holds. Age: since that was certain, 0 if it
- * is; in role sidecar since Chroma was asked. */
-static inline struct mirror_copy *mirror_hold_copy(const struct mirror_hold *hold)
-{
-    return hold->copy;
-}
-static inline bool mirror_hold_is_complete(const struct mirror_hold *hold)
-{
-    return hold->is_complete;
-}
-uint64_t mirror_hold_age_us(const struct mirror_hold *hold);
-
-/* Of the collection, as struct mirror_question has it. */
-static inline uint32_t mirror_hold_dimension(const struct mirror_hold *hold)
-{
-    return hold->dimension;
-}
-
 /* ---- For people ----------------------------------------------------------------------------- */
 
 enum mirror_entry_state {
@@ -136,19 +101,6 @@ enum mirror_entry_state {
 
 /* "filling". Static storage. */
 const char *mirror_entry_state_name(enum mirror_entry_state state);
-
-/* Why a copy was given up, or is none. */
-enum mirror_reason {
-    MIRROR_REASON_NONE,
-#define REASON(id, label, is_final, text) MIRROR_REASON_##id,
-#include "proxy/mirror_reason.def"
-#undef REASON
-    MIRROR_REASON_COUNT
-};
-
-/* "unknown_outcome", and the same for people. Static storage. */
-const char *mirror_reason_label(enum mirror_reason reason);
-const char *mirror_reason_text(enum mirror_reason reason);
 
 struct mirror_entry_info {
     uint8_t                 uuid[16];

@@ -177,6 +177,8 @@ static bool write_call_start(struct write_call *call, struct turn *turn)
         request.body = call->splice->parts;
         request.body_parts = call->splice->part_count;
     }
+    call->notice.body = request.body;
+    call->notice.body_parts = request.body_parts;
     write_call_notice(call, first);
     if (turn != NULL)
         status = call_start_with_turn(&call->call, call->proxy, first->route.info, &request,
