@@ -12,6 +12,9 @@ static const double clearly_more = 1.5;
 /* What did not fit is not tried again before this. */
 static const uint64_t full_pause_us = 60000000;
 
+/* Nor is what would not fit looked at before this. */
+static const uint64_t no_room_us = 5000000;
+
 /* Of fewer records it cannot be told what all of them will take. */
 enum { mirror_choice_sample = 1000 };
 
@@ -39,9 +42,12 @@ void mirror_choice_begin(struct mirror_keeper *keeper)
         struct mirror_entry *entry = LIST_ITEM(node, struct mirror_entry, node);
 
         if (!mirror_entry_is_due(entry, now_us) || !mirror_choice_is_wanted(entry, now_us) ||
-            !mirror_choice_has_room(entry, now_us) ||
             collection_table_stamp(keeper->proxy->collections, entry->uuid, now_us) == 0)
             continue;
+        if (!mirror_choice_has_room(entry, now_us)) {
+            entry->retry_us = now_us + no_room_us;
+            continue;
+        }
         if (best == NULL || (entry->is_asked_for && !best->is_asked_for) ||
             (entry->is_asked_for == best->is_asked_for &&
              mirror_entry_score(entry, now_us) > mirror_entry_score(best, now_us)))

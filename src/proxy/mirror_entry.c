@@ -23,6 +23,7 @@ static bool mirror_entry_copy_text(char **to, struct bytes text);
 static void mirror_entry_leave_live(struct mirror_entry *entry, bool keeps);
 static void mirror_entry_forget_open(struct mirror_entry *entry);
 static void mirror_entry_set_retry(struct mirror_entry *entry, enum mirror_reason reason);
+static void mirror_entry_check(struct mirror_entry *entry, struct mirror_queue *queue);
 static void mirror_entry_log(const struct mirror_entry *entry, enum log_level level,
                              const char *event);
 
@@ -227,6 +228,8 @@ void mirror_entry_give_up(struct mirror_entry *entry, enum mirror_reason reason,
          is_final = mirror_reason_is_final(reason);
 
     mirror_entry_doubt_former(entry);
+    if (reason == MIRROR_REASON_CHANGED || reason == MIRROR_REASON_INCARNATION)
+        entry->is_refused = false; /* it may have another name */
     if (entry->state == MIRROR_ENTRY_STOPPED && !is_final)
         return;
     if (entry->state == MIRROR_ENTRY_WAITING && !is_final)
@@ -312,10 +315,7 @@ void mirror_entry_on_applied(struct mirror_entry *entry, struct mirror_queue *qu
         entry->dimension = queue->state.dimension;
     switch (queue->status) {
     case STATUS_OK:
-        if (entry->state == MIRROR_ENTRY_COMPLETE && queue->state.hollow > 0)
-            mirror_entry_give_up(entry, MIRROR_REASON_UNREADABLE, "a record is not known any more");
-        else
-            mirror_choice_check_size(entry);
+        mirror_entry_check(entry, queue);
         break;
     case STATUS_NOT_IMPLEMENTED:
     case STATUS_INVALID:
@@ -328,6 +328,21 @@ void mirror_entry_on_applied(struct mirror_entry *entry, struct mirror_queue *qu
         mirror_entry_give_up(entry, MIRROR_REASON_STORE, status_text(queue->status));
         break;
     }
+}
+
+/* A page that fills nothing although no write passed: what was listed is not there, for others have
+ * deleted it. */
+static void mirror_entry_check(struct mirror_entry *entry, struct mirror_queue *queue)
+{
+    bool is_in_vain = queue->is_page_quiet && queue->state.hollow >= queue->hollow_before;
+
+    queue->is_page_quiet = false;
+    if (entry->state == MIRROR_ENTRY_COMPLETE && queue->state.hollow > 0)
+        mirror_entry_give_up(entry, MIRROR_REASON_UNREADABLE, "a record is not known any more");
+    else if (entry->state == MIRROR_ENTRY_FILLING && is_in_vain)
+        mirror_entry_give_up(entry, MIRROR_REASON_ANSWER, "records that were listed are gone");
+    else
+        mirror_choice_check_size(entry);
 }
 
 static void mirror_entry_log(const struct mirror_entry *entry, enum log_level level,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "chroma/collection_answer.h"
+#include "chroma/collection_schema.h"
 #include "proxy/backend_breaker.h"
 #include "proxy/call.h"
 #include "proxy/mirror_choice.h"
@@ -23,7 +24,7 @@ enum { page_bytes_min = 64 << 10, page_bytes_max = 1 << 20 };
 
 /* A page is as long as its records are, which nobody knows before; a description as long as the
  * keys of all its metadata. */
-enum { page_answer_max = 64 << 20, description_answer_max = 4 << 20 };
+enum { page_answer_max = 64 << 20, description_answer_max = 512 << 10 };
 
 /* It cannot be asked, or had no answer: a quarter of a second, then twice as long each time. */
 static const uint64_t fill_pause_us = 250000;
@@ -441,6 +442,10 @@ static void fill_take_description(struct mirror_fill *fill)
         mirror_entry_give_up(entry, MIRROR_REASON_UNFIT, "its description is not understood");
         return;
     }
+    if (!collection_schema_is_default(byte_buffer_bytes(&fill->answer))) {
+        mirror_entry_give_up(entry, MIRROR_REASON_UNFIT, "its schema is not the default one");
+        return;
+    }
     entry->is_described = true;
     entry->failures = 0;
     if (!entry->is_asked_for && !mirror_choice_takes_name(fill->keeper, entry->name)) {
@@ -501,6 +506,9 @@ static void fill_take_page(struct mirror_fill *fill)
     struct mirror_entry *entry = fill->keeper->filling;
 
     fill->keeper->stats.page_bytes += byte_buffer_size(&fill->answer);
+    entry->live->is_page_quiet =
+        list_is_empty(&entry->open) && entry->written < fill->sent && !entry->live->is_running;
+    entry->live->hollow_before = entry->live->state.hollow;
     if (!fill_tell(fill, MIRROR_CHANGE_PAGE))
         return;
     entry->failures = 0;

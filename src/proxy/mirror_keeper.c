@@ -12,6 +12,12 @@
  * is locked. */
 static const uint64_t settle_us = 10000000;
 
+/* What is read may be begun; it is not looked whether it can be more often than this. */
+static const uint64_t look_us = 50000;
+
+/* What could not be begun at once is looked at again after this. */
+static const uint64_t wait_us = 1000000;
+
 /* In role sidecar a copy is made anew when it is half as old as it may be, but the time that this
  * takes is a fifth at most. */
 enum { renewal_rest = 4 };
@@ -78,6 +84,7 @@ static void keeper_pump(void *ctx)
 {
     struct mirror_keeper *keeper = ctx;
 
+    keeper->is_look_set = false;
     if (keeper->filling != NULL && keeper->filling->live != NULL)
         mirror_entry_try_complete(keeper->filling);
     keeper_renew(keeper);
@@ -96,6 +103,7 @@ static void keeper_pump(void *ctx)
         mirror_queue_pump(queue);
     }
     keeper_set_timer(keeper);
+    keeper->looks_us = mirror_keeper_now_us(keeper) + look_us;
 }
 
 static void keeper_renew(struct mirror_keeper *keeper)
@@ -137,7 +145,9 @@ static void keeper_set_timer(struct mirror_keeper *keeper)
             due_us = entry->retry_us > keeper->settled_us ? entry->retry_us : keeper->settled_us;
         else if (entry->state == MIRROR_ENTRY_COMPLETE && !keeper->is_gateway)
             due_us = keeper_renewal_us(entry);
-        if (due_us > now_us && due_us < wake_us) /* else it waits for something else */
+        if (due_us <= now_us) /* it waits for something else, of which it may not be told */
+            due_us = keeper->filling == NULL ? now_us + wait_us : UINT64_MAX;
+        if (due_us < wake_us)
             wake_us = due_us;
     }
     if (wake_us == UINT64_MAX)
@@ -254,8 +264,11 @@ void mirror_keeper_note_read(struct mirror_keeper *keeper, const struct chroma_r
     if (entry == NULL)
         return;
     mirror_entry_note_read(entry, mirror_keeper_now_us(keeper));
-    if (keeper->filling == NULL && mirror_entry_is_due(entry, mirror_keeper_now_us(keeper)))
-        mirror_keeper_wake(keeper);
+    if (keeper->filling != NULL || keeper->is_look_set ||
+        !mirror_entry_is_due(entry, mirror_keeper_now_us(keeper)))
+        return;
+    keeper->is_look_set = true;
+    loop_timer_set(keeper->timer, keeper->looks_us);
 }
 
 void mirror_keeper_note_answer(struct mirror_keeper *keeper, const uint8_t uuid[16])

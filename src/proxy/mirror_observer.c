@@ -87,9 +87,11 @@ static void observer_on_known(struct write_observer *observer, struct write_noti
     struct mirror_keeper *keeper = CONTAINER_OF(observer, struct mirror_keeper, observer);
     bool                  is_told = notice->mirror_sent != 0;
     bool                  was_open = is_told && list_node_is_linked(&notice->mirror_node);
-    struct mirror_entry  *entry;
+    struct mirror_entry  *entry = NULL;
 
     (void)now_us;
+    if (observer_is_of_one(notice))
+        entry = mirror_entry_find(keeper, notice->change.uuid);
     if (is_told) {
         list_remove(&notice->mirror_node);
         keeper->wide_open -= notice->mirror_is_wide;
@@ -97,10 +99,10 @@ static void observer_on_known(struct write_observer *observer, struct write_noti
     if (observer_is_wide(notice)) {
         if (outcome != WRITE_OUTCOME_REFUSED)
             observer_give_up_all(keeper, notice, outcome);
-    } else if (observer_is_of_one(notice)) {
-        entry = mirror_entry_find(keeper, notice->change.uuid);
-        if (entry != NULL)
-            observer_take(entry, notice, was_open, outcome, answer);
+    } else if (entry != NULL) {
+        observer_take(entry, notice, was_open, outcome, answer);
+    } else {
+        return;
     }
     mirror_choice_begin(keeper); /* now nothing is under way; at the end of the turn the next is */
     mirror_keeper_wake(keeper);
@@ -191,6 +193,7 @@ static void observer_tell(struct mirror_entry *entry, const struct write_notice 
     size_t                max = (size_t)keeper->options.memory_max / 2;
     struct mirror_change *change;
 
+    entry->written = keeper->clock;
     if (entry->list_sent == 0)
         return;
     if (max < observer_bytes_min)
@@ -210,7 +213,8 @@ static void observer_tell(struct mirror_entry *entry, const struct write_notice 
         mirror_entry_give_up(entry, MIRROR_REASON_BEHIND, NULL);
 }
 
-/* Only the answer to a delete says more than that it is one. */
+/* Only the answer to a delete says more than that it is one. A body that nobody needs any more is
+ * not copied: it may be long. */
 static enum status observer_copy(struct mirror_change *change, const struct write_notice *notice,
                                  struct bytes answer)
 {
@@ -218,11 +222,15 @@ static enum status observer_copy(struct mirror_change *change, const struct writ
     size_t      size = 0;
 
     change->operation = notice->route->operation;
-    for (size_t i = 0; i < notice->body_parts; i++)
+    if (notice->spare_body != NULL) {
+        change->body = *notice->spare_body;
+        *notice->spare_body = (struct byte_buffer){0};
+    }
+    for (size_t i = 0; i < notice->body_parts && notice->spare_body == NULL; i++)
         size += notice->body[i].size;
     if (size > 0)
         status = byte_buffer_reserve(&change->body, size, SIZE_MAX);
-    for (size_t i = 0; i < notice->body_parts && status == STATUS_OK; i++) {
+    for (size_t i = 0; i < notice->body_parts && size > 0 && status == STATUS_OK; i++) {
         if (notice->body[i].size > 0)
             status = byte_buffer_append(&change->body, notice->body[i], SIZE_MAX);
     }

@@ -49,7 +49,9 @@ struct mirror_queue {
     size_t                        bytes;          /* of those that are not applied */
     enum mirror_page              page;
     struct byte_buffer            page_body;
-    size_t                        page_bytes; /* wanted */
+    size_t                        page_bytes;    /* wanted */
+    bool                          is_page_quiet; /* no write was under way beside the last one, */
+    uint32_t                      hollow_before; /* before which so many records were hollow */
     bool                          is_listed;
 
     /* The job, and what came of the last one. */

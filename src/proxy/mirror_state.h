@@ -46,6 +46,8 @@ struct mirror_keeper {
     uint64_t             copies_made;   /* numbers their files */
     size_t               waiting_bytes; /* of all changes that are not applied */
 
+    uint64_t            looks_us;    /* for what reads may begin, not before */
+    bool                is_look_set; /* the timer is, to this or earlier */
     struct loop_task    pump;
     struct loop_timer  *timer;
     struct mirror_stats stats;
@@ -79,6 +81,7 @@ struct mirror_entry {
     uint32_t              dimension;
     uint64_t              list_sent;                     /* its moment; 0: it was not asked for */
     uint64_t              last_known;                    /* of its last answer */
+    uint64_t              written;                       /* when a write to it was known last */
     uint64_t              asked_us, begun_us, filled_us; /* filled_us: 0: never */
     unsigned              crossings, failures;
 
