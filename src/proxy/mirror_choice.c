@@ -21,6 +21,7 @@ enum { mirror_choice_sample = 1000 };
 static bool     mirror_choice_has_room(const struct mirror_entry *entry, uint64_t now_us);
 static uint64_t mirror_choice_used(const struct mirror_entry *except, bool is_disk);
 static uint64_t mirror_choice_of_queue(const struct mirror_queue *queue, bool is_disk);
+static bool     mirror_choice_is_out(const struct mirror_queue *queue);
 static uint64_t mirror_choice_yielding(const struct mirror_entry *entry, uint64_t now_us);
 static bool mirror_choice_yields(const struct mirror_entry *to, const struct mirror_entry *entry,
                                  uint64_t now_us);
@@ -104,8 +105,8 @@ uint64_t mirror_choice_disk_max(const struct mirror_entry *entry)
     return used >= max ? 0 : max - used;
 }
 
-/* By all copies, those that are left and still read among them, but for the live one of `except`.
- */
+/* By all copies, those that are left and still read among them, but for the live one of `except`
+ * and for those on their way out. */
 static uint64_t mirror_choice_used(const struct mirror_entry *except, bool is_disk)
 {
     uint64_t used = 0;
@@ -114,7 +115,7 @@ static uint64_t mirror_choice_used(const struct mirror_entry *except, bool is_di
     {
         const struct mirror_queue *queue = LIST_ITEM(node, struct mirror_queue, node);
 
-        if (queue != except->live)
+        if (queue != except->live && !mirror_choice_is_out(queue))
             used += mirror_choice_of_queue(queue, is_disk);
     }
     return used;
@@ -197,10 +198,15 @@ bool mirror_choice_is_freeing(const struct mirror_keeper *keeper)
     {
         const struct mirror_queue *queue = LIST_ITEM(node, struct mirror_queue, node);
 
-        if (queue->entry == NULL && list_is_empty(&queue->holds) && list_is_empty(&queue->waiting))
+        if (mirror_choice_is_out(queue))
             return true;
     }
     return false;
+}
+
+static bool mirror_choice_is_out(const struct mirror_queue *queue)
+{
+    return queue->entry == NULL && list_is_empty(&queue->holds) && list_is_empty(&queue->waiting);
 }
 
 void mirror_choice_check_size(struct mirror_entry *entry)

@@ -6,7 +6,7 @@
 #include "chroma/collection_answer.h"
 #include "chroma/collection_schema.h"
 #include "proxy/backend_breaker.h"
-#include "proxy/call.h"
+#include "proxy/mirror_ask.h"
 #include "proxy/mirror_choice.h"
 #include "json/json_scan.h"
 
@@ -35,16 +35,8 @@ enum fill_step { FILL_DESCRIPTION, FILL_LIST, FILL_PAGE };
 
 struct mirror_fill {
     struct mirror_keeper      *keeper;
-    bool                       is_busy; /* a question is under way, for keeper->filling */
-    enum fill_step             step;
-    struct call                call;
-    struct answer_sink         sink;
-    struct loop_timer         *deadline;
-    struct byte_buffer         head, answer;
-    struct bytes               body;
-    size_t                     charged;
-    unsigned                   status;
-    bool                       is_whole;
+    enum fill_step             step; /* for keeper->filling */
+    struct mirror_ask          ask;
     uint64_t                   sent; /* its moment */
     struct collection_question question;
     uint64_t                   next_us; /* nothing is asked before */
@@ -58,16 +50,9 @@ static void        fill_ask_description(struct mirror_fill *fill, struct mirror_
 static void        fill_ask_list(struct mirror_fill *fill, struct mirror_entry *entry);
 static void        fill_ask_page(struct mirror_fill *fill, struct mirror_entry *entry);
 static enum status fill_make_queue(struct mirror_entry *entry);
-static void        fill_send(struct mirror_fill *fill, enum fill_step step,
-                             enum chroma_operation operation, struct bytes body);
-static enum status fill_write_head(struct mirror_fill *fill, const struct mirror_entry *entry);
-static void        fill_on_head(struct answer_sink *sink, const struct http_head *head);
-static void        fill_on_body(struct answer_sink *sink, struct bytes data);
-static size_t      fill_answer_max(const struct mirror_fill *fill);
-static void        fill_on_end(struct answer_sink *sink);
+static void        fill_begin(struct mirror_fill *fill, enum fill_step step);
+static void        fill_on_over(struct mirror_ask *ask, enum status failure);
 static void        fill_take(struct mirror_fill *fill);
-static void        fill_on_failure(struct answer_sink *sink, enum status why, bool sent);
-static void        fill_on_deadline(void *ctx);
 static void        fill_rest_now(struct mirror_fill *fill);
 static void        fill_look_for_others(struct mirror_fill *fill, uint64_t own);
 static void        fill_take_refusal(struct mirror_fill *fill);
@@ -78,30 +63,19 @@ static void        fill_take_page(struct mirror_fill *fill);
 static bool        fill_tell(struct mirror_fill *fill, enum mirror_change_kind kind);
 static void        fill_failed(struct mirror_fill *fill, enum mirror_reason reason);
 static void        fill_pause(struct mirror_fill *fill, unsigned times);
-static void        fill_release(struct mirror_fill *fill);
-
-static const struct answer_sink_ops fill_ops = {.on_head = fill_on_head,
-                                                .on_body = fill_on_body,
-                                                .on_end = fill_on_end,
-                                                .on_failure = fill_on_failure};
 
 struct mirror_fill *mirror_fill_new(struct mirror_keeper *keeper)
 {
-    static const struct turn_queue_service last = {.weight = 1,
-                                                   .priority = FAIR_QUEUE_PRIORITY_LAST};
-    struct mirror_fill                    *fill = calloc(1, sizeof *fill);
+    struct mirror_fill *fill = calloc(1, sizeof *fill);
 
     if (fill == NULL)
         return NULL;
-    fill->deadline = loop_timer_new(keeper->proxy->loop, fill_on_deadline, fill);
-    if (fill->deadline == NULL) {
+    fill->keeper = keeper;
+    fill->page_bytes = page_bytes_min * 4;
+    if (mirror_ask_init(&fill->ask, keeper->proxy, fill_on_over) != STATUS_OK) {
         free(fill);
         return NULL;
     }
-    fill->keeper = keeper;
-    fill->sink.ops = &fill_ops;
-    fill->page_bytes = page_bytes_min * 4;
-    turn_queue_set_service(keeper->proxy->turns, MIRROR_FLOW, &last);
     return fill;
 }
 
@@ -109,23 +83,18 @@ void mirror_fill_free(struct mirror_fill *fill)
 {
     if (fill == NULL)
         return;
-    mirror_fill_cancel(fill);
-    loop_timer_free(fill->deadline);
-    byte_buffer_done(&fill->head);
+    mirror_ask_done(&fill->ask);
     free(fill);
 }
 
 void mirror_fill_cancel(struct mirror_fill *fill)
 {
-    call_cancel(&fill->call);
-    loop_timer_clear(fill->deadline);
-    fill_release(fill);
-    fill->is_busy = false;
+    mirror_ask_cancel(&fill->ask);
 }
 
 uint64_t mirror_fill_wake_us(const struct mirror_fill *fill)
 {
-    return fill->is_busy || fill->keeper->filling == NULL ||
+    return mirror_ask_is_busy(&fill->ask) || fill->keeper->filling == NULL ||
                    fill->next_us <= mirror_keeper_now_us(fill->keeper)
                ? UINT64_MAX
                : fill->next_us;
@@ -133,7 +102,7 @@ uint64_t mirror_fill_wake_us(const struct mirror_fill *fill)
 
 void mirror_fill_cross(struct mirror_fill *fill, struct mirror_entry *entry)
 {
-    if (fill->is_busy && fill->step == FILL_LIST && fill->keeper->filling == entry)
+    if (mirror_ask_is_busy(&fill->ask) && fill->step == FILL_LIST && fill->keeper->filling == entry)
         entry->is_crossed = true;
 }
 
@@ -143,7 +112,7 @@ void mirror_fill_pump(struct mirror_fill *fill)
 {
     struct mirror_entry *entry = fill->keeper->filling;
 
-    if (entry == NULL || fill->is_busy || !fill_may_ask(fill))
+    if (entry == NULL || mirror_ask_is_busy(&fill->ask) || !fill_may_ask(fill))
         return;
     if (!entry->is_described)
         fill_ask_description(fill, entry);
@@ -178,7 +147,9 @@ static void fill_ask_description(struct mirror_fill *fill, struct mirror_entry *
                                  .database = bytes_of(entry->database)};
 
     fill->question = collection_table_ask(proxy->collections, &route, loop_now_us(proxy->loop));
-    fill_send(fill, FILL_DESCRIPTION, CHROMA_OPERATION_COLLECTION_GET_ID, (struct bytes){0});
+    fill_begin(fill, FILL_DESCRIPTION);
+    if (mirror_ask_description(&fill->ask, entry, description_answer_max) != STATUS_OK)
+        fill_pause(fill, 1);
 }
 
 /* Not while a delete is under way, which the list may have met half. */
@@ -202,9 +173,13 @@ static void fill_ask_list(struct mirror_fill *fill, struct mirror_entry *entry)
     entry->is_crossed = false;
     entry->asked_us = mirror_keeper_now_us(fill->keeper);
     fill->keeper->stats.lists++;
-    fill_send(fill, FILL_LIST, CHROMA_OPERATION_GET, mirror_copy_list_request());
-    if (fill->is_busy)
+    fill_begin(fill, FILL_LIST);
+    /* Whose ids alone are more than the copies may be does not fit. */
+    if (mirror_ask_get(&fill->ask, entry, mirror_copy_list_request(),
+                       (size_t)fill->keeper->options.memory_max) == STATUS_OK)
         entry->list_sent = fill->sent;
+    else
+        fill_pause(fill, 1);
 }
 
 static enum status fill_make_queue(struct mirror_entry *entry)
@@ -224,115 +199,39 @@ static enum status fill_make_queue(struct mirror_entry *entry)
 static void fill_ask_page(struct mirror_fill *fill, struct mirror_entry *entry)
 {
     fill->keeper->stats.pages++;
-    fill_send(fill, FILL_PAGE, CHROMA_OPERATION_GET, byte_buffer_bytes(&entry->live->page_body));
-    if (fill->is_busy)
+    fill_begin(fill, FILL_PAGE);
+    if (mirror_ask_get(&fill->ask, entry, byte_buffer_bytes(&entry->live->page_body),
+                       page_answer_max) == STATUS_OK)
         entry->live->page = MIRROR_PAGE_ASKED;
+    else
+        fill_pause(fill, 1);
 }
 
 /* Whatever is sent from now on may be in the answer. */
-static void fill_send(struct mirror_fill *fill, enum fill_step step,
-                      enum chroma_operation operation, struct bytes body)
+static void fill_begin(struct mirror_fill *fill, enum fill_step step)
 {
-    struct proxy           *proxy = fill->keeper->proxy;
-    struct upstream_request request = {.body = &fill->body};
+    const struct turn_queue_stats *stats = turn_queue_stats(fill->keeper->proxy->turns);
 
     fill->step = step;
-    fill->body = body;
-    fill->status = 0;
-    fill->is_whole = true;
     fill->sent = ++fill->keeper->clock;
     fill_look_for_others(fill, 0);
-    fill->granted = turn_queue_stats(proxy->turns)->granted[TURN_READ] +
-                    turn_queue_stats(proxy->turns)->granted[TURN_WRITE];
-    fill->call.origin = (struct call_origin){.flow = MIRROR_FLOW};
-    if (fill_write_head(fill, fill->keeper->filling) != STATUS_OK) {
-        fill_pause(fill, 1);
-        return;
-    }
-    request.head = byte_buffer_bytes(&fill->head);
-    request.body_parts = body.size > 0;
-    if (call_start(&fill->call, proxy, chroma_route_info(operation), &request, &fill->sink, NULL) !=
-        STATUS_OK) {
-        fill_pause(fill, 1);
-        return;
-    }
-    fill->is_busy = true;
-    loop_timer_set(fill->deadline, loop_now_us(proxy->loop) + proxy->options.deadline_read_us);
-}
-
-static enum status fill_write_head(struct mirror_fill *fill, const struct mirror_entry *entry)
-{
-    char        uuid[CHROMA_ROUTE_UUID_SIZE];
-    enum status status;
-
-    chroma_route_print_uuid(entry->uuid, uuid);
-    byte_buffer_clear(&fill->head);
-    if (fill->step == FILL_DESCRIPTION)
-        status = byte_buffer_printf(&fill->head, SIZE_MAX,
-                                    "GET /api/v2/tenants/%s/databases/%s/collections/by-id/%s "
-                                    "HTTP/1.1\r\n",
-                                    entry->tenant, entry->database, uuid);
-    else
-        status = byte_buffer_printf(&fill->head, SIZE_MAX,
-                                    "POST /api/v2/tenants/%s/databases/%s/collections/%s/get "
-                                    "HTTP/1.1\r\nContent-Type: application/json\r\n"
-                                    "Content-Length: %zu\r\n",
-                                    entry->tenant, entry->database, uuid, fill->body.size);
-    if (status == STATUS_OK)
-        status = byte_buffer_append(&fill->head,
-                                    BYTES_LITERAL("Host: localhost\r\n"
-                                                  "User-Agent: chromabouncer\r\n\r\n"),
-                                    SIZE_MAX);
-    return status;
+    fill->granted = stats->granted[TURN_READ] + stats->granted[TURN_WRITE];
 }
 
 /* ---- Answers -------------------------------------------------------------------------------- */
 
-static void fill_on_head(struct answer_sink *sink, const struct http_head *head)
-{
-    CONTAINER_OF(sink, struct mirror_fill, sink)->status = head->status;
-}
-
-static void fill_on_body(struct answer_sink *sink, struct bytes data)
-{
-    struct mirror_fill    *fill = CONTAINER_OF(sink, struct mirror_fill, sink);
-    struct memory_account *account = &fill->keeper->proxy->budget->accounts[MEMORY_ACCOUNT_MIRROR];
-    size_t                 before = fill->answer.capacity;
-
-    if (!fill->is_whole)
-        return;
-    if (byte_buffer_append(&fill->answer, data, fill_answer_max(fill)) != STATUS_OK) {
-        fill->is_whole = false;
-        fill_release(fill);
-        return;
-    }
-    memory_account_charge(account, fill->answer.capacity - before);
-    fill->charged += fill->answer.capacity - before;
-}
-
-static size_t fill_answer_max(const struct mirror_fill *fill)
-{
-    switch (fill->step) {
-    case FILL_DESCRIPTION:
-        break;
-    case FILL_LIST: /* whose ids alone are more than the copy may be does not fit */
-        return (size_t)fill->keeper->options.memory_max;
-    case FILL_PAGE:
-        return page_answer_max;
-    }
-    return description_answer_max;
-}
-
 /* Now, not later: what is told to the copy is told in the order in which it was known. */
-static void fill_on_end(struct answer_sink *sink)
+static void fill_on_over(struct mirror_ask *ask, enum status failure)
 {
-    struct mirror_fill *fill = CONTAINER_OF(sink, struct mirror_fill, sink);
+    struct mirror_fill *fill = CONTAINER_OF(ask, struct mirror_fill, ask);
 
-    loop_timer_clear(fill->deadline);
-    fill->is_busy = false;
-    fill_rest_now(fill);
-    fill_take(fill);
-    fill_release(fill);
+    if (failure == STATUS_OK) {
+        fill_rest_now(fill);
+        fill_take(fill);
+    } else {
+        fill_failed(fill, MIRROR_REASON_UNANSWERED);
+    }
+    mirror_ask_clear(ask);
     mirror_keeper_wake(fill->keeper);
 }
 
@@ -340,11 +239,11 @@ static void fill_take(struct mirror_fill *fill)
 {
     struct mirror_entry *entry = fill->keeper->filling;
 
-    if (fill->status != 200) {
+    if (fill->ask.status != 200) {
         fill_take_refusal(fill);
         return;
     }
-    if (!fill->is_whole) {
+    if (!fill->ask.is_whole) {
         mirror_entry_give_up(entry, MIRROR_REASON_TOO_LARGE, NULL);
         return;
     }
@@ -361,33 +260,11 @@ static void fill_take(struct mirror_fill *fill)
     }
 }
 
-static void fill_on_failure(struct answer_sink *sink, enum status why, bool sent)
-{
-    struct mirror_fill *fill = CONTAINER_OF(sink, struct mirror_fill, sink);
-
-    (void)why;
-    (void)sent;
-    loop_timer_clear(fill->deadline);
-    fill->is_busy = false;
-    fill_release(fill);
-    fill_failed(fill, MIRROR_REASON_UNANSWERED);
-}
-
-static void fill_on_deadline(void *ctx)
-{
-    struct mirror_fill *fill = ctx;
-
-    if (!fill->is_busy)
-        return;
-    mirror_fill_cancel(fill);
-    fill_failed(fill, MIRROR_REASON_UNANSWERED);
-}
-
 /* How long it took, without the wait for its turn, decides how much is asked for next. */
 static void fill_rest_now(struct mirror_fill *fill)
 {
     uint64_t now_us = mirror_keeper_now_us(fill->keeper);
-    uint64_t took_us = now_us - fill->call.connected_us;
+    uint64_t took_us = now_us - fill->ask.sent_us;
 
     fill_look_for_others(fill, 1);
     fill->next_us = now_us;
@@ -419,14 +296,14 @@ static void fill_take_refusal(struct mirror_fill *fill)
 {
     static const char    gone[] = "NotFoundError";
     struct mirror_entry *entry = fill->keeper->filling;
-    struct bytes         answer = byte_buffer_bytes(&fill->answer);
+    struct bytes         answer = byte_buffer_bytes(&fill->ask.answer);
 
-    if (fill->status == 401 || fill->status == 403) {
+    if (fill->ask.status == 401 || fill->ask.status == 403) {
         mirror_entry_give_up(entry, MIRROR_REASON_CREDENTIALS, NULL);
-    } else if (fill->status == 404 && answer.size > 0 &&
+    } else if (fill->ask.status == 404 && answer.size > 0 &&
                memmem(answer.data, answer.size, gone, sizeof gone - 1) != NULL) {
         mirror_entry_free(entry); /* deleted by others */
-    } else if (fill->status == 404 && fill->step == FILL_DESCRIPTION) {
+    } else if (fill->ask.status == 404 && fill->step == FILL_DESCRIPTION) {
         fill->keeper->is_unproved = true; /* it has no such route */
         mirror_entry_give_up(entry, MIRROR_REASON_UNFIT, NULL);
     } else {
@@ -442,7 +319,7 @@ static void fill_take_description(struct mirror_fill *fill)
         mirror_entry_give_up(entry, MIRROR_REASON_UNFIT, "its description is not understood");
         return;
     }
-    if (!collection_schema_is_default(byte_buffer_bytes(&fill->answer))) {
+    if (!collection_schema_is_default(byte_buffer_bytes(&fill->ask.answer))) {
         mirror_entry_give_up(entry, MIRROR_REASON_UNFIT, "its schema is not the default one");
         return;
     }
@@ -462,7 +339,7 @@ static bool fill_read_description(struct mirror_fill *fill, struct mirror_entry 
                                       .info = chroma_route_info(CHROMA_OPERATION_COLLECTION_GET_ID),
                                       .tenant = bytes_of(entry->tenant),
                                       .database = bytes_of(entry->database)};
-    struct bytes             body = byte_buffer_bytes(&fill->answer);
+    struct bytes             body = byte_buffer_bytes(&fill->ask.answer);
     struct collection_answer read;
     struct json_scan         scan;
 
@@ -505,7 +382,7 @@ static void fill_take_page(struct mirror_fill *fill)
 {
     struct mirror_entry *entry = fill->keeper->filling;
 
-    fill->keeper->stats.page_bytes += byte_buffer_size(&fill->answer);
+    fill->keeper->stats.page_bytes += byte_buffer_size(&fill->ask.answer);
     entry->live->is_page_quiet =
         list_is_empty(&entry->open) && entry->written < fill->sent && !entry->live->is_running;
     entry->live->hollow_before = entry->live->state.hollow;
@@ -528,9 +405,7 @@ static bool fill_tell(struct mirror_fill *fill, enum mirror_change_kind kind)
         mirror_entry_give_up(entry, MIRROR_REASON_STORE, status_text(STATUS_NO_MEMORY));
         return false;
     }
-    change->answer = fill->answer;
-    fill->answer = (struct byte_buffer){0};
-    fill_release(fill); /* the queue charges it */
+    change->answer = mirror_ask_take(&fill->ask);
     entry->last_known = change->moments.known;
     mirror_queue_tell(entry->live, change);
     return true;
@@ -558,7 +433,6 @@ static void fill_failed(struct mirror_fill *fill, enum mirror_reason reason)
         mirror_queue_tell(entry->live, change);
         entry->live->page = MIRROR_PAGE_WANTED;
     }
-    mirror_keeper_wake(fill->keeper);
 }
 
 /* After this many failures in a row. */
@@ -568,12 +442,4 @@ static void fill_pause(struct mirror_fill *fill, unsigned times)
 
     fill->next_us = mirror_keeper_now_us(fill->keeper) + (fill_pause_us << doublings);
     mirror_keeper_wake(fill->keeper);
-}
-
-static void fill_release(struct mirror_fill *fill)
-{
-    memory_account_release(&fill->keeper->proxy->budget->accounts[MEMORY_ACCOUNT_MIRROR],
-                           fill->charged);
-    fill->charged = 0;
-    byte_buffer_done(&fill->answer);
 }

@@ -7,7 +7,8 @@
  *   mirror_choice.c    which collections have one
  *   mirror_observer.c  writes on their way to the copies
  *   mirror_queue.c     one copy, the changes that wait for it, and its readers
- *   mirror_fill.c      what Chroma is asked
+ *   mirror_fill.c      what Chroma is asked, when, and what its answers mean
+ *   mirror_ask.c       one question
  *
  * Things are done where they are found out; what may call back, or needs a worker, waits for the
  * end of the loop's turn: mirror_keeper_pump().

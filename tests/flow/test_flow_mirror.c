@@ -26,6 +26,7 @@ static uint64_t        read_delay_us, write_delay_us;
 static unsigned        delay_random_us; /* more, at random */
 static enum flow_fault write_fault, read_fault;
 static unsigned        lists, pages, descriptions;
+static const char     *schema; /* of all collections */
 
 static struct flow_world           world;
 static struct flow_client         *writer;
@@ -55,9 +56,9 @@ static void describe(const struct chroma_collection *collection, struct byte_buf
 
     snprintf(text, sizeof text,
              "{\"id\":\"%s\",\"name\":\"docs-%d\",\"configuration_json\":{\"hnsw\":{\"space\":"
-             "\"cosine\"}},\"schema\":null,\"metadata\":null,\"dimension\":2,\"tenant\":\"t\","
+             "\"cosine\"}},\"schema\":%s,\"metadata\":null,\"dimension\":2,\"tenant\":\"t\","
              "\"database\":\"d\",\"log_position\":0,\"version\":0}",
-             collection->uuid, (int)(collection - chroma));
+             collection->uuid, (int)(collection - chroma), schema);
     append(out, text);
 }
 
@@ -98,6 +99,8 @@ static void on_request(struct flow_backend *backend, const char *target, struct 
         plan->status = 401;
     } else if (is_read && chroma_is_old) {
         plan->status = 404;
+    } else if (strcmp(operation, "reset") == 0) {
+        plan->body = "true";
     } else if (collection == NULL) {
         plan->status = 404;
         plan->body = "{\"error\":\"NotFoundError\",\"message\":\"gone\"}";
@@ -170,6 +173,7 @@ static void start_as(uint64_t seed, bool is_gateway, bool is_supervised)
     delay_random_us = 0;
     write_fault = read_fault = FLOW_FAULT_NONE;
     lists = pages = descriptions = 0;
+    schema = "null";
     static const char *const names[] = {"docs-*"};
     options = (struct proxy_mirror_options){.mode = PROXY_MIRROR_PREFER,
                                             .collections = names,
@@ -205,8 +209,9 @@ static void send_write(struct flow_client *client, size_t collection, const char
 {
     flow_client_printf(client,
                        "POST " PATH "%s/%s HTTP/1.1\r\nHost: chroma\r\nContent-Type: "
-                       "application/json\r\nContent-Length: %zu\r\n\r\n%s",
-                       chroma[collection].uuid, operation, strlen(body), body);
+                       "application/json\r\nContent-Length: %zu\r\n\r\n",
+                       chroma[collection].uuid, operation, strlen(body));
+    flow_client_send(client, body);
 }
 
 static void do_write(size_t collection, const char *operation, const char *body, unsigned status)
@@ -380,6 +385,8 @@ START_TEST(the_count_of_a_delete_decides)
     ck_assert_int_eq(state_of(0), MIRROR_ENTRY_WAITING);
     ck_assert_int_eq(look(0).reason, MIRROR_REASON_UNREADABLE);
     expect_none(0, true, "doubtful");
+    flow_world_run_ms(&world, 100);
+    ck_assert_uint_eq(fake_mirror_copies.alive, 0);
     run_to_complete(0);
     expect_same(0);
 }
@@ -483,7 +490,7 @@ START_TEST(a_list_that_a_delete_has_crossed_is_asked_again)
     flow_world_run_ms(&world, 30); /* begun, and what it is asked */
     ck_assert_int_eq(state_of(0), MIRROR_ENTRY_LISTING);
     send_write(writer, 0, "delete", "{\"ids\":[\"k3\"]}");
-    flow_world_run_ms(&world, 500);
+    flow_world_run_ms(&world, 900);
     ck_assert_uint_eq(lists, 2);
     ck_assert(flow_world_run_to_answers(&world, writer, answers + 1));
     run_to_complete(0);
@@ -501,6 +508,8 @@ START_TEST(an_unknown_outcome_gives_up_the_copy_until_it_is_settled)
     ck_assert_int_eq(look(0).reason, MIRROR_REASON_UNKNOWN_OUTCOME);
     expect_none(0, false, "waiting");
     expect_none(0, true, "doubtful");
+    flow_world_run_ms(&world, 100);
+    ck_assert_uint_eq(fake_mirror_copies.alive, 0);
     flow_world_run_ms(&world, 100000);
     ck_assert_int_eq(state_of(0), MIRROR_ENTRY_WAITING); /* it may yet be applied */
     ck_assert_uint_eq(lists, 1);
@@ -641,7 +650,7 @@ START_TEST(the_coldest_goes_when_not_all_fit)
     ck_assert_int_eq(state_of(1), MIRROR_ENTRY_WAITING);
     ck_assert_int_eq(look(1).reason, MIRROR_REASON_COLD);
     ck_assert_uint_le(lists, 2);
-    flow_world_run_ms(&world, 50000);
+    flow_world_run_ms(&world, 100000);
     ck_assert_uint_le(lists, 2); /* it is not tried again in vain */
     read_often(1, 30);
     flow_world_run_ms(&world, 70000);
@@ -745,6 +754,24 @@ START_TEST(a_chroma_that_is_down_is_left_alone)
 }
 END_TEST
 
+START_TEST(a_chroma_that_fails_is_left_alone)
+{
+    flow_world_run_ms(&world, SETTLE_MS);
+    world.backend.plan.status = 500;
+    for (unsigned i = 0; i < 60; i++)
+        flow_world_ask(&world, "query", 1 + i, 100, 100);
+    note_read(0);
+    flow_world_run_ms(&world, 3000);
+    ck_assert_uint_eq(descriptions, 0);
+    world.backend.plan.status = 200;
+    proxy_heartbeat(world.proxy, true);
+    for (unsigned i = 0; i < 5; i++)
+        flow_world_ask(&world, "query", 101 + i, 100, 100);
+    run_to_complete(0);
+    expect_same(0);
+}
+END_TEST
+
 START_TEST(credentials_and_other_chromas_stop_it)
 {
     chroma_wants_credentials = true;
@@ -769,6 +796,81 @@ START_TEST(credentials_and_other_chromas_stop_it)
     ck_assert_ptr_null(mirror_keeper_obstacle(world.proxy->mirror));
     run_to_complete(0);
     expect_same(0);
+}
+END_TEST
+
+START_TEST(a_schema_of_the_user_s_is_not_copied)
+{
+    schema = "{\"defaults\":{\"int\":{\"int_inverted_index\":{\"enabled\":false}}}}";
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS + 100);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_STOPPED);
+    ck_assert_int_eq(look(0).reason, MIRROR_REASON_UNFIT);
+    ck_assert_ptr_null(mirror_keeper_obstacle(world.proxy->mirror)); /* others are */
+    ck_assert_uint_eq(lists, 0);
+}
+END_TEST
+
+/* What others delete while it is filled is listed and never there. */
+START_TEST(what_was_listed_and_is_gone_ends_the_filling)
+{
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS);
+    while (lists == 0)
+        fake_loop_run_for(world.loop, 100);
+    fake_records_remove(&chroma[0].records, fake_records_find(&chroma[0].records, "k9"));
+    flow_world_run_ms(&world, 500);
+    ck_assert_int_eq(look(0).reason, MIRROR_REASON_ANSWER);
+    ck_assert_uint_eq(lists, 1);
+    ck_assert_uint_le(pages, 6);
+    run_to_complete(0);
+    expect_same(0);
+}
+END_TEST
+
+/* One after another, as fast as they come, so that there is no pause between them. */
+START_TEST(writes_that_never_end_do_not_keep_a_copy_from_being_filled)
+{
+    struct flow_client *clients[2] = {flow_world_client(&world), flow_world_client(&world)};
+    unsigned            sent = 0;
+    char                body[200];
+
+    flow_world_run_ms(&world, SETTLE_MS);
+    note_read(0);
+    while (state_of(0) != MIRROR_ENTRY_COMPLETE && sent < 2 * FLOW_CLIENT_ANSWERS_MAX) {
+        snprintf(body, sizeof body,
+                 "{\"ids\":[\"n%u\"],\"embeddings\":[[1,2]],\"documents\":[\"d\"]}", sent);
+        send_write(clients[sent % 2], 0, "add", body); /* while the one before is under way */
+        if (sent++ > 0)
+            ck_assert(flow_world_run_to_answers(&world, clients[sent % 2], sent / 2));
+    }
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_COMPLETE);
+    ck_assert_uint_gt(look(0).writes, 10);
+    ck_assert(flow_world_run_to_answers(&world, clients[0], (sent + 1) / 2));
+    ck_assert(flow_world_run_to_answers(&world, clients[1], sent / 2));
+    expect_same(0);
+}
+END_TEST
+
+START_TEST(a_long_write_is_taken_over_and_not_copied)
+{
+    static const char start_of[] = "{\"ids\":[\"k1\"],\"documents\":[\"long\"]";
+    size_t            size = 1 << 20, answers = writer->answer_count;
+    char             *body = malloc(size);
+
+    ck_assert_ptr_nonnull(body);
+    fill(0);
+    memset(body, ' ', size);
+    memcpy(body, start_of, sizeof start_of - 1);
+    strcpy(body + size - 2, "}");
+    send_write(writer, 0, "update", body);
+    ck_assert(flow_world_run_to_answers(&world, writer, answers + 1));
+    expect_same(0);
+    ck_assert_str_eq(fake_records_find(&chroma[0].records, "k1")->document, "long");
+    ck_assert_uint_ge(world.budget.accounts[MEMORY_ACCOUNT_MIRROR].peak, size);
+    ck_assert_uint_le(world.budget.accounts[MEMORY_ACCOUNT_MIRROR].used, 4096);
+    ck_assert_uint_lt(world.budget.peak, 3 * size); /* it is there once, and as it comes */
+    free(body);
 }
 END_TEST
 
@@ -814,6 +916,9 @@ START_TEST(a_change_of_the_collection_gives_up_its_copy)
                              "0\r\n\r\n");
     flow_world_run_ms(&world, 10);
     expect_none(1, false, "changing");
+    flow_world_run_ms(&world, 30);
+    ck_assert_int_eq(look(1).reason, MIRROR_REASON_CHANGED);
+    ck_assert_uint_eq(look(1).refills[MIRROR_REASON_CHANGED], 1);
     run_to_complete(0);
     run_to_complete(1);
 }
@@ -1011,7 +1116,12 @@ int main(void)
     tcase_add_test(tcase, beginning_again_backs_off);
     tcase_add_test(tcase, a_page_without_an_answer_is_asked_again);
     tcase_add_test(tcase, a_chroma_that_is_down_is_left_alone);
+    tcase_add_test(tcase, a_chroma_that_fails_is_left_alone);
     tcase_add_test(tcase, credentials_and_other_chromas_stop_it);
+    tcase_add_test(tcase, a_schema_of_the_user_s_is_not_copied);
+    tcase_add_test(tcase, what_was_listed_and_is_gone_ends_the_filling);
+    tcase_add_test(tcase, writes_that_never_end_do_not_keep_a_copy_from_being_filled);
+    tcase_add_test(tcase, a_long_write_is_taken_over_and_not_copied);
     tcase_add_test(tcase, a_collection_that_is_made_again_is_another_one);
     tcase_add_test(tcase, a_change_of_the_collection_gives_up_its_copy);
     tcase_add_test(tcase, others_may_have_written_beside_a_sidecar);
