@@ -36,7 +36,7 @@ void mirror_choice_begin(struct mirror_keeper *keeper)
     struct mirror_entry *best = NULL;
 
     if (keeper->filling != NULL || now_us < keeper->settled_us ||
-        mirror_keeper_obstacle(keeper) != NULL)
+        mirror_choice_obstacle(keeper) != NULL)
         return;
     LIST_FOR_EACH(node, &keeper->entries)
     {
@@ -58,6 +58,20 @@ void mirror_choice_begin(struct mirror_keeper *keeper)
         return;
     while (best->needed > mirror_choice_memory_max(best) && mirror_choice_evict(best, now_us))
         ;
+}
+
+const char *mirror_choice_obstacle(const struct mirror_keeper *keeper)
+{
+    const struct proxy *proxy;
+
+    if (keeper == NULL || keeper->options.mode == PROXY_MIRROR_OFF)
+        return "mirror.mode is off";
+    proxy = keeper->proxy;
+    if (proxy->family == CHROMA_FAMILY_UNKNOWN)
+        return "it is not known yet which Chroma answers";
+    if (proxy->family != CHROMA_FAMILY_RUST || keeper->is_unproved)
+        return "copies were not proved for this version of Chroma";
+    return proxy->is_single ? NULL : "a distributed Chroma is not copied";
 }
 
 bool mirror_choice_takes_name(const struct mirror_keeper *keeper, const char *name)

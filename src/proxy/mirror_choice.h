@@ -15,6 +15,9 @@
  * it. */
 void mirror_choice_begin(struct mirror_keeper *keeper);
 
+/* mirror_keeper_obstacle(). */
+const char *mirror_choice_obstacle(const struct mirror_keeper *keeper);
+
 /* Does it have a name that the options have, or none yet, or do they have no names? */
 bool mirror_choice_takes_name(const struct mirror_keeper *keeper, const char *name);
 

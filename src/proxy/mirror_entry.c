@@ -4,8 +4,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "proxy/mirror_choice.h"
-#include "proxy/mirror_fill.h"
 
 /* Some 400 bytes each, and their names. */
 enum { mirror_entries_max = 1024 };
@@ -23,20 +21,8 @@ static bool mirror_entry_copy_text(char **to, struct bytes text);
 static void mirror_entry_leave_live(struct mirror_entry *entry, bool keeps);
 static void mirror_entry_forget_open(struct mirror_entry *entry);
 static void mirror_entry_set_retry(struct mirror_entry *entry, enum mirror_reason reason);
-static void mirror_entry_check(struct mirror_entry *entry, struct mirror_queue *queue);
 static void mirror_entry_log(const struct mirror_entry *entry, enum log_level level,
                              const char *event);
-
-const char *mirror_entry_state_name(enum mirror_entry_state state)
-{
-    static const char *const names[] = {[MIRROR_ENTRY_WAITING] = "waiting",
-                                        [MIRROR_ENTRY_LISTING] = "listing",
-                                        [MIRROR_ENTRY_FILLING] = "filling",
-                                        [MIRROR_ENTRY_COMPLETE] = "complete",
-                                        [MIRROR_ENTRY_STOPPED] = "stopped"};
-
-    return names[state];
-}
 
 /* ---- Entries -------------------------------------------------------------------------------- */
 
@@ -139,14 +125,6 @@ double mirror_entry_score(const struct mirror_entry *entry, uint64_t now_us)
     return score > 0.001 ? score * (1 - (double)age_us / (2 * (double)half_life_us)) : 0;
 }
 
-bool mirror_entry_has_open(const struct mirror_entry *entry, uint64_t moment)
-{
-    const struct list_node *first = list_first(&entry->open);
-
-    return first != NULL &&
-           LIST_ITEM(first, struct write_notice, mirror_node)->mirror_sent <= moment;
-}
-
 bool mirror_entry_is_changing(const struct mirror_entry *entry)
 {
     LIST_FOR_EACH(node, &entry->open)
@@ -192,7 +170,7 @@ void mirror_entry_try_complete(struct mirror_entry *entry)
     if (entry->state != MIRROR_ENTRY_FILLING || queue->page != MIRROR_PAGE_NONE ||
         queue->applied == 0 || queue->status != STATUS_OK || queue->state.hollow > 0 ||
         !mirror_queue_is_past(queue, entry->last_known) ||
-        mirror_entry_has_open(entry, entry->last_known))
+        mirror_state_has_open(entry, entry->last_known))
         return;
     entry->state = MIRROR_ENTRY_COMPLETE;
     entry->filled_us = mirror_keeper_now_us(entry->keeper);
@@ -269,8 +247,8 @@ static void mirror_entry_leave_live(struct mirror_entry *entry, bool keeps)
     struct mirror_keeper *keeper = entry->keeper;
 
     if (keeper->filling == entry) {
-        mirror_fill_cancel(keeper->fill);
         keeper->filling = NULL;
+        keeper->on_left(keeper);
     }
     mirror_entry_forget_open(entry);
     if (entry->live == NULL)
@@ -305,44 +283,6 @@ void mirror_entry_doubt_former(struct mirror_entry *entry)
         return;
     mirror_queue_leave(entry->former);
     entry->former = NULL;
-}
-
-void mirror_entry_on_applied(struct mirror_entry *entry, struct mirror_queue *queue)
-{
-    if (queue != entry->live)
-        return;
-    if (queue->state.dimension != 0)
-        entry->dimension = queue->state.dimension;
-    switch (queue->status) {
-    case STATUS_OK:
-        mirror_entry_check(entry, queue);
-        break;
-    case STATUS_NOT_IMPLEMENTED:
-    case STATUS_INVALID:
-        mirror_entry_give_up(entry, MIRROR_REASON_UNREADABLE, queue->reason);
-        break;
-    case STATUS_LIMIT_REACHED:
-        mirror_choice_on_full(entry);
-        break;
-    default:
-        mirror_entry_give_up(entry, MIRROR_REASON_STORE, status_text(queue->status));
-        break;
-    }
-}
-
-/* A page that fills nothing although no write passed: what was listed is not there, for others have
- * deleted it. */
-static void mirror_entry_check(struct mirror_entry *entry, struct mirror_queue *queue)
-{
-    bool is_in_vain = queue->is_page_quiet && queue->state.hollow >= queue->hollow_before;
-
-    queue->is_page_quiet = false;
-    if (entry->state == MIRROR_ENTRY_COMPLETE && queue->state.hollow > 0)
-        mirror_entry_give_up(entry, MIRROR_REASON_UNREADABLE, "a record is not known any more");
-    else if (entry->state == MIRROR_ENTRY_FILLING && is_in_vain)
-        mirror_entry_give_up(entry, MIRROR_REASON_ANSWER, "records that were listed are gone");
-    else
-        mirror_choice_check_size(entry);
 }
 
 static void mirror_entry_log(const struct mirror_entry *entry, enum log_level level,

@@ -25,10 +25,7 @@ MUST_CHECK bool mirror_entry_set_name(struct mirror_entry *entry, struct bytes n
 void   mirror_entry_note_read(struct mirror_entry *entry, uint64_t now_us);
 double mirror_entry_score(const struct mirror_entry *entry, uint64_t now_us);
 
-/* Is a write under way that was sent at this moment or before? */
-bool mirror_entry_has_open(const struct mirror_entry *entry, uint64_t moment);
-
-/* Is one under way that changes more than records? */
+/* Is a write under way that changes more than records? */
 bool mirror_entry_is_changing(const struct mirror_entry *entry);
 
 /* May it be begun now, as far as it is concerned? */
@@ -51,8 +48,5 @@ void mirror_entry_give_up(struct mirror_entry *entry, enum mirror_reason reason,
 
 /* Writes have changed it, or may have: the copy before the live one is no longer what it was. */
 void mirror_entry_doubt_former(struct mirror_entry *entry);
-
-/* A worker has applied changes to this copy, or failed. */
-void mirror_entry_on_applied(struct mirror_entry *entry, struct mirror_queue *queue);
 
 #endif

@@ -10,12 +10,15 @@
 #include <stdint.h>
 
 #include "base/list.h"
+#include "io/loop.h"
 #include "mirror/mirror_copy.h"
 
 struct mirror_queue;
 
 /* Who wants to read a copy: embedded in its owner, zeroed. */
 struct mirror_hold {
+    struct loop *loop;
+    void (*on_release)(struct mirror_queue *queue);
     struct list_node     node;
     struct mirror_queue *queue; /* the copy's; NULL: it holds nothing */
     struct mirror_copy  *copy;

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/mirror_applied.h"
 #include "proxy/mirror_choice.h"
 #include "proxy/mirror_fill.h"
 #include "proxy/mirror_observer.h"
+#include "proxy/mirror_pick.h"
 
 /* A write that a process before this one had under way is applied by then, unless Chroma's database
  * is locked. */
@@ -30,6 +32,11 @@ static bool     keeper_copy_options(struct mirror_keeper              *keeper,
                                     const struct proxy_mirror_options *options);
 static void     keeper_drop_all(struct mirror_keeper *keeper, bool only_unwanted);
 
+static void                 keeper_on_left(struct mirror_keeper *keeper);
+static struct mirror_entry *keeper_add(struct mirror_keeper *keeper, const uint8_t uuid[16],
+                                       enum status *ret_status);
+static enum status          keeper_encode(struct bytes name, struct byte_buffer *out);
+
 /* ---- Life ----------------------------------------------------------------------------------- */
 
 struct mirror_keeper *mirror_keeper_new(struct proxy *proxy)
@@ -45,6 +52,8 @@ struct mirror_keeper *mirror_keeper_new(struct proxy *proxy)
     list_init(&keeper->queues);
     loop_task_init(&keeper->pump, keeper_pump, keeper);
     mirror_observer_init(keeper);
+    keeper->on_left = keeper_on_left;
+    keeper->on_applied = mirror_applied_take;
     keeper->by_uuid = hash_map_new(proxy->secret, SIZE_MAX / 64);
     keeper->timer = loop_timer_new(proxy->loop, keeper_pump, keeper);
     keeper->fill = mirror_fill_new(keeper);
@@ -78,6 +87,13 @@ void mirror_keeper_free(struct mirror_keeper *keeper)
 void mirror_keeper_wake(struct mirror_keeper *keeper)
 {
     loop_later(keeper->proxy->loop, &keeper->pump);
+}
+
+/* An entry has left its copy while it was filled. */
+static void keeper_on_left(struct mirror_keeper *keeper)
+{
+    if (keeper->fill != NULL)
+        mirror_fill_cancel(keeper->fill);
 }
 
 static void keeper_pump(void *ctx)
@@ -286,5 +302,131 @@ enum status mirror_keeper_hold(struct mirror_keeper *keeper, const uint8_t uuid[
 
     *ret_reason = "none";
     return entry == NULL ? STATUS_NOT_FOUND
-                         : mirror_hold_take(hold, entry, is_fallback, ret_reason);
+                         : mirror_pick_copy(hold, entry, is_fallback, ret_reason);
+}
+
+/* ---- For people ----------------------------------------------------------------------------- */
+
+void mirror_keeper_each(const struct mirror_keeper *keeper, mirror_entry_fn *fn, void *ctx)
+{
+    uint64_t now_us;
+
+    if (keeper == NULL)
+        return;
+    now_us = mirror_keeper_now_us(keeper);
+    LIST_FOR_EACH(node, &keeper->entries)
+    {
+        const struct mirror_entry *entry = LIST_ITEM(node, struct mirror_entry, node);
+        struct mirror_entry_info   info;
+
+        if (!mirror_info_is_shown(entry, now_us))
+            continue;
+        mirror_info_describe(entry, now_us, &info);
+        fn(&info, ctx);
+    }
+}
+
+struct mirror_keeper_usage mirror_keeper_usage(const struct mirror_keeper *keeper)
+{
+    struct mirror_keeper_usage usage = {0};
+
+    if (keeper == NULL)
+        return usage;
+    usage.memory = keeper->waiting_bytes;
+    LIST_FOR_EACH(node, &keeper->queues)
+    {
+        const struct mirror_queue *queue = LIST_ITEM(node, struct mirror_queue, node);
+
+        usage.memory += queue->state.usage.memory;
+        usage.disk += queue->state.usage.disk;
+    }
+    LIST_FOR_EACH(node, &keeper->entries)
+    {
+        const struct mirror_entry *entry = LIST_ITEM(node, struct mirror_entry, node);
+
+        usage.entries++;
+        usage.complete += entry->state == MIRROR_ENTRY_COMPLETE;
+    }
+    return usage;
+}
+
+enum status mirror_keeper_fill(struct mirror_keeper *keeper, const uint8_t uuid[16])
+{
+    struct mirror_entry *entry;
+    enum status          status;
+
+    if (mirror_keeper_obstacle(keeper) != NULL)
+        return STATUS_NOT_IMPLEMENTED;
+    entry = mirror_entry_find(keeper, uuid);
+    if (entry == NULL)
+        entry = keeper_add(keeper, uuid, &status);
+    if (entry == NULL)
+        return status;
+    entry->is_asked_for = true;
+    entry->is_refused = false;
+    if (entry->state != MIRROR_ENTRY_WAITING && entry->state != MIRROR_ENTRY_STOPPED)
+        mirror_entry_give_up(entry, MIRROR_REASON_ASKED, NULL);
+    entry->state = MIRROR_ENTRY_WAITING;
+    entry->retry_us = 0;
+    entry->needed = 0;
+    mirror_keeper_wake(keeper);
+    return STATUS_OK;
+}
+
+/* One that nobody has read yet, if its names are known. NULL: *ret_status says why. */
+static struct mirror_entry *keeper_add(struct mirror_keeper *keeper, const uint8_t uuid[16],
+                                       enum status *ret_status)
+{
+    struct byte_buffer   path[2] = {{0}, {0}};
+    struct mirror_entry *entry = NULL;
+    struct scope         scope;
+    struct bytes         name;
+
+    *ret_status = STATUS_NOT_FOUND;
+    if (!collection_table_names(keeper->proxy->collections, uuid, 0, mirror_keeper_now_us(keeper),
+                                &scope, &name))
+        return NULL;
+    *ret_status = STATUS_NO_MEMORY;
+    if (keeper_encode(scope.tenant, &path[0]) == STATUS_OK &&
+        keeper_encode(scope.database, &path[1]) == STATUS_OK)
+        entry = mirror_entry_new(keeper, uuid, byte_buffer_bytes(&path[0]),
+                                 byte_buffer_bytes(&path[1]));
+    byte_buffer_done(&path[0]);
+    byte_buffer_done(&path[1]);
+    return entry;
+}
+
+/* As a segment of a path. */
+static enum status keeper_encode(struct bytes name, struct byte_buffer *out)
+{
+    enum status status = STATUS_OK;
+
+    for (size_t i = 0; i < name.size && status == STATUS_OK; i++) {
+        unsigned char c = (unsigned char)name.data[i];
+        bool          is_plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+                        (c >= 'a' && c <= 'z') || (c != '\0' && strchr("-._~", c) != NULL);
+
+        status = byte_buffer_printf(out, SIZE_MAX, is_plain ? "%c" : "%%%02X", c);
+    }
+    return status;
+}
+
+enum status mirror_keeper_drop(struct mirror_keeper *keeper, const uint8_t uuid[16])
+{
+    struct mirror_entry *entry = keeper == NULL ? NULL : mirror_entry_find(keeper, uuid);
+
+    if (entry == NULL)
+        return STATUS_NOT_FOUND;
+    mirror_entry_free(entry);
+    return STATUS_OK;
+}
+
+const char *mirror_keeper_obstacle(const struct mirror_keeper *keeper)
+{
+    return mirror_choice_obstacle(keeper);
+}
+
+enum status mirror_keeper_print_metrics(struct mirror_keeper *keeper, struct byte_buffer *out)
+{
+    return keeper == NULL ? STATUS_OK : mirror_info_print_metrics(keeper, out);
 }

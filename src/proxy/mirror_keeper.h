@@ -38,7 +38,9 @@
 #include "base/status.h"
 #include "chroma/chroma_route.h"
 #include "chroma/collection_facts.h"
+#include "proxy/mirror_entry_state.h"
 #include "proxy/mirror_hold.h"
+#include "proxy/mirror_info.h"
 #include "proxy/mirror_reason.h"
 #include "proxy/proxy_options.h"
 
@@ -93,36 +95,6 @@ MUST_CHECK enum status mirror_keeper_hold(struct mirror_keeper *keeper, const ui
                                           const char **ret_reason);
 
 /* ---- For people ----------------------------------------------------------------------------- */
-
-enum mirror_entry_state {
-    MIRROR_ENTRY_WAITING,  /* to be begun, or begun again */
-    MIRROR_ENTRY_LISTING,  /* Chroma is asked what it is, and for all ids, */
-    MIRROR_ENTRY_FILLING,  /* and for records */
-    MIRROR_ENTRY_COMPLETE, /* it holds what Chroma holds; in role sidecar what it held */
-    MIRROR_ENTRY_STOPPED   /* until somebody says fill; see its reason */
-};
-
-/* "filling". Static storage. */
-const char *mirror_entry_state_name(enum mirror_entry_state state);
-
-struct mirror_entry_info {
-    uint8_t                 uuid[16];
-    struct scope            scope; /* borrowed for the call, as is the next */
-    struct bytes            name;  /* empty: not known yet */
-    enum mirror_entry_state state;
-    enum mirror_reason      reason;          /* why it waits, or waited last, or is stopped */
-    const char             *detail;          /* more of it; NULL: no more is known */
-    uint64_t                records, hollow; /* hollow: not filled yet */
-    uint64_t                memory, disk;    /* bytes, of all copies of it */
-    uint64_t                age_us;   /* as mirror_hold_age_us(); of none that is complete 0 */
-    uint64_t                retry_us; /* from now until it is begun again; 0: it does not wait */
-    uint64_t                left_us;  /* estimate until it is filled; 0: none */
-    uint64_t                fills;    /* that became complete */
-    uint64_t                fill_us;  /* that the last one took */
-    uint64_t                refills[MIRROR_REASON_COUNT]; /* begun again, by reason */
-    uint64_t                writes;                       /* applied to its copies */
-    double                  reads_per_second;             /* of late */
-};
 
 typedef void mirror_entry_fn(const struct mirror_entry_info *info, void *ctx);
 

@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/mirror_entry.h"
-
 /* So many changes are applied at once: those who wait for the first of them wait for all. */
 enum { mirror_queue_batch_max = 64 };
 
@@ -272,8 +270,7 @@ static void mirror_queue_on_run(struct worker_job *job)
     mirror_queue_drop(queue, &queue->running);
     queue->applied = queue->running_to;
     mirror_queue_charge_copy(queue, queue->state.usage.memory);
-    if (queue->entry != NULL)
-        mirror_entry_on_applied(queue->entry, queue);
+    queue->keeper->on_applied(queue);
     mirror_keeper_wake(queue->keeper);
 }
 
@@ -334,5 +331,5 @@ void mirror_queue_serve(struct mirror_queue *queue, bool may_read)
 
 static bool mirror_queue_is_ready(const struct mirror_queue *queue, const struct mirror_hold *hold)
 {
-    return queue->applied >= hold->until && !mirror_entry_has_open(queue->entry, hold->seen);
+    return queue->applied >= hold->until && !mirror_state_has_open(queue->entry, hold->seen);
 }

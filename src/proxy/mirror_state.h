@@ -1,14 +1,15 @@
 /* mirror_state - what the parts of the keeper of copies share; private to them
  *
- *   mirror_keeper.c    its life, and what it does next
- *   mirror_keeper_report.c  what people are told, and may ask for
- *   mirror_hold.c      which copy a reader gets
- *   mirror_entry.c     collections and the states of their copies
- *   mirror_choice.c    which collections have one
- *   mirror_observer.c  writes on their way to the copies
- *   mirror_queue.c     one copy, the changes that wait for it, and its readers
- *   mirror_fill.c      what Chroma is asked, when, and what its answers mean
- *   mirror_ask.c       one question
+ *   mirror_queue       one copy, the changes that wait for it, and its readers
+ *   mirror_entry       a collection and the state of its copies
+ *   mirror_choice      which collections have one
+ *   mirror_ask         one question to Chroma
+ *   mirror_fill        which questions, when, and what the answers mean
+ *   mirror_observer    writes on their way to the copies
+ *   mirror_applied     what becomes of a copy that a worker has changed
+ *   mirror_pick        which copy a reader gets
+ *   mirror_info        what people are told
+ *   mirror_keeper      its life, and what is done next
  *
  * Things are done where they are found out; what may call back, or needs a worker, waits for the
  * end of the loop's turn: mirror_keeper_pump().
@@ -16,12 +17,16 @@
 #ifndef PROXY_MIRROR_STATE_H
 #define PROXY_MIRROR_STATE_H
 
+#include "base/compiler.h"
 #include "base/hash_map.h"
 #include "io/loop.h"
-#include "proxy/mirror_keeper.h"
+#include "proxy/mirror_entry_state.h"
+#include "proxy/mirror_hold.h"
+#include "proxy/mirror_reason.h"
 #include "proxy/proxy_state.h"
 
 struct mirror_fill;
+struct mirror_queue;
 
 struct mirror_stats {
     uint64_t refills[MIRROR_REASON_COUNT];
@@ -44,8 +49,10 @@ struct mirror_keeper {
     struct list          queues;  /* all copies, those among them that are left */
     struct mirror_entry *filling; /* one is filled at a time; NULL: none */
     struct mirror_fill  *fill;
-    uint64_t             copies_made;   /* numbers their files */
-    size_t               waiting_bytes; /* of all changes that are not applied */
+    void (*on_left)(struct mirror_keeper *keeper);  /* nobody is filled any more */
+    void (*on_applied)(struct mirror_queue *queue); /* a worker has */
+    uint64_t copies_made;                           /* numbers their files */
+    size_t   waiting_bytes;                         /* of all changes that are not applied */
 
     uint64_t            looks_us;    /* for what reads may begin, not before */
     bool                is_look_set; /* the timer is, to this or earlier */
@@ -101,13 +108,18 @@ struct mirror_entry {
 /* Have mirror_keeper.c look at everything at the end of this turn. */
 void mirror_keeper_wake(struct mirror_keeper *keeper);
 
-/* mirror_keeper_hold() of this entry. */
-MUST_CHECK enum status mirror_hold_take(struct mirror_hold *hold, struct mirror_entry *entry,
-                                        bool is_fallback, const char **ret_reason);
-
 static inline uint64_t mirror_keeper_now_us(const struct mirror_keeper *keeper)
 {
     return loop_now_us(keeper->proxy->loop);
+}
+
+/* Is a write under way that was sent at this moment or before? */
+static inline bool mirror_state_has_open(const struct mirror_entry *entry, uint64_t moment)
+{
+    const struct list_node *first = list_first(&entry->open);
+
+    return first != NULL &&
+           LIST_ITEM(first, struct write_notice, mirror_node)->mirror_sent <= moment;
 }
 
 #endif
