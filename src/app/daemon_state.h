@@ -13,6 +13,7 @@
 #include "app/settings.h"
 #include "app/settings_sources.h"
 #include "base/memory_account.h"
+#include "child/private_folder.h"
 #include "child/terminal_hangup.h"
 #include "front/front.h"
 #include "io/clock.h"
@@ -58,6 +59,8 @@ struct daemon {
     struct advice                 *advice;
     struct daemon_host             hosts[DAEMON_HOSTS]; /* each peer has one place */
     struct collection_usage       *collections;
+    struct private_folder          mirror_folder; /* of the files of copies; "": none yet */
+    bool                           mirror_was_on; /* copies were wanted once */
     struct loop_timer             *drain_timer, *pause_timer; /* the latter NULL before a pause */
     bool                           draining;
     uint64_t                       drain_began_us;
@@ -70,10 +73,12 @@ struct daemon {
 struct upstream_pool_options daemon_state_pool_options(const struct settings *settings);
 void                         daemon_state_memory_options(const struct settings        *settings,
                                                          struct memory_account_options ret_accounts[MEMORY_ACCOUNT_COUNT]);
-struct proxy_options         daemon_state_proxy_options(const struct settings *settings);
-struct proxy_write_options   daemon_state_write_options(const struct settings *settings);
-struct front_options         daemon_state_front_options(const struct settings *settings);
-struct front_options         daemon_state_status_options(const struct settings *settings);
+/* Bytes that copies may take together: mirror.memory_max, within memory_max. */
+uint64_t                   daemon_state_mirror_memory(const struct settings *settings);
+struct proxy_options       daemon_state_proxy_options(const struct settings *settings);
+struct proxy_write_options daemon_state_write_options(const struct settings *settings);
+struct front_options       daemon_state_front_options(const struct settings *settings);
+struct front_options       daemon_state_status_options(const struct settings *settings);
 
 /* Hand changed settings to the running parts. */
 void daemon_state_apply(struct daemon *daemon);

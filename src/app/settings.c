@@ -105,6 +105,7 @@ static const char *print_origin(const struct settings        *settings,
                                 const struct settings_origin *origin, const char *variable,
                                 char *out, size_t size);
 static enum status settings_check_auth(const struct settings *settings, struct error *error);
+static enum status settings_check_mirror(const struct settings *settings, struct error *error);
 static enum status check_addresses(const struct settings *settings, struct error *error);
 static enum status settings_check_memory(const struct settings *settings, struct error *error);
 static uint64_t    settings_largest_body(const struct settings *settings);
@@ -414,7 +415,19 @@ enum status settings_check(const struct settings *settings, const struct machine
         status = settings_check_descriptors(settings, machine, error);
     if (status == STATUS_OK)
         status = settings_check_auth(settings, error);
+    if (status == STATUS_OK)
+        status = settings_check_mirror(settings, error);
     return status;
+}
+
+static enum status settings_check_mirror(const struct settings *settings, struct error *error)
+{
+    const char *directory = settings->mirror_directory;
+
+    if (directory[0] == '/' || strcmp(directory, "auto") == 0)
+        return STATUS_OK;
+    return error_set(error, STATUS_INVALID,
+                     "mirror.directory is a path that begins with /, or auto");
 }
 
 static enum status settings_check_auth(const struct settings *settings, struct error *error)

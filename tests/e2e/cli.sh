@@ -133,6 +133,9 @@ run 64 wrap --once -- true;               says err 'wrap takes no --once'
 run 64 wrap --wait -- true;               says err 'wrap takes no --wait'
 run 64 wrap -o json -- true;              says err 'wrap takes no -o'
 run 64 run --strict;                      says err "unknown flag '--strict'"
+run 64 run --mirror;                      says err "run takes no --mirror"
+run 64 wrap --mirror=often -- true;       says err "mirror.mode: 'often' is not allowed; write off|fallback"
+run 64 exec --mirror --set mirror.mode=off -- true; says err 'mirror.mode is given twice'
 run 0 wrap --version;                     says out 'chromabouncer '
 run 64 wrap --path x --path -- true;      says err '--path needs a value'
 
