@@ -21,6 +21,7 @@
 #include "cli/ctl_command.h"
 #include "cli/exec_command.h"
 #include "cli/health_command.h"
+#include "cli/import_command.h"
 #include "cli/key_command.h"
 #include "cli/top_command.h"
 #include "cli/version_command.h"
@@ -102,6 +103,12 @@ static const struct command {
      .settings = true,
      .own = OPTIONS_SERVICE | OPTIONS_ALLOW,
      .print_more = key_command_print_scopes},
+    {.name = "import",
+     .usage = " COLLECTION",
+     .help = "upsert the records that standard input has as JSON lines, through the running proxy",
+     .run = import_command,
+     .words_max = 1,
+     .settings = true},
     {.name = "bench",
      .usage = " [OPTION]...",
      .help = "compare a Chroma server with and without the proxy, or put load on it",

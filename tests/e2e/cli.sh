@@ -139,6 +139,13 @@ run 64 exec --mirror --set mirror.mode=off -- true; says err 'mirror.mode is giv
 run 0 wrap --version;                     says out 'chromabouncer '
 run 64 wrap --path x --path -- true;      says err '--path needs a value'
 
+# import: what it needs.
+run 64 import </dev/null;                    says err 'write import NAME'
+run 64 import a/b </dev/null;                says err 'write import NAME'
+run 64 import docs more </dev/null;          says err "the word 'more' is one too many"
+run 78 import docs --listen 127.0.0.1:0 </dev/null; says err 'listen.address has port 0'
+run 69 import docs --listen "unix:$work/nobody" </dev/null; says err 'gives no answer'
+
 # Nobody there: 69, with the reason.
 sockets="--listen unix:$work/data --status unix:$work/status --backend unix:$work/chroma"
 # shellcheck disable=SC2086 # several words
