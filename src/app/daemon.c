@@ -15,6 +15,7 @@
 #include "app/daemon_child.h"
 #include "app/daemon_control.h"
 #include "app/daemon_exec.h"
+#include "app/daemon_export.h"
 #include "app/daemon_guard.h"
 #include "app/daemon_metrics.h"
 #include "app/daemon_mirror.h"
@@ -445,6 +446,7 @@ static void stop(struct daemon *daemon)
     front_free(daemon->status_front);
     front_free(daemon->front);
     worker_pool_free(daemon->workers);
+    daemon_export_end(daemon);
     descriptor_count_free(daemon->descriptors);
     backend_watch_done(&daemon->backend);
     upstream_pool_free(daemon->pool);

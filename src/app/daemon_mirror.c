@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/daemon_export.h"
 #include "app/mirror_folder.h"
 #include "base/log.h"
 #include "base/metric.h"
@@ -36,7 +37,7 @@ enum status daemon_mirror_apply(struct daemon *daemon, struct error *error)
     struct proxy_mirror_options options = {
         .mode = mode_of(settings),
         .collections = patterns,
-        .memory_max = daemon_state_mirror_memory(settings),
+        .memory_max = settings_mirror_memory(settings),
         .disk_max = settings->mirror_disk_max_bytes,
         .max_age_us = settings->mirror_max_age_us,
         .trust_us = settings->mirror_trust_us,
@@ -65,13 +66,14 @@ enum status daemon_mirror_apply(struct daemon *daemon, struct error *error)
     return STATUS_OK;
 }
 
-/* As many searches at a time as bodies are read; one thread for what nobody waits for. */
+/* As many searches at a time as bodies are read. A change of one copy, or its export, does not keep
+ * another from changing. */
 static enum status prepare(struct daemon *daemon, struct error *error)
 {
     unsigned searches = (unsigned)daemon->settings->workers;
 
     if (!worker_pool_grow(daemon->workers, WORKER_POOL_SEARCH, searches) ||
-        !worker_pool_grow(daemon->workers, WORKER_POOL_INDEX, 1))
+        !worker_pool_grow(daemon->workers, WORKER_POOL_INDEX, 2))
         return error_set(error, STATUS_NO_MEMORY, "mirror.mode: no more threads can be started");
     if (daemon->mirror_folder.path[0] != '\0')
         return STATUS_OK;
@@ -119,6 +121,10 @@ enum status daemon_mirror_verb(struct daemon *daemon, size_t word_count, const c
         status = mirror_report_fill(daemon->proxy, bytes_of(words[1]), error);
     else if (word_count == 2 && strcmp(words[0], "drop") == 0)
         status = mirror_report_drop(daemon->proxy, bytes_of(words[1]), error);
+    else if (word_count == 2 && strcmp(words[0], "export") == 0)
+        return daemon_export_begin(daemon, words[1], answer, error);
+    else if (word_count == 1 && strcmp(words[0], "exported") == 0)
+        return daemon_export_tell(daemon, answer, error);
     else if (word_count > 0)
         return error_set(error, STATUS_INVALID, "write mirror [fill NAME | drop NAME]");
     return status == STATUS_OK ? daemon_mirror_list(daemon, answer, error) : status;
@@ -143,7 +149,7 @@ static enum status daemon_mirror_list(const struct daemon *daemon, json_t *answe
         json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:O?}", "mode", mode, "obstacle",
                   obstacle == NULL ? "" : obstacle, "copies", (json_int_t)usage.entries, "complete",
                   (json_int_t)usage.complete, "memory", (json_int_t)usage.memory, "memory_max",
-                  (json_int_t)daemon_state_mirror_memory(settings), "disk", (json_int_t)usage.disk,
+                  (json_int_t)settings_mirror_memory(settings), "disk", (json_int_t)usage.disk,
                   "disk_max", (json_int_t)settings->mirror_disk_max_bytes, "directory",
                   daemon->mirror_folder.path, "collections", rows.rows);
     failed = members == NULL || rows.rows == NULL || !rows.is_whole

@@ -28,13 +28,6 @@ static size_t cache_bytes(const struct settings *settings)
                                                               : quarter);
 }
 
-uint64_t daemon_state_mirror_memory(const struct settings *settings)
-{
-    uint64_t half = settings->memory_max_bytes / 2;
-
-    return settings->mirror_memory_max_bytes < half ? settings->mirror_memory_max_bytes : half;
-}
-
 /* Shares are small: they keep each kind of buffer alive while others fill the rest. */
 void daemon_state_memory_options(const struct settings        *settings,
                                  struct memory_account_options ret_accounts[MEMORY_ACCOUNT_COUNT])
@@ -51,8 +44,7 @@ void daemon_state_memory_options(const struct settings        *settings,
     ret_accounts[MEMORY_ACCOUNT_OTHER].share_percent = 5;
     if (settings->mirror_mode != SETTINGS_MIRROR_MODE_OFF) /* from the start, filled or not */
         ret_accounts[MEMORY_ACCOUNT_MIRROR].share_percent =
-            (unsigned)((daemon_state_mirror_memory(settings) * 100 + settings->memory_max_bytes -
-                        1) /
+            (unsigned)((settings_mirror_memory(settings) * 100 + settings->memory_max_bytes - 1) /
                        settings->memory_max_bytes);
 }
 

@@ -60,25 +60,24 @@ struct daemon {
     struct daemon_host             hosts[DAEMON_HOSTS]; /* each peer has one place */
     struct collection_usage       *collections;
     struct private_folder          mirror_folder; /* of the files of copies; "": none yet */
-    bool                           mirror_was_on; /* copies were wanted once */
-    struct loop_timer             *drain_timer, *pause_timer; /* the latter NULL before a pause */
-    bool                           draining;
-    uint64_t                       drain_began_us;
-    bool                           reload_failed; /* the last one */
-    uint64_t                       started_wall_s, loaded_wall_s;
-    char                           listening_text[1024];
+    struct mirror_export *export;                 /* NULL: none was begun */
+    bool               mirror_was_on;             /* copies were wanted once */
+    struct loop_timer *drain_timer, *pause_timer; /* the latter NULL before a pause */
+    bool               draining;
+    uint64_t           drain_began_us;
+    bool               reload_failed; /* the last one */
+    uint64_t           started_wall_s, loaded_wall_s;
+    char               listening_text[1024];
 };
 
 /* What each part needs to know of the settings. */
 struct upstream_pool_options daemon_state_pool_options(const struct settings *settings);
 void                         daemon_state_memory_options(const struct settings        *settings,
                                                          struct memory_account_options ret_accounts[MEMORY_ACCOUNT_COUNT]);
-/* Bytes that copies may take together: mirror.memory_max, within memory_max. */
-uint64_t                   daemon_state_mirror_memory(const struct settings *settings);
-struct proxy_options       daemon_state_proxy_options(const struct settings *settings);
-struct proxy_write_options daemon_state_write_options(const struct settings *settings);
-struct front_options       daemon_state_front_options(const struct settings *settings);
-struct front_options       daemon_state_status_options(const struct settings *settings);
+struct proxy_options         daemon_state_proxy_options(const struct settings *settings);
+struct proxy_write_options   daemon_state_write_options(const struct settings *settings);
+struct front_options         daemon_state_front_options(const struct settings *settings);
+struct front_options         daemon_state_status_options(const struct settings *settings);
 
 /* Hand changed settings to the running parts. */
 void daemon_state_apply(struct daemon *daemon);

@@ -521,6 +521,24 @@ int settings_exit_status(enum status status)
                                             : EX_CONFIG;
 }
 
+uint64_t settings_mirror_memory(const struct settings *settings)
+{
+    return settings_lesser(settings->mirror_memory_max_bytes, settings->memory_max_bytes / 2);
+}
+
+const char *settings_mirror_meaning(const struct settings *settings)
+{
+    static const char *const words[] = {"never: nothing is copied", "while Chroma does not answer",
+                                        "while Chroma does not answer, and when it is late",
+                                        "whenever the copy is complete"};
+
+    if (settings->role == SETTINGS_ROLE_SIDECAR &&
+        settings->mirror_mode > SETTINGS_MIRROR_MODE_FALLBACK)
+        return "while Chroma does not answer; no more in role sidecar, as others may write what no "
+               "copy has: set role to gateway if all traffic comes through here";
+    return words[settings->mirror_mode];
+}
+
 void settings_resolve(struct settings *settings, const struct machine *machine)
 {
     uint64_t others = settings->backend_connections_max + settings_other_descriptors;

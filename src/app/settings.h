@@ -246,6 +246,13 @@ MUST_CHECK enum status settings_check(const struct settings *settings,
  * and in settings_sources.h. */
 int settings_exit_status(enum status status);
 
+/* Bytes that copies may take together: mirror.memory_max, within memory_max (resolved). */
+uint64_t settings_mirror_memory(const struct settings *settings);
+
+/* When reads are answered from copies, as mirror.mode and role have it: "while Chroma does not
+ * answer". Static storage. */
+const char *settings_mirror_meaning(const struct settings *settings);
+
 /* Replace what is `auto` by a number and fit the defaults (never what somebody set) to the
  * machine. What only a running backend can tell stays 0. */
 void settings_resolve(struct settings *settings, const struct machine *machine);

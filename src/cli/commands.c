@@ -20,6 +20,7 @@
 #include "cli/config_command.h"
 #include "cli/ctl_command.h"
 #include "cli/exec_command.h"
+#include "cli/export_command.h"
 #include "cli/health_command.h"
 #include "cli/import_command.h"
 #include "cli/key_command.h"
@@ -103,6 +104,12 @@ static const struct command {
      .settings = true,
      .own = OPTIONS_SERVICE | OPTIONS_ALLOW,
      .print_more = key_command_print_scopes},
+    {.name = "export",
+     .usage = " COLLECTION",
+     .help = "write the records of a collection as JSON lines, from the copy of the running proxy",
+     .run = export_command,
+     .words_max = 1,
+     .settings = true},
     {.name = "import",
      .usage = " COLLECTION",
      .help = "upsert the records that standard input has as JSON lines, through the running proxy",

@@ -29,9 +29,9 @@ struct import {
     uint64_t            written; /* records */
 };
 
-static int find_collection(struct import *import, const struct bytes parts[3]);
+static int find_import(struct import *import, const struct bytes parts[3]);
 static int read_lines(struct import *import);
-static int take_line(struct import *import, struct bytes line);
+static int import_take_line(struct import *import, struct bytes line);
 static int send_lines(struct import *import);
 static int fail_written(const struct import *import, int exit_status, const char *reason);
 static int exit_of(long code);
@@ -55,7 +55,7 @@ int import_command(const struct options *options)
     if (exit_status != EX_OK)
         return cli_fail(exit_status, "%s", error.text);
     import.name = name;
-    exit_status = find_collection(&import, parts);
+    exit_status = find_import(&import, parts);
     if (exit_status == EX_OK)
         exit_status = read_lines(&import);
     if (exit_status == EX_OK)
@@ -86,7 +86,7 @@ bool import_command_split(struct bytes name, struct bytes ret_parts[3])
     return ret_parts[0].size > 0 && ret_parts[1].size > 0 && ret_parts[2].size > 0;
 }
 
-static int find_collection(struct import *import, const struct bytes parts[3])
+static int find_import(struct import *import, const struct bytes parts[3])
 {
     char               database[1800], path[2600];
     struct json_scan   scan;
@@ -133,7 +133,8 @@ static int read_lines(struct import *import)
         ssize_t      size;
 
         if (end != NULL) {
-            exit_status = take_line(import, (struct bytes){held.data, (size_t)(end - held.data)});
+            exit_status =
+                import_take_line(import, (struct bytes){held.data, (size_t)(end - held.data)});
             byte_buffer_consume(&import->input, (size_t)(end - held.data) + 1);
             continue;
         }
@@ -147,7 +148,7 @@ static int read_lines(struct import *import)
         import->input.end += (size_t)size;
         if (size == 0) {
             if (held.size > 0) /* the last one has no newline */
-                exit_status = take_line(import, held);
+                exit_status = import_take_line(import, held);
             return exit_status == EX_OK ? send_lines(import) : exit_status;
         }
     }
@@ -155,7 +156,7 @@ static int read_lines(struct import *import)
 }
 
 /* An empty one is none. */
-static int take_line(struct import *import, struct bytes line)
+static int import_take_line(struct import *import, struct bytes line)
 {
     struct error error;
     enum status  status;

@@ -19,11 +19,11 @@ static const struct {
     [URI] = {"uri", "uris", JSON_KIND_STRING, "a string or null", false},
 };
 
-static enum status read_members(struct bytes line, struct bytes spans[RECORD_LINES_COLUMNS],
-                                struct error *error);
+static enum status record_lines_read(struct bytes line, struct bytes spans[RECORD_LINES_COLUMNS],
+                                     struct error *error);
 static enum status read_member(struct json_scan *scan, struct json_string key,
                                struct bytes spans[RECORD_LINES_COLUMNS], struct error *error);
-static bool        take_embedding(struct json_scan *scan);
+static bool        is_embedding(struct json_scan *scan);
 
 void record_lines_done(struct record_lines *lines)
 {
@@ -42,7 +42,7 @@ void record_lines_clear(struct record_lines *lines)
 enum status record_lines_add(struct record_lines *lines, struct bytes line, struct error *error)
 {
     struct bytes spans[RECORD_LINES_COLUMNS] = {0};
-    enum status  status = read_members(line, spans, error);
+    enum status  status = record_lines_read(line, spans, error);
 
     for (size_t i = 0; i < RECORD_LINES_COLUMNS && status == STATUS_OK; i++) {
         status = byte_buffer_append(&lines->columns[i],
@@ -56,8 +56,8 @@ enum status record_lines_add(struct record_lines *lines, struct bytes line, stru
     return status;
 }
 
-static enum status read_members(struct bytes line, struct bytes spans[RECORD_LINES_COLUMNS],
-                                struct error *error)
+static enum status record_lines_read(struct bytes line, struct bytes spans[RECORD_LINES_COLUMNS],
+                                     struct error *error)
 {
     struct json_scan   scan;
     struct json_string key;
@@ -98,7 +98,7 @@ static enum status read_member(struct json_scan *scan, struct json_string key,
     if (i == EMBEDDING) {
         struct json_scan ahead = *scan;
 
-        if (!take_embedding(&ahead))
+        if (!is_embedding(&ahead))
             return error_set(error, STATUS_INVALID, "\"embedding\" is not a list of numbers");
     }
     if (!json_scan_value(scan, &spans[i]))
@@ -106,7 +106,7 @@ static enum status read_member(struct json_scan *scan, struct json_string key,
     return STATUS_OK;
 }
 
-static bool take_embedding(struct json_scan *scan)
+static bool is_embedding(struct json_scan *scan)
 {
     size_t count = 0;
     bool   are_safe = true;
