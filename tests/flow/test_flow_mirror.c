@@ -678,7 +678,7 @@ END_TEST
 
 START_TEST(only_names_that_are_wanted_are_copied)
 {
-    static const char *const names[] = {"docs-1", "other*"};
+    static const char *const names[] = {"elsewhere/*/*", "t/d*/docs-1"};
 
     options.collections = names;
     options.collection_count = 2;
