@@ -24,6 +24,7 @@ static enum proxy_mirror_mode mode_of(const struct settings *settings);
 static size_t                 split_patterns(char *text, const char **patterns);
 static enum status            daemon_mirror_list(const struct daemon *daemon, json_t *answer,
                                                  struct error *error);
+static json_t                *verified_of(const struct daemon *daemon);
 static void                   add_copy(const struct mirror_entry_info *info, void *ctx);
 static void    print_name(const struct mirror_entry_info *info, char *out, size_t size);
 static json_t *refills_of(const struct mirror_entry_info *info);
@@ -121,12 +122,15 @@ enum status daemon_mirror_verb(struct daemon *daemon, size_t word_count, const c
         status = mirror_report_fill(daemon->proxy, bytes_of(words[1]), error);
     else if (word_count == 2 && strcmp(words[0], "drop") == 0)
         status = mirror_report_drop(daemon->proxy, bytes_of(words[1]), error);
+    else if (word_count == 2 && strcmp(words[0], "verify") == 0)
+        status = mirror_report_verify(daemon->proxy, bytes_of(words[1]), error);
     else if (word_count == 2 && strcmp(words[0], "export") == 0)
         return daemon_export_begin(daemon, words[1], answer, error);
     else if (word_count == 1 && strcmp(words[0], "exported") == 0)
         return daemon_export_tell(daemon, answer, error);
     else if (word_count > 0)
-        return error_set(error, STATUS_INVALID, "write mirror [fill NAME | drop NAME]");
+        return error_set(error, STATUS_INVALID,
+                         "write mirror [fill NAME | drop NAME | verify NAME]");
     return status == STATUS_OK ? daemon_mirror_list(daemon, answer, error) : status;
 }
 
@@ -138,26 +142,40 @@ static enum status daemon_mirror_list(const struct daemon *daemon, json_t *answe
     const char                *obstacle = mirror_report_obstacle(daemon->proxy);
     struct mirror_rows         rows = {.rows = json_array(), .is_whole = true};
     char                       mode[SETTINGS_VALUE_SIZE];
-    json_t                    *members;
+    json_t                    *members, *verified = verified_of(daemon);
     int                        failed;
 
     settings_print(settings, SETTINGS_ID_mirror_mode, mode);
     if (mode_of(settings) == PROXY_MIRROR_FALLBACK)
         strcpy(mode, "fallback");
     mirror_report_each(daemon->proxy, add_copy, &rows);
-    members =
-        json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:O?}", "mode", mode, "obstacle",
-                  obstacle == NULL ? "" : obstacle, "copies", (json_int_t)usage.entries, "complete",
-                  (json_int_t)usage.complete, "memory", (json_int_t)usage.memory, "memory_max",
-                  (json_int_t)settings_mirror_memory(settings), "disk", (json_int_t)usage.disk,
-                  "disk_max", (json_int_t)settings->mirror_disk_max_bytes, "directory",
-                  daemon->mirror_folder.path, "collections", rows.rows);
-    failed = members == NULL || rows.rows == NULL || !rows.is_whole
+    members = json_pack(
+        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:O?, s:O?}", "mode", mode, "obstacle",
+        obstacle == NULL ? "" : obstacle, "copies", (json_int_t)usage.entries, "complete",
+        (json_int_t)usage.complete, "memory", (json_int_t)usage.memory, "memory_max",
+        (json_int_t)settings_mirror_memory(settings), "disk", (json_int_t)usage.disk, "disk_max",
+        (json_int_t)settings->mirror_disk_max_bytes, "directory", daemon->mirror_folder.path,
+        "collections", rows.rows, "verified", verified);
+    failed = members == NULL || verified == NULL || rows.rows == NULL || !rows.is_whole
                  ? -1
                  : json_object_update(answer, members);
     json_decref(rows.rows);
+    json_decref(verified);
     json_decref(members);
     return failed == 0 ? STATUS_OK : error_set(error, STATUS_NO_MEMORY, "out of memory");
+}
+
+/* What was verified last. */
+static json_t *verified_of(const struct daemon *daemon)
+{
+    struct mirror_verify_info info = mirror_report_verified(daemon->proxy);
+    char                      uuid[CHROMA_ROUTE_UUID_SIZE] = "";
+
+    if (info.state != MIRROR_VERIFY_NONE)
+        chroma_route_print_uuid(info.uuid, uuid);
+    return json_pack("{s:s, s:s, s:I, s:I, s:s}", "collection", uuid, "result",
+                     mirror_verify_state_name(info.state), "records", (json_int_t)info.records,
+                     "again", (json_int_t)info.again, "reason", info.reason);
 }
 
 static void add_copy(const struct mirror_entry_info *info, void *ctx)

@@ -19,10 +19,10 @@ MUST_CHECK enum status daemon_mirror_apply(struct daemon *daemon, struct error *
 /* Remove the folder. When the proxy is gone. */
 void daemon_mirror_done(struct daemon *daemon);
 
-/* `words`, those behind `mirror`: none, `fill NAME` or `drop NAME`; adds to `answer` what there is
- * then. `export NAME` and `exported`, of which only the command export knows: daemon_export.h.
- * STATUS_INVALID, STATUS_NOT_FOUND, STATUS_NOT_IMPLEMENTED, STATUS_LIMIT_REACHED, STATUS_NO_MEMORY
- * `error` says what to do. */
+/* `words`, those behind `mirror`: none, `fill NAME`, `drop NAME` or `verify NAME`; adds to `answer`
+ * what there is then. `export NAME` and `exported`, of which only the command export knows:
+ * daemon_export.h. STATUS_INVALID, STATUS_NOT_FOUND, STATUS_NOT_IMPLEMENTED, STATUS_LIMIT_REACHED,
+ * STATUS_NO_MEMORY `error` says what to do. */
 MUST_CHECK enum status daemon_mirror_verb(struct daemon *daemon, size_t word_count,
                                           const char *const *words, json_t *answer,
                                           struct error *error);

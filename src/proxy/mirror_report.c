@@ -60,6 +60,24 @@ enum status mirror_report_drop(struct proxy *proxy, struct bytes name, struct er
                                : error_set(error, status, "there is no copy of this collection");
 }
 
+enum status mirror_report_verify(struct proxy *proxy, struct bytes name, struct error *error)
+{
+    uint8_t     uuid[16];
+    enum status status = mirror_report_find(proxy, name, uuid, error);
+
+    if (status != STATUS_OK)
+        return status;
+    if (proxy->mirror_verify == NULL)
+        proxy->mirror_verify = mirror_verify_new(proxy->mirror);
+    return proxy->mirror_verify == NULL ? error_set(error, STATUS_NO_MEMORY, "out of memory")
+                                        : mirror_verify_begin(proxy->mirror_verify, uuid, error);
+}
+
+struct mirror_verify_info mirror_report_verified(const struct proxy *proxy)
+{
+    return mirror_verify_tell(proxy->mirror_verify);
+}
+
 static enum status mirror_report_find(const struct proxy *proxy, struct bytes name,
                                       uint8_t ret_uuid[16], struct error *error)
 {

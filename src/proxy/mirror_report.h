@@ -7,6 +7,7 @@
 #define PROXY_MIRROR_REPORT_H
 
 #include "proxy/mirror_keeper.h"
+#include "proxy/mirror_verify.h"
 #include "proxy/proxy.h"
 
 /* As mirror_keeper_usage(), mirror_keeper_each() and mirror_keeper_obstacle(). Nothing where copies
@@ -24,5 +25,10 @@ MUST_CHECK enum status mirror_report_fill(struct proxy *proxy, struct bytes name
                                           struct error *error);
 MUST_CHECK enum status mirror_report_drop(struct proxy *proxy, struct bytes name,
                                           struct error *error);
+
+/* As mirror_verify_begin(), likewise; and mirror_verify_tell(). */
+MUST_CHECK enum status    mirror_report_verify(struct proxy *proxy, struct bytes name,
+                                               struct error *error);
+struct mirror_verify_info mirror_report_verified(const struct proxy *proxy);
 
 #endif

@@ -16,6 +16,7 @@
 #include "proxy/guard.h"
 #include "proxy/mirror_flow.h"
 #include "proxy/mirror_keeper.h"
+#include "proxy/mirror_verify.h"
 #include "proxy/pass_path.h"
 #include "proxy/read_limit.h"
 #include "proxy/services.h"
@@ -389,6 +390,7 @@ void proxy_free(struct proxy *proxy)
            (node = list_first(&proxy->spare_exchanges)) != NULL)
         exchange_free(LIST_ITEM(node, struct exchange, node));
     cache_verify_free(proxy->verify);
+    mirror_verify_free(proxy->mirror_verify);
     mirror_keeper_free(proxy->mirror);
     auth_free(proxy->auth);
     cache_path_free(proxy->cache);
