@@ -20,6 +20,7 @@
 #include "child/shared_databases.h"
 #include "cli/cli.h"
 #include "cli/guard_probe.h"
+#include "cli/mirror_probe.h"
 
 enum verdict { OK, WARN, FAIL };
 
@@ -44,6 +45,7 @@ static int  try_bind_unix(const struct address *address);
 static void check_keys(struct check *check);
 static enum status count_key(void *ctx, const struct keys_file_entry *entry, struct error *error);
 static void        check_mirror(struct check *check);
+static void        check_mirror_sizes(struct check *check);
 static bool        can_be_made(const char *place);
 static void        check_descriptors(struct check *check);
 static void        check_memory(struct check *check);
@@ -110,6 +112,9 @@ static void check_backend(struct check *check)
     if (check->settings.guard_collections[0] != '\0' &&
         chroma_family_info(result.facts.family)->serves_v2)
         check_guard(check);
+    if (check->settings.mirror_mode != SETTINGS_MIRROR_MODE_OFF &&
+        chroma_family_info(result.facts.family)->serves_v2)
+        check_mirror_sizes(check);
 }
 
 /* What clients ask before their first write. */
@@ -323,6 +328,22 @@ static void check_mirror(struct check *check)
             place, text_of_size(files.f_bavail * files.f_frsize, memory), disk);
     else
         say(check, OK, 0, "mirror.directory", "files of copies are put into %s", place);
+}
+
+static void check_mirror_sizes(struct check *check)
+{
+    struct mirror_probe probe;
+    uint64_t            room = settings_mirror_memory(&check->settings);
+    char                memory[TEXT_NUMBER_SIZE], vectors[TEXT_NUMBER_SIZE], most[TEXT_NUMBER_SIZE];
+
+    mirror_probe_walk(&check->settings, &probe);
+    if (probe.collections > 0)
+        say(check, probe.memory > room ? WARN : OK, 0, "mirror",
+            "copies of %s%llu collections of the default database, %llu records, would take about "
+            "%s of memory (%s may be taken), and %s of disk and their texts",
+            probe.is_whole ? "all " : "the first ", (unsigned long long)probe.collections,
+            (unsigned long long)probe.records, text_of_size(probe.memory >> 20 << 20, memory),
+            text_of_size(room, most), text_of_size(probe.vectors >> 20 << 20, vectors));
 }
 
 /* Or is there and can be written to. False: errno says why not. */
