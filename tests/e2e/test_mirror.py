@@ -154,6 +154,37 @@ def test_a_copy_is_dropped_and_filled_by_hand(mirrored):
     compare(mirrored.door, mirrored.direct, mirrored.path)
 
 
+def verified(control, name):
+    ctl(control, "mirror", "verify", name)
+    wait_until(lambda: ctl(control, "mirror")["verified"]["result"] != "running")
+    return ctl(control, "mirror")["verified"]
+
+
+def test_a_copy_is_written_out_and_read_in(mirrored):
+    flags = ["--control", mirrored.control]
+    text = subprocess.run([PROXY, "export", "docs", *flags], check=True, capture_output=True).stdout
+    client = chromadb.HttpClient(host="127.0.0.1", port=mirrored.port)
+    other = client.create_collection("other")
+    flags = ["--listen", f"127.0.0.1:{mirrored.port}"]
+    subprocess.run([PROXY, "import", "other", *flags], input=text, check=True, capture_output=True)
+    include = ["embeddings", "documents", "metadatas", "uris"]
+    one, two = (each.get(include=include) for each in (mirrored.collection, other))
+    assert one["ids"] == two["ids"] and (one["embeddings"] == two["embeddings"]).all()
+    assert (one["documents"], one["metadatas"]) == (two["documents"], two["metadatas"])
+    refused = subprocess.run([PROXY, "export", "other", "--control", mirrored.control], capture_output=True, text=True)
+    if copy_of(mirrored.control, "other")["state"] != "complete":
+        assert refused.returncode == 69 and refused.stdout == "", refused
+
+
+def test_a_write_behind_the_proxys_back_is_found(mirrored):
+    assert verified(mirrored.control, "docs")["result"] == "same"
+    body = {"ids": ["id9"], "documents": ["not seen"], "embeddings": [vector(9)]}
+    assert mirrored.direct.ask("POST", f"{mirrored.path}/update", body)[0] == 200
+    assert verified(mirrored.control, "docs")["result"] == "different"
+    wait_for_copy(mirrored.control, "docs", mirrored.door, mirrored.path)
+    compare(mirrored.door, mirrored.direct, mirrored.path)
+
+
 def test_fallback_answers_while_chroma_is_down():
     with Chroma() as chroma:
         control = chroma.directory / "control"
