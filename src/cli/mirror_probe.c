@@ -15,7 +15,7 @@ enum { page_size = 2, pages_max = 100 };
 
 /* For each record, beside a byte for each number of its vector: links of the graph, id and place,
  * what stands for its document, some keys (doc/mirror.md). */
-enum { record_bytes = 700 };
+enum { record_bytes = 600 };
 
 static const char collections_path[] =
     "/api/v2/tenants/default_tenant/databases/default_database/collections";
