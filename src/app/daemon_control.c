@@ -133,7 +133,7 @@ static int answer_verb(void *ctx, size_t word_count, const char *const *words, j
     case STATUS_NOT_FOUND:
         return EX_USAGE;
     case STATUS_NOT_IMPLEMENTED: /* by this Chroma, or not now */
-    case STATUS_NOT_PERMITTED:
+    case STATUS_AGAIN:
         return EX_UNAVAILABLE;
     default:
         return EX_OSERR;

@@ -18,7 +18,7 @@ enum status daemon_export_begin(struct daemon *daemon, const char *name, json_t 
     enum status status;
 
     if (daemon->export != NULL && !mirror_export_has_ended(daemon->export, &result))
-        return error_set(error, STATUS_NOT_PERMITTED, "another export is being written");
+        return error_set(error, STATUS_AGAIN, "another export is being written");
     print_export_path(daemon, path, sizeof path);
     daemon_export_end(daemon);
     unlink(path); /* what nobody has taken */

@@ -14,7 +14,7 @@
 #include "base/error.h"
 
 /* Begin to write a copy to a file. Adds to `answer` what daemon_export_tell() does.
- * STATUS_NOT_PERMITTED  one is being written.
+ * STATUS_AGAIN  one is being written.
  * Others as mirror_export_begin(); `error` says what to do. */
 MUST_CHECK enum status daemon_export_begin(struct daemon *daemon, const char *name, json_t *answer,
                                            struct error *error);

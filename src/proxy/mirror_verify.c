@@ -112,7 +112,7 @@ enum status mirror_verify_begin(struct mirror_verify *verify, const uint8_t uuid
     const struct mirror_entry *entry = mirror_entry_find(verify->keeper, uuid);
 
     if (verify->info.state == MIRROR_VERIFY_RUNNING)
-        return error_set(error, STATUS_NOT_PERMITTED, "another copy is being verified");
+        return error_set(error, STATUS_AGAIN, "another copy is being verified");
     if (entry == NULL || entry->state != MIRROR_ENTRY_COMPLETE)
         return error_set(error, STATUS_NOT_FOUND, "there is no complete copy of this collection");
     free(verify->tenant);

@@ -47,7 +47,7 @@ struct mirror_verify *mirror_verify_new(struct mirror_keeper *keeper);
 void mirror_verify_free(struct mirror_verify *verify);
 
 /* STATUS_NOT_FOUND      there is no copy of this collection.
- * STATUS_NOT_PERMITTED  another is being verified. `error` says so. */
+ * STATUS_AGAIN          another is being verified. `error` says so. */
 MUST_CHECK enum status mirror_verify_begin(struct mirror_verify *verify, const uint8_t uuid[16],
                                            struct error *error);
 
