@@ -36,6 +36,7 @@
 #include "base/error.h"
 #include "base/status.h"
 #include "chroma/chroma_route.h"
+#include "mirror/mirror_moments.h"
 #include "mirror/mirror_records.h"
 
 struct mirror_copy;
@@ -46,10 +47,6 @@ MUST_CHECK enum status mirror_copy_new(const struct mirror_records_options *opti
 
 /* Waits for nobody: no other call may be under way. NULL is fine. */
 void mirror_copy_free(struct mirror_copy *copy);
-
-struct mirror_moments {
-    uint64_t sent, known;
-};
 
 /* ---- Filling -------------------------------------------------------------------------------- */
 
@@ -124,5 +121,8 @@ struct mirror_copy_state {
 
 /* Any thread; may wait for a change that is under way. */
 void mirror_copy_state(struct mirror_copy *copy, struct mirror_copy_state *ret_state);
+
+/* Tests: what it holds, while no other call is under way. */
+struct mirror_records *mirror_copy_records(struct mirror_copy *copy);
 
 #endif
