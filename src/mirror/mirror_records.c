@@ -10,8 +10,10 @@
 
 enum {
     maintain_steps = 16,
+    ef_construction = 100, /* filling takes half as long as with the index's own */
     text_per_record = 256, /* bytes of address space for ids where memory is not limited */
-    code_bits_min = 4      /* of each component of a vector, in memory */
+    code_bits_min = 4,     /* of each component of a vector, in memory */
+    readers_part = 16      /* of the memory that may be used */
 };
 
 static const uint32_t records_default = 4 << 20;
@@ -25,9 +27,14 @@ static enum status make_index(struct mirror_records *records, uint32_t dimension
 static uint32_t    slots_max(const struct mirror_records *records, uint32_t dimension);
 static enum status prepare_vectors(struct mirror_records *records, uint32_t dimension,
                                    uint32_t count);
+static enum status add_vectors(struct mirror_records *records, const uint32_t *rows,
+                               const float *vectors, uint32_t count, uint32_t *ret_added);
+static bool        make_room(struct mirror_records *records);
 static enum status drop_contents(struct mirror_records *records, uint32_t row);
 static void        share_memory(struct mirror_records *records);
-static enum status check_memory_max(const struct mirror_records *records);
+static void        share_memory_for_readers(struct mirror_records *records);
+static void        set_memory_limits(struct mirror_records *records, uint64_t ids, uint64_t index);
+static uint64_t    memory_left(const struct mirror_records *records);
 static enum status check_disk_max(const struct mirror_records *records, uint64_t more);
 static uint64_t    memory_used(const struct mirror_records *records);
 static struct vector_index_memory index_memory_of(const struct mirror_records *records);
@@ -175,16 +182,19 @@ enum status mirror_records_commit(struct mirror_records *records)
 {
     enum status status = mirror_values_commit(records->values);
 
-    if (status == STATUS_OK)
-        status = check_memory_max(records);
-    return status == STATUS_OK ? check_disk_max(records, 0) : status;
+    if (status != STATUS_OK)
+        return status;
+    share_memory_for_readers(records);
+    return check_disk_max(records, 0);
 }
 
 enum status mirror_records_append(struct mirror_records *records, struct bytes id,
                                   uint32_t *ret_row)
 {
-    enum status status = mirror_ids_put(records->ids, id, ret_row);
+    enum status status;
 
+    share_memory(records);
+    status = mirror_ids_put(records->ids, id, ret_row);
     if (status == STATUS_OK)
         records->hollow_count++;
     return status;
@@ -232,9 +242,12 @@ enum status mirror_records_put_value(struct mirror_records *records, uint32_t ro
 {
     struct mirror_row *entry = mirror_ids_row(records->ids, row);
     bool               was_hollow = entry->seal.size == 0;
-    enum status        status = mirror_values_put(records->values, row, value, &entry->seal);
+    enum status        status;
 
     (void)metadata;
+    if (mirror_values_cost(records->values, value) > memory_left(records))
+        return STATUS_LIMIT_REACHED;
+    status = mirror_values_put(records->values, row, value, &entry->seal);
     if (status != STATUS_OK)
         return status;
     records->hollow_count -= was_hollow;
@@ -244,12 +257,7 @@ enum status mirror_records_put_value(struct mirror_records *records, uint32_t ro
 enum status mirror_records_put_vector(struct mirror_records *records, uint32_t row,
                                       const float *vector, uint32_t dimension)
 {
-    enum status status = prepare_vectors(records, dimension, 1);
-
-    if (status == STATUS_OK)
-        status = vector_index_add(records->index, row, vector);
-    share_memory(records);
-    return status;
+    return mirror_records_put_vectors(records, &row, vector, 1, dimension);
 }
 
 enum status mirror_records_put_vectors(struct mirror_records *records, const uint32_t *rows,
@@ -260,9 +268,13 @@ enum status mirror_records_put_vectors(struct mirror_records *records, const uin
     if (count == 0)
         return STATUS_OK;
     status = prepare_vectors(records, dimension, count);
-    if (status == STATUS_OK)
-        status = vector_index_add_many(records->index, rows, vectors, count, 1, NULL);
-    share_memory(records);
+    for (uint32_t done = 0, added = 0; status == STATUS_OK && done < count; done += added) {
+        share_memory(records);
+        status = add_vectors(records, rows + done, vectors + (size_t)done * dimension, count - done,
+                             &added);
+        if (status == STATUS_LIMIT_REACHED && make_room(records))
+            status = STATUS_OK;
+    }
     return status;
 }
 
@@ -296,6 +308,7 @@ static enum status make_index(struct mirror_records *records, uint32_t dimension
                                                  [COLLECTION_SPACE_IP] = VECTOR_IP};
     struct vector_index_options     index = {.dim = dimension,
                                              .metric = metrics[records->space],
+                                             .ef_construction = ef_construction,
                                              .records_max = records->records_max,
                                              .vectors_max = slots_max(records, dimension),
                                              .path = records->path,
@@ -305,13 +318,10 @@ static enum status make_index(struct mirror_records *records, uint32_t dimension
 
     if (dimension == 0)
         return STATUS_INVALID;
-    if (records->memory_max != 0) {
-        uint64_t used = memory_used(records);
-
-        if (used >= records->memory_max)
-            return STATUS_LIMIT_REACHED;
-        index.memory_max = records->memory_max - used;
-    }
+    if (records->memory_max != 0)
+        index.memory_max = memory_left(records);
+    if (records->memory_max != 0 && index.memory_max == 0)
+        return STATUS_LIMIT_REACHED;
     status = vector_index_new(&index, &records->index, NULL);
     if (status == STATUS_OK)
         records->dimension = dimension;
@@ -330,6 +340,29 @@ static uint32_t slots_max(const struct mirror_records *records, uint32_t dimensi
     return slots < UINT32_MAX / 4 ? (uint32_t)slots : UINT32_MAX / 4;
 }
 
+static enum status add_vectors(struct mirror_records *records, const uint32_t *rows,
+                               const float *vectors, uint32_t count, uint32_t *ret_added)
+{
+    enum status status;
+
+    if (count > 1)
+        return vector_index_add_many(records->index, rows, vectors, count, 1, ret_added);
+    status = vector_index_add(records->index, *rows, vectors);
+    *ret_added = status == STATUS_OK;
+    return status;
+}
+
+/* Of what is only good for speed, or of the dead. False: there is nothing. */
+static bool make_room(struct mirror_records *records)
+{
+    uint32_t dead = index_memory_of(records).dead;
+
+    if (dead == 0)
+        return false;
+    vector_index_maintain(records->index, UINT32_MAX);
+    return index_memory_of(records).dead < dead;
+}
+
 enum status mirror_records_value(struct mirror_records *records, uint32_t row,
                                  struct mirror_value *ret_value)
 {
@@ -345,30 +378,46 @@ bool mirror_records_maintain(struct mirror_records *records)
         return false;
     share_memory(records);
     is_more = vector_index_maintain(records->index, maintain_steps);
-    share_memory(records);
+    share_memory_for_readers(records);
     return is_more;
 }
 
 /* ---- Bounds --------------------------------------------------------------------------------- */
 
-/* Each of the two that take memory may have what the other has not. */
+/* The writer leaves some for the scratch of readers. Each of the two that take memory may have what
+ * the other has not. */
 static void share_memory(struct mirror_records *records)
 {
-    uint64_t max = records->memory_max;
-    uint64_t used = memory_used(records), left = used < max ? max - used : 0;
-
-    if (max == 0)
-        return;
-    records->memory.limit = records->memory.used + left;
-    if (records->index != NULL)
-        vector_index_set_memory_max(records->index, index_memory_of(records).used + left);
+    set_memory_limits(records, memory_left(records), memory_left(records));
 }
 
-static enum status check_memory_max(const struct mirror_records *records)
+/* Readers come several at once: each of the two has its own part. */
+static void share_memory_for_readers(struct mirror_records *records)
 {
-    uint64_t max = records->memory_max;
+    uint64_t used = memory_used(records), max = records->memory_max;
+    uint64_t left = used < max ? max - used : 0;
 
-    return max == 0 || memory_used(records) <= max ? STATUS_OK : STATUS_LIMIT_REACHED;
+    set_memory_limits(records, left / 8, left - left / 8);
+}
+
+static void set_memory_limits(struct mirror_records *records, uint64_t ids, uint64_t index)
+{
+    if (records->memory_max == 0)
+        return;
+    records->memory.limit = records->memory.used + ids;
+    if (records->index != NULL)
+        vector_index_set_memory_max(records->index, index_memory_of(records).used + index);
+}
+
+/* For the writer. */
+static uint64_t memory_left(const struct mirror_records *records)
+{
+    uint64_t used = memory_used(records);
+    uint64_t max = records->memory_max - records->memory_max / readers_part;
+
+    if (records->memory_max == 0)
+        return UINT64_MAX / 2;
+    return used < max ? max - used : 0;
 }
 
 static enum status check_disk_max(const struct mirror_records *records, uint64_t more)
