@@ -26,9 +26,9 @@ enum {
 
 /* Whatever is damaged in the file, no value is given that is not the one that was put. But LMDB
  * believes what its pages say about themselves, so damage there may end the process, as may a disk
- * that cannot be read and a file that is cut short, for it is mapped. Of each single byte of a small
- * file, for readers: 26 of 110 592, flags in heads of nodes
- * (CHROMABOUNCER_TEST_TIMES=100 tests/unit/test_mirror_values).
+ * that cannot be read and a file that is cut short, for it is mapped. Readers die of 26 bytes of
+ * 110 592 in a small file, one at a time: flags in heads of nodes (CHROMABOUNCER_TEST_TIMES=100
+ * tests/unit/test_mirror_values).
  *
  * One writer or many readers: LMDB need not lock anything itself. */
 static const unsigned environment_flags = MDB_NOSUBDIR | MDB_NOSYNC | MDB_NOLOCK | MDB_NOTLS;
