@@ -87,6 +87,30 @@ START_TEST(many_come_and_go)
 }
 END_TEST
 
+START_TEST(gaps_of_the_order_are_closed)
+{
+    size_t   position = 0;
+    uint64_t used;
+    uint32_t row;
+
+    for (unsigned i = 1; i <= 10; i++)
+        put(i);
+    used = memory.used;
+    for (unsigned round = 0; round < 20000; round++) {
+        unsigned id = 1 + round % 10;
+
+        ck_assert_int_eq(mirror_ids_find(ids, id_of(id), &row), STATUS_OK);
+        mirror_ids_remove(ids, row);
+        put(id);
+    }
+    for (unsigned i = 1; i <= 10; i++) {
+        ck_assert(mirror_ids_next(ids, &position, &row));
+        ck_assert(bytes_equal(mirror_ids_id(ids, row), id_of(i)));
+    }
+    ck_assert_uint_eq(memory.used, used);
+}
+END_TEST
+
 START_TEST(an_empty_id_is_one)
 {
     struct bytes empty = {.data = NULL, .size = 0};
@@ -130,6 +154,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, many_come_and_go);
+    tcase_add_test(tcase, gaps_of_the_order_are_closed);
     tcase_add_test(tcase, an_empty_id_is_one);
     tcase_add_test(tcase, without_memory_nothing_changes);
     return check_main("mirror_ids", tcase);

@@ -611,6 +611,37 @@ START_TEST(memory_is_bounded)
 }
 END_TEST
 
+START_TEST(one_change_keeps_to_the_memory)
+{
+    struct mirror_records_options options = options_of();
+    struct mirror_records_usage   usage;
+    enum status                   status = STATUS_OK;
+    uint32_t                      row;
+
+    options.memory_max = 1 << 20;
+    open_records(&options);
+    begin();
+    for (unsigned i = 0; status == STATUS_OK; i++) {
+        char            id[32];
+        struct contents contents = {.value = {.has_document = true}};
+
+        contents.value.document = (struct bytes){contents.document, TEXT_MAX};
+        status = mirror_records_append(
+            records, (struct bytes){id, (size_t)snprintf(id, sizeof id, "%u", i)}, &row);
+        if (status == STATUS_OK)
+            status = mirror_records_put_value(records, row, &contents.value, NULL);
+        if (status == STATUS_OK)
+            status = mirror_records_put_vector(records, row, vector_of(i, i), DIMENSION);
+        mirror_records_usage(records, &usage);
+        ck_assert_uint_le(usage.memory, options.memory_max - options.memory_max / 16);
+    }
+    ck_assert_int_eq(status, STATUS_LIMIT_REACHED);
+    /* What LMDB holds until the end counts. */
+    ck_assert_uint_gt(mirror_records_count(records), 10);
+    ck_assert_uint_lt(mirror_records_count(records), 60);
+}
+END_TEST
+
 /* Without idle work the dead would take all of it. */
 START_TEST(what_is_replaced_makes_room)
 {
@@ -641,6 +672,10 @@ START_TEST(disk_is_bounded)
     options.disk_max = 16 << 20;
     /* One segment of vectors takes 4 MiB. */
     ck_assert_uint_gt(fill(&options, true, UINT32_MAX), 1200);
+    close_records();
+    /* There is room for one of them, and some. */
+    options.disk_max = 6 << 20;
+    ck_assert_uint_eq(fill(&options, false, UINT32_MAX), 4097);
 }
 END_TEST
 
@@ -744,6 +779,7 @@ int main(void)
     tcase_add_test(tcase, readers_do_not_wait_for_each_other);
     tcase_add_test(tcase, records_are_bounded);
     tcase_add_test(tcase, memory_is_bounded);
+    tcase_add_test(tcase, one_change_keeps_to_the_memory);
     tcase_add_test(tcase, what_is_replaced_makes_room);
     tcase_add_test(tcase, disk_is_bounded);
     tcase_add_test(tcase, space_of_removed_records_is_used_again);
