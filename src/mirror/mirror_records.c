@@ -5,14 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "index/vector_file.h"
-#include "mirror/mirror_records_core.h"
+#include "mirror/mirror_budget.h"
+#include "mirror/mirror_vectors.h"
 
-enum {
-    maintain_steps = 16,
-    text_per_record = 256, /* bytes of address space for ids where memory is not limited */
-    code_bits_min = 4      /* of each component of a vector, in memory */
-};
+enum { text_per_record = 256 /* bytes of address space for ids where memory is not limited */ };
 
 static const uint32_t records_default = 4 << 20;
 static const uint64_t disk_default = (uint64_t)1 << 40;
@@ -21,17 +17,8 @@ static void        fill_options(struct mirror_records               *records,
                                 const struct mirror_records_options *options);
 static enum status open_records(struct mirror_records *records, const unsigned char *secret,
                                 struct error *error);
-static enum status make_index(struct mirror_records *records, uint32_t dimension);
-static uint32_t    slots_max(const struct mirror_records *records, uint32_t dimension);
-static enum status prepare_vectors(struct mirror_records *records, uint32_t dimension,
-                                   uint32_t count);
 static enum status drop_contents(struct mirror_records *records, uint32_t row);
-static void        share_memory(struct mirror_records *records);
-static enum status check_memory_max(const struct mirror_records *records);
-static enum status check_disk_max(const struct mirror_records *records, uint64_t more);
-static uint64_t    memory_used(const struct mirror_records *records);
-static struct vector_index_memory index_memory_of(const struct mirror_records *records);
-static char                      *path_of(const struct mirror_records *records, const char *ending);
+static enum status check_disk_max(const struct mirror_records *records);
 
 enum status mirror_records_new(const struct mirror_records_options *options,
                                struct mirror_records **ret_records, struct error *error)
@@ -70,17 +57,16 @@ static enum status open_records(struct mirror_records *records, const unsigned c
                                 struct error *error)
 {
     uint64_t    text_max = (uint64_t)records->records_max * text_per_record;
-    char       *path = path_of(records, ".lmdb");
-    enum status status = STATUS_NO_MEMORY;
+    char       *path;
+    enum status status;
 
-    if (path != NULL)
-        status = mirror_values_new(path, records->disk_max, &records->values, error);
-    else
-        error_set(error, status, "%s: %s", records->path, status_text(status));
+    if (asprintf(&path, "%s.lmdb", records->path) < 0)
+        return error_set(error, STATUS_NO_MEMORY, "%s: no memory", records->path);
+    status = mirror_values_new(path, records->disk_max, &records->values, error);
     free(path);
     if (status != STATUS_OK)
         return status;
-    share_memory(records);
+    mirror_budget_share(records);
     if (records->memory_max != 0)
         text_max = records->memory_max;
     status =
@@ -92,17 +78,9 @@ static enum status open_records(struct mirror_records *records, const unsigned c
 
 void mirror_records_free(struct mirror_records *records)
 {
-    char *path;
-
     if (records == NULL)
         return;
-    if (records->index != NULL) {
-        path = path_of(records, ".vectors");
-        vector_index_free(records->index);
-        if (path != NULL)
-            file_unlink(records->file_ops, path);
-        free(path);
-    }
+    mirror_vectors_free(records);
     mirror_values_free(records->values);
     mirror_ids_free(records->ids);
     assert(records->memory.used == sizeof *records); /* every byte was given back */
@@ -161,13 +139,13 @@ bool mirror_records_next(const struct mirror_records *records, size_t *position,
 /* What the vectors leave of the disk is for the values. */
 enum status mirror_records_begin(struct mirror_records *records)
 {
-    uint64_t    vectors = index_memory_of(records).file_bytes;
-    enum status status = check_disk_max(records, 0);
+    enum status status = check_disk_max(records);
 
     if (status != STATUS_OK)
         return status;
-    mirror_values_set_disk_max(records->values, records->disk_max - vectors);
-    share_memory(records);
+    mirror_values_set_disk_max(records->values,
+                               records->disk_max - mirror_budget_index(records).file_bytes);
+    mirror_budget_share(records);
     return STATUS_OK;
 }
 
@@ -175,16 +153,24 @@ enum status mirror_records_commit(struct mirror_records *records)
 {
     enum status status = mirror_values_commit(records->values);
 
-    if (status == STATUS_OK)
-        status = check_memory_max(records);
-    return status == STATUS_OK ? check_disk_max(records, 0) : status;
+    if (status != STATUS_OK)
+        return status;
+    mirror_budget_share_for_readers(records);
+    return check_disk_max(records);
+}
+
+static enum status check_disk_max(const struct mirror_records *records)
+{
+    return mirror_budget_disk(records) <= records->disk_max ? STATUS_OK : STATUS_LIMIT_REACHED;
 }
 
 enum status mirror_records_append(struct mirror_records *records, struct bytes id,
                                   uint32_t *ret_row)
 {
-    enum status status = mirror_ids_put(records->ids, id, ret_row);
+    enum status status;
 
+    mirror_budget_share(records);
+    status = mirror_ids_put(records->ids, id, ret_row);
     if (status == STATUS_OK)
         records->hollow_count++;
     return status;
@@ -210,14 +196,10 @@ enum status mirror_records_hollow(struct mirror_records *records, uint32_t row)
 static enum status drop_contents(struct mirror_records *records, uint32_t row)
 {
     struct mirror_row *entry = mirror_ids_row(records->ids, row);
-    enum status        status = STATUS_OK;
+    enum status        status = mirror_vectors_remove(records, row);
 
-    if (records->index != NULL)
-        status = vector_index_delete(records->index, row);
-    if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+    if (status != STATUS_OK || entry->seal.size == 0)
         return status;
-    if (entry->seal.size == 0)
-        return STATUS_OK;
     status = mirror_values_remove(records->values, row);
     if (status != STATUS_OK)
         return status;
@@ -232,9 +214,12 @@ enum status mirror_records_put_value(struct mirror_records *records, uint32_t ro
 {
     struct mirror_row *entry = mirror_ids_row(records->ids, row);
     bool               was_hollow = entry->seal.size == 0;
-    enum status        status = mirror_values_put(records->values, row, value, &entry->seal);
+    enum status        status;
 
     (void)metadata;
+    if (mirror_values_cost(records->values, value) > mirror_budget_left(records))
+        return STATUS_LIMIT_REACHED;
+    status = mirror_values_put(records->values, row, value, &entry->seal);
     if (status != STATUS_OK)
         return status;
     records->hollow_count -= was_hollow;
@@ -244,90 +229,13 @@ enum status mirror_records_put_value(struct mirror_records *records, uint32_t ro
 enum status mirror_records_put_vector(struct mirror_records *records, uint32_t row,
                                       const float *vector, uint32_t dimension)
 {
-    enum status status = prepare_vectors(records, dimension, 1);
-
-    if (status == STATUS_OK)
-        status = vector_index_add(records->index, row, vector);
-    share_memory(records);
-    return status;
+    return mirror_vectors_put(records, &row, vector, 1, dimension);
 }
 
 enum status mirror_records_put_vectors(struct mirror_records *records, const uint32_t *rows,
                                        const float *vectors, uint32_t count, uint32_t dimension)
 {
-    enum status status;
-
-    if (count == 0)
-        return STATUS_OK;
-    status = prepare_vectors(records, dimension, count);
-    if (status == STATUS_OK)
-        status = vector_index_add_many(records->index, rows, vectors, count, 1, NULL);
-    share_memory(records);
-    return status;
-}
-
-/* There is an index of this dimension, with the room in memory and on disk that is left. */
-static enum status prepare_vectors(struct mirror_records *records, uint32_t dimension,
-                                   uint32_t count)
-{
-    struct vector_index_memory memory;
-    uint64_t                   segment, rows, wanted, segments = 0;
-    enum status                status = STATUS_OK;
-
-    if (records->index == NULL)
-        status = make_index(records, dimension);
-    if (status != STATUS_OK)
-        return status;
-    if (dimension != records->dimension)
-        return STATUS_INVALID;
-    memory = index_memory_of(records);
-    segment = vector_file_segment_rows * (((uint64_t)dimension * sizeof(float) + 63) / 64 * 64);
-    rows = memory.file_bytes / segment * vector_file_segment_rows;
-    wanted = (uint64_t)memory.vectors + memory.dead + count;
-    if (wanted > rows)
-        segments = (wanted - rows - 1) / vector_file_segment_rows + 1;
-    return check_disk_max(records, segments * segment);
-}
-
-static enum status make_index(struct mirror_records *records, uint32_t dimension)
-{
-    static const enum vector_metric metrics[] = {[COLLECTION_SPACE_L2] = VECTOR_L2,
-                                                 [COLLECTION_SPACE_COSINE] = VECTOR_COSINE,
-                                                 [COLLECTION_SPACE_IP] = VECTOR_IP};
-    struct vector_index_options     index = {.dim = dimension,
-                                             .metric = metrics[records->space],
-                                             .records_max = records->records_max,
-                                             .vectors_max = slots_max(records, dimension),
-                                             .path = records->path,
-                                             .file_ops = records->file_ops,
-                                             .seed = records->seed};
-    enum status                     status;
-
-    if (dimension == 0)
-        return STATUS_INVALID;
-    if (records->memory_max != 0) {
-        uint64_t used = memory_used(records);
-
-        if (used >= records->memory_max)
-            return STATUS_LIMIT_REACHED;
-        index.memory_max = records->memory_max - used;
-    }
-    status = vector_index_new(&index, &records->index, NULL);
-    if (status == STATUS_OK)
-        records->dimension = dimension;
-    return status;
-}
-
-/* Slots of the dead are used again after repairs: as many as records, and some. What cannot fit
- * into memory anyway takes no room in tables. */
-static uint32_t slots_max(const struct mirror_records *records, uint32_t dimension)
-{
-    uint64_t slots = (uint64_t)records->records_max + records->records_max / 4 + 4096, fit;
-
-    fit = records->memory_max / ((uint64_t)dimension * code_bits_min / 8 + 1) + 1;
-    if (records->memory_max != 0 && fit < slots)
-        slots = fit;
-    return slots < UINT32_MAX / 4 ? (uint32_t)slots : UINT32_MAX / 4;
+    return count == 0 ? STATUS_OK : mirror_vectors_put(records, rows, vectors, count, dimension);
 }
 
 enum status mirror_records_value(struct mirror_records *records, uint32_t row,
@@ -339,75 +247,14 @@ enum status mirror_records_value(struct mirror_records *records, uint32_t row,
 
 bool mirror_records_maintain(struct mirror_records *records)
 {
-    bool is_more;
-
-    if (records->index == NULL)
-        return false;
-    share_memory(records);
-    is_more = vector_index_maintain(records->index, maintain_steps);
-    share_memory(records);
-    return is_more;
-}
-
-/* ---- Bounds --------------------------------------------------------------------------------- */
-
-/* Each of the two that take memory may have what the other has not. */
-static void share_memory(struct mirror_records *records)
-{
-    uint64_t max = records->memory_max;
-    uint64_t used = memory_used(records), left = used < max ? max - used : 0;
-
-    if (max == 0)
-        return;
-    records->memory.limit = records->memory.used + left;
-    if (records->index != NULL)
-        vector_index_set_memory_max(records->index, index_memory_of(records).used + left);
-}
-
-static enum status check_memory_max(const struct mirror_records *records)
-{
-    uint64_t max = records->memory_max;
-
-    return max == 0 || memory_used(records) <= max ? STATUS_OK : STATUS_LIMIT_REACHED;
-}
-
-static enum status check_disk_max(const struct mirror_records *records, uint64_t more)
-{
-    uint64_t used = mirror_values_disk(records->values) + index_memory_of(records).file_bytes;
-
-    return used + more <= records->disk_max ? STATUS_OK : STATUS_LIMIT_REACHED;
-}
-
-static uint64_t memory_used(const struct mirror_records *records)
-{
-    return records->memory.used + mirror_values_memory(records->values) +
-           index_memory_of(records).used;
-}
-
-static struct vector_index_memory index_memory_of(const struct mirror_records *records)
-{
-    struct vector_index_memory memory = {0};
-
-    if (records->index != NULL)
-        vector_index_memory(records->index, &memory);
-    return memory;
+    return mirror_vectors_maintain(records);
 }
 
 void mirror_records_usage(const struct mirror_records *records,
                           struct mirror_records_usage *ret_usage)
 {
-    struct vector_index_memory index = index_memory_of(records);
-
-    *ret_usage = (struct mirror_records_usage){.memory = memory_used(records),
-                                               .index = index.used,
+    *ret_usage = (struct mirror_records_usage){.memory = mirror_budget_used(records),
+                                               .index = mirror_budget_index(records).used,
                                                .ids = records->memory.used,
-                                               .disk = mirror_values_disk(records->values) +
-                                                       index.file_bytes};
-}
-
-static char *path_of(const struct mirror_records *records, const char *ending)
-{
-    char *path;
-
-    return asprintf(&path, "%s%s", records->path, ending) < 0 ? NULL : path;
+                                               .disk = mirror_budget_disk(records)};
 }

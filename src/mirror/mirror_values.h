@@ -54,7 +54,10 @@ void mirror_values_free(struct mirror_values *values);
 /* The file may have that many bytes from the next commit on, at least those that it has. */
 void mirror_values_set_disk_max(struct mirror_values *values, uint64_t disk_max);
 
+/* What it takes, and how much more a put may make of it. */
 uint64_t mirror_values_memory(const struct mirror_values *values);
+uint64_t mirror_values_cost(const struct mirror_values *values, const struct mirror_value *value);
+
 uint64_t mirror_values_disk(const struct mirror_values *values);
 
 /* ---- The writer: whatever fails, all is lost but mirror_values_free() ------------------------ */

@@ -4,6 +4,7 @@
 #include "mirror/mirror_records.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -37,12 +38,17 @@ static void setup(void)
     is_failing = false;
 }
 
-static void teardown(void)
+static void close_records(void)
 {
     mirror_reader_free(reader);
     mirror_records_free(records);
     reader = NULL;
     records = NULL;
+}
+
+static void teardown(void)
+{
+    close_records();
     /* Nothing is left behind. */
     ck_assert_int_eq(rmdir(index_fixture_dir), 0);
 }
@@ -73,13 +79,13 @@ struct contents {
 
 static struct bytes id_of(unsigned number)
 {
-    static char text[256];
+    static char text[800];
     int         size = snprintf(text, sizeof text, "id-%u", number);
 
     /* Some are long, and one is empty. */
     if (number == 7)
         size = 0;
-    for (; number % 10 == 3 && size < 200; size++)
+    for (; number % 10 == 3 && size < (int)(number * 6); size++)
         text[size] = 'x';
     return (struct bytes){.data = text, .size = (size_t)size};
 }
@@ -427,10 +433,7 @@ static void simulate(uint64_t seed)
             mirror_records_maintain(records);
         check_all(seed, &plain);
     }
-    mirror_reader_free(reader);
-    mirror_records_free(records);
-    reader = NULL;
-    records = NULL;
+    close_records();
 }
 
 START_TEST(any_sequence_leaves_what_a_plain_list_leaves)
@@ -466,6 +469,64 @@ START_TEST(many_vectors_at_once_are_as_one_by_one)
 }
 END_TEST
 
+static void *read_everything(void *vector)
+{
+    struct mirror_reader      *own;
+    struct vector_search_query query = {.vector = vector, .k = IDS};
+    struct vector_search_hit   hits[IDS];
+    struct filter             *filter;
+    const char                *reason;
+    const uint64_t            *bitmap;
+    uint32_t                   bits, count;
+
+    ck_assert_int_eq(mirror_reader_new(records, &own), STATUS_OK);
+    ck_assert_int_eq(filter_new(BYTES_LITERAL("{\"n\":1}"), (struct bytes){0}, &filter, &reason),
+                     STATUS_OK);
+    for (unsigned round = 0; round < 30; round++) {
+        ck_assert_int_eq(mirror_reader_begin(own), STATUS_OK);
+        ck_assert_int_eq(mirror_reader_search(own, &query, hits, &count), STATUS_OK);
+        ck_assert_uint_eq(count, IDS);
+        for (uint32_t i = 0; i < count; i++) {
+            struct mirror_value value;
+
+            ck_assert_int_eq(mirror_reader_value(own, hits[i].record, &value), STATUS_OK);
+        }
+        ck_assert_int_eq(mirror_reader_filter(own, filter, &bitmap, &bits, &count), STATUS_OK);
+        ck_assert_uint_gt(count, 0);
+        mirror_reader_end(own);
+    }
+    filter_free(filter);
+    mirror_reader_free(own);
+    return NULL;
+}
+
+START_TEST(readers_do_not_wait_for_each_other)
+{
+    struct mirror_records_options options = options_of();
+    struct mirror_records_usage   before, after;
+    float                         vector[DIMENSION] = {1};
+    pthread_t                     threads[3];
+
+    open_records(&options);
+    begin();
+    for (unsigned i = 0; i < IDS; i++) {
+        uint32_t row = append(i);
+
+        put_value(row, i, i);
+        ck_assert_int_eq(mirror_records_put_vector(records, row, vector_of(i, i), DIMENSION),
+                         STATUS_OK);
+    }
+    commit();
+    mirror_records_usage(records, &before);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, read_everything, vector), 0);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+    mirror_records_usage(records, &after);
+    ck_assert_uint_eq(after.memory, before.memory);
+}
+END_TEST
+
 /* ---- Bounds ---------------------------------------------------------------------------------- */
 
 static uint64_t size_of(const char *ending)
@@ -477,8 +538,8 @@ static uint64_t size_of(const char *ending)
     return stat(path, &state) == 0 ? (uint64_t)state.st_size : 0;
 }
 
-/* Fill until it is refused. Returns how many records there are. */
-static uint32_t fill(const struct mirror_records_options *options, bool with_values)
+/* Fill until it is refused, or with so many. Returns how many records there are. */
+static uint32_t fill(const struct mirror_records_options *options, bool with_values, uint32_t most)
 {
     struct mirror_records_usage usage;
     enum status                 status = STATUS_OK;
@@ -486,7 +547,7 @@ static uint32_t fill(const struct mirror_records_options *options, bool with_val
     uint32_t                    row;
 
     open_records(options);
-    for (unsigned i = 0; status == STATUS_OK; i++) {
+    for (unsigned i = 0; status == STATUS_OK && i < most; i++) {
         char            id[32];
         struct contents contents = {.value = {.has_document = true}};
 
@@ -507,7 +568,7 @@ static uint32_t fill(const struct mirror_records_options *options, bool with_val
         ck_assert(options->disk_max == 0 || usage.disk <= options->disk_max);
         ck_assert_uint_le(size_of(".lmdb") + size_of(".vectors"), usage.disk + 8192);
     }
-    ck_assert_int_eq(status, STATUS_LIMIT_REACHED);
+    ck_assert_int_eq(status, most == UINT32_MAX ? STATUS_LIMIT_REACHED : STATUS_OK);
     return mirror_records_count(records);
 }
 
@@ -516,7 +577,7 @@ START_TEST(records_are_bounded)
     struct mirror_records_options options = options_of();
 
     options.records_max = 10;
-    ck_assert_uint_eq(fill(&options, true), 10);
+    ck_assert_uint_eq(fill(&options, true, UINT32_MAX), 10);
 }
 END_TEST
 
@@ -524,14 +585,83 @@ START_TEST(memory_is_bounded)
 {
     struct mirror_records_options options = options_of();
     struct mirror_records_usage   usage;
+    float                         vector[256] = {1};
+    struct vector_search_query    query = {.vector = vector, .k = 100};
+    struct vector_search_hit      hits[100];
+    uint32_t                      most, count;
 
     options.memory_max = 3 << 20;
     /* Half a kilobyte each, at most: mostly the codes. */
-    ck_assert_uint_gt(fill(&options, false), 6000);
+    most = fill(&options, false, UINT32_MAX);
+    ck_assert_uint_gt(most, 6000);
     mirror_records_usage(records, &usage);
     ck_assert_uint_gt(usage.memory, options.memory_max * 8 / 10);
     ck_assert_uint_gt(usage.index, 0);
     ck_assert_uint_gt(usage.ids, 0);
+    close_records();
+    /* As full as it can be, it can be read. */
+    fill(&options, false, most - 1);
+    ck_assert_int_eq(mirror_reader_begin(reader), STATUS_OK);
+    ck_assert_int_eq(mirror_reader_search(reader, &query, hits, &count), STATUS_OK);
+    ck_assert_uint_eq(count, 100);
+    check_filter(0, &(struct plain){.count = 0}, BYTES_LITERAL("{\"n\":1}"));
+    mirror_reader_end(reader);
+    mirror_records_usage(records, &usage);
+    ck_assert_uint_le(usage.memory, options.memory_max);
+}
+END_TEST
+
+START_TEST(one_change_keeps_to_the_memory)
+{
+    struct mirror_records_options options = options_of();
+    struct mirror_records_usage   usage;
+    enum status                   status = STATUS_OK;
+    uint32_t                      row;
+
+    options.memory_max = 1 << 20;
+    open_records(&options);
+    begin();
+    for (unsigned i = 0; status == STATUS_OK; i++) {
+        char            id[32];
+        struct contents contents = {.value = {.has_document = true}};
+
+        contents.value.document = (struct bytes){contents.document, TEXT_MAX};
+        status = mirror_records_append(
+            records, (struct bytes){id, (size_t)snprintf(id, sizeof id, "%u", i)}, &row);
+        if (status == STATUS_OK)
+            status = mirror_records_put_value(records, row, &contents.value, NULL);
+        if (status == STATUS_OK)
+            status = mirror_records_put_vector(records, row, vector_of(i, i), DIMENSION);
+        mirror_records_usage(records, &usage);
+        ck_assert_uint_le(usage.memory, options.memory_max - options.memory_max / 16);
+    }
+    ck_assert_int_eq(status, STATUS_LIMIT_REACHED);
+    /* What LMDB holds until the end counts. */
+    ck_assert_uint_gt(mirror_records_count(records), 10);
+    ck_assert_uint_lt(mirror_records_count(records), 60);
+}
+END_TEST
+
+/* Without idle work the dead would take all of it. */
+START_TEST(what_is_replaced_makes_room)
+{
+    struct mirror_records_options options = options_of();
+    float                         vector[256] = {1};
+
+    options.memory_max = 3 << 20;
+    fill(&options, false, 300);
+    for (unsigned round = 0; round < 100; round++) {
+        begin();
+        for (uint32_t row = 0; row < 300; row++) {
+            vector[0] = (float)(row + round);
+            ck_assert_int_eq(mirror_records_put_vector(records, row, vector, 256), STATUS_OK);
+        }
+        commit();
+    }
+    ck_assert_int_eq(mirror_reader_begin(reader), STATUS_OK);
+    ck_assert_int_eq(mirror_reader_vector(reader, 299, vector), STATUS_OK);
+    ck_assert_float_eq(vector[0], 299 + 99);
+    mirror_reader_end(reader);
 }
 END_TEST
 
@@ -541,7 +671,11 @@ START_TEST(disk_is_bounded)
 
     options.disk_max = 16 << 20;
     /* One segment of vectors takes 4 MiB. */
-    ck_assert_uint_gt(fill(&options, true), 1200);
+    ck_assert_uint_gt(fill(&options, true, UINT32_MAX), 1200);
+    close_records();
+    /* There is room for one of them, and some. */
+    options.disk_max = 6 << 20;
+    ck_assert_uint_eq(fill(&options, false, UINT32_MAX), 4097);
 }
 END_TEST
 
@@ -642,8 +776,11 @@ int main(void)
     tcase_add_test(tcase, the_first_vector_fixes_the_dimension);
     tcase_add_test(tcase, any_sequence_leaves_what_a_plain_list_leaves);
     tcase_add_test(tcase, many_vectors_at_once_are_as_one_by_one);
+    tcase_add_test(tcase, readers_do_not_wait_for_each_other);
     tcase_add_test(tcase, records_are_bounded);
     tcase_add_test(tcase, memory_is_bounded);
+    tcase_add_test(tcase, one_change_keeps_to_the_memory);
+    tcase_add_test(tcase, what_is_replaced_makes_room);
     tcase_add_test(tcase, disk_is_bounded);
     tcase_add_test(tcase, space_of_removed_records_is_used_again);
     tcase_add_test(tcase, a_folder_that_is_not_there_is_told);
