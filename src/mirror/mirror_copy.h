@@ -36,6 +36,7 @@
 #include "base/error.h"
 #include "base/status.h"
 #include "chroma/chroma_route.h"
+#include "mirror/mirror_moments.h"
 #include "mirror/mirror_records.h"
 
 struct mirror_copy;
@@ -46,10 +47,6 @@ MUST_CHECK enum status mirror_copy_new(const struct mirror_records_options *opti
 
 /* Waits for nobody: no other call may be under way. NULL is fine. */
 void mirror_copy_free(struct mirror_copy *copy);
-
-struct mirror_moments {
-    uint64_t sent, known;
-};
 
 /* ---- Filling -------------------------------------------------------------------------------- */
 
@@ -113,6 +110,14 @@ MUST_CHECK enum status mirror_copy_answer(struct mirror_copy           *copy,
                                           unsigned *ret_status, struct byte_buffer *ret_body,
                                           const char **ret_reason);
 
+/* Call `fn` with the records and a reader of them, as they are at one moment: changes wait
+ * meanwhile. Gives what it returns.
+ * STATUS_NOT_IMPLEMENTED  the copy is not whole.
+ * Others as mirror_reader_begin(). */
+typedef enum status mirror_copy_fn(const struct mirror_records *records,
+                                   struct mirror_reader *reader, void *ctx);
+MUST_CHECK enum status mirror_copy_read(struct mirror_copy *copy, mirror_copy_fn *fn, void *ctx);
+
 /* ---- What it is ----------------------------------------------------------------------------- */
 
 struct mirror_copy_state {
@@ -124,5 +129,8 @@ struct mirror_copy_state {
 
 /* Any thread; may wait for a change that is under way. */
 void mirror_copy_state(struct mirror_copy *copy, struct mirror_copy_state *ret_state);
+
+/* Tests: what it holds, while no other call is under way. */
+struct mirror_records *mirror_copy_records(struct mirror_copy *copy);
 
 #endif
