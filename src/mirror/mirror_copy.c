@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "mirror/mirror_answer.h"
 #include "mirror/mirror_metadata_write.h"
 #include "mirror/mirror_page.h"
 #include "mirror/mirror_readers.h"
@@ -73,9 +74,6 @@ static enum status apply_delete(struct mirror_copy *copy, struct bytes body, str
 static enum status find_deleted(struct mirror_copy *copy, struct bytes body,
                                 struct record_delete *ret_delete, const char **ret_reason);
 static bool        read_deleted_count(struct bytes answer, int64_t *ret_count);
-static enum status answer_from(struct mirror_reader *reader, const struct mirror_copy *copy,
-                               const struct mirror_question *question, unsigned *ret_status,
-                               struct byte_buffer *ret_body, const char **ret_reason);
 
 enum status mirror_copy_new(const struct mirror_records_options *options,
                             struct mirror_copy **ret_copy, struct error *error)
@@ -525,31 +523,19 @@ enum status mirror_copy_answer(struct mirror_copy *copy, const struct mirror_que
 
     pthread_rwlock_rdlock(&copy->lock);
     *ret_reason = "incomplete";
-    if (copy->is_listed && !copy->is_broken)
+    if (copy->is_listed && !copy->is_broken && mirror_records_hollow_count(copy->records) == 0)
         status = mirror_readers_take(copy->readers, &reader);
     if (status == STATUS_OK) {
         status = mirror_reader_begin(reader);
         if (status == STATUS_OK) {
-            status = answer_from(reader, copy, question, ret_status, ret_body, ret_reason);
+            status =
+                mirror_answer(copy->records, reader, question, ret_status, ret_body, ret_reason);
             mirror_reader_end(reader);
         }
         mirror_readers_give(copy->readers, reader);
     }
     pthread_rwlock_unlock(&copy->lock);
     return status;
-}
-
-static enum status answer_from(struct mirror_reader *reader, const struct mirror_copy *copy,
-                               const struct mirror_question *question, unsigned *ret_status,
-                               struct byte_buffer *ret_body, const char **ret_reason)
-{
-    (void)reader;
-    (void)copy;
-    (void)question;
-    (void)ret_status;
-    (void)ret_body;
-    *ret_reason = "unknown";
-    return STATUS_NOT_IMPLEMENTED;
 }
 
 enum status mirror_copy_read(struct mirror_copy *copy, mirror_copy_fn *fn, void *ctx)
