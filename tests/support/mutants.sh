@@ -140,6 +140,8 @@ mutant_objects()
         others="fake_clock fake_loop fake_net fake_worker_pool flow_backend flow_client flow_pattern
             flow_world"
         ;;
+    unit/test_mirror_copy) others=../support/copy_world ;;
+    unit/test_mirror_copy_orders) others="../support/copy_world ../support/plain_records" ;;
     *) others= ;;
     esac
     for object in "${1##*/}" $others; do
