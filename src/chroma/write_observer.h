@@ -26,6 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/byte_buffer.h"
 #include "base/bytes.h"
 #include "base/list.h"
 #include "chroma/chroma_route.h"
@@ -53,12 +54,16 @@ enum write_notice_state {
     WRITE_NOTICE_OVER
 };
 
-/* Zeroed but for the first three, which the caller fills. Lives in the object of the request and
+/* Zeroed but for the first six, which the caller fills. Lives in the object of the request and
  * must stay where it is until it is over. */
 struct write_notice {
     const struct chroma_route *route;     /* borrowed, with what it points to, until it is over */
     uint32_t                   dimension; /* of the vectors of an add or upsert; 0: it has none */
     bool                       leaves_description; /* collection_table_is_left() said so */
+    const struct bytes        *body;       /* as it is sent, in parts; borrowed until it is known */
+    size_t                     body_parts; /* what became of it */
+    struct byte_buffer        *spare_body; /* all of it when it is known, if nobody needs it any
+                                            * more: an observer may take it; else NULL */
 
     /* For observers to read. */
     struct write_change     change; /* from write_observer_sent() on; may widen when it is known */
@@ -72,6 +77,11 @@ struct write_notice {
     uint64_t                 incarnation, names_stamp, names_seen; /* when it was sent */
     uint64_t                 sent_at;                              /* by the clock */
     bool                     may_catch_up; /* nothing older may be applied after it */
+
+    /* The mirror's, if there is one. */
+    struct list_node mirror_node;    /* among the writes under way to what is copied */
+    uint64_t         mirror_sent;    /* a moment of its clock; 0: it was not told */
+    bool             mirror_is_wide; /* it may change more than one collection */
 };
 
 /* `answer` is the body of a 2xx to a request that answers with a description of a collection, if

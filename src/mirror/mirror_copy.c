@@ -552,6 +552,26 @@ static enum status answer_from(struct mirror_reader *reader, const struct mirror
     return STATUS_NOT_IMPLEMENTED;
 }
 
+enum status mirror_copy_read(struct mirror_copy *copy, mirror_copy_fn *fn, void *ctx)
+{
+    struct mirror_reader *reader;
+    enum status           status = STATUS_NOT_IMPLEMENTED;
+
+    pthread_rwlock_rdlock(&copy->lock);
+    if (copy->is_listed && !copy->is_broken && mirror_records_hollow_count(copy->records) == 0)
+        status = mirror_readers_take(copy->readers, &reader);
+    if (status == STATUS_OK) {
+        status = mirror_reader_begin(reader);
+        if (status == STATUS_OK) {
+            status = fn(copy->records, reader, ctx);
+            mirror_reader_end(reader);
+        }
+        mirror_readers_give(copy->readers, reader);
+    }
+    pthread_rwlock_unlock(&copy->lock);
+    return status;
+}
+
 /* ---- What it is ----------------------------------------------------------------------------- */
 
 void mirror_copy_state(struct mirror_copy *copy, struct mirror_copy_state *ret_state)

@@ -14,6 +14,9 @@
 #include "proxy/dispatch.h"
 #include "proxy/exchange.h"
 #include "proxy/guard.h"
+#include "proxy/mirror_flow.h"
+#include "proxy/mirror_keeper.h"
+#include "proxy/mirror_verify.h"
 #include "proxy/pass_path.h"
 #include "proxy/read_limit.h"
 #include "proxy/services.h"
@@ -119,7 +122,7 @@ static void on_recovery(void *ctx)
 static bool new_turns(struct proxy *proxy)
 {
     struct turn_queue_options options = {.connections_max = proxy->options.connections_max,
-                                         .services = CACHE_VERIFY_FLOW + 1};
+                                         .services = MIRROR_FLOW + 1};
 
     proxy->turns = turn_queue_new(&options);
     if (proxy->turns != NULL)
@@ -153,6 +156,7 @@ void proxy_set_backend(struct proxy *proxy, const struct proxy_backend *backend)
     if (backend->incarnation != proxy->incarnation) {
         collection_table_new_incarnation(proxy->collections, false);
         backend_breaker_new_incarnation(proxy->breaker);
+        mirror_keeper_new_incarnation(proxy->mirror);
     }
     proxy->incarnation = backend->incarnation;
     proxy->family = backend->family;
@@ -186,6 +190,7 @@ static void proxy_set_cache(struct proxy *proxy, bool is_gateway)
 {
     proxy->is_gateway = is_gateway;
     cache_path_set(proxy->cache, &proxy->options.cache, is_gateway);
+    mirror_keeper_set_gateway(proxy->mirror, is_gateway);
 }
 
 void proxy_hold(struct proxy *proxy, bool held)
@@ -268,6 +273,16 @@ enum status proxy_set_auth(struct proxy *proxy, const struct proxy_auth_options 
     if (proxy->auth == NULL)
         proxy->auth = auth_new(proxy);
     return proxy->auth == NULL ? STATUS_NO_MEMORY : auth_set(proxy->auth, options);
+}
+
+/* Likewise. */
+enum status proxy_set_mirror(struct proxy *proxy, const struct proxy_mirror_options *options)
+{
+    if (proxy->mirror == NULL && options->mode == PROXY_MIRROR_OFF)
+        return STATUS_OK;
+    if (proxy->mirror == NULL)
+        proxy->mirror = mirror_keeper_new(proxy);
+    return proxy->mirror == NULL ? STATUS_NO_MEMORY : mirror_keeper_set(proxy->mirror, options);
 }
 
 bool proxy_tell_auth(const struct proxy *proxy, struct auth_state *ret)
@@ -375,6 +390,8 @@ void proxy_free(struct proxy *proxy)
            (node = list_first(&proxy->spare_exchanges)) != NULL)
         exchange_free(LIST_ITEM(node, struct exchange, node));
     cache_verify_free(proxy->verify);
+    mirror_verify_free(proxy->mirror_verify);
+    mirror_keeper_free(proxy->mirror);
     auth_free(proxy->auth);
     cache_path_free(proxy->cache);
     backend_breaker_free(proxy->breaker);
@@ -423,6 +440,8 @@ enum status proxy_print_metrics(struct proxy *proxy, struct byte_buffer *out)
         status = client_deadline_print_metrics(&proxy->client_deadlines, out);
     if (status == STATUS_OK)
         status = cache_verify_print_metrics(proxy->verify, out);
+    if (status == STATUS_OK)
+        status = mirror_keeper_print_metrics(proxy->mirror, out);
     if (status == STATUS_OK && proxy->auth != NULL)
         status = auth_print_metrics(proxy->auth, out);
     if (status == STATUS_OK && proxy->services != NULL)

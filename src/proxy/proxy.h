@@ -88,6 +88,12 @@ void proxy_set_options(struct proxy *proxy, const struct proxy_options *options)
 MUST_CHECK enum status proxy_set_services(struct proxy                        *proxy,
                                           const struct proxy_services_options *options);
 
+/* Copy collections from now on, and answer from the copies, as this says (copied). Before that none
+ * is. Where nothing was ever copied `mode` OFF costs nothing.
+ * STATUS_NO_MEMORY  nothing changed. */
+MUST_CHECK enum status proxy_set_mirror(struct proxy                      *proxy,
+                                        const struct proxy_mirror_options *options);
+
 /* Requests that begin from now on need keys, or are known by them, as this says (copied, the ring
  * held). STATUS_NO_MEMORY  nothing changed. */
 MUST_CHECK enum status proxy_set_auth(struct proxy                    *proxy,

@@ -21,6 +21,27 @@ struct proxy_cache_options {
     uint32_t verify_per_million; /* of the hits; see cache_verify.h */
 };
 
+/* When reads are answered from a copy of the collection; each does what the one before it does. */
+enum proxy_mirror_mode {
+    PROXY_MIRROR_OFF,
+    PROXY_MIRROR_FALLBACK, /* when Chroma does not answer */
+    PROXY_MIRROR_HEDGE,    /* when it is late */
+    PROXY_MIRROR_PREFER    /* whenever the copy holds what Chroma holds */
+};
+
+/* Copies of collections; see mirror_keeper.h. */
+struct proxy_mirror_options {
+    enum proxy_mirror_mode mode;
+    const char *const     *collections;      /* patterns (guard_rules.h) */
+    size_t                 collection_count; /* 0: those that are read most, as they fit */
+    uint64_t               memory_max;       /* of all copies together */
+    uint64_t               disk_max;         /* likewise */
+    const char            *directory;        /* exists; for files that go with the process */
+    uint64_t               max_age_us;       /* of a copy that others may have outdated */
+    uint64_t trust_us;          /* after Chroma has served it to the same credentials; 0: never */
+    bool     allows_incomplete; /* while Chroma does not answer, a copy that may lack something */
+};
+
 /* proxy_options.reads_max: what Chroma is seen to take. */
 #define PROXY_READS_ADAPTIVE SIZE_MAX
 

@@ -27,6 +27,8 @@ struct auth;
 struct backend_breaker;
 struct cache_verify;
 struct guard;
+struct mirror_keeper;
+struct mirror_verify;
 struct read_cache;
 struct read_limit;
 struct services;
@@ -57,10 +59,12 @@ struct proxy {
     void                  *write_answer_ctx;
     struct write_observers observers; /* of whatever may change something; the table is first */
 
-    struct guard        *guard;  /* NULL: nothing was ever guarded */
-    struct read_cache   *cache;  /* NULL: none */
-    struct cache_verify *verify; /* NULL: nothing was verified yet */
-    bool                 is_gateway;
+    struct guard         *guard;         /* NULL: nothing was ever guarded */
+    struct read_cache    *cache;         /* NULL: none */
+    struct cache_verify  *verify;        /* NULL: nothing was verified yet */
+    struct mirror_keeper *mirror;        /* NULL: nothing was ever copied */
+    struct mirror_verify *mirror_verify; /* NULL: no copy was ever verified */
+    bool                  is_gateway;
 
     /* Who waits for what, in the order in which it is taken. */
     struct admission    admission;  /* of requests */

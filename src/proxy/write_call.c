@@ -177,6 +177,8 @@ static bool write_call_start(struct write_call *call, struct turn *turn)
         request.body = call->splice->parts;
         request.body_parts = call->splice->part_count;
     }
+    call->notice.body = request.body;
+    call->notice.body_parts = request.body_parts;
     write_call_notice(call, first);
     if (turn != NULL)
         status = call_start_with_turn(&call->call, call->proxy, first->route.info, &request,
@@ -248,6 +250,8 @@ static void write_call_tell_observers(struct write_call *call)
         outcome = WRITE_OUTCOME_REFUSED;
     else if (is_answered && status >= 200 && status <= 299)
         outcome = WRITE_OUTCOME_APPLIED;
+    if (outcome == WRITE_OUTCOME_APPLIED && call->lone != NULL && !call->is_streaming)
+        call->notice.spare_body = &call->lone->body; /* it is neither sent nor read again */
     write_observer_known(observers, &call->notice, outcome,
                          outcome == WRITE_OUTCOME_APPLIED ? body : (struct bytes){0}, now_us);
     if (outcome != WRITE_OUTCOME_UNKNOWN)

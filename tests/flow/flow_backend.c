@@ -32,7 +32,8 @@ struct flow_backend_connection {
     struct flow_plan                plan;
     unsigned                        id;
     bool                            is_batch; /* without an id: the ids are in its body */
-    struct byte_buffer              batch_body;
+    struct byte_buffer              batch_body, answer;
+    char                            target[300];
     unsigned                        batch_ids[batch_ids_max];
     size_t                          batch_count;
     uint64_t                        body_size, body_at, answer_size, idle_since_us;
@@ -51,6 +52,7 @@ static void   begin_request(struct flow_backend_connection *connection);
 static void   set_busy(struct flow_backend_connection *connection, bool busy);
 static void   check_body(struct flow_backend_connection *connection, struct bytes body);
 static void   end_request(struct flow_backend_connection *connection);
+static void   tell_request(struct flow_backend_connection *connection, bool is_due);
 static void   on_answer_time(void *ctx);
 static void   write_answer(struct flow_backend_connection *connection);
 static void   write_body(struct flow_backend_connection *connection, uint64_t size, bool chunked);
@@ -77,6 +79,7 @@ void flow_backend_done(struct flow_backend *backend)
         http_reader_free(connection->reader);
         byte_buffer_done(&connection->out);
         byte_buffer_done(&connection->batch_body);
+        byte_buffer_done(&connection->answer);
         free(connection);
     }
     byte_buffer_done(&backend->last_head);
@@ -286,7 +289,10 @@ static void begin_request(struct flow_backend_connection *connection)
     connection->is_batch = id == 0;
     connection->batch_count = 0;
     byte_buffer_clear(&connection->batch_body);
+    byte_buffer_clear(&connection->answer);
     byte_buffer_clear(&backend->last_body);
+    snprintf(connection->target, sizeof connection->target, "%.*s", (int)head->target.size,
+             head->target.data);
     connection->body_size = n;
     connection->body_at = 0;
     connection->answer_size = m;
@@ -371,12 +377,22 @@ static void end_request(struct flow_backend_connection *connection)
         }
         return;
     }
+    tell_request(connection, false);
     if (connection->plan.fault == FLOW_FAULT_RESET_BEFORE) {
         leave(connection, true);
         return;
     }
     connection->state = THINKING;
     fake_loop_at(clock_now_us() + connection->plan.delay_us, on_answer_time, connection);
+}
+
+static void tell_request(struct flow_backend_connection *connection, bool is_due)
+{
+    struct flow_backend *backend = connection->backend;
+
+    if (backend->on_request != NULL && connection->is_batch)
+        backend->on_request(backend, connection->target, byte_buffer_bytes(&connection->batch_body),
+                            is_due, &connection->plan, &connection->answer, backend->ctx);
 }
 
 /* The write is applied when the answer is due: one whose connection was closed before is not, as
@@ -398,6 +414,7 @@ static void on_answer_time(void *ctx)
         for (size_t i = 0; i < connection->batch_count; i++)
             connection->backend->records[connection->batch_ids[i]].applied++;
     }
+    tell_request(connection, true);
     connection->is_answered = true;
     if (connection->plan.fault == FLOW_FAULT_RESET_AFTER ||
         connection->plan.fault == FLOW_FAULT_CLOSE_AFTER) {
@@ -416,10 +433,13 @@ static void write_answer(struct flow_backend_connection *connection)
     struct flow_record     *record = &connection->backend->records[connection->id];
     enum http_framing       framing =
         plan->framing == HTTP_FRAMING_NONE ? HTTP_FRAMING_LENGTH : plan->framing;
-    uint64_t size = plan->body == NULL ? connection->answer_size : strlen(plan->body);
-    unsigned status = plan->status == 0 ? 200 : plan->status;
-    char     text[512];
+    struct bytes body = byte_buffer_bytes(&connection->answer);
+    uint64_t     size = plan->body == NULL ? connection->answer_size : strlen(plan->body);
+    unsigned     status = plan->status == 0 ? 200 : plan->status;
+    char         text[512];
 
+    if (body.size > 0)
+        size = body.size;
     if (plan->fault == FLOW_FAULT_GARBAGE) {
         append(&connection->out, "220 smtp.example.com ESMTP ready\r\n");
         return;
@@ -462,9 +482,11 @@ static void write_answer(struct flow_backend_connection *connection)
     append(&connection->out, "\r\n");
     if (plan->fault == FLOW_FAULT_HALF_HEAD)
         connection->out_limit = byte_buffer_size(&connection->out) / 2;
-    if (plan->body != NULL)
+    if (body.size > 0 && byte_buffer_append(&connection->out, body, SIZE_MAX) != STATUS_OK)
+        abort();
+    if (body.size == 0 && plan->body != NULL)
         append(&connection->out, plan->body);
-    else if (!connection->is_head && status != 204 && status != 304)
+    else if (body.size == 0 && !connection->is_head && status != 204 && status != 304)
         write_body(connection, size, framing == HTTP_FRAMING_CHUNKED);
     if (plan->fault == FLOW_FAULT_TOO_LONG) {
         connection->is_dirty = true;

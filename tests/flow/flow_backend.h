@@ -67,6 +67,11 @@ struct flow_backend {
     struct flow_record              records[FLOW_BACKEND_RECORDS_MAX];
     struct flow_plan                plan; /* of every request, unless on_plan says otherwise */
     void (*on_plan)(struct flow_backend *backend, unsigned id, struct flow_plan *plan, void *ctx);
+    /* Of requests without an id: first when one is complete, then when its answer is due, unless
+     * `plan` has it end otherwise; what is appended to `answer` in either is the body. NULL: none.
+     */
+    void (*on_request)(struct flow_backend *backend, const char *target, struct bytes body,
+                       bool is_due, struct flow_plan *plan, struct byte_buffer *answer, void *ctx);
     void              *ctx;
     size_t             batch_peak; /* the most clients that shared a call */
     size_t             request_count, busy, busy_peak, accepted;

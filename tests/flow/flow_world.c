@@ -101,7 +101,8 @@ void flow_world_start(struct flow_world *world)
     world->loop = loop_new();
     world->workers = worker_pool_new(
         world->loop,
-        &(struct worker_pool_options){.threads = {[WORKER_POOL_SCAN] = 1, [WORKER_POOL_NAME] = 1}});
+        &(struct worker_pool_options){
+            .threads = {[WORKER_POOL_SCAN] = 1, [WORKER_POOL_NAME] = 1, [WORKER_POOL_INDEX] = 1}});
     world->pool =
         upstream_pool_new(world->loop, world->workers, &world->budget, &world->pool_options);
     world->proxy = proxy_new(world->loop, world->workers, &world->budget, world->pool,

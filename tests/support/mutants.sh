@@ -139,6 +139,7 @@ mutant_objects()
     flow/*)
         others="fake_clock fake_loop fake_net fake_worker_pool flow_backend flow_client flow_pattern
             flow_world"
+        case $1 in flow/test_flow_mirror*) others="$others fake_mirror_copy fake_records" ;; esac
         ;;
     unit/test_mirror_copy) others=../support/copy_world ;;
     unit/test_mirror_copy_orders) others="../support/copy_world ../support/plain_records" ;;

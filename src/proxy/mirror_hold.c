@@ -1,0 +1,107 @@
+#include "proxy/mirror_hold.h"
+
+#include "proxy/mirror_entry.h"
+
+static struct mirror_queue *hold_find_copy(const struct mirror_keeper *keeper,
+                                           const struct mirror_entry *entry, bool is_fallback,
+                                           struct mirror_hold *ret_hold, const char **ret_reason);
+static struct mirror_queue *hold_find_old(const struct mirror_keeper *keeper,
+                                          const struct mirror_entry  *entry,
+                                          struct mirror_hold *ret_hold, const char **ret_reason);
+static bool                 hold_is_young(const struct mirror_keeper *keeper, uint64_t since_us);
+static uint32_t             hold_dimension(const struct mirror_entry *entry);
+
+enum status mirror_hold_take(struct mirror_hold *hold, struct mirror_entry *entry, bool is_fallback,
+                             const char **ret_reason)
+{
+    struct mirror_queue *queue =
+        hold_find_copy(entry->keeper, entry, is_fallback, hold, ret_reason);
+
+    if (queue == NULL)
+        return STATUS_NOT_FOUND;
+    list_node_init(&hold->node);
+    hold->queue = queue;
+    hold->copy = queue->copy;
+    hold->dimension = hold_dimension(entry);
+    hold->until = hold->seen = 0;
+    if (queue == entry->live) {
+        hold->until = queue->told;
+        hold->seen = mirror_entry_has_open(entry, entry->seen) ? entry->seen : 0;
+    }
+    hold->is_waiting = queue->applied < hold->until || hold->seen > 0;
+    list_push_back(hold->is_waiting ? &queue->waiting : &queue->holds, &hold->node);
+    return hold->is_waiting ? STATUS_AGAIN : STATUS_OK;
+}
+
+/* NULL: there is none that may be read. */
+static struct mirror_queue *hold_find_copy(const struct mirror_keeper *keeper,
+                                           const struct mirror_entry *entry, bool is_fallback,
+                                           struct mirror_hold *ret_hold, const char **ret_reason)
+{
+    bool is_live = entry->state == MIRROR_ENTRY_COMPLETE;
+
+    *ret_reason = "changing";
+    if (keeper->wide_open > 0 || mirror_entry_is_changing(entry))
+        return NULL;
+    if (is_live && keeper->is_gateway) {
+        ret_hold->is_complete = true;
+        ret_hold->since_us = 0;
+        return entry->live;
+    }
+    *ret_reason = keeper->is_gateway ? mirror_entry_state_name(entry->state) : "sidecar";
+    if (!is_fallback)
+        return NULL;
+    ret_hold->is_complete = false;
+    if (is_live && hold_is_young(keeper, entry->asked_us)) {
+        ret_hold->since_us = entry->asked_us;
+        return entry->live;
+    }
+    return hold_find_old(keeper, entry, ret_hold, ret_reason);
+}
+
+/* The copy before the live one, as the options allow. */
+static struct mirror_queue *hold_find_old(const struct mirror_keeper *keeper,
+                                          const struct mirror_entry  *entry,
+                                          struct mirror_hold *ret_hold, const char **ret_reason)
+{
+    *ret_reason = "doubtful";
+    if (entry->former == NULL || entry->former->status != STATUS_OK ||
+        (entry->former_is_doubtful && !keeper->options.allows_incomplete))
+        return NULL;
+    *ret_reason = "old";
+    if (!keeper->is_gateway && !hold_is_young(keeper, entry->former_us))
+        return NULL;
+    ret_hold->since_us = entry->former_us;
+    return entry->former;
+}
+
+static bool hold_is_young(const struct mirror_keeper *keeper, uint64_t since_us)
+{
+    return mirror_keeper_now_us(keeper) - since_us <= keeper->options.max_age_us;
+}
+
+/* As the table knows it; where it does not any more, as it was. Once fixed it never changes. */
+static uint32_t hold_dimension(const struct mirror_entry *entry)
+{
+    uint32_t known = collection_table_dimension(entry->keeper->proxy->collections, entry->uuid);
+
+    return known != 0 ? known : entry->dimension;
+}
+
+void mirror_hold_release(struct mirror_hold *hold)
+{
+    struct mirror_queue *queue = hold->queue;
+
+    if (queue == NULL)
+        return;
+    list_remove(&hold->node);
+    hold->queue = NULL;
+    hold->is_waiting = false;
+    if (queue->entry == NULL)
+        mirror_keeper_wake(queue->keeper);
+}
+
+uint64_t mirror_hold_age_us(const struct mirror_hold *hold)
+{
+    return hold->since_us == 0 ? 0 : mirror_keeper_now_us(hold->queue->keeper) - hold->since_us;
+}

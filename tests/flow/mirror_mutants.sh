@@ -1,0 +1,57 @@
+#!/bin/sh
+# mirror_mutants.sh - can the flow tests of the keeper of copies fail?
+# See tests/support/mutants.sh; run by `make check-mirror-keeper`.
+set -eu
+# shellcheck source=tests/support/mutants.sh
+. "$(dirname "$0")/../support/mutants.sh"
+
+t=flow/test_flow_mirror
+mutant src/proxy/mirror_entry.c $t 's/        !mirror_queue_is_past(queue, entry->last_known) ||/        0 ||/' 'what was sent before the last page is applied before a copy is complete'
+mutant src/proxy/mirror_entry.c $t 's/        mirror_entry_has_open(entry, entry->last_known))/        0)/' 'and known'
+mutant src/proxy/mirror_entry.c $t 's/queue->state.hollow > 0 ||/0 ||/' 'a complete copy has no hollow records'
+mutant src/proxy/mirror_entry.c $t 's/if (entry->state == MIRROR_ENTRY_FILLING \&\& is_in_vain)/if (0)/' 'a page in vain ends the filling'
+mutant src/proxy/mirror_entry.c $t 's/entry->retry_us = now_us + (backoff_min_us << entry->backoff);/entry->retry_us = now_us;/' 'beginning again backs off'
+mutant src/proxy/mirror_entry.c $t 's/        entry->backoff++;/        ;/' 'more each time'
+mutant src/proxy/mirror_entry.c $t 's/    if (keeps \&\& keeper->options.allows_incomplete) {/    if (keeps) {/' 'what may lack something is not kept unless it is allowed'
+mutant src/proxy/mirror_choice.c $t 's/            collection_table_stamp(keeper->proxy->collections, entry->uuid, now_us) == 0)/            0)/; s/|| now_us < keeper->settled_us ||/||/' 'nothing is begun before writes of a process before have settled'
+mutant src/proxy/mirror_choice.c $t 's/    if (keeper->filling != NULL || now_us < keeper->settled_us ||/    if (keeper->filling != NULL ||/' 'nor in the first seconds'
+mutant src/proxy/mirror_choice.c $t 's/mirror_entry_score(entry, now_us) \* clearly_more/mirror_entry_score(entry, now_us)/' 'who is read a little more pushes nobody out'
+mutant src/proxy/mirror_choice.c $t 's/    if (expected > keeper->options.memory_max || had_all) {/    if (0) {/' 'what does not fit alone is stopped'
+mutant src/proxy/mirror_choice.c $t 's/        if (!mirror_choice_has_room(entry, now_us)) {/        if (0) {/' 'what has no room is not begun'
+mutant src/proxy/mirror_choice.c $t 's/(keeper->options.collection_count == 0 ? hot_score : 0.5)/0.5/' 'of all collections only those that are read often are copied'
+mutant src/proxy/mirror_choice.c $t 's/            return true;/            ;/; s/    return false;/    return true;/' 'only names that are wanted'
+mutant src/proxy/mirror_observer.c $t 's/    notice->mirror_sent = ++keeper->clock;/    notice->mirror_sent = keeper->clock + 1000;/' 'a write is sent when it is'
+mutant src/proxy/mirror_observer.c $t 's/        mirror_fill_cross(keeper->fill, entry);/        ;/' 'a list that a delete has crossed is asked again'
+mutant src/proxy/mirror_observer.c $t 's/    keeper->wide_open += notice->mirror_is_wide;/    ;/; s/        keeper->wide_open -= notice->mirror_is_wide;/        ;/' 'while all may change nothing is answered'
+mutant src/proxy/mirror_observer.c $t 's/            observer_give_up_all(keeper, notice, outcome);/            ;/' 'what may have changed all gives up all'
+mutant src/proxy/mirror_observer.c $t 's/        mirror_entry_give_up(entry, MIRROR_REASON_UNKNOWN_OUTCOME, NULL);/        ;/' 'an unknown outcome gives up the copy'
+mutant src/proxy/mirror_observer.c $t 's/        mirror_entry_give_up(entry, MIRROR_REASON_CHANGED, NULL);/        ;/' 'so does a change of the collection'
+mutant src/proxy/mirror_observer.c $t 's/        mirror_entry_free(entry); .*/        ;/' 'a deleted collection has no copy'
+mutant src/proxy/mirror_observer.c $t 's/    if (entry->list_sent == 0)/    if (0)/' 'what was known before the list is not told'
+mutant src/proxy/mirror_observer.c $t 's/        \*notice->spare_body = (struct byte_buffer){0};/        byte_buffer_append(\&change->body, byte_buffer_bytes(notice->spare_body), SIZE_MAX);/' 'a body is owned once'
+mutant src/proxy/mirror_observer.c $t 's/CHROMA_OPERATION_DELETE \&\& answer.size > 0/CHROMA_OPERATION_ADD \&\& answer.size > 0/' 'the count of a delete is told'
+mutant src/proxy/mirror_fill.c $t 's/            return; \/\* when it is known this is pumped \*\//            ;/' 'no list while a delete is under way'
+mutant src/proxy/mirror_fill.c $t 's/    if (entry->is_crossed) {/    if (0) {/' 'a crossed list says nothing'
+mutant src/proxy/mirror_fill.c $t 's/    entry->last_known = change->moments.known;/    ;/' 'the last answer is remembered'
+mutant src/proxy/mirror_fill.c $t 's/    fill->sent = ++fill->keeper->clock;/    fill->sent = 0;/' 'a page is sent when it is'
+mutant src/proxy/mirror_fill.c $t 's/        fill->next_us += took_us \* fill_rest;/        ;/' 'others have Chroma for themselves most of the time'
+mutant src/proxy/mirror_fill.c $t 's/    if (backend_breaker_is_calm(proxy->breaker) \&\&/    if (/' 'a Chroma that fails is left alone'
+mutant src/proxy/mirror_fill.c $t 's/fill->ask.status == 401 || fill->ask.status == 403/0/' 'credentials stop it'
+mutant src/proxy/mirror_fill.c $t 's/        fill->keeper->is_unproved = true;.*/        ;/' 'a Chroma for which nothing was proved is not asked again'
+mutant src/proxy/mirror_fill.c $t 's/!collection_schema_is_default(byte_buffer_bytes(&fill->ask.answer))/0/' 'only the default schema is copied'
+mutant src/proxy/mirror_hold.c $t 's/        hold->until = queue->told;/        ;/' 'a reader sees what was answered before it came'
+mutant src/proxy/mirror_hold.c $t 's/        hold->seen = .*/        ;/' 'and what others have seen of a write that is under way'
+mutant src/proxy/mirror_queue.c $t 's/            hold->until = queue->told;/            ;/' 'with its effect'
+mutant src/proxy/mirror_hold.c $t 's/    if (keeper->wide_open > 0 || mirror_entry_is_changing(entry))/    if (keeper->wide_open > 0)/' 'nothing is answered while the collection changes'
+mutant src/proxy/mirror_hold.c $t 's/    if (is_live \&\& keeper->is_gateway) {/    if (is_live) {/' 'beside others nothing is complete'
+mutant src/proxy/mirror_hold.c $t 's/    return mirror_keeper_now_us(keeper) - since_us <= keeper->options.max_age_us;/    return true;/' 'and nothing older than it may be'
+mutant src/proxy/mirror_hold.c $t 's/    if (!is_fallback)/    if (0)/' 'and nothing is answered but when Chroma does not'
+mutant src/proxy/mirror_queue.c $t 's/        list_push_front(&queue->changes, &change->node);/        list_push_back(\&queue->changes, \&change->node);/' 'the list comes first'
+mutant src/proxy/mirror_queue.c $t 's/    return queue->is_listed \&\& queue->status/    return queue->status/' 'what is told before the list waits for it'
+mutant src/proxy/mirror_queue.c $t 's/        return list_is_empty(&queue->holds) \&\& list_is_empty(&queue->waiting);/        return true;/' 'what is read stays'
+mutant src/proxy/mirror_keeper.c $t 's/            mirror_entry_renew(entry);/            ;/' 'a copy beside others is made anew'
+mutant src/proxy/mirror_keeper.c $t 's/        mirror_entry_give_up(entry, MIRROR_REASON_INCARNATION, NULL);/        ;/' 'another Chroma ends all copies'
+mutant src/proxy/mirror_keeper.c $t 's/    keeper_drop_all(keeper, options->mode != PROXY_MIRROR_OFF);/    ;/' 'turned off all copies go'
+mutant src/proxy/mirror_keeper.c $t 's/    loop_timer_set(keeper->timer, keeper->looks_us);/    ;/' 'what is read soon after another is looked at'
+
+mutants_run

@@ -1,0 +1,1132 @@
+/* Copies of collections are filled, kept and given up as they must be, over a fake copy. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "flow/fake_mirror_copy.h"
+#include "flow/flow_world.h"
+#include "io/clock.h"
+#include "proxy/mirror_keeper.h"
+#include "proxy/proxy_state.h"
+#include "support/check_main.h"
+
+#define PATH "/api/v2/tenants/t/databases/d/collections/"
+
+enum { COLLECTIONS = 3, SETTLE_MS = 10001 };
+
+/* The Chroma of these tests. */
+static struct chroma_collection {
+    char                uuid[CHROMA_ROUTE_UUID_SIZE];
+    struct fake_records records;
+    bool                exists;
+} chroma[COLLECTIONS];
+static bool            chroma_wants_credentials, chroma_is_old, reads_at_arrival;
+static uint64_t        read_delay_us, write_delay_us;
+static unsigned        delay_random_us; /* more, at random */
+static enum flow_fault write_fault, read_fault;
+static unsigned        lists, pages, descriptions;
+static const char     *schema; /* of all collections */
+
+static struct flow_world           world;
+static struct flow_client         *writer;
+static struct proxy_mirror_options options;
+
+static struct chroma_collection *find_collection(const char *target)
+{
+    for (size_t i = 0; i < COLLECTIONS; i++) {
+        char name[20];
+
+        snprintf(name, sizeof name, "/docs-%zu", i);
+        if (chroma[i].exists &&
+            (strstr(target, chroma[i].uuid) != NULL || strstr(target, name) != NULL))
+            return &chroma[i];
+    }
+    return NULL;
+}
+
+static void append(struct byte_buffer *out, const char *text)
+{
+    ck_assert_int_eq(byte_buffer_append(out, bytes_of(text), SIZE_MAX), STATUS_OK);
+}
+
+static void describe(const struct chroma_collection *collection, struct byte_buffer *out)
+{
+    char text[400];
+
+    snprintf(text, sizeof text,
+             "{\"id\":\"%s\",\"name\":\"docs-%d\",\"configuration_json\":{\"hnsw\":{\"space\":"
+             "\"cosine\"}},\"schema\":%s,\"metadata\":null,\"dimension\":2,\"tenant\":\"t\","
+             "\"database\":\"d\",\"log_position\":0,\"version\":0}",
+             collection->uuid, (int)(collection - chroma), schema);
+    append(out, text);
+}
+
+static void answer_read(struct chroma_collection *collection, const char *target, struct bytes body,
+                        struct byte_buffer *out)
+{
+    bool is_list = body.size > 0 && memmem(body.data, body.size, "\"ids\"", 5) == NULL;
+
+    if (strstr(target, "/by-id/") != NULL) {
+        descriptions++;
+        describe(collection, out);
+        return;
+    }
+    lists += is_list;
+    pages += !is_list;
+    fake_records_get(&collection->records, body, out);
+}
+
+static void on_request(struct flow_backend *backend, const char *target, struct bytes body,
+                       bool is_due, struct flow_plan *plan, struct byte_buffer *answer, void *ctx)
+{
+    struct chroma_collection *collection = find_collection(target);
+    const char               *operation = strrchr(target, '/') + 1;
+    bool is_read = strcmp(operation, "get") == 0 || strstr(target, "/by-id/") != NULL;
+    char text[80];
+
+    (void)backend;
+    (void)ctx;
+    plan->is_bare = true;
+    plan->fields = "Content-Type: application/json\r\n";
+    if (!is_due) {
+        plan->delay_us = is_read ? read_delay_us : write_delay_us;
+        if (delay_random_us > 0)
+            plan->delay_us += fake_loop_random(delay_random_us);
+        plan->fault = is_read ? read_fault : write_fault;
+    }
+    if (is_read && chroma_wants_credentials) {
+        plan->status = 401;
+    } else if (is_read && chroma_is_old) {
+        plan->status = 404;
+    } else if (strcmp(operation, "reset") == 0) {
+        plan->body = "true";
+    } else if (collection == NULL) {
+        plan->status = 404;
+        plan->body = "{\"error\":\"NotFoundError\",\"message\":\"gone\"}";
+    } else if (is_read) {
+        if (is_due != reads_at_arrival)
+            answer_read(collection, target, body, answer);
+    } else if (is_due && strncmp(operation, "docs-", 5) == 0) { /* by its name */
+        collection->exists = false;
+        append(answer, "{}");
+    } else if (is_due) {
+        snprintf(text, sizeof text, "{\"deleted\":%zu}",
+                 fake_records_write(&collection->records, operation, body));
+        append(answer, strcmp(operation, "delete") == 0 ? text : "{}");
+    }
+}
+
+static struct chroma_route route_of(size_t collection)
+{
+    static char         target[COLLECTIONS][200];
+    struct chroma_route route;
+
+    snprintf(target[collection], sizeof target[collection], PATH "%s/get", chroma[collection].uuid);
+    chroma_route_find(BYTES_LITERAL("POST"), bytes_of(target[collection]), &route);
+    ck_assert(route.has_uuid);
+    return route;
+}
+
+static void note_read(size_t collection)
+{
+    struct chroma_route route = route_of(collection);
+
+    mirror_keeper_note_read(world.proxy->mirror, &route);
+}
+
+static void set_backend(uint64_t incarnation)
+{
+    proxy_set_backend(world.proxy, &(struct proxy_backend){.family = world.family,
+                                                           .batch_records_max = 5461,
+                                                           .incarnation = incarnation});
+}
+
+static void set_options(void)
+{
+    ck_assert_int_eq(proxy_set_mirror(world.proxy, &options), STATUS_OK);
+}
+
+static void start_as(uint64_t seed, bool is_gateway, bool is_supervised)
+{
+    flow_world_begin(&world, seed);
+    world.write_options.is_gateway = is_gateway;
+    world.write_options.is_supervised = is_supervised;
+    world.backend.on_request = on_request;
+    memset(chroma, 0, sizeof chroma);
+    memset(&fake_mirror_copies, 0, sizeof fake_mirror_copies);
+    fake_mirror_copies.page_records = 3;
+    fake_mirror_copies.record_memory = 100;
+    for (size_t i = 0; i < COLLECTIONS; i++) {
+        snprintf(chroma[i].uuid, sizeof chroma[i].uuid, "1111111%zu-2222-3333-4444-555555555555",
+                 i);
+        chroma[i].exists = true;
+    }
+    for (size_t i = 0; i < 10; i++) {
+        char id[FAKE_RECORDS_TEXT];
+
+        snprintf(id, sizeof id, "k%zu", i);
+        fake_records_append(&chroma[0].records, id, "first");
+    }
+    chroma_wants_credentials = chroma_is_old = reads_at_arrival = false;
+    read_delay_us = write_delay_us = 1000;
+    delay_random_us = 0;
+    write_fault = read_fault = FLOW_FAULT_NONE;
+    lists = pages = descriptions = 0;
+    schema = "null";
+    static const char *const names[] = {"docs-*"};
+    options = (struct proxy_mirror_options){.mode = PROXY_MIRROR_PREFER,
+                                            .collections = names,
+                                            .collection_count = 1,
+                                            .memory_max = 1 << 20,
+                                            .disk_max = 1 << 20,
+                                            .directory = "/nowhere",
+                                            .max_age_us = 30000000};
+    flow_world_start(&world);
+    set_backend(1);
+    set_options();
+    writer = flow_world_client(&world);
+}
+
+static void start(uint64_t seed, bool is_gateway)
+{
+    start_as(seed, is_gateway, false);
+}
+
+static void begin(void)
+{
+    start(1, true);
+}
+
+static void end(void)
+{
+    flow_world_end(&world);
+    ck_assert_uint_eq(fake_mirror_copies.alive, 0);
+}
+
+static void send_write(struct flow_client *client, size_t collection, const char *operation,
+                       const char *body)
+{
+    flow_client_printf(client,
+                       "POST " PATH "%s/%s HTTP/1.1\r\nHost: chroma\r\nContent-Type: "
+                       "application/json\r\nContent-Length: %zu\r\n\r\n",
+                       chroma[collection].uuid, operation, strlen(body));
+    flow_client_send(client, body);
+}
+
+static void do_write(size_t collection, const char *operation, const char *body, unsigned status)
+{
+    size_t answers = writer->answer_count;
+
+    send_write(writer, collection, operation, body);
+    ck_assert(flow_world_run_to_answers(&world, writer, answers + 1));
+    ck_assert_uint_eq(writer->answers[answers].status, status);
+}
+
+static void upsert(size_t collection, const char *id, const char *document)
+{
+    char body[200];
+
+    snprintf(body, sizeof body, "{\"ids\":[\"%s\"],\"embeddings\":[[1,2]],\"documents\":[\"%s\"]}",
+             id, document);
+    do_write(collection, "upsert", body, 200);
+}
+
+/* ---- What is known of a copy ---------------------------------------------------------------- */
+
+struct looked {
+    struct mirror_entry_info info;
+    bool                     is_there;
+    uint8_t                  uuid[16];
+};
+
+static void look_at(const struct mirror_entry_info *info, void *ctx)
+{
+    struct looked *looked = ctx;
+
+    if (memcmp(info->uuid, looked->uuid, sizeof looked->uuid) != 0)
+        return;
+    looked->info = *info;
+    looked->is_there = true;
+}
+
+static struct mirror_entry_info look(size_t collection)
+{
+    struct looked looked = {.is_there = false};
+
+    ck_assert(chroma_route_parse_uuid(bytes_of(chroma[collection].uuid), looked.uuid));
+    mirror_keeper_each(world.proxy->mirror, look_at, &looked);
+    return looked.info;
+}
+
+static enum mirror_entry_state state_of(size_t collection)
+{
+    return look(collection).state;
+}
+
+static bool is_complete(void *ctx)
+{
+    return state_of(*(size_t *)ctx) == MIRROR_ENTRY_COMPLETE;
+}
+
+static void run_to_complete(size_t collection)
+{
+    ck_assert(fake_loop_run_until(world.loop, is_complete, &collection,
+                                  clock_now_us() + 300 * UINT64_C(1000000)));
+}
+
+static void fill(size_t collection)
+{
+    note_read(collection);
+    run_to_complete(collection);
+}
+
+struct reader {
+    struct mirror_hold hold;
+    bool               is_told, may_read;
+    enum status        status;
+    const char        *reason;
+};
+
+static void on_ready(struct mirror_hold *hold, bool may_read)
+{
+    struct reader *reader = CONTAINER_OF(hold, struct reader, hold);
+
+    reader->is_told = true;
+    reader->may_read = may_read;
+}
+
+static void arrive(struct reader *reader, size_t collection, bool is_fallback)
+{
+    struct chroma_route route = route_of(collection);
+
+    *reader = (struct reader){.hold.on_ready = on_ready};
+    reader->status = mirror_keeper_hold(world.proxy->mirror, route.uuid, is_fallback, &reader->hold,
+                                        &reader->reason);
+    reader->may_read = reader->status == STATUS_OK;
+}
+
+static bool may_read(struct reader *reader)
+{
+    if (reader->status == STATUS_AGAIN && !reader->is_told)
+        flow_world_run_ms(&world, 50);
+    return reader->may_read;
+}
+
+/* Does a reader who arrives now see what Chroma has? */
+static void expect_same(size_t collection)
+{
+    struct reader reader;
+
+    arrive(&reader, collection, false);
+    ck_assert(may_read(&reader));
+    ck_assert(mirror_hold_is_complete(&reader.hold));
+    ck_assert_uint_eq(mirror_hold_age_us(&reader.hold), 0);
+    ck_assert_uint_eq(mirror_hold_dimension(&reader.hold), 2);
+    ck_assert(fake_mirror_copy_is(mirror_hold_copy(&reader.hold), &chroma[collection].records));
+    mirror_hold_release(&reader.hold);
+}
+
+/* A reader gets nothing, for this reason. */
+static void expect_none(size_t collection, bool is_fallback, const char *reason)
+{
+    struct reader reader;
+
+    arrive(&reader, collection, is_fallback);
+    ck_assert_int_eq(reader.status, STATUS_NOT_FOUND);
+    ck_assert_str_eq(reader.reason, reason);
+    ck_assert_ptr_null(reader.hold.queue);
+}
+
+/* ---- Tests ---------------------------------------------------------------------------------- */
+
+START_TEST(a_copy_is_filled_and_kept)
+{
+    expect_none(0, true, "none");
+    fill(0);
+    ck_assert_uint_eq(descriptions, 1);
+    ck_assert_uint_eq(lists, 1);
+    ck_assert_uint_eq(pages, 4);
+    expect_same(0);
+    upsert(0, "k3", "changed");
+    upsert(0, "new", "n");
+    expect_same(0);
+    do_write(0, "add", "{\"ids\":[\"k4\"],\"embeddings\":[[1,2]],\"documents\":[\"no\"]}", 200);
+    do_write(0, "delete", "{\"ids\":[\"k5\",\"k6\",\"absent\"]}", 200);
+    expect_same(0);
+    ck_assert_uint_eq(look(0).records, 9);
+    ck_assert_uint_eq(look(0).fills, 1);
+    ck_assert_uint_eq(look(0).writes, 4);
+    ck_assert_uint_eq(lists, 1);
+}
+END_TEST
+
+START_TEST(nothing_is_begun_while_writes_of_a_process_before_may_come)
+{
+    note_read(0);
+    flow_world_run_ms(&world, 9900);
+    ck_assert_uint_eq(world.backend.request_count, 0);
+    flow_world_run_ms(&world, 1000);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_COMPLETE);
+}
+END_TEST
+
+/* A delete by a filter is evaluated by the copy, and counted. */
+START_TEST(the_count_of_a_delete_decides)
+{
+    upsert(0, "x1", "a");
+    fill(0);
+    do_write(0, "delete", "{\"limit\":9}", 200);
+    expect_same(0);
+    ck_assert_uint_eq(look(0).writes, 1);
+    fake_records_append(&chroma[0].records, "x2", "another's");
+    do_write(0, "delete", "{\"limit\":9}", 200);
+    flow_world_run_ms(&world, 10);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_WAITING);
+    ck_assert_int_eq(look(0).reason, MIRROR_REASON_UNREADABLE);
+    expect_none(0, true, "doubtful");
+    flow_world_run_ms(&world, 100);
+    ck_assert_uint_eq(fake_mirror_copies.alive, 0);
+    run_to_complete(0);
+    expect_same(0);
+}
+END_TEST
+
+START_TEST(a_reader_waits_for_what_was_answered_before_it_came)
+{
+    struct reader reader, late;
+
+    fill(0);
+    upsert(0, "k1", "second"); /* its answer has come, and a worker has it */
+    arrive(&reader, 0, false);
+    ck_assert_int_eq(reader.status, STATUS_AGAIN);
+    arrive(&late, 0, false);
+    mirror_hold_release(&late.hold);
+    ck_assert(may_read(&reader));
+    ck_assert(fake_mirror_copy_is(mirror_hold_copy(&reader.hold), &chroma[0].records));
+    ck_assert(!late.is_told);
+    mirror_hold_release(&reader.hold);
+}
+END_TEST
+
+START_TEST(who_waits_for_a_copy_that_is_given_up_is_told)
+{
+    struct reader reader;
+
+    fill(0);
+    fake_mirror_copies.fails = STATUS_NOT_IMPLEMENTED;
+    upsert(0, "k1", "second");
+    arrive(&reader, 0, false);
+    ck_assert_int_eq(reader.status, STATUS_AGAIN);
+    ck_assert(!may_read(&reader));
+    ck_assert(reader.is_told);
+    ck_assert_ptr_null(reader.hold.queue);
+}
+END_TEST
+
+START_TEST(what_is_read_stays_when_its_copy_is_given_up)
+{
+    struct reader reader;
+
+    fill(0);
+    arrive(&reader, 0, false);
+    ck_assert(may_read(&reader));
+    ck_assert_int_eq(mirror_keeper_drop(world.proxy->mirror, route_of(0).uuid), STATUS_OK);
+    flow_world_run_ms(&world, 100);
+    ck_assert_uint_eq(fake_mirror_copies.alive, 1);
+    ck_assert(fake_mirror_copy_is(mirror_hold_copy(&reader.hold), &chroma[0].records));
+    mirror_hold_release(&reader.hold);
+    flow_world_run_ms(&world, 100);
+    ck_assert_uint_eq(fake_mirror_copies.alive, 0);
+}
+END_TEST
+
+/* Who has seen a write in Chroma's answer does not miss it in the copy's. */
+START_TEST(no_reader_sees_the_new_and_then_the_old)
+{
+    struct reader early, reader;
+    size_t        answers;
+
+    fill(0);
+    write_delay_us = 100000;
+    answers = writer->answer_count;
+    send_write(writer, 0, "upsert",
+               "{\"ids\":[\"k1\"],\"embeddings\":[[1,2]],\"documents\":[\"second\"]}");
+    flow_world_run_ms(&world, 20);
+    arrive(&early, 0, false);
+    ck_assert_int_eq(early.status, STATUS_OK);
+    mirror_hold_release(&early.hold);
+    mirror_keeper_note_answer(world.proxy->mirror, route_of(0).uuid);
+    arrive(&reader, 0, false);
+    ck_assert_int_eq(reader.status, STATUS_AGAIN);
+    ck_assert(!may_read(&reader)); /* 50 ms later */
+    ck_assert(!reader.is_told);
+    ck_assert(flow_world_run_to_answers(&world, writer, answers + 1));
+    ck_assert(!reader.is_told);
+    ck_assert(may_read(&reader));
+    ck_assert(fake_mirror_copy_is(mirror_hold_copy(&reader.hold), &chroma[0].records));
+    mirror_hold_release(&reader.hold);
+    arrive(&early, 0, false);
+    ck_assert_int_eq(early.status, STATUS_OK);
+    mirror_hold_release(&early.hold);
+}
+END_TEST
+
+START_TEST(a_list_that_a_delete_has_crossed_is_asked_again)
+{
+    size_t answers;
+
+    read_delay_us = 50000;
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS + 70); /* the list is under way */
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_LISTING);
+    do_write(0, "delete", "{\"ids\":[\"k2\"]}", 200);
+    run_to_complete(0);
+    ck_assert_uint_eq(lists, 2);
+    expect_same(0);
+    ck_assert_int_eq(mirror_keeper_fill(world.proxy->mirror, route_of(0).uuid), STATUS_OK);
+    write_delay_us = 1000000; /* and none is asked while one is under way */
+    answers = writer->answer_count;
+    flow_world_run_ms(&world, 30); /* begun, and what it is asked */
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_LISTING);
+    send_write(writer, 0, "delete", "{\"ids\":[\"k3\"]}");
+    flow_world_run_ms(&world, 900);
+    ck_assert_uint_eq(lists, 2);
+    ck_assert(flow_world_run_to_answers(&world, writer, answers + 1));
+    run_to_complete(0);
+    ck_assert_uint_eq(lists, 3);
+    expect_same(0);
+}
+END_TEST
+
+START_TEST(an_unknown_outcome_gives_up_the_copy_until_it_is_settled)
+{
+    fill(0);
+    write_fault = FLOW_FAULT_RESET_AFTER;
+    do_write(0, "update", "{\"ids\":[\"k1\"],\"documents\":[\"maybe\"]}", 502);
+    write_fault = FLOW_FAULT_NONE;
+    ck_assert_int_eq(look(0).reason, MIRROR_REASON_UNKNOWN_OUTCOME);
+    expect_none(0, false, "waiting");
+    expect_none(0, true, "doubtful");
+    flow_world_run_ms(&world, 100);
+    ck_assert_uint_eq(fake_mirror_copies.alive, 0);
+    flow_world_run_ms(&world, 100000);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_WAITING); /* it may yet be applied */
+    ck_assert_uint_eq(lists, 1);
+    flow_world_run_ms(&world, 1100000);
+    note_read(0);
+    run_to_complete(0);
+    expect_same(0);
+}
+END_TEST
+
+START_TEST(what_may_lack_something_answers_only_where_that_is_allowed)
+{
+    struct reader reader;
+
+    options.allows_incomplete = true;
+    set_options();
+    fill(0);
+    write_fault = FLOW_FAULT_RESET_BEFORE;
+    do_write(0, "update", "{\"ids\":[\"k1\"],\"documents\":[\"maybe\"]}", 502);
+    expect_none(0, false, "waiting");
+    flow_world_run_ms(&world, 2000);
+    arrive(&reader, 0, true);
+    ck_assert_int_eq(reader.status, STATUS_OK);
+    ck_assert(!mirror_hold_is_complete(&reader.hold));
+    ck_assert_uint_ge(mirror_hold_age_us(&reader.hold), 1900000);
+    mirror_hold_release(&reader.hold);
+}
+END_TEST
+
+/* Nothing can change while Chroma is down; another one may hold anything. */
+START_TEST(a_complete_copy_outlives_its_chroma)
+{
+    uint64_t began_us;
+
+    end();
+    start_as(1, true, true);
+    began_us = clock_now_us();
+    fill(0);
+    ck_assert_uint_lt(clock_now_us() - began_us, 1000000); /* it needs not settle */
+    flow_backend_kill(&world.backend);
+    fake_net_set_mode(FAKE_NET_REFUSE);
+    proxy_backend_ended(world.proxy);
+    flow_world_run_ms(&world, 5000);
+    expect_same(0);
+    fake_net_set_mode(FAKE_NET_ACCEPT);
+    strcpy(chroma[0].records.list[2].document, "of another one");
+    set_backend(2);
+    expect_none(0, false, "waiting");
+    ck_assert_int_eq(look(0).reason, MIRROR_REASON_INCARNATION);
+    run_to_complete(0);
+    expect_same(0);
+}
+END_TEST
+
+START_TEST(off_costs_nothing)
+{
+    struct chroma_route route = route_of(0);
+    struct reader       reader;
+
+    end();
+    flow_world_begin(&world, 1);
+    world.backend.on_request = on_request;
+    flow_world_start(&world);
+    writer = flow_world_client(&world);
+    options.mode = PROXY_MIRROR_OFF;
+    set_options();
+    ck_assert_ptr_null(world.proxy->mirror);
+    mirror_keeper_note_read(NULL, &route);
+    mirror_keeper_note_answer(NULL, route.uuid);
+    arrive(&reader, 0, true);
+    ck_assert_int_eq(reader.status, STATUS_NOT_FOUND);
+    do_write(0, "update", "{\"ids\":[\"k1\"],\"documents\":[\"x\"]}", 200);
+    ck_assert_uint_eq(world.budget.accounts[MEMORY_ACCOUNT_MIRROR].peak, 0);
+    ck_assert_uint_eq(fake_mirror_copies.made, 0);
+}
+END_TEST
+
+START_TEST(turned_off_all_copies_go)
+{
+    fill(0);
+    options.mode = PROXY_MIRROR_OFF;
+    set_options();
+    upsert(0, "k1", "unseen");
+    flow_world_run_ms(&world, 100);
+    ck_assert_uint_eq(fake_mirror_copies.alive, 0);
+    ck_assert_uint_eq(world.budget.accounts[MEMORY_ACCOUNT_MIRROR].used, 0);
+    note_read(0);
+    flow_world_run_ms(&world, 2000);
+    ck_assert_uint_eq(lists, 1);
+    options.mode = PROXY_MIRROR_FALLBACK;
+    set_options();
+    fill(0);
+    expect_same(0);
+}
+END_TEST
+
+START_TEST(what_does_not_fit_is_stopped)
+{
+    options.memory_max = 1500;
+    set_options();
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS + 2000);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_STOPPED);
+    ck_assert_int_eq(look(0).reason, MIRROR_REASON_TOO_LARGE);
+    ck_assert_uint_eq(lists, 1);
+    expect_none(0, true, "doubtful");
+    note_read(0);
+    flow_world_run_ms(&world, 200000);
+    ck_assert_uint_eq(lists, 1);
+    ck_assert_uint_eq(fake_mirror_copies.alive, 0);
+    options.memory_max = 1 << 20;
+    set_options();
+    fill(0);
+    expect_same(0);
+}
+END_TEST
+
+static void read_often(size_t collection, unsigned times)
+{
+    while (times-- > 0)
+        note_read(collection);
+}
+
+START_TEST(the_coldest_goes_when_not_all_fit)
+{
+    options.collection_count = 0;
+    options.memory_max = 3500;
+    set_options();
+    chroma[1].records = chroma[2].records = chroma[0].records; /* 2000 bytes each */
+    read_often(0, 5);
+    flow_world_run_ms(&world, SETTLE_MS + 2000);
+    ck_assert_uint_eq(lists, 0); /* it is not hot */
+    read_often(0, 5);
+    run_to_complete(0);
+    read_often(1, 11); /* hotter, but not clearly */
+    flow_world_run_ms(&world, 5000);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_COMPLETE);
+    ck_assert_int_eq(state_of(1), MIRROR_ENTRY_WAITING);
+    ck_assert_int_eq(look(1).reason, MIRROR_REASON_COLD);
+    ck_assert_uint_le(lists, 2);
+    flow_world_run_ms(&world, 100000);
+    ck_assert_uint_le(lists, 2); /* it is not tried again in vain */
+    read_often(1, 30);
+    flow_world_run_ms(&world, 70000);
+    ck_assert_int_eq(state_of(1), MIRROR_ENTRY_COMPLETE);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_WAITING);
+    ck_assert_uint_le(fake_mirror_copies.alive, 1);
+    ck_assert_uint_le(world.budget.accounts[MEMORY_ACCOUNT_MIRROR].used, 3500);
+    expect_same(1);
+}
+END_TEST
+
+START_TEST(several_are_kept_side_by_side)
+{
+    fake_records_append(&chroma[1].records, "a", "b");
+    note_read(0);
+    note_read(1);
+    run_to_complete(0);
+    run_to_complete(1);
+    upsert(1, "c", "d");
+    expect_same(0);
+    expect_same(1);
+    ck_assert_uint_eq(mirror_keeper_usage(world.proxy->mirror).complete, 2);
+}
+END_TEST
+
+START_TEST(only_names_that_are_wanted_are_copied)
+{
+    static const char *const names[] = {"elsewhere/*/*", "t/d*/docs-1"};
+
+    options.collections = names;
+    options.collection_count = 2;
+    set_options();
+    read_often(0, 50);
+    flow_world_run_ms(&world, SETTLE_MS + 2000);
+    ck_assert_uint_eq(descriptions, 1);
+    ck_assert_uint_eq(lists, 0);
+    read_often(0, 50);
+    flow_world_run_ms(&world, 2000);
+    ck_assert_uint_eq(descriptions, 1);
+    fill(1);
+    ck_assert_int_eq(mirror_keeper_fill(world.proxy->mirror, route_of(0).uuid), STATUS_OK);
+    run_to_complete(0);
+    expect_same(0);
+}
+END_TEST
+
+/* 1 s, 2 s, 4 s, ... */
+START_TEST(beginning_again_backs_off)
+{
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS);
+    for (unsigned i = 0; i < 60; i++) {
+        fake_mirror_copies.fails = STATUS_IO_FAILED;
+        flow_world_run_ms(&world, 1000);
+        note_read(0);
+    }
+    ck_assert_uint_ge(lists, 5);
+    ck_assert_uint_le(lists, 7);
+    ck_assert_int_eq(look(0).reason, MIRROR_REASON_STORE);
+    fake_mirror_copies.fails = STATUS_OK;
+    run_to_complete(0);
+    expect_same(0);
+}
+END_TEST
+
+START_TEST(a_page_without_an_answer_is_asked_again)
+{
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS + 2);
+    read_delay_us = 20000;
+    while (pages < 2)
+        flow_world_run_ms(&world, 5);
+    read_fault = FLOW_FAULT_RESET_AFTER;
+    flow_world_run_ms(&world, 100);
+    read_fault = FLOW_FAULT_NONE;
+    run_to_complete(0);
+    ck_assert_uint_eq(lists, 1);
+    ck_assert_uint_ge(fake_mirror_copies.pages_failed, 1);
+    expect_same(0);
+}
+END_TEST
+
+START_TEST(a_chroma_that_is_down_is_left_alone)
+{
+    size_t asked;
+
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS);
+    fake_net_set_mode(FAKE_NET_REFUSE);
+    flow_backend_kill(&world.backend);
+    flow_world_run_ms(&world, 120000);
+    fake_net_set_mode(FAKE_NET_ACCEPT);
+    proxy_heartbeat(world.proxy, true);
+    note_read(0);
+    for (unsigned i = 0; i < 5; i++) /* the breaker is closed by them */
+        flow_world_ask(&world, "query", 1 + i, 100, 100);
+    run_to_complete(0);
+    expect_same(0);
+    asked = world.backend.accepted;
+    ck_assert_uint_le(asked, 20);
+}
+END_TEST
+
+START_TEST(a_chroma_that_fails_is_left_alone)
+{
+    flow_world_run_ms(&world, SETTLE_MS);
+    world.backend.plan.status = 500;
+    for (unsigned i = 0; i < 60; i++)
+        flow_world_ask(&world, "query", 1 + i, 100, 100);
+    note_read(0);
+    flow_world_run_ms(&world, 3000);
+    ck_assert_uint_eq(descriptions, 0);
+    world.backend.plan.status = 200;
+    proxy_heartbeat(world.proxy, true);
+    for (unsigned i = 0; i < 5; i++)
+        flow_world_ask(&world, "query", 101 + i, 100, 100);
+    run_to_complete(0);
+    expect_same(0);
+}
+END_TEST
+
+START_TEST(credentials_and_other_chromas_stop_it)
+{
+    chroma_wants_credentials = true;
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS + 100);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_STOPPED);
+    ck_assert_int_eq(look(0).reason, MIRROR_REASON_CREDENTIALS);
+    chroma_wants_credentials = false;
+    chroma_is_old = true;
+    set_backend(2);
+    flow_world_run_ms(&world, 100);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_STOPPED);
+    ck_assert_int_eq(look(0).reason, MIRROR_REASON_UNFIT);
+    ck_assert_ptr_nonnull(mirror_keeper_obstacle(world.proxy->mirror));
+    note_read(1);
+    flow_world_run_ms(&world, 5000);
+    ck_assert_uint_eq(descriptions, 0);
+    ck_assert_int_eq(mirror_keeper_fill(world.proxy->mirror, route_of(1).uuid),
+                     STATUS_NOT_IMPLEMENTED);
+    chroma_is_old = false;
+    set_backend(3);
+    ck_assert_ptr_null(mirror_keeper_obstacle(world.proxy->mirror));
+    run_to_complete(0);
+    expect_same(0);
+}
+END_TEST
+
+START_TEST(a_schema_of_the_user_s_is_not_copied)
+{
+    schema = "{\"defaults\":{\"int\":{\"int_inverted_index\":{\"enabled\":false}}}}";
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS + 100);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_STOPPED);
+    ck_assert_int_eq(look(0).reason, MIRROR_REASON_UNFIT);
+    ck_assert_ptr_null(mirror_keeper_obstacle(world.proxy->mirror)); /* others are */
+    ck_assert_uint_eq(lists, 0);
+}
+END_TEST
+
+/* What others delete while it is filled is listed and never there. */
+START_TEST(what_was_listed_and_is_gone_ends_the_filling)
+{
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS);
+    while (lists == 0)
+        fake_loop_run_for(world.loop, 100);
+    fake_records_remove(&chroma[0].records, fake_records_find(&chroma[0].records, "k9"));
+    flow_world_run_ms(&world, 500);
+    ck_assert_int_eq(look(0).reason, MIRROR_REASON_ANSWER);
+    ck_assert_uint_eq(lists, 1);
+    ck_assert_uint_le(pages, 6);
+    run_to_complete(0);
+    expect_same(0);
+}
+END_TEST
+
+/* One after another, as fast as they come, so that there is no pause between them. */
+START_TEST(writes_that_never_end_do_not_keep_a_copy_from_being_filled)
+{
+    struct flow_client *clients[2] = {flow_world_client(&world), flow_world_client(&world)};
+    unsigned            sent = 0;
+    char                body[200];
+
+    flow_world_run_ms(&world, SETTLE_MS);
+    note_read(0);
+    while (state_of(0) != MIRROR_ENTRY_COMPLETE && sent < 2 * FLOW_CLIENT_ANSWERS_MAX) {
+        snprintf(body, sizeof body,
+                 "{\"ids\":[\"n%u\"],\"embeddings\":[[1,2]],\"documents\":[\"d\"]}", sent);
+        send_write(clients[sent % 2], 0, "add", body); /* while the one before is under way */
+        if (sent++ > 0)
+            ck_assert(flow_world_run_to_answers(&world, clients[sent % 2], sent / 2));
+    }
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_COMPLETE);
+    ck_assert_uint_gt(look(0).writes, 10);
+    ck_assert(flow_world_run_to_answers(&world, clients[0], (sent + 1) / 2));
+    ck_assert(flow_world_run_to_answers(&world, clients[1], sent / 2));
+    expect_same(0);
+}
+END_TEST
+
+START_TEST(a_long_write_is_taken_over_and_not_copied)
+{
+    static const char start_of[] = "{\"ids\":[\"k1\"],\"documents\":[\"long\"]";
+    size_t            size = 1 << 20, answers = writer->answer_count;
+    char             *body = malloc(size);
+
+    ck_assert_ptr_nonnull(body);
+    fill(0);
+    memset(body, ' ', size);
+    memcpy(body, start_of, sizeof start_of - 1);
+    strcpy(body + size - 2, "}");
+    send_write(writer, 0, "update", body);
+    ck_assert(flow_world_run_to_answers(&world, writer, answers + 1));
+    expect_same(0);
+    ck_assert_str_eq(fake_records_find(&chroma[0].records, "k1")->document, "long");
+    ck_assert_uint_ge(world.budget.accounts[MEMORY_ACCOUNT_MIRROR].peak, size);
+    ck_assert_uint_le(world.budget.accounts[MEMORY_ACCOUNT_MIRROR].used, 4096);
+    ck_assert_uint_lt(world.budget.peak, 3 * size); /* it is there once, and as it comes */
+    free(body);
+}
+END_TEST
+
+/* The same name, another UUID. */
+START_TEST(a_collection_that_is_made_again_is_another_one)
+{
+    size_t answers = writer->answer_count;
+
+    fill(0);
+    flow_client_send(writer, "DELETE " PATH "docs-0 HTTP/1.1\r\nHost: chroma\r\n\r\n");
+    ck_assert(flow_world_run_to_answers(&world, writer, answers + 1));
+    ck_assert_uint_eq(writer->answers[answers].status, 200);
+    expect_none(0, true, "none");
+    flow_world_run_ms(&world, 100);
+    ck_assert_uint_eq(fake_mirror_copies.alive, 0);
+    snprintf(chroma[0].uuid, sizeof chroma[0].uuid, "99999999-2222-3333-4444-555555555555");
+    chroma[0].exists = true;
+    chroma[0].records.count = 1;
+    fill(0);
+    expect_same(0);
+}
+END_TEST
+
+START_TEST(a_change_of_the_collection_gives_up_its_copy)
+{
+    size_t answers;
+
+    chroma[1].records = chroma[0].records;
+    fill(0);
+    fill(1);
+    answers = writer->answer_count;
+    write_delay_us = 20000;
+    flow_client_printf(writer,
+                       "PUT " PATH "%s HTTP/1.1\r\nHost: chroma\r\nContent-Length: 2\r\n\r\n{}",
+                       chroma[0].uuid);
+    flow_world_run_ms(&world, 10);
+    expect_none(0, false, "changing");
+    expect_same(1);
+    ck_assert(flow_world_run_to_answers(&world, writer, answers + 1));
+    ck_assert_int_eq(look(0).reason, MIRROR_REASON_CHANGED);
+    ck_assert_int_eq(state_of(1), MIRROR_ENTRY_COMPLETE);
+    flow_client_send(writer, "POST /api/v2/reset HTTP/1.1\r\nHost: chroma\r\nContent-Length: "
+                             "0\r\n\r\n");
+    flow_world_run_ms(&world, 10);
+    expect_none(1, false, "changing");
+    flow_world_run_ms(&world, 30);
+    ck_assert_int_eq(look(1).reason, MIRROR_REASON_CHANGED);
+    ck_assert_uint_eq(look(1).refills[MIRROR_REASON_CHANGED], 1);
+    run_to_complete(0);
+    run_to_complete(1);
+}
+END_TEST
+
+START_TEST(others_may_have_written_beside_a_sidecar)
+{
+    struct reader reader;
+    uint64_t      age_us;
+
+    end();
+    start(1, false);
+    fill(0);
+    expect_none(0, false, "sidecar");
+    arrive(&reader, 0, true);
+    ck_assert_int_eq(reader.status, STATUS_OK);
+    ck_assert(!mirror_hold_is_complete(&reader.hold));
+    age_us = mirror_hold_age_us(&reader.hold);
+    ck_assert_uint_gt(age_us, 0);
+    mirror_hold_release(&reader.hold);
+    strcpy(chroma[0].records.list[2].document, "another's");
+    for (unsigned i = 0; i < 20; i++) { /* it is made anew while it is read */
+        flow_world_run_ms(&world, 1000);
+        note_read(0);
+        arrive(&reader, 0, true);
+        ck_assert_int_eq(reader.status, STATUS_OK);
+        ck_assert_uint_le(mirror_hold_age_us(&reader.hold), 17000000);
+        if (i == 19)
+            ck_assert(fake_mirror_copy_is(mirror_hold_copy(&reader.hold), &chroma[0].records));
+        mirror_hold_release(&reader.hold);
+    }
+    ck_assert_uint_le(fake_mirror_copies.alive_peak, 2);
+    read_fault = FLOW_FAULT_RESET_BEFORE; /* now it cannot be */
+    flow_world_run_ms(&world, 31000);
+    expect_none(0, true, "old");
+}
+END_TEST
+
+/* The time that Chroma spends on filling is a tenth where others use it, and all where nobody
+ * does. */
+START_TEST(filling_leaves_chroma_to_others)
+{
+    struct flow_client *reader = flow_world_client(&world);
+    uint64_t            began_us;
+
+    read_delay_us = 10000;
+    note_read(0);
+    began_us = clock_now_us() + SETTLE_MS * UINT64_C(1000);
+    run_to_complete(0);
+    ck_assert_uint_lt(clock_now_us() - began_us, 200000);
+    ck_assert_int_eq(mirror_keeper_fill(world.proxy->mirror, route_of(0).uuid), STATUS_OK);
+    began_us = clock_now_us();
+    while (state_of(0) != MIRROR_ENTRY_COMPLETE) {
+        size_t answers = reader->answer_count;
+
+        flow_client_printf(reader, "GET " PATH "%s/count HTTP/1.1\r\nHost: chroma\r\n\r\n",
+                           chroma[1].uuid);
+        ck_assert(flow_world_run_to_answers(&world, reader, answers + 1));
+        flow_world_run_ms(&world, 20);
+    }
+    ck_assert_uint_ge(clock_now_us() - began_us, 500000);
+    ck_assert_uint_le(clock_now_us() - began_us, 1500000);
+}
+END_TEST
+
+/* ---- Writes while it is filled -------------------------------------------------------------- */
+
+enum { WRITERS = 4, writes_before = 40, writes_after = 20 };
+
+static struct writing {
+    struct flow_client *client;
+    size_t              sent, number;
+} writings[WRITERS];
+
+/* Ids of each writer, so that it knows what it has written. */
+static void write_at_random(struct writing *writing)
+{
+    static const char *const operations[] = {"add", "upsert", "upsert", "update", "delete"};
+    const char              *operation = operations[fake_loop_random(COUNT_OF(operations))];
+    char                     body[200];
+    unsigned                 id = fake_loop_random(6);
+
+    writing->number = (size_t)(writing - writings);
+    if (strcmp(operation, "delete") == 0)
+        snprintf(body, sizeof body, "{\"ids\":[\"k%u\",\"c%zu-%u\"]}", fake_loop_random(10),
+                 writing->number, id);
+    else
+        snprintf(body, sizeof body,
+                 "{\"ids\":[\"c%zu-%u\",\"k%u\"],\"embeddings\":[[1,2],[3,4]],\"documents\":"
+                 "[\"v%u\",\"v%u\"]}",
+                 writing->number, id, fake_loop_random(10), fake_loop_random(1000000),
+                 fake_loop_random(1000000));
+    send_write(writing->client, 0, operation, body);
+    writing->sent++;
+}
+
+static void random_run(uint64_t seed)
+{
+    struct reader reader;
+
+    start(seed, true);
+    fake_mirror_copies.page_records = 1 + fake_loop_random(4);
+    delay_random_us = 1 + fake_loop_random(8000);
+    reads_at_arrival = fake_loop_chance(50);
+    if (fake_loop_chance(50))
+        world.proxy->options.deadline_read_us = 2000000;
+    flow_world_run_ms(&world, SETTLE_MS);
+    for (size_t i = 0; i < WRITERS; i++)
+        writings[i] = (struct writing){.client = flow_world_client(&world)};
+    for (unsigned i = 0; i < 400; i++) {
+        struct writing *writing = &writings[fake_loop_random(WRITERS)];
+
+        if (i % 10 == 0)
+            note_read(0);
+        if (writing->client->answer_count == writing->sent && writing->sent < writes_before)
+            write_at_random(writing);
+        flow_world_run_ms(&world, fake_loop_random(8));
+        if (fake_loop_chance(5))
+            mirror_keeper_note_answer(world.proxy->mirror, route_of(0).uuid);
+    }
+    for (size_t i = 0; i < WRITERS; i++)
+        ck_assert(flow_world_run_to_answers(&world, writings[i].client, writings[i].sent));
+    run_to_complete(0);
+    arrive(&reader, 0, false);
+    ck_assert(may_read(&reader));
+    ck_assert_msg(fake_mirror_copy_is(mirror_hold_copy(&reader.hold), &chroma[0].records),
+                  "seed %llu", (unsigned long long)seed);
+    mirror_hold_release(&reader.hold);
+    for (unsigned i = 0; i < writes_after; i++) { /* and as it is kept */
+        struct writing *writing = &writings[i % WRITERS];
+
+        write_at_random(writing);
+        ck_assert(flow_world_run_to_answers(&world, writing->client, writing->sent));
+        arrive(&reader, 0, false);
+        ck_assert(may_read(&reader));
+        ck_assert_msg(fake_mirror_copy_is(mirror_hold_copy(&reader.hold), &chroma[0].records),
+                      "seed %llu", (unsigned long long)seed);
+        mirror_hold_release(&reader.hold);
+    }
+    ck_assert_uint_eq(look(0).refills[MIRROR_REASON_UNREADABLE], 0);
+    end();
+}
+
+START_TEST(a_copy_that_is_filled_while_writes_pass_is_what_chroma_holds)
+{
+    const char *more = getenv("FLOW_MIRROR_SEEDS");
+    unsigned    seeds = more == NULL ? 30 : (unsigned)atoi(more);
+
+    end();
+    for (unsigned seed = 1; seed <= seeds; seed++)
+        random_run(seed);
+    begin();
+}
+END_TEST
+
+/* Wherever it is, nothing is left. */
+START_TEST(the_end_comes_at_any_time)
+{
+    for (uint64_t seed = 1; seed < 80; seed++) {
+        end();
+        start(seed, true);
+        delay_random_us = 5000;
+        note_read(0);
+        flow_world_run_ms(&world, SETTLE_MS);
+        send_write(writer, 0, "upsert",
+                   "{\"ids\":[\"k1\"],\"embeddings\":[[1,2]],\"documents\":[\"second\"]}");
+        fake_loop_run_for(world.loop, fake_loop_random(40000));
+    }
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tcase = tcase_create("mirror");
+
+    tcase_set_timeout(tcase, 60);
+    tcase_add_checked_fixture(tcase, begin, end);
+    tcase_add_test(tcase, a_copy_is_filled_and_kept);
+    tcase_add_test(tcase, nothing_is_begun_while_writes_of_a_process_before_may_come);
+    tcase_add_test(tcase, the_count_of_a_delete_decides);
+    tcase_add_test(tcase, a_reader_waits_for_what_was_answered_before_it_came);
+    tcase_add_test(tcase, who_waits_for_a_copy_that_is_given_up_is_told);
+    tcase_add_test(tcase, what_is_read_stays_when_its_copy_is_given_up);
+    tcase_add_test(tcase, no_reader_sees_the_new_and_then_the_old);
+    tcase_add_test(tcase, a_list_that_a_delete_has_crossed_is_asked_again);
+    tcase_add_test(tcase, an_unknown_outcome_gives_up_the_copy_until_it_is_settled);
+    tcase_add_test(tcase, what_may_lack_something_answers_only_where_that_is_allowed);
+    tcase_add_test(tcase, a_complete_copy_outlives_its_chroma);
+    tcase_add_test(tcase, off_costs_nothing);
+    tcase_add_test(tcase, turned_off_all_copies_go);
+    tcase_add_test(tcase, what_does_not_fit_is_stopped);
+    tcase_add_test(tcase, the_coldest_goes_when_not_all_fit);
+    tcase_add_test(tcase, several_are_kept_side_by_side);
+    tcase_add_test(tcase, only_names_that_are_wanted_are_copied);
+    tcase_add_test(tcase, beginning_again_backs_off);
+    tcase_add_test(tcase, a_page_without_an_answer_is_asked_again);
+    tcase_add_test(tcase, a_chroma_that_is_down_is_left_alone);
+    tcase_add_test(tcase, a_chroma_that_fails_is_left_alone);
+    tcase_add_test(tcase, credentials_and_other_chromas_stop_it);
+    tcase_add_test(tcase, a_schema_of_the_user_s_is_not_copied);
+    tcase_add_test(tcase, what_was_listed_and_is_gone_ends_the_filling);
+    tcase_add_test(tcase, writes_that_never_end_do_not_keep_a_copy_from_being_filled);
+    tcase_add_test(tcase, a_long_write_is_taken_over_and_not_copied);
+    tcase_add_test(tcase, a_collection_that_is_made_again_is_another_one);
+    tcase_add_test(tcase, a_change_of_the_collection_gives_up_its_copy);
+    tcase_add_test(tcase, others_may_have_written_beside_a_sidecar);
+    tcase_add_test(tcase, filling_leaves_chroma_to_others);
+    tcase_add_test(tcase, a_copy_that_is_filled_while_writes_pass_is_what_chroma_holds);
+    tcase_add_test(tcase, the_end_comes_at_any_time);
+    return check_main("flow_mirror", tcase);
+}
