@@ -2,19 +2,22 @@
  * answers
  *
  * Filling and keeping meet here. The owner tells what Chroma has answered, in the order in which it
- * did, each with two *moments*: numbers from a clock of the owner's that moves with each event,
- * from
- * 1. `sent`: before the first byte of a request left; `known`: when its answer was complete.
+ * did, each with two *moments* of a clock of the owner's that begins with 1 and moves with each
+ * event. `sent`: before the first byte of a request left; `known`: when its answer was complete.
  *
  *   mirror_copy_list()   an answer with all ids: the records are there, hollow
  *   mirror_copy_page()   answers with records by id: they are filled
  *   mirror_copy_write()  a write that Chroma has answered with 2xx: it is applied
  *
  * A page tells nothing of a record that a write touched while the page was under way, for it may
- * have been read before or after: such a record stays hollow, or becomes hollow again when that
- * write is told later. So the copy is *whole* when no record is hollow, no page is under way, and
- * no write is that was sent before the last page was known: then it holds what Chroma holds and the
- * effect of every write, in order.
+ * have been read before or after, or half of each: such a record stays hollow, or becomes hollow
+ * again when that write is told later. Nor does it tell of one that is not hollow any more: that is
+ * another, put anew under the same id. Each record has a *mark* for this: the `known` of the last
+ * write that touched it while it was hollow, or of the page that filled it; 0 if a write put it.
+ *
+ * So the copy is *whole* when no record is hollow, no page is under way, and no write is that was
+ * sent before the list and the last page were known: then it holds what Chroma holds and the effect
+ * of every write that was answered, in order.
  *
  * What cannot be known for certain is STATUS_NOT_IMPLEMENTED: the copy must then be made anew, as
  * it must after any other failure.
@@ -54,7 +57,8 @@ void mirror_copy_free(struct mirror_copy *copy);
 struct bytes mirror_copy_list_request(void);
 
 /* The copy is new. No delete of this collection may have been under way between the two moments;
- * adds, upserts and updates may.
+ * adds, upserts and updates may. Those that were known between them are told after the list, in
+ * their order; what was known before it was sent is in it, and passed over if it is told.
  * STATUS_NOT_IMPLEMENTED  not such an answer; *ret_reason (static storage) says why, here and
  *                         below. Others as mirror_records_begin(). */
 MUST_CHECK enum status mirror_copy_list(struct mirror_copy *copy, struct bytes answer,
@@ -69,12 +73,13 @@ MUST_CHECK enum status mirror_copy_page_request(struct mirror_copy *copy, size_t
                                                 struct byte_buffer *ret_body);
 
 /* The answer to it. Records that it should have and has not were removed meanwhile; they stay
- * hollow until that delete is told. */
+ * hollow until that delete is told. STATUS_NOT_IMPLEMENTED also if some hundred pages have filled
+ * nothing and no write was told. */
 MUST_CHECK enum status mirror_copy_page(struct mirror_copy *copy, struct bytes answer,
                                         const struct mirror_moments *moments,
                                         const char                 **ret_reason);
 
-/* There will be no answer. */
+/* There will be no answer. The next page has half as many records: it may have been too large. */
 void mirror_copy_page_failed(struct mirror_copy *copy);
 
 /* ---- Keeping -------------------------------------------------------------------------------- */

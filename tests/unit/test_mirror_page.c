@@ -173,6 +173,35 @@ START_TEST(anything_else_is_refused)
 }
 END_TEST
 
+/* Told before a vector is allocated for each record. */
+START_TEST(memory_is_in_proportion_to_the_answer)
+{
+    enum { COUNT = 5000, SIZE = 200000 };
+    const char *const columns[] = {"metadatas", "documents", "uris", "embeddings"};
+    static char       answer[SIZE];
+    size_t            size = (size_t)snprintf(answer, sizeof answer, "{\"ids\":[");
+
+    for (int i = 0; i < COUNT; i++)
+        size += (size_t)snprintf(answer + size, SIZE - size, "%s\"%d\"", i == 0 ? "" : ",", i);
+    for (int column = 0; column < 4; column++) {
+        size += (size_t)snprintf(answer + size, SIZE - size, "],\"%s\":[", columns[column]);
+        if (column == 3) {
+            for (int i = 0; i < COUNT; i++)
+                size += (size_t)snprintf(answer + size, SIZE - size, i == 0 ? "[1" : ",1");
+            size += (size_t)snprintf(answer + size, SIZE - size, "],");
+        }
+        for (int i = column == 3; i < COUNT; i++)
+            size +=
+                (size_t)snprintf(answer + size, SIZE - size, i <= (column == 3) ? "null" : ",null");
+    }
+    size += (size_t)snprintf(answer + size, SIZE - size, "]}");
+    ck_assert_uint_lt(size, SIZE);
+    ck_assert_int_eq(mirror_page_read(bytes_of(answer), true, &page, &reason),
+                     STATUS_NOT_IMPLEMENTED);
+    ck_assert_str_eq(reason, "an answer with vectors of different dimensions");
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("mirror_page");
@@ -183,5 +212,6 @@ int main(void)
     tcase_add_test(tcase, no_record_is_an_answer);
     tcase_add_test(tcase, every_float_is_read_to_the_bit);
     tcase_add_test(tcase, anything_else_is_refused);
+    tcase_add_test(tcase, memory_is_in_proportion_to_the_answer);
     return check_main("mirror_page", tcase);
 }
