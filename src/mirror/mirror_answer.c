@@ -37,16 +37,16 @@ enum column { IDS, EMBEDDINGS, DOCUMENTS, URIS, METADATAS, DISTANCES };
 
 static enum status answer_count(struct asked *asked);
 static enum status answer_records(struct asked *asked, const char **ret_reason);
-static enum status choose(struct asked *asked, const char **ret_reason);
-static enum status choose_filtered(struct asked *asked, const char **ret_reason);
-static enum status choose_ids(struct asked *asked, const char **ret_reason);
+static enum status answer_choose(struct asked *asked, const char **ret_reason);
+static enum status answer_choose_filtered(struct asked *asked, const char **ret_reason);
+static enum status answer_choose_ids(struct asked *asked, const char **ret_reason);
 static enum status read_id(struct json_scan *scan, char **text, size_t *room, struct bytes *ret_id);
 static enum status grow_bitmap(uint64_t **bitmap, uint32_t *bits, uint32_t row);
 static enum status find_listed(struct asked *asked);
 static enum status find_nearest(struct asked *asked, const char **ret_reason);
 static enum status search(struct asked *asked, uint32_t list, const char **ret_reason);
 static uint64_t    search_now_us(void *ctx);
-static enum status make_room(struct asked *asked, size_t rows, size_t lists);
+static enum status answer_make_room(struct asked *asked, size_t rows, size_t lists);
 static enum status read_values(struct asked *asked);
 static void        write_answer(struct asked *asked);
 static void write_column(struct asked *asked, enum column column, const char *name, bool is_asked);
@@ -93,7 +93,7 @@ static enum status answer_count(struct asked *asked)
 
 static enum status answer_records(struct asked *asked, const char **ret_reason)
 {
-    enum status status = choose(asked, ret_reason);
+    enum status status = answer_choose(asked, ret_reason);
 
     if (status == STATUS_OK)
         status = asked->question->route->operation == CHROMA_OPERATION_GET
@@ -109,19 +109,19 @@ static enum status answer_records(struct asked *asked, const char **ret_reason)
 
 /* ---- Which records ------------------------------------------------------------------------- */
 
-static enum status choose(struct asked *asked, const char **ret_reason)
+static enum status answer_choose(struct asked *asked, const char **ret_reason)
 {
     enum status status = STATUS_OK;
 
     if ((asked->query.field_set & (1u << CHROMA_QUERY_WHERE | 1u << CHROMA_QUERY_WHERE_DOCUMENT)) !=
         0)
-        status = choose_filtered(asked, ret_reason);
+        status = answer_choose_filtered(asked, ret_reason);
     if (status == STATUS_OK && (asked->query.field_set & 1u << CHROMA_QUERY_IDS) != 0)
-        status = choose_ids(asked, ret_reason);
+        status = answer_choose_ids(asked, ret_reason);
     return status;
 }
 
-static enum status choose_filtered(struct asked *asked, const char **ret_reason)
+static enum status answer_choose_filtered(struct asked *asked, const char **ret_reason)
 {
     const uint64_t *bitmap;
     struct filter  *filter;
@@ -149,7 +149,7 @@ static enum status choose_filtered(struct asked *asked, const char **ret_reason)
 
 /* Of those that match the filter these. An id that is not there is no record to `get`, and an error
  * to a query. */
-static enum status choose_ids(struct asked *asked, const char **ret_reason)
+static enum status answer_choose_ids(struct asked *asked, const char **ret_reason)
 {
     bool             is_query = asked->question->route->operation == CHROMA_OPERATION_QUERY;
     uint64_t        *bitmap = NULL;
@@ -244,7 +244,7 @@ static enum status find_listed(struct asked *asked)
 
     if (is_limited && query->limit < left)
         left = query->limit;
-    status = make_room(asked, left, 1);
+    status = answer_make_room(asked, left, 1);
     while (status == STATUS_OK && asked->count < left &&
            mirror_records_next(asked->records, &position, &row)) {
         if (asked->bitmap != NULL &&
@@ -273,7 +273,7 @@ static enum status find_nearest(struct asked *asked, const char **ret_reason)
     if (query->n_results > vector_search_k_max)
         return STATUS_NOT_IMPLEMENTED;
     each = query->n_results < each ? query->n_results : each;
-    status = make_room(asked, each * query->vector_count, query->vector_count);
+    status = answer_make_room(asked, each * query->vector_count, query->vector_count);
     json_scan_init(&scan, query->spans[CHROMA_QUERY_EMBEDDINGS]);
     json_scan_array(&scan);
     while (status == STATUS_OK && json_scan_element(&scan)) {
@@ -333,7 +333,7 @@ static uint64_t search_now_us(void *ctx)
 }
 
 /* More than the answer may have bytes cannot be in it. */
-static enum status make_room(struct asked *asked, size_t rows, size_t lists)
+static enum status answer_make_room(struct asked *asked, size_t rows, size_t lists)
 {
     if (rows > asked->question->size_max || rows > UINT32_MAX || lists > UINT32_MAX)
         return STATUS_TOO_LARGE;

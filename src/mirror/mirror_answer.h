@@ -10,7 +10,11 @@
 #ifndef MIRROR_MIRROR_ANSWER_H
 #define MIRROR_MIRROR_ANSWER_H
 
-#include "mirror/mirror_copy.h"
+#include "base/byte_buffer.h"
+#include "base/compiler.h"
+#include "base/status.h"
+#include "mirror/mirror_question.h"
+#include "mirror/mirror_records.h"
 
 /* Outcomes as mirror_copy_answer(). The records have no hollow ones. */
 MUST_CHECK enum status mirror_answer(const struct mirror_records  *records,

@@ -40,6 +40,7 @@
 #include "base/status.h"
 #include "chroma/chroma_route.h"
 #include "mirror/mirror_moments.h"
+#include "mirror/mirror_question.h"
 #include "mirror/mirror_records.h"
 
 struct mirror_copy;
@@ -98,18 +99,10 @@ bool mirror_copy_maintain(struct mirror_copy *copy);
 
 /* Answer a query, get or count whose body is `body`: append the body of the answer, status
  * *ret_status, as Chroma 1.5.9 would say it now; 4xx among them. Only of a whole copy.
- * `dimension`: of the collection as Chroma says it; 0: not fixed or not known.
  * STATUS_NOT_IMPLEMENTED  Chroma must be asked: *ret_reason, one of a few, for a metric.
  * STATUS_TIMED_OUT        deadline_us (of CLOCK_MONOTONIC, 0: none) has passed.
  * STATUS_TOO_LARGE        it has more than `size_max` bytes.
  * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED, STATUS_IO_FAILED, STATUS_CORRUPT */
-struct mirror_question {
-    const struct chroma_route *route; /* borrowed for the call, with what it points to */
-    struct bytes               body;
-    uint32_t                   dimension;
-    uint64_t                   deadline_us;
-    size_t                     size_max;
-};
 MUST_CHECK enum status mirror_copy_answer(struct mirror_copy           *copy,
                                           const struct mirror_question *question,
                                           unsigned *ret_status, struct byte_buffer *ret_body,
@@ -119,8 +112,8 @@ MUST_CHECK enum status mirror_copy_answer(struct mirror_copy           *copy,
  * meanwhile. Gives what it returns.
  * STATUS_NOT_IMPLEMENTED  the copy is not whole.
  * Others as mirror_reader_begin(). */
-typedef enum status mirror_copy_fn(const struct mirror_records *records,
-                                   struct mirror_reader *reader, void *ctx);
+typedef enum status    mirror_copy_fn(const struct mirror_records *records,
+                                      struct mirror_reader *reader, void *ctx);
 MUST_CHECK enum status mirror_copy_read(struct mirror_copy *copy, mirror_copy_fn *fn, void *ctx);
 
 /* ---- What it is ----------------------------------------------------------------------------- */

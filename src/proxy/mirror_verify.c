@@ -53,7 +53,7 @@ static void     verify_take(void *ctx);
 static void     mirror_verify_on_ready(struct mirror_hold *hold, bool may_read);
 static void     verify_submit(struct mirror_verify *verify);
 static void     verify_run(struct worker_job *job);
-static uint64_t count_ids(struct bytes answer);
+static uint64_t verify_count_ids(struct bytes answer);
 static void     mirror_verify_on_done(struct worker_job *job);
 static void     verify_again(struct mirror_verify *verify);
 static void     verify_end_with(struct mirror_verify *verify, enum mirror_verify_state state,
@@ -290,13 +290,13 @@ static void verify_run(struct worker_job *job)
     memcpy(route.uuid, verify->info.uuid, sizeof route.uuid);
     verify->outcome = mirror_copy_answer(mirror_hold_copy(&verify->hold), &question,
                                          &verify->kept_status, &verify->kept, &reason);
-    verify->count = count_ids(byte_buffer_bytes(&verify->said));
+    verify->count = verify_count_ids(byte_buffer_bytes(&verify->said));
     verify->are_same =
         verify->outcome == STATUS_OK && verify->kept_status == 200 &&
         same_answer(byte_buffer_bytes(&verify->kept), byte_buffer_bytes(&verify->said));
 }
 
-static uint64_t count_ids(struct bytes answer)
+static uint64_t verify_count_ids(struct bytes answer)
 {
     struct json_scan   scan;
     struct json_string key;
