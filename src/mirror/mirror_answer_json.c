@@ -68,7 +68,7 @@ static size_t print_float(float value, char *out)
     enum { POINT_MAX = 16, ZEROS_MAX = 4 };
     static const char zeros[] = "0000000000000000";
     const char       *sign = signbit(value) ? "-" : "";
-    char              digits[16];
+    char              digits[24];
     int               count, point, size;
 
     if (!isfinite(value))
@@ -89,34 +89,49 @@ static size_t print_float(float value, char *out)
     return (size_t)size;
 }
 
-/* The fewest that give `value` again, and where the dot stands: 1: behind the first of them. Most
- * floats need eight, so the search begins there. */
+/* Powers of ten, from the one that makes nine digits of the largest float. */
+enum { POWER_LEAST = -31 };
+static const double powers[] = {
+    1e-31, 1e-30, 1e-29, 1e-28, 1e-27, 1e-26, 1e-25, 1e-24, 1e-23, 1e-22, 1e-21, 1e-20, 1e-19,
+    1e-18, 1e-17, 1e-16, 1e-15, 1e-14, 1e-13, 1e-12, 1e-11, 1e-10, 1e-9,  1e-8,  1e-7,  1e-6,
+    1e-5,  1e-4,  1e-3,  1e-2,  1e-1,  1e0,   1e1,   1e2,   1e3,   1e4,   1e5,   1e6,   1e7,
+    1e8,   1e9,   1e10,  1e11,  1e12,  1e13,  1e14,  1e15,  1e16,  1e17,  1e18,  1e19,  1e20,
+    1e21,  1e22,  1e23,  1e24,  1e25,  1e26,  1e27,  1e28,  1e29,  1e30,  1e31,  1e32,  1e33,
+    1e34,  1e35,  1e36,  1e37,  1e38,  1e39,  1e40,  1e41,  1e42,  1e43,  1e44,  1e45,  1e46,
+    1e47,  1e48,  1e49,  1e50,  1e51,  1e52,  1e53,  1e54};
+
+/* The fewest that give `value` again, and where the dot stands: 1: behind the first of them. All is
+ * computed to 1e-15 or better, so what lies that much nearer to the value than the middle between
+ * it and the next float means it to every reader. The middle itself means the even one of the two;
+ * few digits can be one only where floats have no fraction, or a half, and there it is exact. */
 static int find_float_digits(float value, char *ret_digits, int *ret_count)
 {
-    enum { DIGITS_MAX = 9, DIGITS_USUAL = 8 };
-    char text[32];
-    int  count = DIGITS_USUAL, size = 0;
+    enum { DIGITS_MAX = 9 };
+    static const double margin = 2e-15, ties_from = 1 << 20;
+    float               below = nextafterf(value, 0), above = nextafterf(value, INFINITY);
+    double              real = (double)value, low = (real + (double)below) / 2;
+    double   high = isinf(above) ? real + (real - (double)below) / 2 : (real + (double)above) / 2;
+    int      point = (int)floor(log10(real)) + 1, size = DIGITS_MAX;
+    double   power = powers[DIGITS_MAX - point - POWER_LEAST];
+    uint64_t digits = (uint64_t)llround(real * power), scale = 1;
+    uint32_t bits;
+    bool     may_tie;
 
-    snprintf(text, sizeof text, "%.*e", count - 1, (double)value);
-    if (strtof(text, NULL) != value) {
-        snprintf(text, sizeof text, "%.*e", DIGITS_MAX - 1, (double)value);
-    } else {
-        char shorter[32];
+    memcpy(&bits, &value, sizeof bits);
+    may_tie = bits % 2 == 0 && real >= ties_from;
+    for (uint64_t unit = 10; size > 1; unit *= 10, size--) {
+        uint64_t fewer = (uint64_t)llround(real * power / (double)unit);
+        double   back = (double)(fewer * unit) / power;
 
-        while (count > 1) {
-            snprintf(shorter, sizeof shorter, "%.*e", count - 2, (double)value);
-            if (strtof(shorter, NULL) != value)
-                break;
-            memcpy(text, shorter, sizeof text);
-            count--;
-        }
+        if ((back <= low * (1 + margin) || back >= high * (1 - margin)) &&
+            !(may_tie && (back == low || back == high)))
+            break;
+        digits = fewer;
+        scale = unit;
     }
-    for (const char *at = text; *at != 'e'; at++)
-        if (*at != '.')
-            ret_digits[size++] = *at;
-    while (size > 1 && ret_digits[size - 1] == '0')
-        size--;
-    ret_digits[size] = '\0';
-    *ret_count = size;
-    return (int)strtol(strchr(text, 'e') + 1, NULL, 10) + 1;
+    point += digits * scale >= UINT64_C(1000000000);
+    while (digits % 10 == 0)
+        digits /= 10;
+    *ret_count = sprintf(ret_digits, "%llu", (unsigned long long)digits);
+    return point;
 }
