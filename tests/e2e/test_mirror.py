@@ -124,7 +124,7 @@ def test_answers_of_a_copy_are_chromas(mirrored):
 
 def test_what_was_written_is_read_at_once(mirrored):
     collection, path, door = mirrored.collection, mirrored.path, mirrored.door
-    collection.update(ids=["id1"], documents=["changed"], metadatas=[{"kind": None, "more": 1.5}])
+    collection.update(ids=["id1"], embeddings=[vector(77)], documents=["changed"], metadatas=[{"kind": None, "more": 1.5}])
     collection.delete(ids=["id2"])
     collection.upsert(ids=["new", "id3"], embeddings=[vector(9001), vector(9002)], documents=["n", "m"])
     collection.delete(where={"n": {"$gt": 490}})
