@@ -5,7 +5,7 @@
 /* Whose indexes are looked at. */
 enum schema_key { SCHEMA_METADATA, SCHEMA_DOCUMENT, SCHEMA_EMBEDDING };
 
-static bool take_schema(struct json_scan *scan);
+static bool schema_take(struct json_scan *scan);
 static bool take_keys(struct json_scan *scan);
 static bool take_types(struct json_scan *scan, enum schema_key key);
 static bool take_indexes(struct json_scan *scan, enum schema_key key);
@@ -24,14 +24,14 @@ bool collection_schema_is_default(struct bytes body)
     while (is_default && json_scan_member(&scan, &name)) {
         if (json_scan_equals(name, BYTES_LITERAL("schema")) &&
             json_scan_kind(&scan) != JSON_KIND_NULL)
-            is_default = take_schema(&scan);
+            is_default = schema_take(&scan);
         else
             json_scan_value(&scan, NULL);
     }
     return is_default && json_scan_end(&scan);
 }
 
-static bool take_schema(struct json_scan *scan)
+static bool schema_take(struct json_scan *scan)
 {
     struct json_string name;
     bool               is_default = json_scan_object(scan);
