@@ -119,8 +119,8 @@ MUST_CHECK enum status mirror_copy_answer(struct mirror_copy           *copy,
  * meanwhile. Gives what it returns.
  * STATUS_NOT_IMPLEMENTED  the copy is not whole.
  * Others as mirror_reader_begin(). */
-typedef enum status mirror_copy_fn(const struct mirror_records *records,
-                                   struct mirror_reader *reader, void *ctx);
+typedef enum status    mirror_copy_fn(const struct mirror_records *records,
+                                      struct mirror_reader *reader, void *ctx);
 MUST_CHECK enum status mirror_copy_read(struct mirror_copy *copy, mirror_copy_fn *fn, void *ctx);
 
 /* ---- What it is ----------------------------------------------------------------------------- */
