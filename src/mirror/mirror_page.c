@@ -29,7 +29,7 @@ struct page_read {
 
 static bool split_answer(struct page_read *read, struct bytes answer);
 static bool allocate_page(struct page_read *read, bool has_records);
-static bool count_ids(struct page_read *read);
+static bool count_page_ids(struct page_read *read);
 static bool open_column(struct page_read *read, enum page_column column, struct json_scan *scan);
 static bool read_page_ids(struct page_read *read);
 static bool read_page_texts(struct page_read *read, enum page_column column);
@@ -52,7 +52,7 @@ enum status mirror_page_read(struct bytes answer, bool has_records, struct mirro
     struct mirror_page page = {.count = 0};
     struct page_read   read = {.page = &page, .status = STATUS_OK};
 
-    if (split_answer(&read, answer) && count_ids(&read) && allocate_page(&read, has_records) &&
+    if (split_answer(&read, answer) && count_page_ids(&read) && allocate_page(&read, has_records) &&
         read_page_ids(&read) && has_records && page.count > 0 &&
         read_page_texts(&read, PAGE_DOCUMENTS) && read_page_texts(&read, PAGE_URIS) &&
         read_page_metadata(&read))
@@ -103,7 +103,7 @@ static bool split_answer(struct page_read *read, struct bytes answer)
     return json_scan_end(&scan) || refuse_page(read, "an answer that is not valid JSON");
 }
 
-static bool count_ids(struct page_read *read)
+static bool count_page_ids(struct page_read *read)
 {
     struct json_scan scan;
     uint32_t         count = 0;
