@@ -266,7 +266,7 @@ static enum status find_nearest(struct asked *asked, const char **ret_reason)
     enum status                status;
 
     *ret_reason = "vectors";
-    if (query->vector_count == 0 || query->dimension == 0 || query->dimension != asked->dimension ||
+    if (query->dimension == 0 || query->dimension != asked->dimension ||
         (asked->question->dimension != 0 && asked->question->dimension != asked->dimension))
         return STATUS_NOT_IMPLEMENTED;
     *ret_reason = "n_results";

@@ -80,7 +80,7 @@ static const struct {
     {"get", "{\"ids\": [\"b\", \"a\", \"zz\"], \"include\": [\"embeddings\", \"documents\"]}",
      "{\"ids\":[\"a\",\"b\"],\"embeddings\":[[1.0,0.1],[2.0,1e-7]],\"documents\":[\"d\",null],"
      "\"uris\":null,\"metadatas\":null,\"include\":[\"embeddings\",\"documents\"]}"},
-    {"get", "{\"ids\": [\"\\u0062\", \"b\"]}",
+    {"get", "{\"ids\": [\"\\u0062\", \"zz\"]}",
      "{\"ids\":[\"b\"],\"embeddings\":null,\"documents\":[null],\"uris\":null,\"metadatas\":[null],"
      "\"include\":[\"documents\",\"metadatas\"]}"},
     {"get", "{\"limit\": 1, \"offset\": 1}",
@@ -161,6 +161,9 @@ static const struct {
     float       value;
     const char *text;
 } floats[] = {
+    {229283392.0f, "229283400.0"},
+    {9.99999996e-12f, "1e-11"},
+    {1.3552783e-27f, "1.3552783e-27"},
     {0.0f, "0.0"},
     {-0.0f, "-0.0"},
     {1.0f, "1.0"},
