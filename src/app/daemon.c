@@ -358,7 +358,8 @@ static void on_backend_change(void *ctx)
     struct proxy_backend backend = {
         .family = backend_watch_family(&daemon->backend),
         .batch_records_max = upstream_identity_facts(daemon->backend.identity)->batch_records_max,
-        .incarnation = backend_watch_incarnation(&daemon->backend)};
+        .incarnation = backend_watch_incarnation(&daemon->backend),
+        .is_lost = upstream_control_is_lost(daemon->backend.control)};
 
     proxy_set_backend(daemon->proxy, &backend);
     if (daemon->child != NULL)
