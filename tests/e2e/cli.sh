@@ -188,6 +188,11 @@ run 78 key add 'a b' --set auth.keys_file="$work/keys"
 run 78 key add one --allow read --set auth.keys_file="$work/keys"; says err 'VERBS:TENANT'
 run 0 key add one --service chat --allow 'read:*/*/docs-*' --set auth.keys_file="$work/keys"
 grep -qx 'cbk_[0-9A-Za-z]\{49\}' out || fail "key add: not a key alone"
+if [ -c /dev/full ]; then
+    "$program" key add two --set auth.keys_file="$work/keys" >/dev/full 2>err
+    [ $? -eq 71 ] || fail "key add to a full disk: exit status"
+    ! grep -q 'name=two' "$work/keys" || fail "key add: keeps a key that nobody has seen"
+fi
 if grep -qf out keys; then fail "the key is in the file"; fi
 run 0 key list --set auth.keys_file="$work/keys"; says out 'read:*/*/docs-*'
 run 0 key revoke one --set auth.keys_file="$work/keys"
