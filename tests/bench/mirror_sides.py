@@ -93,6 +93,11 @@ class Side:
             total += int(re.search(r"^Pss:\s+(\d+)", text, re.M)[1])
         return total / 1024
 
+    def cpu_us(self):
+        """Of all processes, those that have ended among them."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return tools.cpu_us(self.process.pid) + (int(fields[13]) + int(fields[14])) * 1e6 / tools.TICKS
+
     def settle(self):
         """Whatever it does after it was filled, it has done."""
 
