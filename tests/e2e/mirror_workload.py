@@ -51,8 +51,10 @@ class Work(Sequence):
         return base64.b64encode(struct.pack(f"<{len(floats)}f", *floats)).decode()
 
     def first(self):
-        """Many records at once, without surprises."""
-        count = 1500 if self.kind.is_large else 60
+        return self.many(1500 if self.kind.is_large else 60)
+
+    def many(self, count=40):
+        """So many records at once, without surprises."""
         return {
             "ids": self.rng.sample(self.ids, count),
             "embeddings": [self.vector() for _ in range(count)],
