@@ -98,6 +98,11 @@ uint32_t mirror_records_hollow_count(const struct mirror_records *records)
     return records->hollow_count;
 }
 
+enum collection_space mirror_records_space(const struct mirror_records *records)
+{
+    return records->space;
+}
+
 uint32_t mirror_records_dimension(const struct mirror_records *records)
 {
     return records->dimension;

@@ -59,6 +59,8 @@ void mirror_records_free(struct mirror_records *records);
 uint32_t mirror_records_count(const struct mirror_records *records);
 uint32_t mirror_records_hollow_count(const struct mirror_records *records);
 
+enum collection_space mirror_records_space(const struct mirror_records *records);
+
 /* Of the vectors; 0: none was put yet. */
 uint32_t mirror_records_dimension(const struct mirror_records *records);
 

@@ -1,5 +1,6 @@
 #include "mirror/record_effects.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,7 +49,8 @@ static enum status keep_texts(struct record_effects *effects, const struct recor
                               struct mirror_value *value);
 static void        set_texts(const struct record_change *change, struct mirror_value *value);
 static enum status put_vector(struct record_effects *effects, struct mirror_records *records,
-                              uint32_t row, const float *vector);
+                              uint32_t row, float *vector);
+static void        normalize_twice(float *vector, size_t dimension);
 
 enum status record_effects_read(enum chroma_operation operation, struct bytes body,
                                 struct record_effects **ret_effects, const char **ret_reason)
@@ -333,15 +335,32 @@ static void set_texts(const struct record_change *change, struct mirror_value *v
 }
 
 static enum status put_vector(struct record_effects *effects, struct mirror_records *records,
-                              uint32_t row, const float *vector)
+                              uint32_t row, float *vector)
 {
     enum status status;
 
     if (vector == NULL)
         return STATUS_OK;
+    if (mirror_records_space(records) == COLLECTION_SPACE_COSINE)
+        normalize_twice(vector, effects->records.dimension);
     status = mirror_records_put_vector(records, row, vector, (uint32_t)effects->records.dimension);
     if (status != STATUS_INVALID)
         return status;
     effects->reason = "a vector that the index does not take";
     return STATUS_NOT_IMPLEMENTED;
+}
+
+/* What Chroma says of a vector in a collection with space cosine: it keeps it normalised, and
+ * multiplies it again when it is asked for. As its hnswlib does it, one addition after another in
+ * 32 bits, so that the last bit agrees. Not for what Chroma has said already. */
+static void normalize_twice(float *vector, size_t dimension)
+{
+    float sum = 0, norm, inverse;
+
+    for (size_t i = 0; i < dimension; i++)
+        sum += vector[i] * vector[i];
+    norm = sqrtf(sum);
+    inverse = 1.0f / (norm + 1e-30f);
+    for (size_t i = 0; i < dimension; i++)
+        vector[i] = vector[i] * inverse * norm;
 }

@@ -64,6 +64,12 @@ uint32_t mirror_records_hollow_count(const struct mirror_records *records)
     return records->hollow_count;
 }
 
+enum collection_space mirror_records_space(const struct mirror_records *records)
+{
+    (void)records;
+    return COLLECTION_SPACE_L2;
+}
+
 uint32_t mirror_records_dimension(const struct mirror_records *records)
 {
     return records->dimension;
