@@ -1,7 +1,8 @@
-"""measure - the unfixed application alone, the fixed one, and the unfixed one under `wrap`, in turn.
+"""measure - the unfixed application alone, the fixed one, and the unfixed one under `wrap`, without and
+with a mirror, in turn.
 
 Usage: measure.py [--quick] [--rounds N] [--seconds N] [--workers N,N] [--variants A,B]
-                  [--wrap "COMMAND ..."] [--output FILE.md]
+                  [--wrap "COMMAND ..."] [--mirror "COMMAND ..."] [--output FILE.md]
 
 Each run gets a fresh copy of one prepared directory. Prints a table of the medians over the rounds
 (of errors, missed and lost: the sums) in Markdown.
@@ -37,6 +38,7 @@ VARIANTS = {
     "unfixed": "unfixed alone",
     "fixed": "fixed",
     "wrap": "unfixed under `wrap`",
+    "mirror": "unfixed under `wrap --mirror`",
     "floor": "floor: a store that answers at once",
 }
 COLUMNS = (
@@ -81,6 +83,7 @@ def parse():
     parser.add_argument("--workers", type=numbers, default=[1, 4])
     parser.add_argument("--variants", type=names, default=list(VARIANTS))
     parser.add_argument("--wrap", default=f"{ROOT}/chromabouncer wrap --", type=shlex.split)
+    parser.add_argument("--mirror", default=f"{ROOT}/chromabouncer wrap --mirror --", type=shlex.split)
     parser.add_argument("--output")
     arguments = parser.parse_args()
     quick = arguments.quick
@@ -163,12 +166,13 @@ class Run:
         return [BIN / "chroma", "run", config]
 
     def application(self):
-        module = {"wrap": "unfixed"}.get(self.variant, self.variant)
+        under = {"wrap": self.arguments.wrap, "mirror": self.arguments.mirror}.get(self.variant)
+        module = self.variant if under is None else "unfixed"
         command = [BIN / "uvicorn", f"{module}:app", "--app-dir", HERE, "--port", self.port]
         command += ["--workers", self.workers, "--no-access-log", "--log-level", "warning"]
         # On a busy machine uvicorn would take a worker for dead that is still importing.
         command += ["--timeout-worker-healthcheck", "60"]
-        return (self.arguments.wrap if self.variant == "wrap" else []) + command
+        return (under or []) + command
 
     def environment(self):
         own = {"DATABASE": self.database, "TEXTS": str(self.texts), "ANONYMIZED_TELEMETRY": "False"}

@@ -15,8 +15,10 @@
 #include "app/daemon_child.h"
 #include "app/daemon_control.h"
 #include "app/daemon_exec.h"
+#include "app/daemon_export.h"
 #include "app/daemon_guard.h"
 #include "app/daemon_metrics.h"
+#include "app/daemon_mirror.h"
 #include "app/daemon_pause.h"
 #include "app/daemon_reload.h"
 #include "app/daemon_services.h"
@@ -145,6 +147,7 @@ static enum status start_core(struct daemon *daemon, struct error *error)
            .threads = {[WORKER_POOL_SCAN] = (unsigned)settings->workers,
                        [WORKER_POOL_NAME] = 1,
                        [WORKER_POOL_WATCH] = daemon->plan == NULL ? 0 : 1}};
+    enum status status;
 
     writes.is_supervised = daemon->plan != NULL;
     daemon_state_memory_options(settings, accounts);
@@ -176,7 +179,8 @@ static enum status start_core(struct daemon *daemon, struct error *error)
         daemon_guard_apply(daemon) != STATUS_OK)
         return error_set(error, STATUS_NO_MEMORY, "out of memory at start");
     proxy_on_finished(daemon->proxy, daemon_advice_note, daemon);
-    return daemon_auth_apply(daemon, error);
+    status = daemon_auth_apply(daemon, error);
+    return status == STATUS_OK ? daemon_mirror_apply(daemon, error) : status;
 }
 
 /* Somebody waits for room, so the proxy is there. */
@@ -354,7 +358,8 @@ static void on_backend_change(void *ctx)
     struct proxy_backend backend = {
         .family = backend_watch_family(&daemon->backend),
         .batch_records_max = upstream_identity_facts(daemon->backend.identity)->batch_records_max,
-        .incarnation = backend_watch_incarnation(&daemon->backend)};
+        .incarnation = backend_watch_incarnation(&daemon->backend),
+        .is_lost = upstream_control_is_lost(daemon->backend.control)};
 
     proxy_set_backend(daemon->proxy, &backend);
     if (daemon->child != NULL)
@@ -442,10 +447,12 @@ static void stop(struct daemon *daemon)
     front_free(daemon->status_front);
     front_free(daemon->front);
     worker_pool_free(daemon->workers);
+    daemon_export_end(daemon);
     descriptor_count_free(daemon->descriptors);
     backend_watch_done(&daemon->backend);
     upstream_pool_free(daemon->pool);
     proxy_free(daemon->proxy);
+    daemon_mirror_done(daemon);
     daemon_wrap_free(daemon->wrap);
     daemon_child_free(daemon->child);
     advice_free(daemon->advice);

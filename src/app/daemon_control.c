@@ -15,6 +15,7 @@
 #include "app/daemon_guard.h"
 #include "app/daemon_limits.h"
 #include "app/daemon_metrics.h"
+#include "app/daemon_mirror.h"
 #include "app/daemon_pause.h"
 #include "app/daemon_reload.h"
 #include "app/daemon_services.h"
@@ -42,6 +43,8 @@ static enum status verb_limits(struct daemon *daemon, const char *word, json_t *
                                struct error *error);
 static enum status verb_cache(struct daemon *daemon, const char *word, json_t *answer,
                               struct error *error);
+static enum status verb_mirror(struct daemon *daemon, const char *word, json_t *answer,
+                               struct error *error);
 static enum status verb_keys(struct daemon *daemon, const char *word, json_t *answer,
                              struct error *error);
 static enum status verb_advice(struct daemon *daemon, const char *word, json_t *answer,
@@ -78,6 +81,9 @@ static const char *const queue_families[] = {"chromabouncer_queue_",
                                              "chromabouncer_memory_",
                                              NULL};
 
+/* And what copies have answered, and why not. */
+static const char *const mirror_families[] = {"chromabouncer_mirror_", NULL};
+
 typedef enum status verb_fn(struct daemon *daemon, const char *word, json_t *answer,
                             struct error *error);
 
@@ -112,15 +118,26 @@ static int answer_verb(void *ctx, size_t word_count, const char *const *words, j
 
     if (status == STATUS_OK && id == CONTROL_VERB_guard && word_count > 1)
         status = daemon_guard_verb(ctx, word_count - 1, words + 1, answer, error);
+    else if (status == STATUS_OK && id == CONTROL_VERB_mirror && word_count > 1)
+        status = daemon_mirror_verb(ctx, word_count - 1, words + 1, answer, error);
     else if (status == STATUS_OK && id == CONTROL_VERB_cache && word_count > 1)
         status = daemon_cache_flush(ctx, word_count - 1, words + 1, answer, error);
     else if (status == STATUS_OK)
         status = verb_functions[id](ctx, word_count > 1 ? words[1] : NULL, answer, error);
     if (id == CONTROL_VERB_reload) /* what is wrong in the file is no mistake of who asks */
         return settings_exit_status(status);
-    return status == STATUS_OK                                      ? EX_OK
-           : status == STATUS_INVALID || status == STATUS_NOT_FOUND ? EX_USAGE
-                                                                    : EX_OSERR;
+    switch (status) {
+    case STATUS_OK:
+        return EX_OK;
+    case STATUS_INVALID:
+    case STATUS_NOT_FOUND:
+        return EX_USAGE;
+    case STATUS_NOT_IMPLEMENTED: /* by this Chroma, or not now */
+    case STATUS_AGAIN:
+        return EX_UNAVAILABLE;
+    default:
+        return EX_OSERR;
+    }
 }
 
 static enum status verb_stats(struct daemon *daemon, const char *word, json_t *answer,
@@ -260,6 +277,20 @@ static enum status verb_cache(struct daemon *daemon, const char *word, json_t *a
 {
     (void)word;
     return list_told(daemon_cache_list(daemon, answer), error);
+}
+
+static enum status verb_mirror(struct daemon *daemon, const char *word, json_t *answer,
+                               struct error *error)
+{
+    json_t     *metrics = NULL;
+    enum status status = daemon_mirror_verb(daemon, 0, NULL, answer, error);
+
+    (void)word;
+    if (status == STATUS_OK)
+        status = read_metrics(daemon, mirror_families, &metrics);
+    if (status == STATUS_OK && json_object_set_new(answer, "numbers", metrics) != 0)
+        status = STATUS_NO_MEMORY;
+    return list_told(status, error);
 }
 
 static enum status verb_keys(struct daemon *daemon, const char *word, json_t *answer,

@@ -10,6 +10,7 @@
 #include "app/daemon_breakers.h"
 #include "app/daemon_child.h"
 #include "app/daemon_guard.h"
+#include "app/daemon_mirror.h"
 #include "app/daemon_services.h"
 #include "base/log.h"
 #include "config.h"
@@ -195,6 +196,8 @@ static enum status print_page(void *ctx, struct byte_buffer *out)
         status = daemon_auth_print(daemon, out);
     if (status == STATUS_OK)
         status = daemon_guard_print(daemon, out);
+    if (status == STATUS_OK)
+        status = daemon_mirror_print(daemon, out);
     if (status != STATUS_OK)
         return status;
     return byte_buffer_printf(

@@ -5,10 +5,12 @@
 
 #include "app/daemon_auth.h"
 #include "app/daemon_guard.h"
+#include "app/daemon_mirror.h"
 #include "app/daemon_services.h"
 #include "base/log.h"
 
 static enum status daemon_reload_auth(struct daemon *daemon, struct error *error);
+static enum status daemon_reload_mirror(struct daemon *daemon, struct error *error);
 static void        daemon_reload_apply(struct daemon *daemon);
 static void        on_setting_changed(void *ctx, const char *key, const char *from, const char *to,
                                       bool live);
@@ -26,7 +28,9 @@ enum status daemon_reload(struct daemon *daemon, struct error *error)
     daemon->loaded_wall_s = clock_wall_us() / 1000000u;
     daemon_reload_raise_descriptor_limit(daemon->settings);
     daemon_reload_apply(daemon);
-    status = daemon_reload_auth(daemon, error);
+    status = daemon_reload_mirror(daemon, error);
+    if (status == STATUS_OK)
+        status = daemon_reload_auth(daemon, error);
     daemon->reload_failed = status != STATUS_OK;
     if (status == STATUS_OK)
         log_event(LOG_INFO, "reloaded", NULL, NULL);
@@ -40,6 +44,15 @@ static enum status daemon_reload_auth(struct daemon *daemon, struct error *error
 
     if (status != STATUS_OK)
         log_event(LOG_ERROR, "keys_unchanged", "reason", error->text);
+    return status;
+}
+
+static enum status daemon_reload_mirror(struct daemon *daemon, struct error *error)
+{
+    enum status status = daemon_mirror_apply(daemon, error);
+
+    if (status != STATUS_OK)
+        log_event(LOG_ERROR, "mirror_unchanged", "reason", error->text);
     return status;
 }
 
@@ -82,7 +95,10 @@ enum status daemon_reload_set(struct daemon *daemon, struct bytes key, struct by
         daemon_reload_apply(daemon);
         if (bytes_begin_with(key, BYTES_LITERAL("auth.")))
             status = daemon_reload_auth(daemon, error);
-        if (status != STATUS_OK) /* a file that cannot be used: as if it had not been said */
+        if (bytes_begin_with(key, BYTES_LITERAL("mirror.")))
+            status = daemon_reload_mirror(daemon, error);
+        if (status !=
+            STATUS_OK) /* a file or folder that cannot be used: as if it had not been said */
             *daemon->settings = *before;
     }
     free(before);

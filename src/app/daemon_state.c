@@ -42,6 +42,10 @@ void daemon_state_memory_options(const struct settings        *settings,
         (struct memory_account_options){.share_percent = 10, .max = bodies_max};
     ret_accounts[MEMORY_ACCOUNT_ANSWERS].share_percent = 10;
     ret_accounts[MEMORY_ACCOUNT_OTHER].share_percent = 5;
+    if (settings->mirror_mode != SETTINGS_MIRROR_MODE_OFF) /* from the start, filled or not */
+        ret_accounts[MEMORY_ACCOUNT_MIRROR].share_percent =
+            (unsigned)((settings_mirror_memory(settings) * 100 + settings->memory_max_bytes - 1) /
+                       settings->memory_max_bytes);
 }
 
 struct proxy_options daemon_state_proxy_options(const struct settings *settings)

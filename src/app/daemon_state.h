@@ -13,6 +13,7 @@
 #include "app/settings.h"
 #include "app/settings_sources.h"
 #include "base/memory_account.h"
+#include "child/private_folder.h"
 #include "child/terminal_hangup.h"
 #include "front/front.h"
 #include "io/clock.h"
@@ -58,12 +59,15 @@ struct daemon {
     struct advice                 *advice;
     struct daemon_host             hosts[DAEMON_HOSTS]; /* each peer has one place */
     struct collection_usage       *collections;
-    struct loop_timer             *drain_timer, *pause_timer; /* the latter NULL before a pause */
-    bool                           draining;
-    uint64_t                       drain_began_us;
-    bool                           reload_failed; /* the last one */
-    uint64_t                       started_wall_s, loaded_wall_s;
-    char                           listening_text[1024];
+    struct private_folder          mirror_folder; /* of the files of copies; "": none yet */
+    struct mirror_export *export;                 /* NULL: none was begun */
+    bool               mirror_was_on;             /* copies were wanted once */
+    struct loop_timer *drain_timer, *pause_timer; /* the latter NULL before a pause */
+    bool               draining;
+    uint64_t           drain_began_us;
+    bool               reload_failed; /* the last one */
+    uint64_t           started_wall_s, loaded_wall_s;
+    char               listening_text[1024];
 };
 
 /* What each part needs to know of the settings. */

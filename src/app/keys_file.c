@@ -320,7 +320,7 @@ static enum status replace(const char *path, struct draft *draft, struct bytes t
 
 enum status keys_file_add(const char *path, struct bytes name, struct bytes service,
                           const struct bytes *scopes, size_t scope_count,
-                          char ret_key[KEYS_FILE_KEY_SIZE], struct error *error)
+                          char ret_key[KEYS_FILE_KEY_SIZE], uint32_t *ret_id, struct error *error)
 {
     struct keys_file_entry entry = {.name = name, .service = service};
     struct draft           draft;
@@ -346,6 +346,7 @@ enum status keys_file_add(const char *path, struct bytes name, struct bytes serv
     if (status != STATUS_OK)
         return status;
     status = extend(path, &entry, &text, error);
+    *ret_id = entry.id;
     return keys_file_settle(path, &draft, &text, status, error);
 }
 

@@ -58,11 +58,13 @@ MUST_CHECK enum status keys_file_each(const char *path, keys_file_fn *fn, void *
 MUST_CHECK enum status keys_file_load(const char *path, struct key_ring **ret_ring,
                                       struct error *error);
 
-/* Make a key, enter it, and give its text, which is nowhere else. Without scopes it may do all but
- * what needs `admin`. The file is made where there is none. Outcomes as keys_file_each(). */
+/* Make a key, enter it, and give its text, which is nowhere else, and its ID. Without scopes it may
+ * do all but what needs `admin`. The file is made where there is none. Outcomes as
+ * keys_file_each(). */
 MUST_CHECK enum status keys_file_add(const char *path, struct bytes name, struct bytes service,
                                      const struct bytes *scopes, size_t scope_count,
-                                     char ret_key[KEYS_FILE_KEY_SIZE], struct error *error);
+                                     char ret_key[KEYS_FILE_KEY_SIZE], uint32_t *ret_id,
+                                     struct error *error);
 
 /* Take out the key of this ID, or the one of this name.
  * STATUS_NOT_FOUND  there is none of either.

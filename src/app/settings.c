@@ -105,6 +105,7 @@ static const char *print_origin(const struct settings        *settings,
                                 const struct settings_origin *origin, const char *variable,
                                 char *out, size_t size);
 static enum status settings_check_auth(const struct settings *settings, struct error *error);
+static enum status settings_check_mirror(const struct settings *settings, struct error *error);
 static enum status check_addresses(const struct settings *settings, struct error *error);
 static enum status settings_check_memory(const struct settings *settings, struct error *error);
 static uint64_t    settings_largest_body(const struct settings *settings);
@@ -414,7 +415,19 @@ enum status settings_check(const struct settings *settings, const struct machine
         status = settings_check_descriptors(settings, machine, error);
     if (status == STATUS_OK)
         status = settings_check_auth(settings, error);
+    if (status == STATUS_OK)
+        status = settings_check_mirror(settings, error);
     return status;
+}
+
+static enum status settings_check_mirror(const struct settings *settings, struct error *error)
+{
+    const char *directory = settings->mirror_directory;
+
+    if (directory[0] == '/' || strcmp(directory, "auto") == 0)
+        return STATUS_OK;
+    return error_set(error, STATUS_INVALID,
+                     "mirror.directory is a path that begins with /, or auto");
 }
 
 static enum status settings_check_auth(const struct settings *settings, struct error *error)
@@ -506,6 +519,24 @@ int settings_exit_status(enum status status)
            : status == STATUS_NOT_PERMITTED ? EX_NOPERM
            : status == STATUS_NO_MEMORY     ? EX_OSERR
                                             : EX_CONFIG;
+}
+
+uint64_t settings_mirror_memory(const struct settings *settings)
+{
+    return settings_lesser(settings->mirror_memory_max_bytes, settings->memory_max_bytes / 2);
+}
+
+const char *settings_mirror_meaning(const struct settings *settings)
+{
+    static const char *const words[] = {"never: nothing is copied", "while Chroma does not answer",
+                                        "while Chroma does not answer, and when it is late",
+                                        "whenever the copy is complete"};
+
+    if (settings->role == SETTINGS_ROLE_SIDECAR &&
+        settings->mirror_mode > SETTINGS_MIRROR_MODE_FALLBACK)
+        return "while Chroma does not answer; no more in role sidecar, as others may write what no "
+               "copy has: set role to gateway if all traffic comes through here";
+    return words[settings->mirror_mode];
 }
 
 void settings_resolve(struct settings *settings, const struct machine *machine)

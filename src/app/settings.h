@@ -30,6 +30,12 @@ enum settings_cache_enabled {
     SETTINGS_CACHE_ENABLED_FALSE,
     SETTINGS_CACHE_ENABLED_TRUE
 };
+enum settings_mirror_mode {
+    SETTINGS_MIRROR_MODE_OFF,
+    SETTINGS_MIRROR_MODE_FALLBACK,
+    SETTINGS_MIRROR_MODE_HEDGE,
+    SETTINGS_MIRROR_MODE_PREFER
+};
 enum settings_backend_family {
     SETTINGS_BACKEND_FAMILY_AUTO,
     SETTINGS_BACKEND_FAMILY_RUST,
@@ -239,6 +245,13 @@ MUST_CHECK enum status settings_check(const struct settings *settings,
 /* The exit status of a command that settings keep from its work, for `status` of the functions here
  * and in settings_sources.h. */
 int settings_exit_status(enum status status);
+
+/* Bytes that copies may take together: mirror.memory_max, within memory_max (resolved). */
+uint64_t settings_mirror_memory(const struct settings *settings);
+
+/* When reads are answered from copies, as mirror.mode and role have it: "while Chroma does not
+ * answer". Static storage. */
+const char *settings_mirror_meaning(const struct settings *settings);
 
 /* Replace what is `auto` by a number and fit the defaults (never what somebody set) to the
  * machine. What only a running backend can tell stays 0. */

@@ -189,7 +189,8 @@ static bool is_no_setting(struct bytes name, const char *value)
 {
     /* `wrap` sets these for its command, and we for Chroma: another of us may run there. */
     static const char *const own[] = {SETTINGS_SOURCES_FILE_VARIABLE, "CHROMABOUNCER_WRAP",
-                                      "CHROMABOUNCER_WRAP_STRICT", "CHROMABOUNCER_CHILD_OF"};
+                                      "CHROMABOUNCER_WRAP_STRICT", "CHROMABOUNCER_CHILD_OF",
+                                      "CHROMABOUNCER_KEY"};
 
     for (size_t i = 0; i < COUNT_OF(own); i++)
         if (bytes_equal(name, bytes_of(own[i])))

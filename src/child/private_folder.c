@@ -21,7 +21,7 @@ enum { tries_max = 8 };
 /* Of a crowded /tmp no more is looked at. */
 enum { entries_max = 1 << 16 };
 
-static bool try_place(const char *place, struct private_folder *folder);
+static bool try_place(const char *place, size_t size_max, struct private_folder *folder);
 static int  lock_folder(const char *path, int flags);
 static bool keeps_names(const char *place);
 static void clean_place(const char *place);
@@ -38,7 +38,8 @@ enum status private_folder_make(struct private_folder *folder, struct error *err
         if (places[i] != NULL && places[i][0] == '/')
             clean_place(places[i]);
     for (size_t i = 0; i < COUNT_OF(places); i++)
-        if (places[i] != NULL && places[i][0] == '/' && try_place(places[i], folder))
+        if (places[i] != NULL && places[i][0] == '/' &&
+            try_place(places[i], PRIVATE_FOLDER_SIZE, folder))
             return STATUS_OK;
     reason = errno;
     folder->path[0] = '\0';
@@ -46,11 +47,23 @@ enum status private_folder_make(struct private_folder *folder, struct error *err
                      "cannot make a folder in /tmp: %s", strerror(reason));
 }
 
-static bool try_place(const char *place, struct private_folder *folder)
+enum status private_folder_make_in(struct private_folder *folder, const char *place,
+                                   struct error *error)
+{
+    *folder = (struct private_folder){.lock = -1};
+    clean_place(place);
+    errno = ENAMETOOLONG;
+    if (try_place(place, sizeof folder->path, folder))
+        return STATUS_OK;
+    folder->path[0] = '\0';
+    return error_set(error, errno == EACCES ? STATUS_NOT_PERMITTED : STATUS_IO_FAILED, "%s",
+                     strerror(errno));
+}
+
+static bool try_place(const char *place, size_t size_max, struct private_folder *folder)
 {
     for (int i = 0; i < tries_max && folder->lock < 0; i++) {
-        if (snprintf(folder->path, sizeof folder->path, "%s/%sXXXXXX", place, name_start) >=
-                (int)sizeof folder->path ||
+        if (snprintf(folder->path, size_max, "%s/%sXXXXXX", place, name_start) >= (int)size_max ||
             mkdtemp(folder->path) == NULL) /* mode 0700 */
             return false;
         folder->lock = lock_folder(folder->path, O_CREAT | O_EXCL);
@@ -94,7 +107,7 @@ static void clean_place(const char *place)
 {
     DIR           *entries = keeps_names(place) ? opendir(place) : NULL;
     struct dirent *entry;
-    char           path[PRIVATE_FOLDER_SIZE];
+    char           path[PRIVATE_FOLDER_PATH_SIZE];
 
     if (entries == NULL)
         return;
@@ -108,7 +121,7 @@ static void clean_place(const char *place)
 /* Whoever has made it is gone when its lock is free; an application may go on. */
 static void remove_leftover(const char *path)
 {
-    char door[PRIVATE_FOLDER_SIZE + sizeof HOOK_DOOR_NAME];
+    char door[PRIVATE_FOLDER_PATH_SIZE + sizeof HOOK_DOOR_NAME];
     int  lock = lock_folder(path, 0);
 
     if (lock < 0)

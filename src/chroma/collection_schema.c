@@ -5,12 +5,12 @@
 /* Whose indexes are looked at. */
 enum schema_key { SCHEMA_METADATA, SCHEMA_DOCUMENT, SCHEMA_EMBEDDING };
 
-static bool schema_take_schema(struct json_scan *scan);
-static bool schema_take_keys(struct json_scan *scan);
-static bool schema_take_types(struct json_scan *scan, enum schema_key key);
-static bool schema_take_indexes(struct json_scan *scan, enum schema_key key);
-static bool schema_take_index(struct json_scan *scan, bool expected);
-static bool schema_find_expected(struct json_string name, enum schema_key key, bool *ret_expected);
+static bool schema_take(struct json_scan *scan);
+static bool take_keys(struct json_scan *scan);
+static bool take_types(struct json_scan *scan, enum schema_key key);
+static bool take_indexes(struct json_scan *scan, enum schema_key key);
+static bool take_index(struct json_scan *scan, bool expected);
+static bool find_expected(struct json_string name, enum schema_key key, bool *ret_expected);
 
 bool collection_schema_is_default(struct bytes body)
 {
@@ -24,47 +24,47 @@ bool collection_schema_is_default(struct bytes body)
     while (is_default && json_scan_member(&scan, &name)) {
         if (json_scan_equals(name, BYTES_LITERAL("schema")) &&
             json_scan_kind(&scan) != JSON_KIND_NULL)
-            is_default = schema_take_schema(&scan);
+            is_default = schema_take(&scan);
         else
             json_scan_value(&scan, NULL);
     }
     return is_default && json_scan_end(&scan);
 }
 
-static bool schema_take_schema(struct json_scan *scan)
+static bool schema_take(struct json_scan *scan)
 {
     struct json_string name;
     bool               is_default = json_scan_object(scan);
 
     while (is_default && json_scan_member(scan, &name)) {
         if (json_scan_equals(name, BYTES_LITERAL("defaults")))
-            is_default = schema_take_types(scan, SCHEMA_METADATA);
+            is_default = take_types(scan, SCHEMA_METADATA);
         else if (json_scan_equals(name, BYTES_LITERAL("keys")))
-            is_default = schema_take_keys(scan);
+            is_default = take_keys(scan);
         else
             json_scan_value(scan, NULL);
     }
     return is_default;
 }
 
-static bool schema_take_keys(struct json_scan *scan)
+static bool take_keys(struct json_scan *scan)
 {
     struct json_string name;
     bool               is_default = json_scan_object(scan);
 
     while (is_default && json_scan_member(scan, &name)) {
         if (json_scan_equals(name, BYTES_LITERAL("#document")))
-            is_default = schema_take_types(scan, SCHEMA_DOCUMENT);
+            is_default = take_types(scan, SCHEMA_DOCUMENT);
         else if (json_scan_equals(name, BYTES_LITERAL("#embedding")))
-            is_default = schema_take_types(scan, SCHEMA_EMBEDDING);
+            is_default = take_types(scan, SCHEMA_EMBEDDING);
         else
-            is_default = schema_take_types(scan, SCHEMA_METADATA);
+            is_default = take_types(scan, SCHEMA_METADATA);
     }
     return is_default;
 }
 
 /* "string": {indexes}, "int": null, ... */
-static bool schema_take_types(struct json_scan *scan, enum schema_key key)
+static bool take_types(struct json_scan *scan, enum schema_key key)
 {
     struct json_string name;
     bool               is_default = json_scan_object(scan);
@@ -73,12 +73,12 @@ static bool schema_take_types(struct json_scan *scan, enum schema_key key)
         if (json_scan_kind(scan) == JSON_KIND_NULL)
             json_scan_value(scan, NULL);
         else
-            is_default = schema_take_indexes(scan, key);
+            is_default = take_indexes(scan, key);
     }
     return is_default;
 }
 
-static bool schema_take_indexes(struct json_scan *scan, enum schema_key key)
+static bool take_indexes(struct json_scan *scan, enum schema_key key)
 {
     struct json_string name;
     bool               is_default = json_scan_object(scan), expected = false;
@@ -87,13 +87,12 @@ static bool schema_take_indexes(struct json_scan *scan, enum schema_key key)
         if (json_scan_kind(scan) == JSON_KIND_NULL)
             json_scan_value(scan, NULL);
         else
-            is_default =
-                schema_find_expected(name, key, &expected) && schema_take_index(scan, expected);
+            is_default = find_expected(name, key, &expected) && take_index(scan, expected);
     }
     return is_default;
 }
 
-static bool schema_take_index(struct json_scan *scan, bool expected)
+static bool take_index(struct json_scan *scan, bool expected)
 {
     struct json_string name;
     struct bytes       value;
@@ -109,7 +108,7 @@ static bool schema_take_index(struct json_scan *scan, bool expected)
 }
 
 /* False: an index of which nothing is known. */
-static bool schema_find_expected(struct json_string name, enum schema_key key, bool *ret_expected)
+static bool find_expected(struct json_string name, enum schema_key key, bool *ret_expected)
 {
     static const struct {
         struct bytes name;

@@ -8,16 +8,19 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "app/backend_probe.h"
 #include "app/keys_file.h"
+#include "app/mirror_folder.h"
 #include "base/text.h"
 #include "child/shared_databases.h"
 #include "cli/cli.h"
 #include "cli/guard_probe.h"
+#include "cli/mirror_probe.h"
 
 enum verdict { OK, WARN, FAIL };
 
@@ -41,6 +44,9 @@ static int  try_bind_tcp(const struct address *address);
 static int  try_bind_unix(const struct address *address);
 static void check_keys(struct check *check);
 static enum status count_key(void *ctx, const struct keys_file_entry *entry, struct error *error);
+static void        check_mirror(struct check *check);
+static void        check_mirror_sizes(struct check *check);
+static bool        can_be_made(const char *place);
 static void        check_descriptors(struct check *check);
 static void        check_memory(struct check *check);
 static void        check_directories(struct check *check);
@@ -65,6 +71,7 @@ int check_command(const struct options *options)
     if (check.settings.status_address.kind != ADDRESS_NONE)
         check_listener(&check, "status.address", &check.settings.status_address, false);
     check_keys(&check);
+    check_mirror(&check);
     check_descriptors(&check);
     check_memory(&check);
     check_directories(&check);
@@ -105,6 +112,9 @@ static void check_backend(struct check *check)
     if (check->settings.guard_collections[0] != '\0' &&
         chroma_family_info(result.facts.family)->serves_v2)
         check_guard(check);
+    if (check->settings.mirror_mode != SETTINGS_MIRROR_MODE_OFF &&
+        chroma_family_info(result.facts.family)->serves_v2)
+        check_mirror_sizes(check);
 }
 
 /* What clients ask before their first write. */
@@ -284,6 +294,70 @@ static enum status count_key(void *ctx, const struct keys_file_entry *entry, str
     (void)error;
     ++*count;
     return STATUS_OK;
+}
+
+/* What the mode means in this role, and what it takes. */
+static void check_mirror(struct check *check)
+{
+    const struct settings *settings = &check->settings;
+    char                   place[PRIVATE_FOLDER_PATH_SIZE], memory[TEXT_NUMBER_SIZE];
+    char                   disk[TEXT_NUMBER_SIZE];
+    struct statvfs         files;
+
+    if (settings->mirror_mode == SETTINGS_MIRROR_MODE_OFF) {
+        say(check, OK, 0, "mirror", "mirror.mode is off: nothing is copied");
+        return;
+    }
+    say(check,
+        settings->role == SETTINGS_ROLE_SIDECAR &&
+                settings->mirror_mode > SETTINGS_MIRROR_MODE_FALLBACK
+            ? WARN
+            : OK,
+        0, "mirror",
+        "reads are answered from copies %s; copies take %s of memory and %s of disk at "
+        "most",
+        settings_mirror_meaning(settings), text_of_size(settings_mirror_memory(settings), memory),
+        text_of_size(settings->mirror_disk_max_bytes, disk));
+    if (mirror_folder_place(settings->mirror_directory, place) == NULL)
+        say(check, FAIL, EX_CONFIG, "mirror.directory", "no place of auto can be written to");
+    else if (!can_be_made(place))
+        say(check, FAIL, EX_NOPERM, "mirror.directory", "%s: %s", place, strerror(errno));
+    else if (statvfs(place, &files) == 0 &&
+             files.f_bavail * files.f_frsize < settings->mirror_disk_max_bytes)
+        say(check, WARN, 0, "mirror.directory", "%s has %s left, less than mirror.disk_max (%s)",
+            place, text_of_size(files.f_bavail * files.f_frsize, memory), disk);
+    else
+        say(check, OK, 0, "mirror.directory", "files of copies are put into %s", place);
+}
+
+static void check_mirror_sizes(struct check *check)
+{
+    struct mirror_probe probe;
+    uint64_t            room = settings_mirror_memory(&check->settings);
+    char                memory[TEXT_NUMBER_SIZE], vectors[TEXT_NUMBER_SIZE], most[TEXT_NUMBER_SIZE];
+
+    mirror_probe_walk(&check->settings, &probe);
+    if (probe.collections > 0)
+        say(check, probe.memory > room ? WARN : OK, 0, "mirror",
+            "copies of %s%llu collections of the default database, %llu records, would take about "
+            "%s of memory (%s may be taken), and %s of disk and their texts",
+            probe.is_whole ? "all " : "the first ", (unsigned long long)probe.collections,
+            (unsigned long long)probe.records, text_of_size(probe.memory >> 20 << 20, memory),
+            text_of_size(room, most), text_of_size(probe.vectors >> 20 << 20, vectors));
+}
+
+/* Or is there and can be written to. False: errno says why not. */
+static bool can_be_made(const char *place)
+{
+    char parent[PRIVATE_FOLDER_PATH_SIZE];
+
+    if (access(place, W_OK | X_OK) == 0)
+        return true;
+    if (errno != ENOENT)
+        return false;
+    snprintf(parent, sizeof parent, "%s", place);
+    *strrchr(parent, '/') = '\0';
+    return access(parent[0] == '\0' ? "/" : parent, W_OK | X_OK) == 0;
 }
 
 static void check_descriptors(struct check *check)

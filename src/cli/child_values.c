@@ -59,6 +59,10 @@ static void size_memory(struct child_values *values, const struct settings *sett
     uint64_t bytes = machine->memory_bytes / memory_share, body = body_usual;
 
     bytes = bytes > memory_most ? memory_most : bytes;
+    if (settings->mirror_mode != SETTINGS_MIRROR_MODE_OFF) /* copies are part of it */
+        bytes += settings->mirror_memory_max_bytes < machine->memory_bytes / memory_share
+                     ? settings->mirror_memory_max_bytes
+                     : machine->memory_bytes / memory_share;
     if (values->is_quiet && bytes / 2 > body)
         body = bytes / 2;
     if (settings->body_max_bytes != 0)

@@ -20,7 +20,9 @@
 #include "cli/config_command.h"
 #include "cli/ctl_command.h"
 #include "cli/exec_command.h"
+#include "cli/export_command.h"
 #include "cli/health_command.h"
+#include "cli/import_command.h"
 #include "cli/key_command.h"
 #include "cli/top_command.h"
 #include "cli/version_command.h"
@@ -46,16 +48,17 @@ static const struct command {
      .run = run_command,
      .settings = true},
     {.name = "exec",
-     .usage = " -- chroma run ...",
+     .usage = " [--mirror[=MODE]] -- chroma run ...",
      .help = "run this Chroma behind the proxy, where it would have listened",
      .run = exec_command,
      .words_max = INT_MAX - 1,
-     .settings = true},
+     .settings = true,
+     .own = OPTIONS_MIRROR},
     {.name = "wrap",
-     .usage = " [--path DIR] [--strict] [FLAG]... -- COMMAND...",
+     .usage = " [--path DIR] [--strict] [--mirror[=MODE]] [FLAG]... -- COMMAND...",
      .help = "run COMMAND; its embedded Chroma clients of one directory become clients of a server",
      .settings = true,
-     .own = OPTIONS_PATH | OPTIONS_STRICT,
+     .own = OPTIONS_PATH | OPTIONS_STRICT | OPTIONS_MIRROR,
      .main = wrap_command},
     {.name = "config",
      .usage = " init | check FILE | show",
@@ -101,6 +104,18 @@ static const struct command {
      .settings = true,
      .own = OPTIONS_SERVICE | OPTIONS_ALLOW,
      .print_more = key_command_print_scopes},
+    {.name = "export",
+     .usage = " COLLECTION",
+     .help = "write the records of a collection as JSON lines, from the copy of the running proxy",
+     .run = export_command,
+     .words_max = 1,
+     .settings = true},
+    {.name = "import",
+     .usage = " COLLECTION",
+     .help = "upsert the records that standard input has as JSON lines, through the running proxy",
+     .run = import_command,
+     .words_max = 1,
+     .settings = true},
     {.name = "bench",
      .usage = " [OPTION]...",
      .help = "compare a Chroma server with and without the proxy, or put load on it",
@@ -128,6 +143,7 @@ static const struct completion_word own_flags[] = {
     {.text = "--allow", .help = "VERBS:TENANT/DATABASE/COLLECTION", .takes = OPTIONS_ALLOW},
     {.text = "--path", .help = "serve this directory", .takes = OPTIONS_PATH},
     {.text = "--strict", .help = "a client that cannot be served fails", .takes = OPTIONS_STRICT},
+    {.text = "--mirror", .help = "answer reads from copies", .takes = OPTIONS_MIRROR},
     {.text = "--config", .help = "read settings from this YAML file", .takes = TAKES_SETTINGS},
     {.text = "--set", .help = "set one setting", .takes = TAKES_SETTINGS}};
 

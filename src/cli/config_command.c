@@ -42,6 +42,8 @@ static int check_file(const char *path)
         settings_services_check(&settings, &error) != STATUS_OK)
         return cli_fail(EX_CONFIG, "%s: %s", path, error.text);
     printf("%s: ok\n", path);
+    if (settings.mirror_mode != SETTINGS_MIRROR_MODE_OFF)
+        printf("reads are answered from copies %s\n", settings_mirror_meaning(&settings));
     return cli_finish();
 }
 

@@ -41,7 +41,7 @@ int exec_command(const struct options *options)
 static int make_command(const struct options *options, uint16_t port, const char *folder,
                         struct chroma_command *ret)
 {
-    char         config[PRIVATE_FOLDER_SIZE + 16];
+    char         config[PRIVATE_FOLDER_PATH_SIZE + 16];
     struct error error;
     enum status  status;
 

@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 
 static int         key_add(const struct options *options, const char *path, const char *name);
+static int         key_take_back(const char *path, uint32_t id);
 static int         key_list(const char *path);
 static int         key_revoke(const char *path, const char *which);
 static void        say_next(const char *what);
@@ -52,16 +53,31 @@ static int key_add(const struct options *options, const char *path, const char *
     struct bytes scopes[OPTIONS_ALLOW_MAX];
     struct bytes service = bytes_of(options->service == NULL ? "" : options->service);
     char         key[KEYS_FILE_KEY_SIZE];
+    uint32_t     id;
     struct error error;
 
     for (size_t i = 0; i < options->allow_count; i++)
         scopes[i] = bytes_of(options->allow[i]);
-    if (keys_file_add(path, bytes_of(name), service, scopes, options->allow_count, key, &error) !=
-        STATUS_OK)
+    if (keys_file_add(path, bytes_of(name), service, scopes, options->allow_count, key, &id,
+                      &error) != STATUS_OK)
         return cli_fail_error(&error);
     printf("%s\n", key);
     explicit_bzero(key, sizeof key);
+    if (fflush(stdout) != 0)
+        return key_take_back(path, id);
     say_next("keep it now, it is nowhere else");
+    return cli_finish();
+}
+
+/* Nobody has seen the key. */
+static int key_take_back(const char *path, uint32_t id)
+{
+    char         text[16];
+    struct error error;
+
+    snprintf(text, sizeof text, "%08" PRIx32, id);
+    if (keys_file_revoke(path, bytes_of(text), &error) != STATUS_OK)
+        cli_fail_error(&error);
     return cli_finish();
 }
 

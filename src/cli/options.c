@@ -6,8 +6,8 @@
 #include "base/text.h"
 
 /* Flags that are no settings. */
-static const char *const own_flags[] = {"--help", "--version", "--config",  "--set",
-                                        "--wait", "--once",    "--service", "--allow"};
+static const char *const own_flags[] = {"--help", "--version", "--config", "--set",   "--wait",
+                                        "--once", "--service", "--allow",  "--mirror"};
 
 static enum status parse_flag(struct options *options, char *argument, char *next,
                               bool *ret_used_next, struct error *error);
@@ -56,6 +56,7 @@ static enum status parse_flag(struct options *options, char *argument, char *nex
     bool             is_config = bytes_equal(name, BYTES_LITERAL("--config"));
     bool             is_set = bytes_equal(name, BYTES_LITERAL("--set"));
     bool             is_allow = bytes_equal(name, BYTES_LITERAL("--allow"));
+    bool             is_mirror = bytes_equal(name, BYTES_LITERAL("--mirror"));
     bool             is_text = is_allow || bytes_equal(name, BYTES_LITERAL("--service"));
     enum settings_id id = SETTINGS_COUNT;
 
@@ -74,6 +75,11 @@ static enum status parse_flag(struct options *options, char *argument, char *nex
     if (strcmp(argument, "-o") == 0) {
         *ret_used_next = true;
         return set_output(options, next, error);
+    }
+    if (is_mirror) { /* its value is never the next word */
+        options->own |= OPTIONS_MIRROR;
+        return settings_sources_assign(&options->sources, BYTES_LITERAL("mirror.mode"),
+                                       equals == NULL ? "prefer" : equals + 1, error);
     }
     if (!is_config && !is_set && !is_text && !find_setting(name, &id))
         return unknown_flag(name, error);
@@ -99,6 +105,7 @@ const char *options_find_foreign(const struct options *options, unsigned taken)
     return (foreign & OPTIONS_OUTPUT) != 0    ? "-o"
            : (foreign & OPTIONS_WAIT) != 0    ? "--wait"
            : (foreign & OPTIONS_ONCE) != 0    ? "--once"
+           : (foreign & OPTIONS_MIRROR) != 0  ? "--mirror"
            : (foreign & OPTIONS_SERVICE) != 0 ? "--service"
            : (foreign & OPTIONS_ALLOW) != 0   ? "--allow"
                                               : NULL;

@@ -16,6 +16,7 @@ enum {
     OPTIONS_PATH = 8 /* --path, which wrap reads itself */,
     OPTIONS_STRICT = 16 /* --strict, likewise */,
     OPTIONS_SERVICE = 32 /* --service NAME */,
+    OPTIONS_MIRROR = 128 /* --mirror, or --mirror=MODE */,
     OPTIONS_ALLOW = 64 /* --allow SCOPE, as often as OPTIONS_ALLOW_MAX */
 };
 

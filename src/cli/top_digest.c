@@ -23,6 +23,7 @@ static void   read_buckets(json_t *const metrics[2], const char *name, const cha
 static size_t top_digest_bucket_of(const char *key);
 static double quantile(const double *buckets, double fraction);
 static void   read_writes(struct top_digest *digest, json_t *const metrics[2]);
+static void   read_copies(struct top_digest *digest, json_t *const metrics[2]);
 static void   read_ops(struct top_digest *digest, json_t *const metrics[2]);
 static int    by_rate(const void *left, const void *right);
 static int    by_p99(const void *left, const void *right);
@@ -71,6 +72,7 @@ void top_digest_make(struct top_digest *digest, const json_t *before, const json
     digest->waiting[1] = value(all, "chromabouncer_queue_requests", "class=\"read\"");
     digest->waiting[2] = value(all, "chromabouncer_queue_requests", "class=\"write\"");
     read_writes(digest, metrics);
+    read_copies(digest, metrics);
     read_ops(digest, metrics);
 }
 
@@ -196,6 +198,19 @@ static void read_writes(struct top_digest *digest, json_t *const metrics[2])
         top_digest_rate(metrics, "chromabouncer_batch_splits_total", "", digest->interval);
 }
 
+static void read_copies(struct top_digest *digest, json_t *const metrics[2])
+{
+    json_t *all = metrics[1];
+
+    digest->copies = value(all, "chromabouncer_mirror_collections", "");
+    digest->copies_complete = value(all, "chromabouncer_mirror_collections", "state=\"complete\"");
+    digest->copied_records = value(all, "chromabouncer_mirror_records", "");
+    digest->hollow_records = value(all, "chromabouncer_mirror_records_hollow", "");
+    digest->copies_bytes = value(all, "chromabouncer_mirror_bytes", "");
+    digest->copies_per_second =
+        top_digest_rate(metrics, "chromabouncer_mirror_answers_total", "", digest->interval);
+}
+
 /* The operations that were asked for since the process began. */
 static void read_ops(struct top_digest *digest, json_t *const metrics[2])
 {
@@ -296,6 +311,11 @@ json_t *top_digest_json(const struct top_digest *digest)
         digest->batches_per_second, "requests_per_batch", digest->requests_per_batch,
         "records_per_batch", digest->records_per_batch, "splits_per_second",
         digest->splits_per_second);
+    json_t *copies =
+        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "collections", digest->copies, "complete",
+                  digest->copies_complete, "records", digest->copied_records, "records_hollow",
+                  digest->hollow_records, "bytes", digest->copies_bytes, "answers_per_second",
+                  digest->copies_per_second);
     bool is_whole = object != NULL && json_object_update(object, rates) == 0 &&
                     json_object_update(object, load) == 0 && ops != NULL;
 
@@ -312,6 +332,8 @@ json_t *top_digest_json(const struct top_digest *digest)
                                       op->p99, "backend_p50_seconds", op->backend_p50)) == 0;
     }
     if (object == NULL || json_object_set_new(object, "writes", writes) != 0)
+        is_whole = false;
+    if (object == NULL || json_object_set_new(object, "copies", copies) != 0)
         is_whole = false;
     if (object == NULL || json_object_set_new(object, "operations", ops) != 0)
         is_whole = false;

@@ -37,6 +37,9 @@ struct top_digest {
     double               writes_waiting, records_waiting, write_calls, writes_hung, oldest_call;
     double               batches_per_second, requests_per_batch, records_per_batch;
     double               splits_per_second;
+    double               copies, copies_complete; /* of collections */
+    double               copied_records, hollow_records, copies_bytes;
+    double               copies_per_second; /* answers from them */
     struct top_digest_op ops[TOP_DIGEST_OPS_MAX];
     size_t               op_count;
     double               buckets[TOP_DIGEST_BUCKETS]; /* requests by duration, as metric.h has it */

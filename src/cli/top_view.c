@@ -115,6 +115,11 @@ static void draw_numbers(struct canvas *canvas, const struct top_digest *digest)
     line(canvas, "", "batches    %8.1f/s   %.1f requests and %.1f records in each   %.1f splits/s",
          digest->batches_per_second, digest->requests_per_batch, digest->records_per_batch,
          digest->splits_per_second);
+    if (digest->copies > 0)
+        line(canvas, "",
+             "copies     %8.1f/s   %.0f of %.0f complete   %.0f records, %.0f to fill   %s",
+             digest->copies_per_second, digest->copies_complete, digest->copies,
+             digest->copied_records, digest->hollow_records, bytes_text(digest->copies_bytes, a));
     line(canvas, "", "%s", "");
 }
 
@@ -130,6 +135,7 @@ static void draw_help(struct canvas *canvas)
         "waiting     requests without a turn at Chroma, and how long they waited",
         "writes      hung: calls without an answer for longer than writes.patience",
         "batches     calls of Chroma that carry writes",
+        "copies      answers from copies of collections, and what these hold",
         "operations  errors: answers of 400 and above; calls: of Chroma, fewer than",
         "            requests where those are merged",
         "",

@@ -33,7 +33,7 @@ struct wrap {
     bool                  strict;
     char                  directory[PATH_MAX], hook[PATH_MAX];
     struct private_folder folder;
-    char                  door[PRIVATE_FOLDER_SIZE + 16];
+    char                  door[PRIVATE_FOLDER_PATH_SIZE + 16];
     struct settings       settings;
     struct machine        machine;
     struct child_values   values;
@@ -80,11 +80,14 @@ int wrap_command(int argc, char **argv)
 
 static int print_wrap_help(void)
 {
-    printf("Usage: chromabouncer wrap [--path DIR] [--strict] [FLAG]... -- COMMAND...\n"
+    printf("Usage: chromabouncer wrap [--path DIR] [--strict] [--mirror[=MODE]] [FLAG]... -- "
+           "COMMAND...\n"
            "  run COMMAND; its embedded Chroma clients of one directory (PersistentClient and the\n"
            "  like) become clients of one server behind the proxy\n\n"
            "  --path DIR  the directory; else the first one for which a client is made\n"
-           "  --strict    a client that cannot be served fails; else it stays embedded\n\n"
+           "  --strict    a client that cannot be served fails; else it stays embedded\n"
+           "  --mirror    answer reads from copies of collections; MODE as mirror.mode, else "
+           "prefer\n\n"
            "The other flags are those of `chromabouncer run`.\n");
     return cli_finish();
 }
@@ -107,7 +110,7 @@ static int read_words(struct wrap *wrap, int argc, char **argv)
     argv[kept] = NULL; /* a place before the command, or the end */
     if (options_parse(&wrap->options, kept, argv, &error) != STATUS_OK)
         return cli_fail(EX_USAGE, "%s", error.text);
-    foreign = options_find_foreign(&wrap->options, 0);
+    foreign = options_find_foreign(&wrap->options, OPTIONS_MIRROR);
     if (foreign != NULL)
         return cli_fail(EX_USAGE, "wrap takes no %s", foreign);
     if (wrap->options.help || wrap->options.version)

@@ -277,6 +277,11 @@ void vector_index_memory(const struct vector_index *index, struct vector_index_m
         ret_memory->used - ret_memory->codes - ret_memory->links - ret_memory->maps;
 }
 
+void vector_index_set_memory_max(struct vector_index *index, uint64_t memory_max)
+{
+    index->memory.limit = memory_max;
+}
+
 void vector_index_fail_allocation(struct vector_index *index, int64_t calls)
 {
     atomic_store(&index->memory.countdown, calls);

@@ -112,6 +112,9 @@ struct vector_index_memory {
 
 void vector_index_memory(const struct vector_index *index, struct vector_index_memory *ret_memory);
 
+/* Another `memory_max` from now on; what is used stays. No reader may be inside. */
+void vector_index_set_memory_max(struct vector_index *index, uint64_t memory_max);
+
 /* Tests: the `calls`-th allocation from now fails, once; negative: none does. */
 void vector_index_fail_allocation(struct vector_index *index, int64_t calls);
 

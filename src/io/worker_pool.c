@@ -25,7 +25,7 @@ struct worker_pool {
     struct list        finished; /* under mutex */
     bool               stopping; /* under mutex */
     unsigned           thread_count;
-    pthread_t          threads[];
+    pthread_t         *threads; /* the loop's, as is their number */
 };
 
 static bool               start_threads(struct worker_pool *pool, unsigned threads);
@@ -42,7 +42,7 @@ struct worker_pool *worker_pool_new(struct loop *loop, const struct worker_pool_
     for (size_t i = 0; i < WORKER_POOL_CLASSES; i++)
         threads += options->threads[i];
     assert(threads > 0);
-    pool = calloc(1, sizeof *pool + threads * sizeof pool->threads[0]);
+    pool = calloc(1, sizeof *pool);
     if (pool == NULL)
         return NULL;
     for (size_t i = 0; i < WORKER_POOL_CLASSES; i++) {
@@ -63,12 +63,15 @@ struct worker_pool *worker_pool_new(struct loop *loop, const struct worker_pool_
     return pool;
 }
 
-/* Signals belong to the loop's thread: workers block them all. */
+/* So many in all. Signals belong to the loop's thread: workers block them all. */
 static bool start_threads(struct worker_pool *pool, unsigned threads)
 {
-    sigset_t all, before;
-    bool     ok = true;
+    pthread_t *room = realloc(pool->threads, threads * sizeof *room);
+    sigset_t   all, before;
+    bool       ok = room != NULL;
 
+    if (ok)
+        pool->threads = room;
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
     while (ok && pool->thread_count < threads) {
@@ -78,6 +81,22 @@ static bool start_threads(struct worker_pool *pool, unsigned threads)
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return ok;
+}
+
+/* Threads that were started although not all could be stay: they are bound by the classes. */
+bool worker_pool_grow(struct worker_pool *pool, enum worker_pool_class kind, unsigned threads)
+{
+    struct job_class *job_class = &pool->classes[kind];
+    unsigned          more = threads > job_class->threads ? threads - job_class->threads : 0;
+
+    if (more == 0)
+        return true;
+    if (!start_threads(pool, pool->thread_count + more))
+        return false;
+    pthread_mutex_lock(&pool->mutex);
+    job_class->threads = threads;
+    pthread_mutex_unlock(&pool->mutex);
+    return true;
 }
 
 void worker_pool_free(struct worker_pool *pool)
@@ -96,6 +115,7 @@ void worker_pool_free(struct worker_pool *pool)
         close(pool->event_fd);
     pthread_cond_destroy(&pool->work);
     pthread_mutex_destroy(&pool->mutex);
+    free(pool->threads);
     free(pool);
 }
 

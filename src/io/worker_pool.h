@@ -11,6 +11,8 @@
 #ifndef IO_WORKER_POOL_H
 #define IO_WORKER_POOL_H
 
+#include <stdbool.h>
+
 #include "base/compiler.h"
 #include "base/list.h"
 #include "io/loop.h"
@@ -42,6 +44,11 @@ struct worker_job {
 
 /* Start the threads, at least one. NULL when the system refuses. */
 struct worker_pool *worker_pool_new(struct loop *loop, const struct worker_pool_options *options);
+
+/* Let `threads` jobs of the class run at a time from now on, if it were fewer: starts the threads.
+ * Loop thread only. False when the system refuses; then it is as it was. */
+MUST_CHECK bool worker_pool_grow(struct worker_pool *pool, enum worker_pool_class kind,
+                                 unsigned threads);
 
 /* Wait for running jobs; the done() of every submitted job has run when this returns. */
 void worker_pool_free(struct worker_pool *pool);

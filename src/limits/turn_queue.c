@@ -141,6 +141,11 @@ size_t turn_queue_turns_max(const struct turn_queue *queue, enum turn_class clas
     return turns_max != 0 && turns_max < connections ? turns_max : connections;
 }
 
+bool turn_queue_is_held(const struct turn_queue *queue)
+{
+    return queue->is_held;
+}
+
 void turn_queue_hold(struct turn_queue *queue, bool held, uint64_t now_us)
 {
     if (queue->is_held && !held)

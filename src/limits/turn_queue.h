@@ -130,6 +130,7 @@ size_t turn_queue_turns_max(const struct turn_queue *queue, enum turn_class clas
 /* While held only CONTROL gets turns: the backend is known not to run. Afterwards call
  * turn_queue_next(). */
 void turn_queue_hold(struct turn_queue *queue, bool held, uint64_t now_us);
+bool turn_queue_is_held(const struct turn_queue *queue);
 
 /* Ask for a turn; it must be idle.
  *

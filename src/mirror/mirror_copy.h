@@ -2,19 +2,22 @@
  * answers
  *
  * Filling and keeping meet here. The owner tells what Chroma has answered, in the order in which it
- * did, each with two *moments*: numbers from a clock of the owner's that moves with each event,
- * from
- * 1. `sent`: before the first byte of a request left; `known`: when its answer was complete.
+ * did, each with two *moments* of a clock of the owner's that begins with 1 and moves with each
+ * event. `sent`: before the first byte of a request left; `known`: when its answer was complete.
  *
  *   mirror_copy_list()   an answer with all ids: the records are there, hollow
  *   mirror_copy_page()   answers with records by id: they are filled
  *   mirror_copy_write()  a write that Chroma has answered with 2xx: it is applied
  *
  * A page tells nothing of a record that a write touched while the page was under way, for it may
- * have been read before or after: such a record stays hollow, or becomes hollow again when that
- * write is told later. So the copy is *whole* when no record is hollow, no page is under way, and
- * no write is that was sent before the last page was known: then it holds what Chroma holds and the
- * effect of every write, in order.
+ * have been read before or after, or half of each: such a record stays hollow, or becomes hollow
+ * again when that write is told later. Nor does it tell of one that is not hollow any more: that is
+ * another, put anew under the same id. Each record has a *mark* for this: the `known` of the last
+ * write that touched it while it was hollow, or of the page that filled it; 0 if a write put it.
+ *
+ * So the copy is *whole* when no record is hollow, no page is under way, and no write is that was
+ * sent before the list and the last page were known: then it holds what Chroma holds and the effect
+ * of every write that was answered, in order.
  *
  * What cannot be known for certain is STATUS_NOT_IMPLEMENTED: the copy must then be made anew, as
  * it must after any other failure.
@@ -36,6 +39,8 @@
 #include "base/error.h"
 #include "base/status.h"
 #include "chroma/chroma_route.h"
+#include "mirror/mirror_moments.h"
+#include "mirror/mirror_question.h"
 #include "mirror/mirror_records.h"
 
 struct mirror_copy;
@@ -47,17 +52,14 @@ MUST_CHECK enum status mirror_copy_new(const struct mirror_records_options *opti
 /* Waits for nobody: no other call may be under way. NULL is fine. */
 void mirror_copy_free(struct mirror_copy *copy);
 
-struct mirror_moments {
-    uint64_t sent, known;
-};
-
 /* ---- Filling -------------------------------------------------------------------------------- */
 
 /* The body of the `get` whose answer mirror_copy_list() reads. Static storage. */
 struct bytes mirror_copy_list_request(void);
 
 /* The copy is new. No delete of this collection may have been under way between the two moments;
- * adds, upserts and updates may.
+ * adds, upserts and updates may. Those that were known between them are told after the list, in
+ * their order; what was known before it was sent is in it, and passed over if it is told.
  * STATUS_NOT_IMPLEMENTED  not such an answer; *ret_reason (static storage) says why, here and
  *                         below. Others as mirror_records_begin(). */
 MUST_CHECK enum status mirror_copy_list(struct mirror_copy *copy, struct bytes answer,
@@ -72,12 +74,13 @@ MUST_CHECK enum status mirror_copy_page_request(struct mirror_copy *copy, size_t
                                                 struct byte_buffer *ret_body);
 
 /* The answer to it. Records that it should have and has not were removed meanwhile; they stay
- * hollow until that delete is told. */
+ * hollow until that delete is told. STATUS_NOT_IMPLEMENTED also if some hundred pages have filled
+ * nothing and no write was told. */
 MUST_CHECK enum status mirror_copy_page(struct mirror_copy *copy, struct bytes answer,
                                         const struct mirror_moments *moments,
                                         const char                 **ret_reason);
 
-/* There will be no answer. */
+/* There will be no answer. The next page has half as many records: it may have been too large. */
 void mirror_copy_page_failed(struct mirror_copy *copy);
 
 /* ---- Keeping -------------------------------------------------------------------------------- */
@@ -96,22 +99,22 @@ bool mirror_copy_maintain(struct mirror_copy *copy);
 
 /* Answer a query, get or count whose body is `body`: append the body of the answer, status
  * *ret_status, as Chroma 1.5.9 would say it now; 4xx among them. Only of a whole copy.
- * `dimension`: of the collection as Chroma says it; 0: not fixed or not known.
  * STATUS_NOT_IMPLEMENTED  Chroma must be asked: *ret_reason, one of a few, for a metric.
  * STATUS_TIMED_OUT        deadline_us (of CLOCK_MONOTONIC, 0: none) has passed.
  * STATUS_TOO_LARGE        it has more than `size_max` bytes.
  * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED, STATUS_IO_FAILED, STATUS_CORRUPT */
-struct mirror_question {
-    const struct chroma_route *route; /* borrowed for the call, with what it points to */
-    struct bytes               body;
-    uint32_t                   dimension;
-    uint64_t                   deadline_us;
-    size_t                     size_max;
-};
 MUST_CHECK enum status mirror_copy_answer(struct mirror_copy           *copy,
                                           const struct mirror_question *question,
                                           unsigned *ret_status, struct byte_buffer *ret_body,
                                           const char **ret_reason);
+
+/* Call `fn` with the records and a reader of them, as they are at one moment: changes wait
+ * meanwhile. Gives what it returns.
+ * STATUS_NOT_IMPLEMENTED  the copy is not whole.
+ * Others as mirror_reader_begin(). */
+typedef enum status    mirror_copy_fn(const struct mirror_records *records,
+                                      struct mirror_reader *reader, void *ctx);
+MUST_CHECK enum status mirror_copy_read(struct mirror_copy *copy, mirror_copy_fn *fn, void *ctx);
 
 /* ---- What it is ----------------------------------------------------------------------------- */
 
@@ -124,5 +127,8 @@ struct mirror_copy_state {
 
 /* Any thread; may wait for a change that is under way. */
 void mirror_copy_state(struct mirror_copy *copy, struct mirror_copy_state *ret_state);
+
+/* Tests: what it holds, while no other call is under way. */
+struct mirror_records *mirror_copy_records(struct mirror_copy *copy);
 
 #endif

@@ -23,6 +23,7 @@ static bool         read_scalar(struct metadata_read *read, enum mirror_type *re
 static bool         read_scalar_string(struct metadata_read *read, union mirror_scalar *value);
 static bool         read_scalar_number(struct metadata_read *read, enum mirror_type *ret_type,
                                        union mirror_scalar *value);
+static double       as_stored(double value);
 static double       exact_value(struct bytes text);
 static bool         add_value(struct metadata_read *read, union mirror_scalar value);
 static struct bytes keep_decoded(struct metadata_read *read, struct json_string string);
@@ -157,10 +158,18 @@ static bool read_scalar_number(struct metadata_read *read, enum mirror_type *ret
         value->integer = integer;
     } else {
         *ret_type = MIRROR_TYPE_DOUBLE;
-        value->real = read->source == MIRROR_SOURCE_WRITE ? json_number_reread(real)
-                                                          : exact_value(number.raw);
+        value->real =
+            read->source == MIRROR_SOURCE_WRITE ? as_stored(real) : exact_value(number.raw);
     }
     return true;
+}
+
+/* Chroma reads it once more from its log; SQLite then keeps no sign of a zero. */
+static double as_stored(double value)
+{
+    double stored = json_number_reread(value);
+
+    return stored == 0 ? 0 : stored;
 }
 
 /* The nearest float. Chroma writes no text that is longer than the buffer. */

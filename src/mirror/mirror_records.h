@@ -10,8 +10,7 @@
  *
  * A record is *hollow* while its contents are not known: it has an id and a place, nothing else.
  *
- * Files: PATH.lmdb, PATH.lmdb-lock, PATH.vectors. They are overwritten by mirror_records_new() and
- * removed by mirror_records_free().
+ * Files: PATH.lmdb and PATH.vectors. They are overwritten and removed by mirror_records_free().
  *
  * Thread: one writer, or any number of readers; who owns it keeps the two apart (mirror_copy.h).
  * Memory: counted to the byte; bounded by `memory_max`, the files by `disk_max`.
@@ -31,26 +30,21 @@
 #include "chroma/collection_answer.h"
 #include "index/vector_search.h"
 #include "mirror/mirror_metadata.h"
+#include "mirror/mirror_values.h"
 
+struct file_ops;
 struct filter;
 struct mirror_records;
 struct mirror_reader;
 
 struct mirror_records_options {
-    const char           *path;        /* without the endings; its folder exists */
-    enum collection_space space;       /* a known one */
-    uint32_t              records_max; /* 0: 4 million */
-    uint64_t              memory_max;  /* bytes; 0: no limit */
-    uint64_t              disk_max;    /* bytes of all files together; 0: 1 TiB */
-    unsigned char         secret[SIPHASH_KEY_SIZE];
-};
-
-/* What a record holds beside its id and vector. Borrowed where it is given to a function; where a
- * function gives it, see there. */
-struct mirror_value {
-    struct bytes metadata; /* the JSON object that Chroma answers; size 0: none, Chroma says null */
-    struct bytes document, uri;
-    bool         has_document, has_uri; /* they may be empty */
+    const char            *path;        /* without the endings; its folder exists */
+    enum collection_space  space;       /* a known one */
+    uint32_t               records_max; /* 0: 4 million */
+    uint64_t               memory_max;  /* bytes; 0: no limit */
+    uint64_t               disk_max;    /* bytes of all files together; 0: 1 TiB */
+    unsigned char          secret[SIPHASH_KEY_SIZE];
+    const struct file_ops *file_ops; /* of the vectors; NULL: the system's */
 };
 
 /* `options` is borrowed for the call. *ret_records is given: mirror_records_free().
@@ -64,6 +58,8 @@ void mirror_records_free(struct mirror_records *records);
 
 uint32_t mirror_records_count(const struct mirror_records *records);
 uint32_t mirror_records_hollow_count(const struct mirror_records *records);
+
+enum collection_space mirror_records_space(const struct mirror_records *records);
 
 /* Of the vectors; 0: none was put yet. */
 uint32_t mirror_records_dimension(const struct mirror_records *records);
@@ -128,8 +124,9 @@ bool mirror_records_maintain(struct mirror_records *records);
 
 /* ---- Readers -------------------------------------------------------------------------------- */
 
-/* One per thread, kept for many readings. *ret_reader is given: mirror_reader_free(), before the
- * records are freed. STATUS_NO_MEMORY, STATUS_LIMIT_REACHED, STATUS_IO_FAILED. */
+/* One per thread, kept for many readings; made and freed when no writer is at work. *ret_reader is
+ * given: mirror_reader_free(), before the records are freed. STATUS_NO_MEMORY,
+ * STATUS_LIMIT_REACHED, STATUS_IO_FAILED. */
 MUST_CHECK enum status mirror_reader_new(struct mirror_records *records,
                                          struct mirror_reader **ret_reader);
 void                   mirror_reader_free(struct mirror_reader *reader);
@@ -161,9 +158,9 @@ MUST_CHECK enum status mirror_reader_search(struct mirror_reader             *re
 
 /* What it holds, to the byte. Any thread that may read. */
 struct mirror_records_usage {
-    uint64_t memory; /* all but the next two are part of it */
-    uint64_t index, columns, ids;
-    uint64_t disk; /* of the files together */
+    uint64_t memory;
+    uint64_t index, columns, ids; /* parts of it */
+    uint64_t disk;                /* of the files together */
 };
 
 void mirror_records_usage(const struct mirror_records *records,

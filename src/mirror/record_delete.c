@@ -1,8 +1,8 @@
 #include "mirror/record_delete.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 
+#include "mirror/filter.h"
 #include "json/json_scan.h"
 
 enum delete_field {
@@ -16,36 +16,73 @@ enum delete_field {
 static const char *const field_names[DELETE_FIELD_COUNT] = {"ids", "where", "where_document",
                                                             "limit"};
 
+/* What a filter has taken. */
+struct delete_matches {
+    const uint64_t *bitmap;
+    uint32_t        bits, count;
+};
+
 static enum status read_delete_body(struct bytes body, struct bytes fields[DELETE_FIELD_COUNT],
                                     const char **ret_reason);
 static enum delete_field find_field(struct json_string key);
-static enum status       delete_by_filter(struct record_set *set, const struct bytes *fields,
-                                          size_t *ret_count, const char **ret_reason);
-static enum status delete_ids(struct record_set *set, struct bytes ids, const struct filter *filter,
-                              size_t *ret_count, const char **ret_reason);
-static enum status check_ids(struct bytes ids, bool has_filter, size_t *ret_text_size,
-                             const char **ret_reason);
-static size_t delete_matching(struct record_set *set, const struct filter *filter, size_t limit);
-static bool   read_limit(struct bytes json, size_t *ret_limit);
-static bool   filter_takes(const struct filter *filter, const struct record *record);
+static enum status find_by_filter(struct mirror_records *records, struct mirror_reader *reader,
+                                  const struct bytes *fields, struct record_delete *found,
+                                  const char **ret_reason);
+static bool        read_limit(struct bytes json, size_t *ret_limit);
+static enum status find_matching(struct mirror_records       *records,
+                                 const struct delete_matches *matches, size_t limit,
+                                 struct record_delete *found, const char **ret_reason);
+static enum status find_ids(struct mirror_records *records, struct bytes ids,
+                            const struct delete_matches *matches, struct record_delete *found,
+                            const char **ret_reason);
+static enum status check_ids(struct bytes ids, bool has_filter, size_t *ret_count,
+                             size_t *ret_text_size, const char **ret_reason);
+static enum status take_deleted_ids(struct mirror_records *records, struct bytes ids, char *text,
+                                    const struct delete_matches *matches,
+                                    struct record_delete *found, const char **ret_reason);
+static void        leave_once(struct record_delete *found);
+static int         compare_rows(const void *left, const void *right);
+static bool        is_match(const struct delete_matches *matches, uint32_t row);
 
-enum status record_delete_apply(struct record_set *set, struct bytes body, size_t *ret_count,
-                                const char **ret_reason)
+enum status record_delete_find(struct mirror_records *records, struct mirror_reader *reader,
+                               struct bytes body, struct record_delete *ret_delete,
+                               const char **ret_reason)
 {
-    struct bytes fields[DELETE_FIELD_COUNT] = {{.data = NULL}};
-    enum status  status = read_delete_body(body, fields, ret_reason);
+    struct bytes         fields[DELETE_FIELD_COUNT] = {{.data = NULL}};
+    struct record_delete found = {.count = 0};
+    enum status          status = read_delete_body(body, fields, ret_reason);
 
     if (status != STATUS_OK)
         return status;
-    if (fields[DELETE_WHERE].data != NULL || fields[DELETE_WHERE_DOCUMENT].data != NULL)
-        return delete_by_filter(set, fields, ret_count, ret_reason);
-    *ret_reason = "a limit, but no filter";
-    if (fields[DELETE_LIMIT].data != NULL)
-        return STATUS_NOT_IMPLEMENTED;
-    if (fields[DELETE_IDS].data != NULL)
-        return delete_ids(set, fields[DELETE_IDS], NULL, ret_count, ret_reason);
-    *ret_count = 0;
+    if (fields[DELETE_WHERE].data != NULL || fields[DELETE_WHERE_DOCUMENT].data != NULL) {
+        status = find_by_filter(records, reader, fields, &found, ret_reason);
+    } else if (fields[DELETE_LIMIT].data != NULL) {
+        *ret_reason = "a limit, but no filter";
+        status = STATUS_NOT_IMPLEMENTED;
+    } else if (fields[DELETE_IDS].data != NULL) {
+        status = find_ids(records, fields[DELETE_IDS], NULL, &found, ret_reason);
+    }
+    if (status != STATUS_OK) {
+        record_delete_done(&found);
+        return status;
+    }
+    *ret_delete = found;
     return STATUS_OK;
+}
+
+enum status record_delete_apply(struct mirror_records *records, const struct record_delete *found)
+{
+    enum status status = STATUS_OK;
+
+    for (size_t i = 0; status == STATUS_OK && i < found->row_count; i++)
+        status = mirror_records_remove(records, found->rows[i]);
+    return status;
+}
+
+void record_delete_done(struct record_delete *found)
+{
+    free(found->rows);
+    *found = (struct record_delete){.count = 0};
 }
 
 /* The values of the fields that are there and not null. */
@@ -80,12 +117,14 @@ static enum delete_field find_field(struct json_string key)
     return field;
 }
 
-static enum status delete_by_filter(struct record_set *set, const struct bytes *fields,
-                                    size_t *ret_count, const char **ret_reason)
+static enum status find_by_filter(struct mirror_records *records, struct mirror_reader *reader,
+                                  const struct bytes *fields, struct record_delete *found,
+                                  const char **ret_reason)
 {
-    struct filter *filter;
-    size_t         limit = SIZE_MAX;
-    enum status    status;
+    struct delete_matches matches;
+    struct filter        *filter;
+    size_t                limit = SIZE_MAX;
+    enum status           status;
 
     *ret_reason = "a limit among ids, or one that is no number";
     if (fields[DELETE_LIMIT].data != NULL &&
@@ -96,12 +135,14 @@ static enum status delete_by_filter(struct record_set *set, const struct bytes *
         status = STATUS_NOT_IMPLEMENTED;
     if (status != STATUS_OK)
         return status;
-    if (fields[DELETE_IDS].data != NULL)
-        status = delete_ids(set, fields[DELETE_IDS], filter, ret_count, ret_reason);
-    else
-        *ret_count = delete_matching(set, filter, limit);
+    status = mirror_reader_filter(reader, filter, &matches.bitmap, &matches.bits, &matches.count);
     filter_free(filter);
-    return status;
+    if (status != STATUS_OK)
+        return status;
+    found->is_filtered = true;
+    return fields[DELETE_IDS].data != NULL
+               ? find_ids(records, fields[DELETE_IDS], &matches, found, ret_reason)
+               : find_matching(records, &matches, limit, found, ret_reason);
 }
 
 static bool read_limit(struct bytes json, size_t *ret_limit)
@@ -119,41 +160,55 @@ static bool read_limit(struct bytes json, size_t *ret_limit)
     return true;
 }
 
-/* `filter` NULL: all of them. */
-static enum status delete_ids(struct record_set *set, struct bytes ids, const struct filter *filter,
-                              size_t *ret_count, const char **ret_reason)
+/* The first of them, in the order of the records. */
+static enum status find_matching(struct mirror_records       *records,
+                                 const struct delete_matches *matches, size_t limit,
+                                 struct record_delete *found, const char **ret_reason)
 {
-    struct json_scan   scan;
-    struct json_string id;
-    char              *text;
-    size_t             text_size, count = 0;
-    enum status        status = check_ids(ids, filter != NULL, &text_size, ret_reason);
+    size_t   position = 0;
+    uint32_t row;
+
+    *ret_reason = "a filter, while not all records are known";
+    if (mirror_records_hollow_count(records) > 0)
+        return STATUS_NOT_IMPLEMENTED;
+    if (matches->count < limit)
+        limit = matches->count;
+    found->rows = malloc((limit + 1) * sizeof *found->rows);
+    if (found->rows == NULL)
+        return STATUS_NO_MEMORY;
+    while (found->row_count < limit && mirror_records_next(records, &position, &row))
+        if (is_match(matches, row))
+            found->rows[found->row_count++] = row;
+    found->count = found->row_count;
+    return STATUS_OK;
+}
+
+/* `matches` NULL: all of them. */
+static enum status find_ids(struct mirror_records *records, struct bytes ids,
+                            const struct delete_matches *matches, struct record_delete *found,
+                            const char **ret_reason)
+{
+    size_t      count, text_size;
+    char       *text;
+    enum status status = check_ids(ids, matches != NULL, &count, &text_size, ret_reason);
 
     if (status != STATUS_OK)
         return status;
     text = malloc(text_size + 1);
-    if (text == NULL)
-        return STATUS_NO_MEMORY;
-    json_scan_init(&scan, ids);
-    json_scan_array(&scan);
-    while (json_scan_element(&scan) && json_scan_string(&scan, &id)) {
-        struct record *record =
-            record_set_get(set, (struct bytes){.data = text, .size = json_scan_decode(id, text)});
-        bool is_taken = record != NULL && filter_takes(filter, record);
-
-        count += filter == NULL || is_taken;
-        if (is_taken)
-            record_set_remove(set, record);
-    }
+    found->rows = malloc((count + 1) * sizeof *found->rows);
+    status = text == NULL || found->rows == NULL
+                 ? STATUS_NO_MEMORY
+                 : take_deleted_ids(records, ids, text, matches, found, ret_reason);
     free(text);
-    *ret_count = count;
-    return STATUS_OK;
+    leave_once(found);
+    found->count = matches == NULL ? count : found->row_count;
+    return status;
 }
 
 /* An array of strings, of none only where there is a filter; *ret_text_size is that of the longest.
  */
-static enum status check_ids(struct bytes ids, bool has_filter, size_t *ret_text_size,
-                             const char **ret_reason)
+static enum status check_ids(struct bytes ids, bool has_filter, size_t *ret_count,
+                             size_t *ret_text_size, const char **ret_reason)
 {
     struct json_scan   scan;
     struct json_string id;
@@ -168,27 +223,56 @@ static enum status check_ids(struct bytes ids, bool has_filter, size_t *ret_text
             return STATUS_NOT_IMPLEMENTED;
         size = id.raw.size > size ? id.raw.size : size;
     }
+    *ret_count = count;
     *ret_text_size = size;
     return count > 0 || has_filter ? STATUS_OK : STATUS_NOT_IMPLEMENTED;
 }
 
-/* The first of them, in the order of the records. */
-static size_t delete_matching(struct record_set *set, const struct filter *filter, size_t limit)
+static enum status take_deleted_ids(struct mirror_records *records, struct bytes ids, char *text,
+                                    const struct delete_matches *matches,
+                                    struct record_delete *found, const char **ret_reason)
 {
-    size_t         position = 0, count = 0;
-    struct record *record;
+    struct json_scan   scan;
+    struct json_string string;
+    uint32_t           row;
 
-    while (count < limit && (record = record_set_next(set, &position)) != NULL)
-        if (filter_takes(filter, record)) {
-            record_set_remove(set, record);
-            count++;
+    json_scan_init(&scan, ids);
+    json_scan_array(&scan);
+    while (json_scan_element(&scan) && json_scan_string(&scan, &string)) {
+        struct bytes id = {.data = text, .size = json_scan_decode(string, text)};
+
+        if (mirror_records_find(records, id, &row) != STATUS_OK)
+            continue;
+        if (matches != NULL && mirror_records_is_hollow(records, row)) {
+            *ret_reason = "a filter, while not all records are known";
+            return STATUS_NOT_IMPLEMENTED;
         }
-    return count;
+        if (matches == NULL || is_match(matches, row))
+            found->rows[found->row_count++] = row;
+    }
+    return STATUS_OK;
 }
 
-static bool filter_takes(const struct filter *filter, const struct record *record)
+static void leave_once(struct record_delete *found)
 {
-    struct filter_subject subject = record_set_subject(record);
+    size_t kept = 0;
 
-    return filter == NULL || filter_matches(filter, &subject);
+    if (found->row_count > 1)
+        qsort(found->rows, found->row_count, sizeof *found->rows, compare_rows);
+    for (size_t i = 0; i < found->row_count; i++)
+        if (kept == 0 || found->rows[i] != found->rows[kept - 1])
+            found->rows[kept++] = found->rows[i];
+    found->row_count = kept;
+}
+
+static int compare_rows(const void *left, const void *right)
+{
+    uint32_t one = *(const uint32_t *)left, other = *(const uint32_t *)right;
+
+    return (one > other) - (one < other);
+}
+
+static bool is_match(const struct delete_matches *matches, uint32_t row)
+{
+    return row < matches->bits && (matches->bitmap[row / 64] >> row % 64 & 1) != 0;
 }

@@ -3,26 +3,47 @@
  * Of ids, by filter, or of those of the ids that match a filter. Chroma reads first and then
  * deletes by id, so this is exact only if no other write was on its way; its count tells.
  *
- * Thread: one at a time. Memory: that of the filter.
+ * Thread: finding, the writer of the records while others may read; applying, the writer alone.
+ * Memory: that of the filter, and 4 bytes for each record that goes.
  */
 #ifndef MIRROR_RECORD_DELETE_H
 #define MIRROR_RECORD_DELETE_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/bytes.h"
 #include "base/compiler.h"
 #include "base/status.h"
-#include "mirror/record_set.h"
+#include "mirror/mirror_records.h"
 
-/* Apply the body of a delete, of which nothing is kept. *ret_count is the number that Chroma
- * answers: without a filter each of the ids counts, there or not, with one the records that match;
- * a limit takes the first of these.
+struct record_delete {
+    /* That Chroma answers: without a filter each of the ids counts, there or not, with one the
+     * records that match; a limit takes the first of these. */
+    size_t    count;
+    bool      is_filtered;
+    uint32_t *rows; /* those that go, each once */
+    size_t    row_count;
+};
+
+/* Read the body of a delete, of which nothing is kept, and find its records by a reader that reads
+ * at present. *ret_delete is filled in: record_delete_done().
  *
- * STATUS_NOT_IMPLEMENTED  it cannot be read exactly, or Chroma would refuse it; *ret_reason says
- *                         why, static storage. Nothing changed.
- * STATUS_NO_MEMORY        likewise, but there is no reason */
-MUST_CHECK enum status record_delete_apply(struct record_set *set, struct bytes body,
-                                           size_t *ret_count, const char **ret_reason);
+ * STATUS_NOT_IMPLEMENTED  it cannot be read exactly, Chroma would refuse it, or it asks for what a
+ *                         hollow record contains; *ret_reason says why, static storage.
+ * STATUS_NO_MEMORY        or others of mirror_reader_filter() */
+MUST_CHECK enum status record_delete_find(struct mirror_records *records,
+                                          struct mirror_reader *reader, struct bytes body,
+                                          struct record_delete *ret_delete,
+                                          const char          **ret_reason);
+
+/* Between mirror_records_begin() and mirror_records_commit(), whose outcomes it has. No record was
+ * put or removed since. */
+MUST_CHECK enum status record_delete_apply(struct mirror_records      *records,
+                                           const struct record_delete *found);
+
+/* Harmless on zeroes and a second time. */
+void record_delete_done(struct record_delete *found);
 
 #endif

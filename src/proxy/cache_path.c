@@ -43,13 +43,12 @@ struct read_cache {
     cache_path_hit_fn         *on_hit; /* NULL: nobody */
 };
 
-static bool            is_on(const struct read_cache *cache);
-static bool            joins(const struct read_cache *cache);
-static bool            is_bypass(enum cache_kind kind, uint64_t age_us);
-static enum cache_kind kind_of(const struct exchange *exchange);
-static bool            has_plain_query(const struct exchange *exchange);
-static bool            wait_for_other_s_turn(struct exchange *exchange);
-static bool            make_open_key(struct exchange *exchange);
+static bool is_on(const struct read_cache *cache);
+static bool joins(const struct read_cache *cache);
+static bool is_bypass(enum cache_kind kind, uint64_t age_us);
+static bool has_plain_query(const struct exchange *exchange);
+static bool wait_for_other_s_turn(struct exchange *exchange);
+static bool make_open_key(struct exchange *exchange);
 static bool make_question_key(struct exchange *exchange, struct query_cache_key *ret_key);
 static bool read_query(const struct exchange *exchange, struct query_cache_key *ret_key);
 static enum query_cache_result find_answer(struct exchange *exchange, uint64_t age_us,
@@ -156,7 +155,7 @@ bool cache_path_answer(struct exchange *exchange)
 
     question->asked = (struct query_validity){0};
     question->is_keyed = false;
-    question->kind = is_on(cache) || joins(cache) ? kind_of(exchange) : CACHE_KIND_NONE;
+    question->kind = is_on(cache) || joins(cache) ? cache_path_kind(exchange) : CACHE_KIND_NONE;
     if (question->kind == CACHE_KIND_NONE)
         return false;
     if (!is_on(cache))
@@ -197,18 +196,27 @@ static bool wait_for_other_s_turn(struct exchange *exchange)
 /* Unless the client wants Chroma's own answer. */
 static bool make_open_key(struct exchange *exchange)
 {
-    const struct http_head *head = exchange->head;
+    exchange->question.is_keyed = cache_path_age_wanted(exchange->head) > 0 &&
+                                  make_question_key(exchange, &exchange->question.key);
+    return exchange->question.is_keyed;
+}
+
+uint64_t cache_path_age_wanted(const struct http_head *head)
+{
+    uint64_t limit_us = UINT64_MAX;
 
     for (size_t i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];
+        uint64_t                 field_us = UINT64_MAX;
 
-        if (bytes_equal_nocase(field->name, BYTES_LITERAL("pragma")) ||
-            (bytes_equal_nocase(field->name, BYTES_LITERAL("cache-control")) &&
-             wanted_age(field->value) == 0))
-            return false;
+        if (bytes_equal_nocase(field->name, BYTES_LITERAL("cache-control")))
+            field_us = wanted_age(field->value);
+        else if (bytes_equal_nocase(field->name, BYTES_LITERAL("pragma")))
+            field_us = 0;
+        if (field_us < limit_us)
+            limit_us = field_us;
     }
-    exchange->question.is_keyed = make_question_key(exchange, &exchange->question.key);
-    return exchange->question.is_keyed;
+    return limit_us;
 }
 
 void cache_path_lead(struct exchange *exchange)
@@ -236,7 +244,7 @@ static bool is_bypass(enum cache_kind kind, uint64_t age_us)
     return age_us == 0 || kind != CACHE_KIND_DESCRIPTION;
 }
 
-static enum cache_kind kind_of(const struct exchange *exchange)
+enum cache_kind cache_path_kind(const struct exchange *exchange)
 {
     enum chroma_operation operation = exchange->route.operation;
 
@@ -366,20 +374,25 @@ static uint64_t age_limit(const struct read_cache *cache, const struct http_head
         limit_us = cache->options.max_staleness_us;
     if (!cache->is_gateway)
         limit_us += allowance_us;
+    if (cache_path_age_wanted(head) < limit_us)
+        limit_us = cache_path_age_wanted(head);
+    if (!cache_path_is_plain(head) && cache->options.trust_us < limit_us)
+        limit_us = cache->options.trust_us;
+    return limit_us;
+}
+
+/* But for what says how old an answer may be. */
+bool cache_path_is_plain(const struct http_head *head)
+{
     for (size_t i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];
-        uint64_t                 field_us = UINT64_MAX;
 
-        if (bytes_equal_nocase(field->name, BYTES_LITERAL("cache-control")))
-            field_us = wanted_age(field->value);
-        else if (bytes_equal_nocase(field->name, BYTES_LITERAL("pragma")))
-            field_us = 0;
-        else if (!field->hop_by_hop && !is_plain_field(field))
-            field_us = cache->options.trust_us;
-        if (field_us < limit_us)
-            limit_us = field_us;
+        if (!field->hop_by_hop && !is_plain_field(field) &&
+            !bytes_equal_nocase(field->name, BYTES_LITERAL("cache-control")) &&
+            !bytes_equal_nocase(field->name, BYTES_LITERAL("pragma")))
+            return false;
     }
-    return limit_us;
+    return true;
 }
 
 /* Does this field say nothing that an authenticating proxy might go by? */

@@ -56,6 +56,16 @@ void cache_path_set(struct read_cache *cache, const struct proxy_cache_options *
 /* Is it on? */
 bool cache_path_keeps_answers(const struct read_cache *cache);
 
+/* What kind of question it is, if it is complete and plain; NONE: another one. */
+enum cache_kind cache_path_kind(const struct exchange *exchange);
+
+/* How old an answer may be that the client takes, by Cache-Control and Pragma; 0: only Chroma's
+ * will do. */
+uint64_t cache_path_age_wanted(const struct http_head *head);
+
+/* Has the head nothing that an authenticating proxy might go by? */
+bool cache_path_is_plain(const struct http_head *head);
+
 /* The request is complete and was not sent yet. True: it is answered and finished; or, if it is no
  * write, it waits for the answer to another, and its path's on_room is called again if that is not
  * for it. */

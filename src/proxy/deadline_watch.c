@@ -31,9 +31,14 @@ void deadline_watch_begin(struct exchange *exchange)
         watch_set_alarm(exchange);
 }
 
+bool deadline_watch_is_late(const struct exchange *exchange)
+{
+    return exchange->client_deadline.at_us != 0 && cannot_suffice(exchange);
+}
+
 bool deadline_watch_suffices(struct exchange *exchange)
 {
-    if (exchange->client_deadline.at_us == 0 || !cannot_suffice(exchange))
+    if (!deadline_watch_is_late(exchange))
         return true;
     watch_refuse(exchange);
     return false;

@@ -20,6 +20,9 @@
 /* A request begins: look for its deadline. exchange_finish() ends it. */
 void deadline_watch_begin(struct exchange *exchange);
 
+/* Would it be refused now, since the time left cannot suffice for Chroma? */
+bool deadline_watch_is_late(const struct exchange *exchange);
+
 /* It is about to be sent. False: the time left cannot suffice, and it was answered. */
 bool deadline_watch_suffices(struct exchange *exchange);
 

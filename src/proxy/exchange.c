@@ -360,6 +360,7 @@ void exchange_free(struct exchange *exchange)
 {
     exchange_stop_clocks(exchange);
     client_deadline_stop(&exchange->client_deadline);
+    mirror_ticket_end(&exchange->mirror);
     list_remove(&exchange->node);
     answer_sink_free_behind(&exchange->pass.entry);
     if (exchange->proxy != NULL) /* a spare one has none */

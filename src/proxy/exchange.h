@@ -30,6 +30,7 @@
 #include "proxy/call.h"
 #include "proxy/client_deadline.h"
 #include "proxy/lane_rooms.h"
+#include "proxy/mirror_ticket.h"
 #include "proxy/proxy_state.h"
 #include "proxy/reply.h"
 #include "proxy/service_ticket.h"
@@ -87,15 +88,19 @@ struct exchange {
         struct answer_sink         entry;    /* the chain begins here and ends in `reply` */
         struct collection_question question; /* what its answer may teach */
         struct breaker_ticket      breaker;
-        struct timeout             repeat; /* until it is asked again after Chroma died */
-        unsigned                   deaths; /* of Chroma, under it */
-        struct byte_buffer         raised; /* an answer that was changed */
+        struct timeout             repeat;   /* until it is asked again after Chroma died */
+        unsigned                   deaths;   /* of Chroma, under it */
+        enum status                why;      /* it failed last */
+        bool                       was_sent; /* then */
+        bool                       is_ours;  /* the deadline that it missed */
+        struct byte_buffer         raised;   /* an answer that was changed */
         bool is_held;        /* nothing of the answer is passed before it is complete */
         bool is_streaming;   /* the body goes to Chroma as it arrives */
         bool keeps_deadline; /* the answer may be asked for again, within the time of the first */
     } pass;
     struct cache_question question; /* of one that may be answered without asking */
-    struct write         *write;    /* NULL before its body is complete */
+    struct mirror_ticket  mirror;
+    struct write         *write; /* NULL before its body is complete */
     struct write_waiter   waiter;
 
     struct reply reply;

@@ -1,5 +1,6 @@
 #include "proxy/mirror_choice.h"
 
+#include "limits/guard_rules.h"
 #include "limits/name_pattern.h"
 
 /* Reads of late, each counting half after five minutes. */
@@ -74,14 +75,21 @@ const char *mirror_choice_obstacle(const struct mirror_keeper *keeper)
     return proxy->is_single ? NULL : "a distributed Chroma is not copied";
 }
 
-bool mirror_choice_takes_name(const struct mirror_keeper *keeper, const char *name)
+bool mirror_choice_takes_name(const struct mirror_entry *entry)
 {
-    const struct proxy_mirror_options *options = &keeper->options;
+    const struct proxy_mirror_options *options = &entry->keeper->options;
 
-    if (name == NULL || options->collection_count == 0)
+    if (entry->name == NULL || options->collection_count == 0)
         return true;
     for (size_t i = 0; i < options->collection_count; i++) {
-        if (name_pattern_fits(bytes_of(options->collections[i]), bytes_of(name)))
+        struct bytes         text = bytes_of(options->collections[i]);
+        struct guard_pattern pattern;
+
+        if (guard_rules_next_pattern(&text, &pattern) &&
+            (pattern.tenant.data == NULL ||
+             (name_pattern_fits(pattern.tenant, bytes_of(entry->tenant)) &&
+              name_pattern_fits(pattern.database, bytes_of(entry->database)))) &&
+            name_pattern_fits(pattern.collection, bytes_of(entry->name)))
             return true;
     }
     return false;
@@ -93,7 +101,7 @@ bool mirror_choice_is_wanted(const struct mirror_entry *entry, uint64_t now_us)
 
     if (entry->is_asked_for)
         return true;
-    return mirror_choice_takes_name(keeper, entry->name) &&
+    return mirror_choice_takes_name(entry) &&
            mirror_entry_score(entry, now_us) >=
                (keeper->options.collection_count == 0 ? hot_score : 0.5);
 }

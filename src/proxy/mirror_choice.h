@@ -19,7 +19,7 @@ void mirror_choice_begin(struct mirror_keeper *keeper);
 const char *mirror_choice_obstacle(const struct mirror_keeper *keeper);
 
 /* Does it have a name that the options have, or none yet, or do they have no names? */
-bool mirror_choice_takes_name(const struct mirror_keeper *keeper, const char *name);
+bool mirror_choice_takes_name(const struct mirror_entry *entry);
 
 /* Is it to be begun when it is due? */
 bool mirror_choice_is_wanted(const struct mirror_entry *entry, uint64_t now_us);

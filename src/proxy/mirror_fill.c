@@ -325,7 +325,7 @@ static void fill_take_description(struct mirror_fill *fill)
     }
     entry->is_described = true;
     entry->failures = 0;
-    if (!entry->is_asked_for && !mirror_choice_takes_name(fill->keeper, entry->name)) {
+    if (!entry->is_asked_for && !mirror_choice_takes_name(entry)) {
         entry->is_refused = true;
         fill->keeper->filling = NULL;
         entry->state = MIRROR_ENTRY_WAITING;

@@ -84,7 +84,7 @@ static const struct metric_desc info_metrics[] = {
            "Records in the copies, those among them that are not filled yet."),
     METRIC(GAUGE, info_numbers, hollow, "chromabouncer_mirror_records_hollow",
            "Records in the copies of which Chroma has to be asked for the contents."),
-    METRIC(GAUGE, info_numbers, memory, "chromabouncer_mirror_memory_bytes",
+    METRIC(GAUGE, info_numbers, memory, "chromabouncer_mirror_bytes",
            "What the copies take of mirror.memory_max."),
     METRIC(GAUGE, info_numbers, disk, "chromabouncer_mirror_disk_bytes",
            "What the copies take of mirror.disk_max."),

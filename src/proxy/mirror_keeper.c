@@ -222,8 +222,7 @@ static void keeper_drop_all(struct mirror_keeper *keeper, bool only_unwanted)
         struct mirror_entry *entry = LIST_ITEM(node, struct mirror_entry, node);
 
         entry->is_refused = false;
-        if (!only_unwanted ||
-            (!entry->is_asked_for && !mirror_choice_takes_name(keeper, entry->name)))
+        if (!only_unwanted || (!entry->is_asked_for && !mirror_choice_takes_name(entry)))
             mirror_entry_free(entry);
         else if (entry->state == MIRROR_ENTRY_STOPPED)
             entry->state = MIRROR_ENTRY_WAITING;

@@ -12,6 +12,7 @@
 #include "proxy/deadline_watch.h"
 #include "proxy/hold_sink.h"
 #include "proxy/learn_sink.h"
+#include "proxy/mirror_path.h"
 #include "proxy/read_class.h"
 #include "proxy/read_repeats.h"
 #include "proxy/request_head.h"
@@ -40,10 +41,13 @@ static void                pass_on_body(struct exchange *exchange, struct bytes 
 static void                pass_begin_streaming(struct exchange *exchange);
 static void                pass_on_body_end(struct exchange *exchange);
 static void                pass_ask(struct exchange *exchange);
+static void                pass_ask_after_all(struct exchange *exchange);
+static void                pass_ask_chroma(struct exchange *exchange);
 static void                pass_send(struct exchange *exchange);
 static bool                pass_is_let(struct exchange *exchange);
 static void                pass_on_let(struct breaker_ticket *ticket);
 static void                pass_call(struct exchange *exchange);
+static void                pass_fail_start(struct exchange *exchange);
 static void                pass_on_writable(struct call *call);
 static void                pass_stream(struct exchange *exchange, struct bytes data, bool last);
 static void                pass_on_head(struct answer_sink *sink, const struct http_head *head);
@@ -60,9 +64,11 @@ static bool pass_may_ask_again(const struct exchange *exchange, const struct htt
 static void pass_note_life(struct exchange *exchange);
 static void pass_on_answer_body(struct answer_sink *sink, struct bytes data);
 static void pass_on_failure(struct answer_sink *sink, enum status why, bool sent);
+static void pass_fail(struct exchange *exchange);
 static bool pass_may_repeat(const struct exchange *exchange, enum status why);
 static void pass_note_times(struct exchange *exchange);
 static void pass_on_deadline(struct exchange *exchange);
+static void pass_miss_deadline(struct exchange *exchange);
 static bool pass_was_silent(const struct exchange *exchange);
 static void pass_on_client_gone(struct exchange *exchange);
 static void pass_on_finished(struct exchange *exchange);
@@ -156,8 +162,22 @@ void pass_path_take_over(struct exchange *exchange, struct answer_sink *sink)
 /* The request is complete. */
 static void pass_ask(struct exchange *exchange)
 {
-    if (!auth_recheck(exchange) || cache_path_answer(exchange))
+    if (!auth_recheck(exchange))
         return;
+    mirror_path_note_read(exchange);
+    if (!cache_path_answer(exchange) && !mirror_path_answer(exchange, pass_ask_after_all))
+        pass_ask_chroma(exchange);
+}
+
+/* The copy of the collection has no answer. */
+static void pass_ask_after_all(struct exchange *exchange)
+{
+    if (auth_recheck(exchange))
+        pass_ask_chroma(exchange);
+}
+
+static void pass_ask_chroma(struct exchange *exchange)
+{
     pass_send(exchange);
     cache_path_lead(exchange);
 }
@@ -166,7 +186,8 @@ static void pass_send(struct exchange *exchange)
 {
     struct proxy *proxy = exchange->proxy;
 
-    if (!deadline_watch_suffices(exchange))
+    if ((deadline_watch_is_late(exchange) && mirror_path_stand_in(exchange, pass_send)) ||
+        !deadline_watch_suffices(exchange))
         return;
     if (!timeout_queue_is_running(&exchange->deadline)) /* else it goes on */
         exchange_start_deadline(exchange);
@@ -185,7 +206,7 @@ static bool pass_is_let(struct exchange *exchange)
     enum status status = backend_breaker_ask(exchange->proxy->breaker, &exchange->pass.breaker,
                                              exchange->route.info, exchange->route.uuid, message);
 
-    if (status == STATUS_BREAKER_OPEN)
+    if (status == STATUS_BREAKER_OPEN && !mirror_path_stand_in(exchange, pass_send))
         reply_error(&exchange->reply, status, FRONT_EXECUTED_NO, message);
     return status == STATUS_OK;
 }
@@ -225,10 +246,19 @@ static void pass_call(struct exchange *exchange)
                             pass_on_writable);
     }
     exchange->reply.source = &pass->call;
-    if (status != STATUS_OK)
-        reply_error(&exchange->reply, status, FRONT_EXECUTED_NO, NULL);
-    else
+    if (status == STATUS_OK) {
         exchange->record.overhead_us += clock_now_us() - now_us;
+        mirror_path_hedge(exchange);
+        return;
+    }
+    pass->why = status;
+    if (!mirror_path_stand_in(exchange, pass_fail_start))
+        pass_fail_start(exchange);
+}
+
+static void pass_fail_start(struct exchange *exchange)
+{
+    reply_error(&exchange->reply, exchange->pass.why, FRONT_EXECUTED_NO, NULL);
 }
 
 /* The request's head is out. First what is kept, then the client may go on. */
@@ -281,6 +311,7 @@ static void pass_on_head(struct answer_sink *sink, const struct http_head *head)
     struct memory_account *answers = &exchange->proxy->budget->accounts[MEMORY_ACCOUNT_ANSWERS];
 
     timeout_queue_stop(&exchange->wait_limit);
+    mirror_path_on_head(exchange, head);
     exchange->pass.keeps_deadline = pass_may_ask_again(exchange, head);
     if (head->status == 500 && !exchange->pass.keeps_deadline)
         pass_report_error(exchange, false);
@@ -420,8 +451,20 @@ static void pass_on_failure(struct answer_sink *sink, enum status why, bool sent
     if (exchange->state != EXCHANGE_ANSWERING)
         pass_note_times(exchange);
     exchange->pass.deaths += sent;
+    exchange->pass.why = why;
+    exchange->pass.was_sent = sent;
+    if ((exchange->state == EXCHANGE_ANSWERING && !exchange->pass.is_held) ||
+        !mirror_path_stand_in(exchange, pass_fail))
+        pass_fail(exchange);
+}
+
+static void pass_fail(struct exchange *exchange)
+{
+    enum status why = exchange->pass.why;
+    bool        sent = exchange->pass.was_sent;
+
     if (!pass_may_repeat(exchange, why)) {
-        answer_sink_failure(sink->next, why, sent);
+        answer_sink_failure(exchange->pass.entry.next, why, sent);
         return;
     }
     exchange->record.was_retried |= sent; /* if it ends here, it may have been executed */
@@ -465,10 +508,7 @@ static void pass_note_times(struct exchange *exchange)
 
 static void pass_on_deadline(struct exchange *exchange)
 {
-    const char *waits_for = exchange_waits_for(exchange);
-    bool        sent = call_is_sent(&exchange->pass.call);
-    bool        is_ours = !exchange->client_deadline.is_over;
-    char        message[200], room[DEADLINE_WATCH_TEXT_SIZE];
+    bool is_ours = !exchange->client_deadline.is_over;
 
     if (is_ours && exchange->state == EXCHANGE_ANSWERING && call_is_paused(&exchange->pass.call)) {
         exchange_start_deadline(exchange); /* the client is slow, not Chroma */
@@ -476,6 +516,19 @@ static void pass_on_deadline(struct exchange *exchange)
     }
     if (is_ours && pass_was_silent(exchange))
         call_report(&exchange->pass.call, BREAKER_FAILURE);
+    exchange->pass.is_ours = is_ours;
+    if (exchange->state == EXCHANGE_ANSWERING ||
+        !mirror_path_stand_in(exchange, pass_miss_deadline))
+        pass_miss_deadline(exchange);
+}
+
+static void pass_miss_deadline(struct exchange *exchange)
+{
+    const char *waits_for = exchange_waits_for(exchange);
+    bool        sent = call_is_sent(&exchange->pass.call);
+    char        message[200], room[DEADLINE_WATCH_TEXT_SIZE];
+
+    exchange->client_deadline.is_over |= !exchange->pass.is_ours;
     snprintf(message, sizeof message, "%s%s",
              waits_for != NULL ? "it waited for queue.wait_max, as "
              : backend_breaker_holds(&exchange->pass.breaker)
@@ -485,7 +538,8 @@ static void pass_on_deadline(struct exchange *exchange)
                       "backend.connections_max, queue.wait_max and deadline.read",
              waits_for != NULL ? waits_for : "");
     reply_error(&exchange->reply, STATUS_TIMED_OUT, sent ? FRONT_EXECUTED_MAYBE : FRONT_EXECUTED_NO,
-                is_ours ? message : deadline_watch_explain(exchange, sent, message, room));
+                exchange->pass.is_ours ? message
+                                       : deadline_watch_explain(exchange, sent, message, room));
 }
 
 /* The deadline counts from the last byte of the request: who waited for a turn for most of it has
@@ -513,6 +567,7 @@ static void pass_on_finished(struct exchange *exchange)
     if (backend_breaker_leave(&exchange->pass.breaker) && (status == 0 || status == 500))
         backend_breaker_report(proxy->breaker, exchange->route.info, exchange->route.uuid,
                                BREAKER_NOTHING, loop_now_us(proxy->loop));
+    mirror_ticket_end(&exchange->mirror);
     call_cancel(&exchange->pass.call);
     cache_path_leave(exchange);
 }

@@ -16,6 +16,8 @@
 #include "proxy/guard.h"
 #include "proxy/mirror_flow.h"
 #include "proxy/mirror_keeper.h"
+#include "proxy/mirror_path.h"
+#include "proxy/mirror_verify.h"
 #include "proxy/pass_path.h"
 #include "proxy/read_limit.h"
 #include "proxy/services.h"
@@ -155,12 +157,21 @@ void proxy_set_backend(struct proxy *proxy, const struct proxy_backend *backend)
     if (backend->incarnation != proxy->incarnation) {
         collection_table_new_incarnation(proxy->collections, false);
         backend_breaker_new_incarnation(proxy->breaker);
-        mirror_keeper_new_incarnation(proxy->mirror);
+        proxy->is_lost = backend->is_lost || turn_queue_is_held(proxy->turns);
+        if (!proxy->is_lost)
+            proxy_note_reached(proxy);
     }
     proxy->incarnation = backend->incarnation;
     proxy->family = backend->family;
     proxy->is_single = backend->batch_records_max > PROXY_DISTRIBUTED_BATCH_RECORDS;
     write_lanes_set_backend(proxy->lanes, backend->batch_records_max);
+}
+
+void proxy_note_reached(struct proxy *proxy)
+{
+    proxy->is_lost = false;
+    proxy->reached++;
+    mirror_keeper_new_incarnation(proxy->mirror);
 }
 
 void proxy_watch_write_answers(struct proxy *proxy,
@@ -279,7 +290,9 @@ enum status proxy_set_mirror(struct proxy *proxy, const struct proxy_mirror_opti
 {
     if (proxy->mirror == NULL && options->mode == PROXY_MIRROR_OFF)
         return STATUS_OK;
-    if (proxy->mirror == NULL)
+    if (proxy->mirror_path == NULL)
+        proxy->mirror_path = mirror_path_new(proxy);
+    if (proxy->mirror == NULL && proxy->mirror_path != NULL)
         proxy->mirror = mirror_keeper_new(proxy);
     return proxy->mirror == NULL ? STATUS_NO_MEMORY : mirror_keeper_set(proxy->mirror, options);
 }
@@ -389,6 +402,8 @@ void proxy_free(struct proxy *proxy)
            (node = list_first(&proxy->spare_exchanges)) != NULL)
         exchange_free(LIST_ITEM(node, struct exchange, node));
     cache_verify_free(proxy->verify);
+    mirror_verify_free(proxy->mirror_verify);
+    mirror_path_free(proxy->mirror_path);
     mirror_keeper_free(proxy->mirror);
     auth_free(proxy->auth);
     cache_path_free(proxy->cache);
@@ -440,6 +455,8 @@ enum status proxy_print_metrics(struct proxy *proxy, struct byte_buffer *out)
         status = cache_verify_print_metrics(proxy->verify, out);
     if (status == STATUS_OK)
         status = mirror_keeper_print_metrics(proxy->mirror, out);
+    if (status == STATUS_OK)
+        status = mirror_path_print_metrics(proxy->mirror_path, out);
     if (status == STATUS_OK && proxy->auth != NULL)
         status = auth_print_metrics(proxy->auth, out);
     if (status == STATUS_OK && proxy->services != NULL)

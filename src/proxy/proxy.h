@@ -40,6 +40,7 @@ struct proxy_backend {
     enum chroma_family family; /* decides what may be merged; UNKNOWN at first: nothing */
     uint64_t           batch_records_max; /* how many records it takes at once; 0: not known */
     uint64_t           incarnation; /* moves when it may be another Chroma, or another state */
+    bool               is_lost; /* and no other is reached yet: copies of its records still count */
 };
 
 /* It became known or changed. With another incarnation all that was learned is void. */

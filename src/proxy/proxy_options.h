@@ -32,7 +32,7 @@ enum proxy_mirror_mode {
 /* Copies of collections; see mirror_keeper.h. */
 struct proxy_mirror_options {
     enum proxy_mirror_mode mode;
-    const char *const     *collections;      /* patterns of names (name_pattern.h) */
+    const char *const     *collections;      /* patterns (guard_rules.h) */
     size_t                 collection_count; /* 0: those that are read most, as they fit */
     uint64_t               memory_max;       /* of all copies together */
     uint64_t               disk_max;         /* likewise */

@@ -28,6 +28,8 @@ struct backend_breaker;
 struct cache_verify;
 struct guard;
 struct mirror_keeper;
+struct mirror_verify;
+struct mirror_path;
 struct read_cache;
 struct read_limit;
 struct services;
@@ -49,6 +51,8 @@ struct proxy {
     /* What is known of the backend. */
     enum chroma_family       family;
     uint64_t                 incarnation;   /* of which it is known */
+    bool                     is_lost;       /* and no other was reached since */
+    uint64_t                 reached;       /* moves when another one was */
     bool                     is_supervised; /* we run it, and hear of its end */
     bool                     is_single;     /* certainly one process, not a distributed Chroma */
     uint64_t                 ends;          /* of Chromas that we ran: a proof for what they had */
@@ -58,10 +62,12 @@ struct proxy {
     void                  *write_answer_ctx;
     struct write_observers observers; /* of whatever may change something; the table is first */
 
-    struct guard         *guard;  /* NULL: nothing was ever guarded */
-    struct read_cache    *cache;  /* NULL: none */
-    struct cache_verify  *verify; /* NULL: nothing was verified yet */
-    struct mirror_keeper *mirror; /* NULL: nothing was ever copied */
+    struct guard         *guard;         /* NULL: nothing was ever guarded */
+    struct read_cache    *cache;         /* NULL: none */
+    struct cache_verify  *verify;        /* NULL: nothing was verified yet */
+    struct mirror_keeper *mirror;        /* NULL: nothing was ever copied */
+    struct mirror_verify *mirror_verify; /* NULL: no copy was ever verified */
+    struct mirror_path   *mirror_path;   /* NULL: nothing was ever copied */
     bool                  is_gateway;
 
     /* Who waits for what, in the order in which it is taken. */
@@ -98,5 +104,8 @@ struct proxy {
     void                  *on_finished_ctx;
     struct look_budget     looks; /* at bodies, for on_finished */
 };
+
+/* Another Chroma than the one that was lost has answered: copies and trust of before are void. */
+void proxy_note_reached(struct proxy *proxy);
 
 #endif

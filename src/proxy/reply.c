@@ -106,8 +106,9 @@ static bool reply_write_head(struct reply *reply, const struct http_head *head, 
 static size_t reply_write_own_fields(const struct reply *reply, const struct http_head *head,
                                      char *fields)
 {
-    static const char           intro[] = "X-Chromabouncer-Source: backend\r\nServer-Timing: ";
-    static const char           maybe[] = "X-Chromabouncer-Executed: maybe\r\n";
+    static const char intro[] = "X-Chromabouncer-Source: backend\r\nServer-Timing: ";
+    static const char mirror[] = "X-Chromabouncer-Source: mirror\r\nX-Chromabouncer-Mirror: ";
+    static const char maybe[] = "X-Chromabouncer-Executed: maybe\r\n";
     const struct access_record *record = reply->record;
     char                       *at = fields;
 
@@ -117,6 +118,10 @@ static size_t reply_write_own_fields(const struct reply *reply, const struct htt
         return (size_t)(at - fields) +
                (size_t)sprintf(at, "X-Chromabouncer-Source: cache\r\nAge: %" PRIu64 "\r\n",
                                reply->age_us / 1000000);
+    if (record->source == REQUEST_METRICS_SOURCE_MIRROR)
+        return (size_t)(at - fields) + (size_t)sprintf(at, "%sage=%" PRIu64 "; complete=%s\r\n",
+                                                       mirror, reply->age_us / 1000000,
+                                                       reply->is_complete ? "yes" : "no");
     memcpy(at, intro, sizeof intro - 1);
     at += sizeof intro - 1;
     at = reply_append_ms(at, "queue;dur=", record->queue_us);
@@ -343,6 +348,24 @@ static void reply_give_whole(struct reply *reply, enum request_metrics_source so
         reply_finish_with(reply, body);
     else
         reply_error(reply, STATUS_NO_MEMORY, FRONT_EXECUTED_MAYBE, NULL);
+}
+
+void reply_mirrored(struct reply *reply, unsigned status, struct bytes body, uint64_t age_us,
+                    bool is_complete)
+{
+    const struct http_head head = {.status = status,
+                                   .reason = bytes_of(http_writer_reason(status)),
+                                   .minor_version = 1,
+                                   .framing = HTTP_FRAMING_LENGTH,
+                                   .field_count = 1,
+                                   .fields = {{.name = BYTES_INIT("content-type"),
+                                               .value = BYTES_INIT("application/json"),
+                                               .id = HTTP_FIELD_CONTENT_TYPE}}};
+
+    reply->cache_status = NULL;
+    reply->age_us = age_us;
+    reply->is_complete = is_complete;
+    reply_give_whole(reply, REQUEST_METRICS_SOURCE_MIRROR, &head, body);
 }
 
 void reply_hit(struct reply *reply, const struct http_head *head, struct query_cache_hit *hit)

@@ -31,7 +31,8 @@ struct reply {
     enum front_executed      executed; /* to be said with Chroma's answer */
     void (*on_finished)(struct reply *reply);
     const char *cache_status; /* what Cache-Status says, static storage; NULL: nothing */
-    uint64_t    age_us;       /* of an answer that was kept */
+    uint64_t    age_us;       /* of an answer that was kept, or of the copy that it is from */
+    bool        is_complete;  /* that copy */
 
     struct answer_sink sink;
     struct byte_buffer out; /* the head, not sent yet */
@@ -60,6 +61,10 @@ void reply_collapsed(struct reply *reply, const struct http_head *head, struct b
 
 /* Answer with what was kept, and finish. `hit` is borrowed and read. */
 void reply_hit(struct reply *reply, const struct http_head *head, struct query_cache_hit *hit);
+
+/* Answer with what a copy of the collection says, in JSON, and finish. `age_us`: of the copy. */
+void reply_mirrored(struct reply *reply, unsigned status, struct bytes body, uint64_t age_us,
+                    bool is_complete);
 
 /* Answer 413 as Chroma does on this route, and finish. */
 void reply_too_large(struct reply *reply, bool is_plain);

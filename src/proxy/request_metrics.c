@@ -49,6 +49,7 @@ const char *request_metrics_source_name(enum request_metrics_source source)
         [REQUEST_METRICS_SOURCE_BACKEND] = "backend",
         [REQUEST_METRICS_SOURCE_CACHE] = "cache",
         [REQUEST_METRICS_SOURCE_COLLAPSED] = "collapsed",
+        [REQUEST_METRICS_SOURCE_MIRROR] = "mirror",
         [REQUEST_METRICS_SOURCE_PROXY] = "proxy"};
 
     return names[source];

@@ -19,6 +19,7 @@ enum request_metrics_source {
     REQUEST_METRICS_SOURCE_BACKEND,
     REQUEST_METRICS_SOURCE_CACHE,
     REQUEST_METRICS_SOURCE_COLLAPSED, /* the backend, to another who asked the same */
+    REQUEST_METRICS_SOURCE_MIRROR,    /* a copy of the collection */
     REQUEST_METRICS_SOURCE_PROXY,     /* an error of our own */
     REQUEST_METRICS_SOURCES
 };

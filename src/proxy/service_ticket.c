@@ -42,7 +42,8 @@ static bool was_had(const struct access_record *record, bool call_began)
 static bool cost_nothing(const struct access_record *record)
 {
     return record->source == REQUEST_METRICS_SOURCE_CACHE ||
-           record->source == REQUEST_METRICS_SOURCE_COLLAPSED;
+           record->source == REQUEST_METRICS_SOURCE_COLLAPSED ||
+           record->source == REQUEST_METRICS_SOURCE_MIRROR;
 }
 
 /* A merged write's part of its call is that of one of its members. */

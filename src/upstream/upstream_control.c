@@ -178,6 +178,11 @@ bool upstream_control_is_asked(const struct upstream_question *question)
     return question->is_asked;
 }
 
+bool upstream_control_is_lost(const struct upstream_control *control)
+{
+    return control->was_lost;
+}
+
 bool upstream_control_has_connection(const struct upstream_control *control)
 {
     return control->stands;

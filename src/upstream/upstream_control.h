@@ -67,4 +67,7 @@ bool upstream_control_is_asked(const struct upstream_question *question);
 /* Is the connection open that tells of a restart? */
 bool upstream_control_has_connection(const struct upstream_control *control);
 
+/* Was the backend lost, and not reached since? True at first. */
+bool upstream_control_is_lost(const struct upstream_control *control);
+
 #endif

@@ -151,4 +151,5 @@ def main():
     print(json.dumps({"passages": len(tokens), "queries": args.queries}))
 
 
-main()
+if __name__ == "__main__":
+    main()

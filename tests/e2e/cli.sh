@@ -133,8 +133,18 @@ run 64 wrap --once -- true;               says err 'wrap takes no --once'
 run 64 wrap --wait -- true;               says err 'wrap takes no --wait'
 run 64 wrap -o json -- true;              says err 'wrap takes no -o'
 run 64 run --strict;                      says err "unknown flag '--strict'"
+run 64 run --mirror;                      says err "run takes no --mirror"
+run 64 wrap --mirror=often -- true;       says err "mirror.mode: 'often' is not allowed; write off|fallback"
+run 64 exec --mirror --set mirror.mode=off -- true; says err 'mirror.mode is given twice'
 run 0 wrap --version;                     says out 'chromabouncer '
 run 64 wrap --path x --path -- true;      says err '--path needs a value'
+
+# import: what it needs.
+run 64 import </dev/null;                    says err 'write import NAME'
+run 64 import a/b </dev/null;                says err 'write import NAME'
+run 64 import docs more </dev/null;          says err "the word 'more' is one too many"
+run 78 import docs --listen 127.0.0.1:0 </dev/null; says err 'listen.address has port 0'
+run 69 import docs --listen "unix:$work/nobody" </dev/null; says err 'gives no answer'
 
 # Nobody there: 69, with the reason.
 sockets="--listen unix:$work/data --status unix:$work/status --backend unix:$work/chroma"
@@ -178,6 +188,11 @@ run 78 key add 'a b' --set auth.keys_file="$work/keys"
 run 78 key add one --allow read --set auth.keys_file="$work/keys"; says err 'VERBS:TENANT'
 run 0 key add one --service chat --allow 'read:*/*/docs-*' --set auth.keys_file="$work/keys"
 grep -qx 'cbk_[0-9A-Za-z]\{49\}' out || fail "key add: not a key alone"
+if [ -c /dev/full ]; then
+    "$program" key add two --set auth.keys_file="$work/keys" >/dev/full 2>err
+    [ $? -eq 71 ] || fail "key add to a full disk: exit status"
+    ! grep -q 'name=two' "$work/keys" || fail "key add: keeps a key that nobody has seen"
+fi
 if grep -qf out keys; then fail "the key is in the file"; fi
 run 0 key list --set auth.keys_file="$work/keys"; says out 'read:*/*/docs-*'
 run 0 key revoke one --set auth.keys_file="$work/keys"

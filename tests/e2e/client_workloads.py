@@ -60,9 +60,12 @@ def make_records(seed, count):
 
 
 class Journal(list):
-    """Collects results; a failing call is a result."""
+    """Collects results; a failing call is a result. `before` runs before each call."""
+
+    before = staticmethod(lambda: None)
 
     def call(self, what, function, *arguments, **named):
+        self.before()
         try:
             result = function(*arguments, **named)
         except Exception as error:
@@ -71,6 +74,7 @@ class Journal(list):
         return result
 
     async def wait(self, what, awaitable):
+        self.before()
         try:
             result = await awaitable
         except Exception as error:

@@ -2,11 +2,12 @@
 
 import json
 import subprocess
+import urllib.request
 
 import pytest
 
 import client_workloads
-from bed import ROOT
+from bed import DATABASE, ROOT, wait_for
 from transcript import Transcript, assert_same
 
 
@@ -41,10 +42,49 @@ def test_nor_with_a_server_of_another_release(bed_with, release, workload):
     compare(bed_with(release=release), workload)
 
 
+MIRROR = ["--set", "role=gateway", "--set", "mirror.mode=prefer", "--set", "cache.enabled=false"]
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [
+        client_workloads.python_sync,
+        client_workloads.python_async,
+        client_workloads.langchain,
+        client_workloads.llamaindex,
+    ],
+    ids=lambda workload: workload.__name__,
+)
+def test_nor_where_a_mirror_answers(bed_with, workload, monkeypatch):
+    bed = bed_with(arguments=MIRROR)
+    direct = workload(bed.direct_port)
+    monkeypatch.setattr(client_workloads.Journal, "before", lambda _: wait_for_copies(bed))
+    compare_results(direct, workload(bed.proxied_port))
+    bed.assert_conversation_is_same()
+    answers = [exchange.response for exchange in bed.front.exchanges()]
+    sources = [answer.field("x-chromabouncer-source") for answer in answers]
+    assert sources.count("mirror") >= 5, sources
+
+
+def wait_for_copies(bed):
+    """Of all collections that there are, without leaving a trace in the conversation."""
+    for collection in bed.proxied_server.ask("GET", f"{DATABASE}/collections"):
+        url = f"http://127.0.0.1:{bed.proxy_port}{DATABASE}/collections/{collection['id']}/count"
+        wait_for(lambda url=url: is_mirror(url), f"a copy of {collection['name']}")
+
+
+def is_mirror(url):
+    with urllib.request.urlopen(url, timeout=60) as answer:
+        return answer.headers["x-chromabouncer-source"] == "mirror"
+
+
 def compare(bed, workload):
-    direct, proxied = workload(bed.direct_port), workload(bed.proxied_port)
+    compare_results(workload(bed.direct_port), workload(bed.proxied_port))
+    bed.assert_wire_is_same()
+
+
+def compare_results(direct, proxied):
     mine, theirs = Transcript(), Transcript()
     assert len(direct) == len(proxied)
     for (what, left), (_, right) in zip(direct, proxied):
         assert_same(mine.result(left), theirs.result(right), what)
-    bed.assert_wire_is_same()

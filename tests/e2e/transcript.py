@@ -25,6 +25,7 @@ HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", 
 ADDED_TO_REQUESTS = {"via", "x-forwarded-for", "x-forwarded-proto", "forwarded"}
 ADDED_TO_RESPONSES = {
     "via", "server-timing", "cache-status", "x-chromabouncer-source", "x-chromabouncer-executed",
+    "x-chromabouncer-mirror",
 }  # fmt: skip
 
 

@@ -259,6 +259,55 @@ def sees_old_answers(bed, seconds):
         return seen
 
 
+def answers_from_copy(bed, fields=()):
+    """Of a count."""
+    with Client(bed.proxy.listen, timeout=SHOWS_SECONDS) as client:
+        answer = client.ask("GET", f"{bed.collection}/count", None, fields)
+        return answer.fields.get("x-chromabouncer-source") == "mirror"
+
+
+COPY_SECONDS = 60  # a copy is begun ten seconds after the start
+COPIES = ("role=gateway", "cache.enabled=false")
+
+
+def sees_copy(bed, seconds):
+    return within(max(seconds, 2), lambda: answers_from_copy(bed))
+
+
+def copies_complete(bed):
+    answers_from_copy(bed)  # reads let one begin
+    return bed.metrics().get('chromabouncer_mirror_collections{state="complete"}', 0) == 1
+
+
+def sees_copy_while_down(bed, seconds):
+    """Once it is complete Chroma goes away."""
+    if bed.stub.process.poll() is None:
+        wait_for(lambda: copies_complete(bed), "there is a copy", COPY_SECONDS)
+        bed.stub.kill()
+        time.sleep(1.2)  # it is older than the least age
+    return within(seconds, lambda: answers_from_copy(bed))
+
+
+def sees_doubtful_copy(bed, seconds):
+    """Chroma goes away with a write that it had."""
+    if bed.stub.process.poll() is None:
+        wait_for(lambda: copies_complete(bed), "there is a copy", COPY_SECONDS)
+        bed.stall(f"op=upsert,stall={STALL_SECONDS}s")
+        bed.ask_beside("POST", f"{bed.collection}/upsert", record("x"))
+        hangs = "write_calls_in_flight"
+        wait_for(lambda: bed.metric(hangs) == 1, "a write is under way", SHOWS_SECONDS)
+        bed.stub.kill()
+        wait_for(lambda: bed.metric(hangs) == 0, "it has ended", SHOWS_SECONDS)
+    return within(seconds, lambda: answers_from_copy(bed))
+
+
+MINE = ("authorization: mine",)
+
+
+def sees_copy_for_credentials(bed, seconds):
+    return within(max(seconds, 2), lambda: answers_from_copy(bed, MINE))
+
+
 def lets_in(bed, *fields):
     with Client(bed.proxy.listen, timeout=SHOWS_SECONDS) as client:
         return client.ask("GET", f"{DATABASE}/collections", None, fields).status == 200
@@ -594,6 +643,20 @@ ROWS = {
         plain("0s", sees_old_answers, "cache.max_staleness=1ms"),
     ),
     "cache.verify": ("100%", plain("0%", sees_answers_verified, "role=gateway")),
+    "mirror.mode": ("prefer", plain("off", sees_copy, *COPIES)),
+    "mirror.collections": (
+        "live",
+        plain("other", sees_copy, *COPIES, "mirror.mode=prefer"),
+    ),
+    "mirror.trust": (
+        "1h",
+        plain("0s", sees_copy_for_credentials, *COPIES, "mirror.mode=prefer"),
+    ),
+    "mirror.max_age": ("1s", takes_away("1h", sees_copy_while_down, "mirror.mode=fallback")),
+    "mirror.allow_incomplete": (
+        "true",
+        plain("false", sees_doubtful_copy, *COPIES, "mirror.mode=fallback"),
+    ),
     "queue.wait_max": ("100ms", plain("1h", sees_wait_end, "backend.connections_max=1")),
     "queue.requests_max": (
         "1",

@@ -213,8 +213,12 @@ enum status mirror_copy_answer(struct mirror_copy *copy, const struct mirror_que
                                unsigned *ret_status, struct byte_buffer *ret_body,
                                const char **ret_reason)
 {
-    (void)ret_reason;
-    *ret_status = 200;
+    *ret_reason = "regex";
+    fake_mirror_copies.answers++;
+    if (fake_mirror_copies.answer_fails != STATUS_OK)
+        return fake_mirror_copies.answer_fails;
+    assert(question->dimension == 2 && question->deadline_us > 0 && question->size_max > 0);
+    *ret_status = fake_mirror_copies.answer_status == 0 ? 200 : fake_mirror_copies.answer_status;
     fake_records_get(&copy->records, question->body, ret_body);
     return STATUS_OK;
 }

@@ -15,6 +15,9 @@ struct fake_mirror_copies {
     size_t      writes, pages, pages_failed;
     size_t      page_records;  /* asked for at once */
     uint64_t    record_memory; /* that each takes */
+    size_t      answers;
+    enum status answer_fails;  /* what each answer comes to, if not OK */
+    unsigned    answer_status; /* 0: 200 */
     enum status fails;         /* what the next change comes to, if not OK; then it is OK again */
     char        last_path[200];
     uint64_t    last_memory_max;

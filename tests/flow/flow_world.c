@@ -100,9 +100,10 @@ void flow_world_start(struct flow_world *world)
     flow_backend_serve(&world->backend, FLOW_WORLD_BACKEND_PORT);
     world->loop = loop_new();
     world->workers = worker_pool_new(
-        world->loop,
-        &(struct worker_pool_options){
-            .threads = {[WORKER_POOL_SCAN] = 1, [WORKER_POOL_NAME] = 1, [WORKER_POOL_INDEX] = 1}});
+        world->loop, &(struct worker_pool_options){.threads = {[WORKER_POOL_SCAN] = 1,
+                                                               [WORKER_POOL_NAME] = 1,
+                                                               [WORKER_POOL_INDEX] = 1,
+                                                               [WORKER_POOL_SEARCH] = 1}});
     world->pool =
         upstream_pool_new(world->loop, world->workers, &world->budget, &world->pool_options);
     world->proxy = proxy_new(world->loop, world->workers, &world->budget, world->pool,

@@ -10,14 +10,14 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/compiler.h"
+#include "mirror/filter.h"
 #include "mirror/metadata_merge.h"
 #include "mirror/record_delete.h"
 #include "mirror/record_effects.h"
 #include "json/json_scan.h"
-
-enum { RECORDS_MAX = 100000 };
 
 enum member {
     MEMBER_ADD,
@@ -49,8 +49,9 @@ enum column {
 static const char *const column_names[COLUMNS] = {"ids", "embeddings", "metadatas", "documents",
                                                   "uris"};
 
-static const unsigned char secret[SIPHASH_KEY_SIZE] = "secret";
-static struct record_set  *set;
+static char                   directory[] = "/tmp/effects_tool.XXXXXX", path[64];
+static struct mirror_records *records;
+static struct mirror_reader  *reader;
 
 static void fail_with(const char *what)
 {
@@ -80,32 +81,55 @@ static void take_members(struct bytes object, const char *const *names, size_t c
 
 static void answer_write(enum chroma_operation operation, struct bytes body)
 {
-    const char *reason = "no memory";
-    enum status status = record_effects_write(set, operation, body, &reason);
+    static const struct mirror_moments moments = {1, 2};
+    const char                        *reason = "no memory";
+    struct record_effects             *effects;
+    enum status status = record_effects_read(operation, body, &effects, &reason);
 
-    if (status == STATUS_OK)
-        puts("ok");
-    else if (status == STATUS_NOT_IMPLEMENTED)
+    if (status == STATUS_NOT_IMPLEMENTED) {
         printf("unknown %s\n", reason);
-    else
-        fail_with(reason);
+        return;
+    }
+    mirror_reader_end(reader);
+    if (status == STATUS_OK)
+        status = mirror_records_begin(records);
+    if (status == STATUS_OK)
+        status = record_effects_apply(effects, records, &moments, &reason);
+    if (status == STATUS_OK)
+        status = mirror_records_commit(records);
+    if (status == STATUS_OK)
+        status = mirror_reader_begin(reader);
+    if (status != STATUS_OK)
+        fail_with(status == STATUS_NOT_IMPLEMENTED ? reason : status_text(status));
+    record_effects_free(effects);
+    puts("ok");
 }
 
 static void answer_delete(struct bytes body)
 {
-    const char *reason = "no memory";
-    size_t      count;
-    enum status status = record_delete_apply(set, body, &count, &reason);
+    const char          *reason = "no memory";
+    struct record_delete found;
+    enum status          status = record_delete_find(records, reader, body, &found, &reason);
 
-    if (status == STATUS_OK)
-        printf("deleted %zu\n", count);
-    else if (status == STATUS_NOT_IMPLEMENTED)
+    if (status == STATUS_NOT_IMPLEMENTED) {
         printf("unknown %s\n", reason);
-    else
-        fail_with(reason);
+        return;
+    }
+    if (status == STATUS_OK) {
+        mirror_reader_end(reader);
+        status = mirror_records_begin(records);
+    }
+    if (status == STATUS_OK)
+        status = record_delete_apply(records, &found);
+    if (status == STATUS_OK)
+        status = mirror_records_commit(records);
+    if (status != STATUS_OK || mirror_reader_begin(reader) != STATUS_OK)
+        fail_with(status_text(status));
+    printf("deleted %zu\n", found.count);
+    record_delete_done(&found);
 }
 
-static bool text_is(struct json_scan *scan, const char *text, size_t size)
+static bool text_is(struct json_scan *scan, bool has_text, struct bytes text)
 {
     struct json_string string;
     char              *decoded;
@@ -113,65 +137,77 @@ static bool text_is(struct json_scan *scan, const char *text, size_t size)
 
     if (json_scan_kind(scan) != JSON_KIND_STRING) {
         json_scan_value(scan, NULL);
-        return text == NULL;
+        return !has_text;
     }
     json_scan_string(scan, &string);
     decoded = malloc(string.raw.size + 1);
     if (decoded == NULL)
         fail_with("no memory");
-    is_same = text != NULL && bytes_equal((struct bytes){.data = decoded,
-                                                         .size = json_scan_decode(string, decoded)},
-                                          (struct bytes){.data = text, .size = size});
+    is_same = has_text &&
+              bytes_equal(
+                  (struct bytes){.data = decoded, .size = json_scan_decode(string, decoded)}, text);
     free(decoded);
     return is_same;
 }
 
-static bool metadata_is(struct json_scan *scan, const struct mirror_metadata *metadata)
+static struct mirror_metadata *read_metadata(struct bytes json)
 {
-    struct mirror_metadata *read;
-    struct bytes            json;
+    struct mirror_metadata *metadata = NULL;
     const char             *reason = "no memory";
+
+    if (json.size > 0 &&
+        mirror_metadata_read(json, MIRROR_SOURCE_ANSWER, &metadata, &reason) != STATUS_OK)
+        fail_with(reason);
+    return metadata;
+}
+
+static bool metadata_is(struct json_scan *scan, struct bytes kept_json)
+{
+    struct mirror_metadata *read, *kept = read_metadata(kept_json);
+    struct bytes            json;
     bool                    is_same;
 
     json_scan_value(scan, &json);
-    if (mirror_metadata_read(json, MIRROR_SOURCE_ANSWER, &read, &reason) != STATUS_OK)
-        fail_with(reason);
-    is_same = metadata_merge_equal(read, metadata);
+    read = read_metadata(json);
+    is_same = metadata_merge_equal(read, kept);
     mirror_metadata_free(read);
+    mirror_metadata_free(kept);
     return is_same;
 }
 
-static bool vector_is(struct json_scan *scan, const struct record *record)
+static bool vector_is(struct json_scan *scan, uint32_t row)
 {
+    static float       vector[1024];
     struct json_number number;
     int64_t            integer;
     double             real;
-    size_t             count = 0;
-    bool               is_same = true;
+    size_t             count = 0, dimension = mirror_records_dimension(records);
+    bool               is_same = mirror_reader_vector(reader, row, vector) == STATUS_OK;
 
     json_scan_array(scan);
     for (; json_scan_element(scan) && json_scan_number(scan, &number); count++) {
         json_number_read(number, &integer, &real);
-        is_same = is_same && count < record->dimension && (float)real == record->vector[count];
+        is_same = is_same && count < dimension && (float)real == vector[count];
     }
-    return is_same && count == record->dimension;
+    return is_same && count == dimension;
 }
 
-/* The column in which the next of the answer is not `record`; COLUMNS: it is. */
-static enum column compare_record(struct json_scan scans[COLUMNS], const struct record *record)
+/* The column in which the next of the answer is not the record; COLUMNS: it is. */
+static enum column compare_record(struct json_scan scans[COLUMNS], uint32_t row,
+                                  const struct mirror_value *value)
 {
     for (size_t i = 0; i < COLUMNS; i++)
         if (!json_scan_element(&scans[i]))
             return COLUMN_IDS;
-    if (!text_is(&scans[COLUMN_IDS], record->id.data, record->id.size))
+    if (!text_is(&scans[COLUMN_IDS], true, mirror_records_id(records, row)))
         return COLUMN_IDS;
-    if (!vector_is(&scans[COLUMN_EMBEDDINGS], record))
+    if (!vector_is(&scans[COLUMN_EMBEDDINGS], row))
         return COLUMN_EMBEDDINGS;
-    if (!metadata_is(&scans[COLUMN_METADATAS], record->metadata))
+    if (!metadata_is(&scans[COLUMN_METADATAS], value->metadata))
         return COLUMN_METADATAS;
-    if (!text_is(&scans[COLUMN_DOCUMENTS], record->document, record->document_size))
+    if (!text_is(&scans[COLUMN_DOCUMENTS], value->has_document, value->document))
         return COLUMN_DOCUMENTS;
-    return text_is(&scans[COLUMN_URIS], record->uri, record->uri_size) ? COLUMNS : COLUMN_URIS;
+    return text_is(&scans[COLUMN_URIS], value->has_uri, value->uri) ? COLUMNS : COLUMN_URIS;
 }
 
 static size_t number_of(struct bytes text, size_t otherwise)
@@ -186,8 +222,9 @@ static void answer_comparison(const struct bytes members[MEMBER_COUNT])
     size_t           position = 0, offset = number_of(members[MEMBER_OFFSET], 0);
     size_t           limit = number_of(members[MEMBER_LIMIT], SIZE_MAX);
     enum column      column = COLUMNS;
+    const uint64_t  *bitmap;
+    uint32_t         row, bits, count;
     struct filter   *filter;
-    struct record   *record;
     const char      *reason = "no memory";
 
     if (filter_new(members[MEMBER_WHERE], members[MEMBER_WHERE_DOCUMENT], &filter, &reason) !=
@@ -198,17 +235,21 @@ static void answer_comparison(const struct bytes members[MEMBER_COUNT])
         json_scan_init(&scans[i], columns[i]);
         json_scan_array(&scans[i]);
     }
-    while (column == COLUMNS && limit > 0 && (record = record_set_next(set, &position)) != NULL) {
-        struct filter_subject subject = record_set_subject(record);
+    if (mirror_reader_filter(reader, filter, &bitmap, &bits, &count) != STATUS_OK)
+        fail_with("a filter");
+    while (column == COLUMNS && limit > 0 && mirror_records_next(records, &position, &row)) {
+        struct mirror_value value;
 
-        if (!filter_matches(filter, &subject))
+        if (row >= bits || (bitmap[row / 64] >> row % 64 & 1) == 0)
             continue;
         if (offset > 0) {
             offset--;
             continue;
         }
         limit--;
-        column = compare_record(scans, record);
+        if (mirror_reader_value(reader, row, &value) != STATUS_OK)
+            fail_with("a value");
+        column = compare_record(scans, row, &value);
     }
     if (column == COLUMNS && json_scan_element(&scans[COLUMN_IDS]))
         column = COLUMN_IDS;
@@ -219,12 +260,24 @@ static void answer_comparison(const struct bytes members[MEMBER_COUNT])
     filter_free(filter);
 }
 
+static void close_records(void)
+{
+    if (reader != NULL)
+        mirror_reader_end(reader);
+    mirror_reader_free(reader);
+    mirror_records_free(records);
+}
+
 static void forget_records(void)
 {
-    record_set_free(set);
-    set = record_set_new(secret, RECORDS_MAX);
-    if (set == NULL)
-        fail_with("no memory");
+    struct mirror_records_options options = {.path = path, .space = COLLECTION_SPACE_L2};
+    struct error                  error = {.text = "no memory"};
+
+    close_records();
+    if (mirror_records_new(&options, &records, &error) != STATUS_OK ||
+        mirror_reader_new(records, &reader) != STATUS_OK ||
+        mirror_reader_begin(reader) != STATUS_OK)
+        fail_with(error.text);
 }
 
 static void take_line(struct bytes line)
@@ -255,10 +308,14 @@ int main(void)
     size_t  room = 0;
     ssize_t size;
 
+    if (mkdtemp(directory) == NULL)
+        fail_with("no directory");
+    snprintf(path, sizeof path, "%s/copy", directory);
     forget_records();
     while ((size = getline(&line, &room, stdin)) > 0)
         take_line((struct bytes){.data = line, .size = (size_t)size});
-    record_set_free(set);
+    close_records();
+    rmdir(directory);
     free(line);
     return EXIT_SUCCESS;
 }

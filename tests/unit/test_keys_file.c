@@ -17,6 +17,7 @@
 static char         folder[] = "/tmp/keys-file-XXXXXX";
 static char         path[64];
 static struct error error;
+static uint32_t     made_id;
 
 static void setup(void)
 {
@@ -36,7 +37,7 @@ static void add(const char *name, const char *scope, char key[KEYS_FILE_KEY_SIZE
     struct bytes scopes[1] = {bytes_of(scope == NULL ? "" : scope)};
 
     ck_assert_int_eq(keys_file_add(path, bytes_of(name), BYTES_LITERAL("chat"), scopes,
-                                   scope != NULL, key, &error),
+                                   scope != NULL, key, &made_id, &error),
                      STATUS_OK);
 }
 
@@ -145,8 +146,9 @@ START_TEST(what_others_may_use_is_refused)
     write_file("", 0644);
     ck_assert_int_eq(keys_file_load(path, &ring, &error), STATUS_NOT_PERMITTED);
     ck_assert_ptr_nonnull(strstr(error.text, "chmod 600"));
-    ck_assert_int_eq(keys_file_add(path, bytes_of("one"), (struct bytes){0}, NULL, 0, key, &error),
-                     STATUS_NOT_PERMITTED);
+    ck_assert_int_eq(
+        keys_file_add(path, bytes_of("one"), (struct bytes){0}, NULL, 0, key, &made_id, &error),
+        STATUS_NOT_PERMITTED);
     ck_assert_str_eq(read_file(), "");
     write_file("", 0620);
     ck_assert_int_eq(keys_file_load(path, &ring, &error), STATUS_NOT_PERMITTED);
@@ -198,14 +200,14 @@ START_TEST(what_cannot_be_entered_changes_nothing)
     char                     key[KEYS_FILE_KEY_SIZE];
 
     for (size_t i = 0; i < COUNT_OF(names); i++)
-        ck_assert_int_eq(
-            keys_file_add(path, bytes_of(names[i]), (struct bytes){0}, NULL, 0, key, &error),
-            STATUS_INVALID);
+        ck_assert_int_eq(keys_file_add(path, bytes_of(names[i]), (struct bytes){0}, NULL, 0, key,
+                                       &made_id, &error),
+                         STATUS_INVALID);
     for (size_t i = 0; i < COUNT_OF(scopes); i++) {
         struct bytes scope = bytes_of(scopes[i]);
 
         ck_assert_int_eq(
-            keys_file_add(path, bytes_of("a"), (struct bytes){0}, &scope, 1, key, &error),
+            keys_file_add(path, bytes_of("a"), (struct bytes){0}, &scope, 1, key, &made_id, &error),
             STATUS_INVALID);
     }
     ck_assert_int_ne(access(path, F_OK), 0);

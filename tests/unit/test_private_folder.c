@@ -45,7 +45,7 @@ static bool stands(const char *path)
 
 static void make_file(const char *at, const char *name)
 {
-    char path[200];
+    char path[PRIVATE_FOLDER_PATH_SIZE + 32];
 
     snprintf(path, sizeof path, "%s/%s", at, name);
     close(open(path, O_CREAT | O_WRONLY, 0600));
@@ -99,6 +99,29 @@ START_TEST(a_place_that_is_too_long_or_relative_is_passed_over)
     make();
     ck_assert(strncmp(folder.path, "/tmp/chromabouncer.", 19) == 0);
     private_folder_remove(&folder);
+}
+END_TEST
+
+START_TEST(where_the_caller_places_it_leftovers_go_and_others_stay)
+{
+    char                  deep[300], left[PRIVATE_FOLDER_SIZE];
+    struct private_folder other;
+
+    snprintf(deep, sizeof deep, "%s/%0200d", place, 0); /* longer than the path of a socket */
+    ck_assert_int_eq(mkdir(deep, 0700), 0);
+    ck_assert_int_eq(private_folder_make_in(&other, deep, &error), STATUS_OK);
+    ck_assert(strncmp(other.path, deep, strlen(deep)) == 0 && stands(other.path));
+    waiting_process_end(start_maker(left));
+    ck_assert_int_eq(private_folder_make_in(&folder, place, &error), STATUS_OK);
+    ck_assert(!stands(left));
+    private_folder_remove(&folder);
+    ck_assert_int_eq(private_folder_make_in(&folder, deep, &error), STATUS_OK);
+    ck_assert(stands(other.path));
+    private_folder_remove(&folder);
+    private_folder_remove(&other);
+    ck_assert_int_eq(rmdir(deep), 0);
+    ck_assert_int_ne(private_folder_make_in(&folder, deep, &error), STATUS_OK);
+    ck_assert_str_eq(error.text, "No such file or directory");
 }
 END_TEST
 
@@ -185,6 +208,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, it_is_private_and_goes_with_its_files);
     tcase_add_test(tcase, a_place_that_is_too_long_or_relative_is_passed_over);
+    tcase_add_test(tcase, where_the_caller_places_it_leftovers_go_and_others_stay);
     tcase_add_test(tcase, what_a_killed_process_has_left_goes_with_the_next_start);
     tcase_add_test(tcase, it_stays_while_an_application_names_its_door);
     tcase_add_test(tcase, what_is_not_known_to_be_ours_stays);

@@ -8,24 +8,48 @@
 #include "mirror/metadata_merge.h"
 #include "mirror/record_delete.h"
 #include "support/check_main.h"
+#include "support/index_fixture.h"
 
-static const unsigned char secret[SIPHASH_KEY_SIZE] = "secret";
-static struct record_set  *set;
-static const char         *reason;
+static struct mirror_records *records;
+static struct mirror_reader  *reader;
+static const char            *reason;
 
 static void setup(void)
 {
-    set = record_set_new(secret, 5);
+    struct mirror_records_options options = {
+        .path = index_fixture_path, .space = COLLECTION_SPACE_L2, .records_max = 5};
+
+    index_fixture_setup();
+    ck_assert_int_eq(mirror_records_new(&options, &records, NULL), STATUS_OK);
+    ck_assert_int_eq(mirror_reader_new(records, &reader), STATUS_OK);
 }
 
 static void teardown(void)
 {
-    record_set_free(set);
+    mirror_reader_free(reader);
+    mirror_records_free(records);
+    ck_assert_int_eq(rmdir(index_fixture_dir), 0);
+}
+
+static enum status apply(struct record_effects *effects, const struct mirror_moments *moments)
+{
+    enum status status = mirror_records_begin(records);
+
+    ck_assert_int_eq(status, STATUS_OK);
+    status = record_effects_apply(effects, records, moments, &reason);
+    return status == STATUS_OK ? mirror_records_commit(records) : status;
 }
 
 static enum status write_body(enum chroma_operation operation, const char *body)
 {
-    return record_effects_write(set, operation, bytes_of(body), &reason);
+    struct record_effects *effects;
+    enum status status = record_effects_read(operation, bytes_of(body), &effects, &reason);
+
+    if (status != STATUS_OK)
+        return status;
+    status = apply(effects, &(struct mirror_moments){1, 2});
+    record_effects_free(effects);
+    return status;
 }
 
 static void add(const char *body)
@@ -43,51 +67,100 @@ static void update(const char *body)
     ck_assert_msg(write_body(CHROMA_OPERATION_UPDATE, body) == STATUS_OK, "%s: %s", body, reason);
 }
 
+static enum status find_deleted(const char *body, struct record_delete *found)
+{
+    enum status status = mirror_reader_begin(reader);
+
+    ck_assert_int_eq(status, STATUS_OK);
+    status = record_delete_find(records, reader, bytes_of(body), found, &reason);
+    mirror_reader_end(reader);
+    return status;
+}
+
 static size_t deleted(const char *body)
 {
-    size_t count = 0;
+    struct record_delete found;
+    size_t               count;
 
-    ck_assert_msg(record_delete_apply(set, bytes_of(body), &count, &reason) == STATUS_OK, "%s: %s",
-                  body, reason);
+    ck_assert_msg(find_deleted(body, &found) == STATUS_OK, "%s: %s", body, reason);
+    ck_assert_int_eq(mirror_records_begin(records), STATUS_OK);
+    ck_assert_int_eq(record_delete_apply(records, &found), STATUS_OK);
+    ck_assert_int_eq(mirror_records_commit(records), STATUS_OK);
+    count = found.count;
+    record_delete_done(&found);
     return count;
 }
 
 /* The ids in their order, each with a blank behind it. */
 static const char *order(void)
 {
-    static char    text[100];
-    size_t         position = 0, size = 0;
-    struct record *record;
+    static char text[100];
+    size_t      position = 0, size = 0;
+    uint32_t    row;
 
     text[0] = '\0';
-    while ((record = record_set_next(set, &position)) != NULL)
-        size += (size_t)snprintf(text + size, sizeof text - size, "%.*s ", (int)record->id.size,
-                                 record->id.data);
+    while (mirror_records_next(records, &position, &row)) {
+        struct bytes id = mirror_records_id(records, row);
+
+        size += (size_t)snprintf(text + size, sizeof text - size, "%.*s ", (int)id.size, id.data);
+    }
     return text;
+}
+
+static uint32_t row_of(const char *id)
+{
+    uint32_t row;
+
+    ck_assert_int_eq(mirror_records_find(records, bytes_of(id), &row), STATUS_OK);
+    return row;
+}
+
+static const float *vector_of(const char *id)
+{
+    static float vector[4];
+
+    ck_assert_int_eq(mirror_reader_begin(reader), STATUS_OK);
+    ck_assert_int_eq(mirror_reader_vector(reader, row_of(id), vector), STATUS_OK);
+    mirror_reader_end(reader);
+    return vector;
+}
+
+static struct mirror_metadata *read_metadata(struct bytes json)
+{
+    struct mirror_metadata *metadata = NULL;
+
+    if (json.size > 0)
+        ck_assert_int_eq(mirror_metadata_read(json, MIRROR_SOURCE_ANSWER, &metadata, &reason),
+                         STATUS_OK);
+    return metadata;
+}
+
+static void check_text(bool has, struct bytes text, const char *expected)
+{
+    ck_assert(has == (expected != NULL));
+    ck_assert(expected == NULL || bytes_equal(text, bytes_of(expected)));
 }
 
 /* `document` and `uri` NULL: there is none. */
 static void check_record(const char *id, float first, const char *metadata, const char *document,
                          const char *uri)
 {
-    struct record          *record = record_set_get(set, bytes_of(id));
-    struct mirror_metadata *expected;
+    struct mirror_metadata *expected = read_metadata(bytes_of(metadata)), *kept;
+    struct mirror_value     value;
 
-    ck_assert_ptr_nonnull(record);
-    ck_assert_uint_eq(record->dimension, 2);
-    ck_assert(record->vector[0] == first && record->vector[1] == 0.5F);
-    ck_assert_int_eq(
-        mirror_metadata_read(bytes_of(metadata), MIRROR_SOURCE_ANSWER, &expected, &reason),
-        STATUS_OK);
-    ck_assert_msg(metadata_merge_equal(record->metadata, expected), "%s: %s", id, metadata);
+    ck_assert_uint_eq(mirror_records_dimension(records), 2);
+    ck_assert(vector_of(id)[0] == first && vector_of(id)[1] == 0.5F);
+    ck_assert_int_eq(mirror_reader_begin(reader), STATUS_OK);
+    ck_assert_int_eq(mirror_reader_value(reader, row_of(id), &value), STATUS_OK);
+    kept = read_metadata(value.metadata);
+    ck_assert_msg(metadata_merge_equal(kept, expected), "%s: %s", id, metadata);
+    /* What has no fields is none. */
+    ck_assert(kept == NULL || kept->count > 0);
+    mirror_metadata_free(kept);
     mirror_metadata_free(expected);
-    ck_assert((record->document == NULL) == (document == NULL));
-    ck_assert((record->uri == NULL) == (uri == NULL));
-    ck_assert(
-        document == NULL ||
-        bytes_equal((struct bytes){record->document, record->document_size}, bytes_of(document)));
-    ck_assert(uri == NULL ||
-              bytes_equal((struct bytes){record->uri, record->uri_size}, bytes_of(uri)));
+    check_text(value.has_document, value.document, document);
+    check_text(value.has_uri, value.uri, uri);
+    mirror_reader_end(reader);
 }
 
 START_TEST(an_add_of_what_is_there_is_ignored)
@@ -124,7 +197,6 @@ START_TEST(an_update_changes_only_what_is_there)
         "\"documents\":[\"one\"]}");
     update("{\"ids\":[\"a\",\"b\"],\"embeddings\":[null,[3,0.5]],\"metadatas\":[{\"k\":null},{}]}");
     check_record("a", 1, "{}", "one", NULL);
-    ck_assert_ptr_null(record_set_get(set, BYTES_LITERAL("a"))->metadata);
     update("{\"ids\":[\"a\"],\"embeddings\":[[4,0.5]],\"uris\":[\"u\"]}");
     update("{\"ids\":[\"a\"],\"documents\":[\"new\"],\"metadatas\":[null]}");
     check_record("a", 4, "{}", "new", "u");
@@ -135,40 +207,44 @@ END_TEST
 START_TEST(long_texts_are_merged)
 {
     enum { TEXT_SIZE = 1 << 20 };
-    static char  body[TEXT_SIZE + 200];
-    static char  text[TEXT_SIZE + 1];
-    struct bytes kept;
+    static char             body[TEXT_SIZE + 200];
+    static char             text[TEXT_SIZE + 1];
+    struct mirror_metadata *kept;
+    struct mirror_value     value;
 
     memset(text, 'x', TEXT_SIZE);
     snprintf(body, sizeof body,
              "{\"ids\":[\"a\"],\"embeddings\":[[1,0.5]],\"metadatas\":[{\"k\":\"%s\"}]}", text);
     upsert(body);
     update("{\"ids\":[\"a\"],\"metadatas\":[{\"l\":1}]}");
-    kept =
-        mirror_metadata_find(record_set_get(set, BYTES_LITERAL("a"))->metadata, BYTES_LITERAL("k"))
-            ->items->text;
-    ck_assert(bytes_equal(kept, (struct bytes){.data = text, .size = TEXT_SIZE}));
+    ck_assert_int_eq(mirror_reader_begin(reader), STATUS_OK);
+    ck_assert_int_eq(mirror_reader_value(reader, row_of("a"), &value), STATUS_OK);
+    kept = read_metadata(value.metadata);
+    ck_assert(bytes_equal(mirror_metadata_find(kept, BYTES_LITERAL("k"))->items->text,
+                          (struct bytes){.data = text, .size = TEXT_SIZE}));
+    mirror_metadata_free(kept);
+    mirror_reader_end(reader);
 }
 END_TEST
 
 START_TEST(vectors_are_the_floats_that_chroma_keeps)
 {
-    const struct record *record;
+    const float *vector;
 
     add("{\"ids\":[\"a\",\"b\"],\"embeddings\":"
-        "[[0.1,16777217,-1e-50,1152921573326323713],[1.17549435e-38,-0,1.25e37,2]]}");
-    record = record_set_get(set, BYTES_LITERAL("a"));
-    ck_assert_uint_eq(record->dimension, 4);
-    ck_assert(record->vector[0] == 0.1F && record->vector[1] == 16777216.0F);
+        "[[0.1,16777217,-1e-50,1152921573326323713],[1.17549435e-38,-0,1.25e18,2]]}");
+    ck_assert_uint_eq(mirror_records_dimension(records), 4);
+    vector = vector_of("a");
+    ck_assert(vector[0] == 0.1F && vector[1] == 16777216.0F);
     /* A large integer is rounded once; as a 64-bit float first it would be 2^60. */
-    ck_assert(record->vector[2] == 0 && record->vector[3] == 0x1.000002p60F);
-    record = record_set_get(set, BYTES_LITERAL("b"));
-    ck_assert(record->vector[0] == 1.17549435e-38F && record->vector[2] == 1.25e37F);
+    ck_assert(vector[2] == 0 && vector[3] == 0x1.000002p60F);
+    vector = vector_of("b");
+    ck_assert(vector[0] == 1.17549435e-38F && vector[2] == 1.25e18F);
     /* 1, -2.5, 0.1, 65504: little-endian, three bytes to four characters. */
     upsert("{\"ids\":[\"a\"],\"embeddings\":[\"AACAPwAAIMDNzMw9AOB/Rw==\"]}");
-    record = record_set_get(set, BYTES_LITERAL("a"));
-    ck_assert(record->vector[0] == 1.0F && record->vector[1] == -2.5F);
-    ck_assert(record->vector[2] == 0.1F && record->vector[3] == 65504.0F);
+    vector = vector_of("a");
+    ck_assert(vector[0] == 1.0F && vector[1] == -2.5F);
+    ck_assert(vector[2] == 0.1F && vector[3] == 65504.0F);
 }
 END_TEST
 
@@ -236,7 +312,7 @@ START_TEST(what_cannot_be_read_exactly_changes_nothing)
         "{\"where_document\":{\"$regex\":\"o\"}}",
         "{\"ids\":[\"a\",1],\"where\":{\"k\":1}}",
     };
-    size_t count;
+    struct record_delete found;
 
     add("{\"ids\":[\"a\"],\"embeddings\":[[1,0.5]],\"metadatas\":[{\"k\":1}],"
         "\"documents\":[\"one\"]}");
@@ -247,13 +323,81 @@ START_TEST(what_cannot_be_read_exactly_changes_nothing)
     }
     for (size_t i = 0; i < COUNT_OF(deletes); i++) {
         reason = NULL;
-        ck_assert_msg(record_delete_apply(set, bytes_of(deletes[i]), &count, &reason) ==
-                          STATUS_NOT_IMPLEMENTED,
-                      "%s", deletes[i]);
+        ck_assert_msg(find_deleted(deletes[i], &found) == STATUS_NOT_IMPLEMENTED, "%s", deletes[i]);
         ck_assert_ptr_nonnull(reason);
     }
     ck_assert_str_eq(order(), "a ");
     check_record("a", 1, "{\"k\":1}", "one", NULL);
+}
+END_TEST
+
+/* "a" is hollow, "b" was filled at 5, "c" at 3. */
+START_TEST(what_was_read_under_way_is_not_known)
+{
+    static const enum chroma_operation operations[] = {
+        CHROMA_OPERATION_ADD, CHROMA_OPERATION_UPSERT, CHROMA_OPERATION_UPDATE};
+    struct record_effects *effects;
+
+    add("{\"ids\":[\"a\",\"b\",\"c\"],\"embeddings\":[[1,0.5],[1,0.5],[1,0.5]]}");
+    for (size_t i = 0; i < COUNT_OF(operations); i++) {
+        ck_assert_int_eq(
+            record_effects_read(operations[i],
+                                BYTES_LITERAL("{\"ids\":[\"a\",\"b\",\"c\",\"b\"],\"embeddings\":"
+                                              "[[2,0.5],[2,0.5],[2,0.5],[3,0.5]]}"),
+                                &effects, &reason),
+            STATUS_OK);
+        ck_assert_int_eq(mirror_records_begin(records), STATUS_OK);
+        ck_assert_int_eq(mirror_records_hollow(records, row_of("a")), STATUS_OK);
+        mirror_records_set_mark(records, row_of("a"), 3);
+        mirror_records_set_mark(records, row_of("b"), 5);
+        mirror_records_set_mark(records, row_of("c"), 3);
+        ck_assert_int_eq(mirror_records_commit(records), STATUS_OK);
+        ck_assert_int_eq(apply(effects, &(struct mirror_moments){4, 6}), STATUS_OK);
+        ck_assert(mirror_records_is_hollow(records, row_of("a")));
+        ck_assert(mirror_records_is_hollow(records, row_of("b")));
+        ck_assert_uint_eq(mirror_records_mark(records, row_of("a")), 6);
+        ck_assert_uint_eq(mirror_records_mark(records, row_of("b")), 6);
+        ck_assert_uint_eq(mirror_records_mark(records, row_of("c")), 3);
+        ck_assert(vector_of("c")[0] == (i == 0 ? 1 : 2));
+        record_effects_free(effects);
+    }
+    ck_assert_str_eq(order(), "a b c ");
+    /* By ids it may be deleted, and what comes again is known. */
+    ck_assert_uint_eq(deleted("{\"ids\":[\"a\",\"b\",\"a\"]}"), 3);
+    upsert("{\"ids\":[\"b\"],\"embeddings\":[[7,0.5]]}");
+    ck_assert_str_eq(order(), "c b ");
+    check_record("b", 7, "{}", NULL, NULL);
+    ck_assert_uint_eq(mirror_records_mark(records, row_of("b")), 0);
+}
+END_TEST
+
+START_TEST(metadata_that_grew_too_large_to_be_read_is_told)
+{
+    static char body[20000];
+    enum status status = STATUS_OK;
+    int         part = 0;
+
+    for (; status == STATUS_OK && part < 4; part++) {
+        size_t size = (size_t)snprintf(body, sizeof body,
+                                       "{\"ids\":[\"a\"],\"embeddings\":[[1,"
+                                       "0.5]],\"metadatas\":[{");
+
+        for (int i = 0; i < 400; i++)
+            size += (size_t)snprintf(body + size, sizeof body - size, "%s\"%d-%d\":1",
+                                     i == 0 ? "" : ",", part, i);
+        snprintf(body + size, sizeof body - size, "}]}");
+        status = write_body(CHROMA_OPERATION_UPSERT, body);
+    }
+    ck_assert_int_eq(status, STATUS_NOT_IMPLEMENTED);
+    ck_assert_int_eq(part, 3);
+}
+END_TEST
+
+START_TEST(another_dimension_is_told)
+{
+    add("{\"ids\":[\"a\"],\"embeddings\":[[1,0.5]]}");
+    ck_assert_int_eq(write_body(CHROMA_OPERATION_UPSERT, "{\"ids\":[\"b\"],\"embeddings\":[[1]]}"),
+                     STATUS_NOT_IMPLEMENTED);
 }
 END_TEST
 
@@ -279,6 +423,9 @@ int main(void)
     tcase_add_test(tcase, deletes_count_as_chroma_counts);
     tcase_add_test(tcase, a_limit_takes_the_first);
     tcase_add_test(tcase, what_cannot_be_read_exactly_changes_nothing);
+    tcase_add_test(tcase, what_was_read_under_way_is_not_known);
+    tcase_add_test(tcase, metadata_that_grew_too_large_to_be_read_is_told);
+    tcase_add_test(tcase, another_dimension_is_told);
     tcase_add_test(tcase, a_full_set_says_so);
     return check_main("record_effects", tcase);
 }

@@ -96,6 +96,7 @@ static const struct {
 static const struct {
     const char *keys[2], *texts[2], *complaint;
 } conflicts[] = {
+    {{"mirror.directory", NULL}, {"here", NULL}, "mirror.directory is a path that begins with /"},
     {{"listen.address", "backend.url"}, {"127.0.0.1:8000", NULL}, "the proxy would call itself"},
     {{"listen.address"}, {"127.0.0.1:9901"}, "status.address and listen.address are both"},
     {{"listen.address"}, {"unix:/a,unix:/a"}, "listen.address names unix:/a twice"},
@@ -247,6 +248,30 @@ START_TEST(auto_becomes_a_number_that_fits_the_machine)
 }
 END_TEST
 
+START_TEST(copies_take_half_of_the_budget_at_most)
+{
+    settings_init(&settings);
+    ck_assert_int_eq(set("memory_max", "256MiB", NULL), STATUS_OK);
+    ck_assert_uint_eq(settings_mirror_memory(&settings), 128 << 20);
+    ck_assert_int_eq(set("memory_max", "64MiB", NULL), STATUS_OK);
+    ck_assert_uint_eq(settings_mirror_memory(&settings), 32 << 20);
+    ck_assert_int_eq(set("mirror.memory_max", "1MiB", NULL), STATUS_OK);
+    ck_assert_uint_eq(settings_mirror_memory(&settings), 1 << 20);
+}
+END_TEST
+
+START_TEST(a_sidecar_has_copies_for_fallback_only)
+{
+    settings_init(&settings);
+    ck_assert_int_eq(set("mirror.mode", "prefer", NULL), STATUS_OK);
+    ck_assert_ptr_nonnull(strstr(settings_mirror_meaning(&settings), "set role to gateway"));
+    ck_assert_int_eq(set("role", "gateway", NULL), STATUS_OK);
+    ck_assert_str_eq(settings_mirror_meaning(&settings), "whenever the copy is complete");
+    ck_assert_int_eq(set("mirror.mode", "fallback", NULL), STATUS_OK);
+    ck_assert_str_eq(settings_mirror_meaning(&settings), "while Chroma does not answer");
+}
+END_TEST
+
 START_TEST(what_somebody_set_is_refused_not_lowered)
 {
     struct machine small = big;
@@ -283,6 +308,8 @@ int main(void)
     tcase_add_loop_test(tcase, misspelt_key_is_recognised, 0, COUNT_OF(misspelt));
     tcase_add_loop_test(tcase, settings_that_do_not_fit_are_found, 0, COUNT_OF(conflicts));
     tcase_add_test(tcase, auto_becomes_a_number_that_fits_the_machine);
+    tcase_add_test(tcase, copies_take_half_of_the_budget_at_most);
+    tcase_add_test(tcase, a_sidecar_has_copies_for_fallback_only);
     tcase_add_test(tcase, what_somebody_set_is_refused_not_lowered);
     tcase_add_test(tcase, variable_has_capitals_and_double_underscores);
     return check_main("settings", tcase);

@@ -84,6 +84,23 @@ START_TEST(quantiles_are_of_the_interval)
 }
 END_TEST
 
+START_TEST(copies_are_summed_over_states_and_modes)
+{
+    make("{\"metrics\":{\"chromabouncer_mirror_answers_total{mode=\\\"prefer\\\"}\":10}}",
+         "{\"metrics\":{\"chromabouncer_mirror_answers_total{mode=\\\"prefer\\\"}\":30,"
+         "\"chromabouncer_mirror_answers_total{mode=\\\"fallback\\\"}\":4,"
+         "\"chromabouncer_mirror_collections{state=\\\"complete\\\"}\":2,"
+         "\"chromabouncer_mirror_collections{state=\\\"filling\\\"}\":1,"
+         "\"chromabouncer_mirror_records\":70,\"chromabouncer_mirror_records_hollow\":7,"
+         "\"chromabouncer_mirror_bytes\":4096}}",
+         2);
+    ck_assert(near(digest.copies, 3) && near(digest.copies_complete, 2));
+    ck_assert(near(digest.copied_records, 70) && near(digest.hollow_records, 7));
+    ck_assert(near(digest.copies_bytes, 4096));
+    ck_assert(near(digest.copies_per_second, 12));
+}
+END_TEST
+
 START_TEST(new_process_gives_no_negative_number)
 {
     make("{\"metrics\":{" REQUESTS("query", "200", "backend") "100}}",
@@ -154,6 +171,7 @@ int main(void)
 
     tcase_add_test(tcase, rates_are_differences_over_time);
     tcase_add_test(tcase, quantiles_are_of_the_interval);
+    tcase_add_test(tcase, copies_are_summed_over_states_and_modes);
     tcase_add_test(tcase, new_process_gives_no_negative_number);
     tcase_add_test(tcase, names_do_not_run_into_each_other);
     tcase_add_test(tcase, answer_without_anything_is_all_zero);

@@ -50,6 +50,12 @@ static void setup(void)
                                  .batches_per_second = 49.2,
                                  .requests_per_batch = 8.2,
                                  .records_per_batch = 8.6,
+                                 .copies = 3,
+                                 .copies_complete = 2,
+                                 .copied_records = 120034,
+                                 .hollow_records = 2100,
+                                 .copies_bytes = 81.5 * 1024 * 1024,
+                                 .copies_per_second = 8123.4,
                                  .op_count = COUNT_OF(ops)};
     memcpy(digest.ops, ops, sizeof ops);
     memcpy(digest.buckets, buckets, sizeof buckets);

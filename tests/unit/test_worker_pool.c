@@ -213,6 +213,22 @@ START_TEST(a_job_may_be_submitted_again_when_it_is_done)
 }
 END_TEST
 
+START_TEST(a_class_that_grows_runs_as_many_jobs_as_it_then_may)
+{
+    ck_assert(worker_pool_grow(pool, WORKER_POOL_SEARCH, 2));
+    ck_assert(worker_pool_grow(pool, WORKER_POOL_SEARCH, 1)); /* no fewer */
+    submit_to(WORKER_POOL_SEARCH, 0, wait_and_run);
+    submit_to(WORKER_POOL_SEARCH, 1, run); /* beside it */
+    while (atomic_load(&jobs[1].runs) == 0)
+        continue;
+    atomic_store(&may_run, true);
+    for (size_t i = 2; i < 30; i++)
+        submit_to(WORKER_POOL_SEARCH, i, run_beside_others);
+    loop_drive_until(loop, thirty_are_done);
+    ck_assert_int_le(atomic_load(&together_max), 2);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("worker_pool");
@@ -225,5 +241,6 @@ int main(void)
     tcase_add_test(tcase, no_class_runs_more_jobs_than_its_bound_though_threads_are_idle);
     tcase_add_test(tcase, a_class_of_one_thread_keeps_its_order);
     tcase_add_test(tcase, a_job_may_be_submitted_again_when_it_is_done);
+    tcase_add_test(tcase, a_class_that_grows_runs_as_many_jobs_as_it_then_may);
     return check_main("worker_pool", tcase);
 }

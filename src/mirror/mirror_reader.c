@@ -1,0 +1,152 @@
+#include <string.h>
+
+#include "index/vector_search.h"
+#include "mirror/filter.h"
+#include "mirror/mirror_records.h"
+#include "mirror/mirror_records_core.h"
+
+struct mirror_reader {
+    struct mirror_records       *records;
+    struct mirror_values_reader *values;
+    struct vector_search        *search; /* NULL until there is an index */
+    uint64_t                    *bitmap; /* of the last filter; NULL until there is one */
+    size_t                       bitmap_size;
+};
+
+static enum status fit_bitmap(struct mirror_reader *reader, uint32_t rows);
+static enum status filter_row(struct mirror_reader *reader, const struct filter *filter,
+                              uint32_t row, bool *ret_matches);
+
+enum status mirror_reader_new(struct mirror_records *records, struct mirror_reader **ret_reader)
+{
+    struct mirror_reader *reader;
+    enum status           status = index_memory_alloc(&records->memory, sizeof *reader, &reader);
+
+    if (status != STATUS_OK)
+        return status;
+    reader->records = records;
+    status = mirror_values_reader_new(records->values, &reader->values);
+    if (status != STATUS_OK) {
+        mirror_reader_free(reader);
+        return status;
+    }
+    *ret_reader = reader;
+    return STATUS_OK;
+}
+
+void mirror_reader_free(struct mirror_reader *reader)
+{
+    struct index_memory *memory;
+
+    if (reader == NULL)
+        return;
+    memory = &reader->records->memory;
+    vector_search_free(reader->search);
+    mirror_values_reader_free(reader->values);
+    index_memory_free(memory, reader->bitmap, reader->bitmap_size);
+    index_memory_free(memory, reader, sizeof *reader);
+}
+
+enum status mirror_reader_begin(struct mirror_reader *reader)
+{
+    struct mirror_records *records = reader->records;
+    enum status            status = STATUS_OK;
+
+    if (reader->search == NULL && records->index != NULL)
+        status = vector_search_new(records->index, &reader->search);
+    return status == STATUS_OK ? mirror_values_reader_begin(reader->values) : status;
+}
+
+void mirror_reader_end(struct mirror_reader *reader)
+{
+    mirror_values_reader_end(reader->values);
+}
+
+enum status mirror_reader_value(struct mirror_reader *reader, uint32_t row,
+                                struct mirror_value *ret_value)
+{
+    struct mirror_seal seal = mirror_ids_row(reader->records->ids, row)->seal;
+
+    return mirror_values_reader_get(reader->values, row, seal, ret_value);
+}
+
+enum status mirror_reader_vector(struct mirror_reader *reader, uint32_t row, float *ret_vector)
+{
+    return reader->search == NULL ? STATUS_NOT_FOUND
+                                  : vector_search_get(reader->search, row, ret_vector);
+}
+
+enum status mirror_reader_filter(struct mirror_reader *reader, const struct filter *filter,
+                                 const uint64_t **ret_bitmap, uint32_t *ret_bits,
+                                 uint32_t *ret_count)
+{
+    const struct mirror_ids *ids = reader->records->ids;
+    uint32_t                 rows = mirror_ids_row_end(ids), count = 0;
+    enum status              status = fit_bitmap(reader, rows);
+    bool                     matches;
+
+    for (uint32_t row = 0; status == STATUS_OK && row < rows; row++) {
+        if (!mirror_ids_has(ids, row) || mirror_records_is_hollow(reader->records, row))
+            continue;
+        status = filter_row(reader, filter, row, &matches);
+        if (status == STATUS_OK && matches) {
+            reader->bitmap[row / 64] |= (uint64_t)1 << row % 64;
+            count++;
+        }
+    }
+    if (status != STATUS_OK)
+        return status;
+    *ret_bitmap = reader->bitmap;
+    *ret_bits = rows;
+    *ret_count = count;
+    return STATUS_OK;
+}
+
+/* Empty, with room for so many bits and at least one. */
+static enum status fit_bitmap(struct mirror_reader *reader, uint32_t rows)
+{
+    struct index_memory *memory = &reader->records->memory;
+    size_t               size = (rows / 64 + 1UL) * sizeof *reader->bitmap;
+    enum status          status;
+
+    if (size > reader->bitmap_size) {
+        index_memory_free(memory, reader->bitmap, reader->bitmap_size);
+        reader->bitmap = NULL;
+        reader->bitmap_size = 0;
+        status = index_memory_alloc(memory, size, &reader->bitmap);
+        if (status != STATUS_OK)
+            return status;
+        reader->bitmap_size = size;
+    }
+    memset(reader->bitmap, 0, size);
+    return STATUS_OK;
+}
+
+static enum status filter_row(struct mirror_reader *reader, const struct filter *filter,
+                              uint32_t row, bool *ret_matches)
+{
+    struct mirror_metadata *metadata = NULL;
+    struct filter_subject   subject;
+    struct mirror_value     value;
+    const char             *reason;
+    enum status             status = mirror_reader_value(reader, row, &value);
+
+    if (status == STATUS_OK && value.metadata.size > 0)
+        status = mirror_metadata_read(value.metadata, MIRROR_SOURCE_ANSWER, &metadata, &reason);
+    if (status != STATUS_OK)
+        return status == STATUS_NOT_IMPLEMENTED ? STATUS_CORRUPT : status;
+    subject = (struct filter_subject){
+        .metadata = metadata, .document = value.document, .has_document = value.has_document};
+    *ret_matches = filter_matches(filter, &subject);
+    mirror_metadata_free(metadata);
+    return STATUS_OK;
+}
+
+enum status mirror_reader_search(struct mirror_reader             *reader,
+                                 const struct vector_search_query *query,
+                                 struct vector_search_hit *hits, uint32_t *ret_count)
+{
+    *ret_count = 0;
+    return reader->search == NULL ? STATUS_OK
+                                  : vector_search_run(reader->search, query, hits, ret_count, NULL);
+}

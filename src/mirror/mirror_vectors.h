@@ -1,0 +1,30 @@
+/* mirror_vectors - the index of a copied collection: made with the first vector, kept in its bounds
+ *
+ * Private to mirror_records. Thread: the writer.
+ */
+#ifndef MIRROR_MIRROR_VECTORS_H
+#define MIRROR_MIRROR_VECTORS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "base/status.h"
+#include "mirror/mirror_records_core.h"
+
+/* Put `count` vectors, one behind the other. What is full is emptied of the dead first.
+ * STATUS_INVALID  not of the dimension, or what the index does not take.
+ * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED, STATUS_IO_FAILED */
+MUST_CHECK enum status mirror_vectors_put(struct mirror_records *records, const uint32_t *rows,
+                                          const float *vectors, uint32_t count, uint32_t dimension);
+
+/* Of a row that may have none. */
+MUST_CHECK enum status mirror_vectors_remove(struct mirror_records *records, uint32_t row);
+
+/* Some milliseconds of repairs. Returns whether there is more. */
+bool mirror_vectors_maintain(struct mirror_records *records);
+
+/* Frees the index and removes its file, if there is one. */
+void mirror_vectors_free(struct mirror_records *records);
+
+#endif

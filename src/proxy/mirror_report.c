@@ -1,0 +1,93 @@
+#include "proxy/mirror_report.h"
+
+#include "base/text.h"
+#include "proxy/cache_report.h"
+#include "proxy/proxy_state.h"
+
+static enum status mirror_report_find(const struct proxy *proxy, struct bytes name,
+                                      uint8_t ret_uuid[16], struct error *error);
+
+struct mirror_keeper_usage mirror_report_usage(const struct proxy *proxy)
+{
+    return mirror_keeper_usage(proxy->mirror);
+}
+
+void mirror_report_each(const struct proxy *proxy, mirror_entry_fn *fn, void *ctx)
+{
+    mirror_keeper_each(proxy->mirror, fn, ctx);
+}
+
+const char *mirror_report_obstacle(const struct proxy *proxy)
+{
+    return mirror_keeper_obstacle(proxy->mirror);
+}
+
+enum status mirror_report_fill(struct proxy *proxy, struct bytes name, struct error *error)
+{
+    uint8_t     uuid[16];
+    enum status status = mirror_report_find(proxy, name, uuid, error);
+
+    if (status == STATUS_OK)
+        status = mirror_keeper_fill(proxy->mirror, uuid);
+    else
+        return status;
+    switch (status) {
+    case STATUS_OK:
+        return status;
+    case STATUS_NOT_FOUND:
+        return error_set(error, status,
+                         "it is not known in which database this collection is; read it once, by "
+                         "its name");
+    case STATUS_NOT_IMPLEMENTED:
+        return error_set(error, status, "nothing of this Chroma is copied: %s",
+                         mirror_keeper_obstacle(proxy->mirror));
+    case STATUS_LIMIT_REACHED:
+        return error_set(error, status, "there are as many copies as there may be; drop one");
+    default:
+        return error_set(error, status, "out of memory");
+    }
+}
+
+enum status mirror_report_drop(struct proxy *proxy, struct bytes name, struct error *error)
+{
+    uint8_t     uuid[16];
+    enum status status = mirror_report_find(proxy, name, uuid, error);
+
+    if (status != STATUS_OK)
+        return status;
+    status = mirror_keeper_drop(proxy->mirror, uuid);
+    return status == STATUS_OK ? status
+                               : error_set(error, status, "there is no copy of this collection");
+}
+
+enum status mirror_report_verify(struct proxy *proxy, struct bytes name, struct error *error)
+{
+    uint8_t     uuid[16];
+    enum status status = mirror_report_find(proxy, name, uuid, error);
+
+    if (status != STATUS_OK)
+        return status;
+    if (proxy->mirror_verify == NULL)
+        proxy->mirror_verify = mirror_verify_new(proxy->mirror);
+    return proxy->mirror_verify == NULL ? error_set(error, STATUS_NO_MEMORY, "out of memory")
+                                        : mirror_verify_begin(proxy->mirror_verify, uuid, error);
+}
+
+struct mirror_verify_info mirror_report_verified(const struct proxy *proxy)
+{
+    return mirror_verify_tell(proxy->mirror_verify);
+}
+
+static enum status mirror_report_find(const struct proxy *proxy, struct bytes name,
+                                      uint8_t ret_uuid[16], struct error *error)
+{
+    char quoted[60];
+
+    if (proxy->mirror == NULL || mirror_keeper_options(proxy->mirror)->mode == PROXY_MIRROR_OFF)
+        return error_set(error, STATUS_INVALID, "mirror.mode is off: there are no copies");
+    if (cache_report_find(proxy, name, ret_uuid))
+        return STATUS_OK;
+    return error_set(error, STATUS_NOT_FOUND,
+                     "no collection is known as %s; write its UUID, or TENANT/DATABASE/NAME",
+                     text_quote(name, quoted, sizeof quoted));
+}

@@ -1,0 +1,34 @@
+/* mirror_report - the copies of collections for operators: which there are, and their beginning and
+ * end
+ *
+ * Thread: event loop only. Memory: none.
+ */
+#ifndef PROXY_MIRROR_REPORT_H
+#define PROXY_MIRROR_REPORT_H
+
+#include "proxy/mirror_keeper.h"
+#include "proxy/mirror_verify.h"
+#include "proxy/proxy.h"
+
+/* As mirror_keeper_usage(), mirror_keeper_each() and mirror_keeper_obstacle(). Nothing where copies
+ * were never wanted. */
+struct mirror_keeper_usage mirror_report_usage(const struct proxy *proxy);
+void        mirror_report_each(const struct proxy *proxy, mirror_entry_fn *fn, void *ctx);
+const char *mirror_report_obstacle(const struct proxy *proxy);
+
+/* As mirror_keeper_fill() and mirror_keeper_drop(), for the collection that cache_report_find()
+ * understands by `name`.
+ * STATUS_NOT_FOUND        no collection is known by it.
+ * STATUS_INVALID          mirror.mode is off: there are no copies.
+ * Others as mirror_keeper_fill(); `error` says what to do. */
+MUST_CHECK enum status mirror_report_fill(struct proxy *proxy, struct bytes name,
+                                          struct error *error);
+MUST_CHECK enum status mirror_report_drop(struct proxy *proxy, struct bytes name,
+                                          struct error *error);
+
+/* As mirror_verify_begin(), likewise; and mirror_verify_tell(). */
+MUST_CHECK enum status    mirror_report_verify(struct proxy *proxy, struct bytes name,
+                                               struct error *error);
+struct mirror_verify_info mirror_report_verified(const struct proxy *proxy);
+
+#endif

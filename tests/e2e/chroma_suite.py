@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""chroma_suite - Chroma's own tests of its client: the same results through chromabouncer with a mirror?
+
+    chroma_suite.py [--python PYTHON] [--mode prefer] [TEST]...
+
+PYTHON is one with chromadb, pytest, pytest-asyncio, hypothesis and psutil (by default an environment
+made in .venvs/). The tests are those that the wheel of chromadb carries; they run against a fresh
+server, then against another through chromabouncer, one after the other. Prints what differs; exit
+status 1 if a test passes alone and fails through. Some minutes; run by hand.
+"""
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+
+from bed import ROOT, Chroma, WatchedProxy
+
+PACKAGES = ["chromadb==1.5.9", "pytest", "pytest-asyncio", "hypothesis", "psutil", "httpx"]
+TESTS = ["test_api.py", "test_client.py", "api", "property/test_filtering.py", "property/test_embeddings.py",
+         "property/test_add.py", "property/test_collections.py", "test_multithreaded.py"]  # fmt: skip
+
+
+def environment():
+    place = ROOT / ".venvs/chroma-suite"
+    if not (place / "bin/pytest").exists():
+        subprocess.run([sys.executable, "-m", "venv", place], check=True)
+        subprocess.run([place / "bin/pip", "install", "--quiet", *PACKAGES], check=True)
+    return place / "bin/python"
+
+
+def run(python, port, tests):
+    """{test: passed | failed | skipped}"""
+    where = subprocess.run([python, "-c", "import chromadb.test; print(chromadb.test.__path__[0])"],
+                           check=True, capture_output=True, text=True)  # fmt: skip
+    folder = pathlib.Path(where.stdout.strip())
+    with tempfile.TemporaryDirectory() as scratch:
+        report = pathlib.Path(scratch) / "report.xml"
+        names = [folder / test for test in tests]
+        words = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *names]
+        variables = {"CHROMA_INTEGRATION_TEST_ONLY": "1", "CHROMA_API_IMPL": "chromadb.api.fastapi.FastAPI",
+                     "CHROMA_SERVER_HOST": "127.0.0.1", "CHROMA_SERVER_HTTP_PORT": str(port),
+                     "ANONYMIZED_TELEMETRY": "False", "PROPERTY_TESTING_PRESET": "fast",
+                     "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
+        subprocess.run(words, check=False, cwd=scratch, env=os.environ | variables, stdout=2)
+        found = {}
+        for case in xml.etree.ElementTree.parse(report).iter("testcase"):
+            kinds = {child.tag for child in case}
+            result = "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
+            found[f"{case.get('classname')}.{case.get('name')}"] = result
+        return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--python")
+    parser.add_argument("--mode", default="prefer")
+    parser.add_argument("tests", nargs="*", default=TESTS)
+    arguments = parser.parse_args()
+    python = arguments.python or environment()
+    settings = ["allow_reset: true"]
+    flags = ["--set", f"mirror.mode={arguments.mode}", "--set", "role=gateway", "--set", "log.access=off"]
+    with Chroma(settings) as chroma:
+        alone = run(python, chroma.port, arguments.tests)
+    with Chroma(settings) as chroma, WatchedProxy(chroma.port, flags) as proxy:
+        through = run(python, proxy.port, arguments.tests)
+        answered = [line for line in proxy.get("/metrics").splitlines() if line.startswith("chromabouncer_mirror")]
+    for name, results in ("alone", alone), ("through chromabouncer", through):
+        counts = {kind: list(results.values()).count(kind) for kind in ("passed", "failed", "skipped")}
+        print(f"{name}: {counts}")
+    print("\n".join(answered))
+    lost = 0
+    for test in sorted(alone.keys() | through.keys()):
+        one, other = alone.get(test), through.get(test)
+        if one != other:
+            print(f"{test}: alone {one}, through chromabouncer {other}")
+            lost += one == "passed"
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

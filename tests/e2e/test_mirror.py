@@ -1,0 +1,234 @@
+"""Copies of collections: real Chroma, and what is answered without asking it."""
+
+import http.client
+import json
+import random
+import signal
+import subprocess
+
+import chromadb
+import pytest
+
+from bed import DATABASE, PROXY, Chroma, Proxy
+from processes import wait_until
+from test_exec import Exec
+
+RECORDS = 500
+DIMENSION = 32
+
+
+class Door:
+    """Requests whose answers are looked at as they are."""
+
+    def __init__(self, port):
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+
+    def ask(self, method, path, body=None, fields=()):
+        data = None if body is None else json.dumps(body)
+        headers = {"content-type": "application/json", **dict(fields)}
+        self.connection.request(method, path, data, headers)
+        answer = self.connection.getresponse()
+        return answer.status, answer.read(), answer.headers
+
+
+def ctl(control, *words):
+    command = [PROXY, "ctl", "--control", control, *words, "-o", "json"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def copy_of(control, name):
+    rows = [row for row in ctl(control, "mirror")["collections"] if row["name"] == name]
+    return rows[0] if rows else {"state": "none"}
+
+
+def wait_for_copy(control, name, door, path):
+    """Reads let it begin."""
+
+    def is_complete():
+        door.ask("GET", f"{path}/count")
+        return copy_of(control, name)["state"] == "complete"
+
+    wait_until(is_complete)
+
+
+def vector(seed):
+    rng = random.Random(seed)
+    return [round(rng.uniform(-1, 1), 4) for _ in range(DIMENSION)]
+
+
+def fill(port, name="docs"):
+    collection = chromadb.HttpClient(host="127.0.0.1", port=port).create_collection(name)
+    collection.add(
+        ids=[f"id{i}" for i in range(RECORDS)],
+        embeddings=[vector(i) for i in range(RECORDS)],
+        documents=[f"document {i} of {i % 7}" for i in range(RECORDS)],
+        metadatas=[{"n": i, "kind": "odd" if i % 2 else "even"} for i in range(RECORDS)],
+    )
+    return collection, f"{DATABASE}/collections/{collection.id}"
+
+
+QUESTIONS = [
+    ("GET", "count", None),
+    ("POST", "get", {"limit": 10, "offset": 20, "include": ["documents", "metadatas", "uris"]}),
+    ("POST", "get", {"ids": ["id7", "id3", "nobody"], "include": ["embeddings", "documents"]}),
+    ("POST", "get", {"where": {"$and": [{"n": {"$gte": 100}}, {"kind": "odd"}]}, "include": []}),
+    ("POST", "get", {"where_document": {"$contains": "of 3"}, "limit": 5}),
+    ("POST", "query", {"query_embeddings": [vector(-1), vector(-2)], "n_results": 5,
+                       "include": ["distances", "documents", "metadatas"]}),
+    ("POST", "query", {"query_embeddings": [vector(-3)], "n_results": 3, "where": {"n": {"$lt": 50}}}),
+]
+
+
+def same(left, right):
+    """Equal, but for the last bits of distances."""
+    if isinstance(left, float) and isinstance(right, float):
+        return left == pytest.approx(right, rel=1e-5)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(same, left, right))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    return left == right
+
+
+def compare(door, direct, path):
+    for method, operation, body in QUESTIONS:
+        status, text, fields = door.ask(method, f"{path}/{operation}", body)
+        assert fields["x-chromabouncer-source"] == "mirror", (operation, body, text[:200])
+        assert fields["x-chromabouncer-mirror"] == "age=0; complete=yes"
+        expected = direct.ask(method, f"{path}/{operation}", body)
+        assert (status, fields["content-type"]) == (expected[0], expected[2]["content-type"])
+        assert same(json.loads(text), json.loads(expected[1])), (operation, body)
+
+
+class Mirrored:
+    """Behind `run`, as `exec` takes note of others that speak with its Chroma, and these tests do."""
+
+    def __init__(self, chroma, proxy, control):
+        self.port, self.control = proxy.port, control
+        self.collection, self.path = fill(proxy.port)
+        self.door, self.direct = Door(proxy.port), Door(chroma.port)
+        wait_for_copy(control, "docs", self.door, self.path)
+
+
+@pytest.fixture(scope="module")
+def mirrored():
+    with Chroma() as chroma:
+        control = chroma.directory / "control"
+        flags = ["--set", "role=gateway", "--set", "mirror.mode=prefer", "--control", control]
+        with Proxy(chroma.port, flags) as proxy:
+            yield Mirrored(chroma, proxy, control)
+
+
+def test_one_word_is_enough_with_exec():
+    one = Exec(wait=False)
+    control = one.directory / "control"
+    one.flags = ["--mirror", "--control", control]
+    with one:
+        one.start()
+        _, path = fill(one.port)
+        door = Door(one.port)
+        wait_for_copy(control, "docs", door, path)
+        status, text, fields = door.ask("POST", f"{path}/get", {"ids": ["id7"], "include": []})
+        assert (status, fields["x-chromabouncer-source"]) == (200, "mirror")
+        assert json.loads(text)["ids"] == ["id7"]
+
+
+def test_answers_of_a_copy_are_chromas(mirrored):
+    compare(mirrored.door, mirrored.direct, mirrored.path)
+    row = copy_of(mirrored.control, "docs")
+    assert (row["records"], row["hollow"]) == (RECORDS, 0)
+    assert row["memory"] > 0 and row["disk"] > 0
+
+
+def test_what_was_written_is_read_at_once(mirrored):
+    collection, path, door = mirrored.collection, mirrored.path, mirrored.door
+    collection.update(ids=["id1"], embeddings=[vector(77)], documents=["changed"], metadatas=[{"kind": None, "more": 1.5}])
+    collection.delete(ids=["id2"])
+    collection.upsert(ids=["new", "id3"], embeddings=[vector(9001), vector(9002)], documents=["n", "m"])
+    collection.delete(where={"n": {"$gt": 490}})
+    compare(door, mirrored.direct, path)
+    status, text, fields = door.ask("POST", f"{path}/get", {"ids": ["id1", "id2", "new"]})
+    assert (status, fields["x-chromabouncer-source"]) == (200, "mirror")
+    assert sorted(json.loads(text)["ids"]) == ["id1", "new"]
+    for i in range(50):
+        collection.upsert(ids=[f"turn{i}"], embeddings=[vector(i)], documents=[f"turn {i}"])
+        got = collection.get(ids=[f"turn{i}"])
+        assert got["documents"] == [f"turn {i}"]
+    compare(door, mirrored.direct, path)
+
+
+def test_who_asks_for_chromas_own_answer_gets_it(mirrored):
+    fields = {"cache-control": "no-store"}
+    answer = mirrored.door.ask("GET", f"{mirrored.path}/count", None, fields)
+    assert answer[2]["x-chromabouncer-source"] == "backend"
+
+
+def test_a_copy_is_dropped_and_filled_by_hand(mirrored):
+    assert copy_of(mirrored.control, "docs")["state"] == "complete"
+    ctl(mirrored.control, "mirror", "drop", "docs")
+    assert copy_of(mirrored.control, "docs")["state"] != "complete"
+    ctl(mirrored.control, "mirror", "fill", "docs")
+    wait_until(lambda: copy_of(mirrored.control, "docs")["state"] == "complete")
+    compare(mirrored.door, mirrored.direct, mirrored.path)
+
+
+def verified(control, name):
+    ctl(control, "mirror", "verify", name)
+    wait_until(lambda: ctl(control, "mirror")["verified"]["result"] != "running")
+    return ctl(control, "mirror")["verified"]
+
+
+def test_a_copy_is_written_out_and_read_in(mirrored):
+    flags = ["--control", mirrored.control]
+    text = subprocess.run([PROXY, "export", "docs", *flags], check=True, capture_output=True).stdout
+    client = chromadb.HttpClient(host="127.0.0.1", port=mirrored.port)
+    other = client.create_collection("other")
+    flags = ["--listen", f"127.0.0.1:{mirrored.port}"]
+    subprocess.run([PROXY, "import", "other", *flags], input=text, check=True, capture_output=True)
+    include = ["embeddings", "documents", "metadatas", "uris"]
+    one, two = (each.get(include=include) for each in (mirrored.collection, other))
+    assert one["ids"] == two["ids"] and (one["embeddings"] == two["embeddings"]).all()
+    assert (one["documents"], one["metadatas"]) == (two["documents"], two["metadatas"])
+    client.create_collection("unread")  # nobody reads it, so there is no copy
+    command = [PROXY, "export", "unread", "--control", mirrored.control]
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert (refused.returncode, refused.stdout) == (69, ""), refused
+    assert "no complete copy" in refused.stderr
+
+
+def test_a_write_behind_the_proxys_back_is_found(mirrored):
+    found = verified(mirrored.control, "docs")
+    assert found["result"] == "same", found
+    body = {"ids": ["id9"], "documents": ["not seen"], "embeddings": [vector(9)]}
+    assert mirrored.direct.ask("POST", f"{mirrored.path}/update", body)[0] == 200
+    assert verified(mirrored.control, "docs")["result"] == "different"
+    wait_for_copy(mirrored.control, "docs", mirrored.door, mirrored.path)
+    compare(mirrored.door, mirrored.direct, mirrored.path)
+
+
+def test_fallback_answers_while_chroma_is_down():
+    with Chroma() as chroma:
+        control = chroma.directory / "control"
+        flags = ["--set", "role=gateway", "--set", "mirror.mode=fallback", "--set", "cache.enabled=false"]
+        with Proxy(chroma.port, [*flags, "--control", control]) as proxy:
+            _, path = fill(proxy.port)
+            door, direct = Door(proxy.port), Door(chroma.port)
+            wait_for_copy(control, "docs", door, path)
+            asked = [(question, direct.ask(question[0], f"{path}/{question[1]}", question[2])[1])
+                     for question in QUESTIONS]
+            answer = door.ask("GET", f"{path}/count")
+            assert answer[2]["x-chromabouncer-source"] == "backend"
+            chroma.process.send_signal(signal.SIGKILL)
+            chroma.process.wait()
+            for (method, operation, body), expected in asked:
+                status, text, fields = door.ask(method, f"{path}/{operation}", body)
+                assert (status, fields["x-chromabouncer-source"]) == (200, "mirror"), text
+                assert same(json.loads(text), json.loads(expected))
+            client = chromadb.HttpClient(host="127.0.0.1", port=proxy.port)  # asks to be made
+            assert client.get_collection("docs").count() == RECORDS
+            chroma.start()
+
+            def is_asked():
+                return door.ask("GET", f"{path}/count")[2]["x-chromabouncer-source"] == "backend"
+
+            wait_until(is_asked)

@@ -1,0 +1,35 @@
+#!/bin/sh
+# mirror_path_mutants.sh - can the tests of answers from copies fail?
+# See tests/support/mutants.sh; run by `make check-mirror-path-mutants`.
+set -eu
+# shellcheck source=tests/support/mutants.sh
+. "$(dirname "$0")/../support/mutants.sh"
+
+path=src/proxy/mirror_path.c
+flow=flow/test_flow_mirror_path
+mutant $path $flow 's/if (question.age_max_us == 0)/if (false)/' "a client can forbid it"
+mutant $path $flow 's/else if (!path_takes_fields(exchange))/else if (false)/' "fields that Chroma goes by"
+mutant $path $flow 's/else if (!path_may_have(exchange))/else if (false)/' "trust"
+mutant $path $flow 's/is_plain ? UINT64_MAX : trust_us/UINT64_MAX/' "trust ends"
+mutant $path $flow 's/parts\[\] = {BYTES_LITERAL("\\n"), exchange->route.tenant/parts[] = {BYTES_LITERAL("\\n"), exchange->route.database/' "trust by the path"
+mutant $path $flow 's/mirror_trust_clear(path->trust);/(void)0;/' "another Chroma trusts anew"
+mutant $path $flow 's/    mirror_keeper_note_answer(.*/    (void)0;/' "no reader sees the new and then the old"
+mutant $path $flow 's/proxy_note_reached(exchange->proxy);/(void)0;/' "who answers while it is lost is another one"
+mutant $path $flow 's/return proxy->is_lost ||/return/;s/upstream_pool_problem(proxy->pool)\[0\] != .*/false ||/;s/turn_queue_is_held(proxy->turns) ||/false ||/' "down is known"
+mutant $path $flow 's/    path->probe_us = now_us + probe_every_us;/    path->probe_us = UINT64_MAX;/;s/if (now_us < path->probe_us)/if (path->probe_us == 0 || now_us < path->probe_us)/' "it is looked whether it is back"
+mutant $path $flow 's/if (mirror_job_waits(ticket->job))/if (false)/' "the wait ends"
+mutant $path $flow 's/mode == MIRROR_PATH_HEDGE \&\& path_begin(.*/false))/' "a hedge becomes a fallback"
+mutant $path $flow 's/^    path_stop(&exchange->mirror);$/    (void)0;/' "Chroma's answer ends the question"
+mutant src/proxy/mirror_job.c $flow 's/running >= MIRROR_JOBS_MAX/running >= 100000/' "the queue is bounded"
+mutant src/proxy/mirror_job.c $flow 's/job_is_old(job, question)/false/' "the age that the client takes"
+mutant src/proxy/mirror_job.c $flow 's/^    if (job->on_answer == NULL)/    if (false)/' "who has left is told nothing"
+mutant src/proxy/mirror_job.c $flow 's/^    mirror_hold_release(&job->hold);/    (void)0;/' "holds are released"
+mutant src/proxy/pass_path.c $flow 's/!mirror_path_stand_in(exchange, pass_fail))/true)/' "failures"
+mutant src/proxy/pass_path.c $flow 's/!mirror_path_stand_in(exchange, pass_miss_deadline)/true/' "deadlines"
+mutant src/proxy/pass_path.c $flow 's/exchange->state == EXCHANGE_ANSWERING \&\& !exchange->pass.is_held/false/' "half an answer is not mended"
+mutant src/proxy/pass_path.c $flow 's/        mirror_path_hedge(exchange);/        (void)0;/' "hedging"
+mutant src/proxy/mirror_delay.c unit/test_mirror_delay 's/up = 0.95, down = 0.05/up = 0.5, down = 0.5/' "the 95th percentile"
+mutant src/proxy/mirror_trust.c unit/test_mirror_trust 's/<= within_us/<= UINT64_MAX/' "trust has an end"
+mutant src/proxy/mirror_trust.c unit/test_mirror_trust 's/        list_remove(&entry->node);/        (void)0;/' "the oldest is the one noted longest ago"
+
+mutants_run
