@@ -51,7 +51,7 @@ static enum status read_values(struct asked *asked);
 static void        write_answer(struct asked *asked);
 static void write_column(struct asked *asked, enum column column, const char *name, bool is_asked);
 static void write_element(struct asked *asked, enum column column, uint32_t i);
-static void write_metadata(struct asked *asked, const struct mirror_value *value);
+static void answer_write_metadata(struct asked *asked, const struct mirror_value *value);
 static void write_include(struct asked *asked);
 
 enum status mirror_answer(const struct mirror_records *records, struct mirror_reader *reader,
@@ -428,7 +428,7 @@ static void write_element(struct asked *asked, enum column column, uint32_t i)
         mirror_answer_json_string(&asked->json, value->has_uri, value->uri);
         break;
     case METADATAS:
-        write_metadata(asked, value);
+        answer_write_metadata(asked, value);
         break;
     case DISTANCES:
         mirror_answer_json_float(&asked->json, asked->hits[i].distance);
@@ -439,7 +439,7 @@ static void write_element(struct asked *asked, enum column column, uint32_t i)
 /* As it was asked. */
 /* Chroma keeps a uri among the metadata: a record with a uri and nothing else has an empty object.
  */
-static void write_metadata(struct asked *asked, const struct mirror_value *value)
+static void answer_write_metadata(struct asked *asked, const struct mirror_value *value)
 {
     if (value->metadata.size > 0)
         mirror_answer_json_bytes(&asked->json, value->metadata);

@@ -10,6 +10,7 @@
 #include "proxy/call.h"
 #include "proxy/mirror_entry.h"
 #include "proxy/mirror_flow.h"
+#include "proxy/mirror_keeper.h"
 #include "json/json_scan.h"
 
 /* Records of a page; with vectors of 4096 numbers some 10 MiB. */
