@@ -654,8 +654,8 @@ ROWS = {
     ),
     "mirror.max_age": ("1s", takes_away("1h", sees_copy_while_down, "mirror.mode=fallback")),
     "mirror.allow_incomplete": (
-        "true",
-        plain("false", sees_doubtful_copy, *COPIES, "mirror.mode=fallback"),
+        "false",
+        takes_away("true", sees_doubtful_copy, *COPIES, "mirror.mode=fallback"),
     ),
     "queue.wait_max": ("100ms", plain("1h", sees_wait_end, "backend.connections_max=1")),
     "queue.requests_max": (
