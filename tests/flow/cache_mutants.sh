@@ -7,7 +7,7 @@ set -eu
 
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/query_validity_holds(&exchange->question.asked, ret_now)/1/' 'what a write crossed is not kept'
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/(now_us >= proxy->cache->settled_us)/0/' 'what was kept in the first seconds goes'
-mutant src/proxy/cache_path.c flow/test_flow_cache 's/field_us = cache->options.trust_us;/;/' 'credentials are trusted for a while'
+mutant src/proxy/cache_path.c flow/test_flow_cache 's/        limit_us = cache->options.trust_us;/        ;/' 'credentials are trusted for a while'
 mutant src/proxy/kept_head.c flow/test_flow_cache 's/        else if (!is_plain_answer_field(&head->fields\[i\]))/        else if (0)/' 'answers with fields of others pass'
 mutant src/proxy/kept_head.c flow/test_flow_cache 's/head->status != 200 ||//' 'only a 200 is kept'
 mutant src/proxy/kept_head.c flow/test_flow_cache 's/            \*ret_number = KEPT_HEAD_BY_ORIGIN;/            ;/' 'what varies by origin says so when it is given'
