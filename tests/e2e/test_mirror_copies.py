@@ -40,24 +40,29 @@ def know(client, place):
 
 
 def wait_until_complete(server, client, places):
+    """Whoever came anew gets its copy begun."""
     deadline = time.monotonic() + 60
-    wanted = {place.kind.name for place in places}
-    while True:
-        found = states(server)
-        if all(found.get(name) == "complete" for name in wanted):
-            return
-        for place in places:
-            if place.kind.name not in found:  # it came anew
-                know(client, place)
-                ctl(server, "fill", place.kind.name)
+    for place in places:
+        know(client, place)
+    found = states(server)
+    for place in places:
+        if place.kind.name not in found:
+            ctl(server, "fill", place.kind.name)
+    while any(found.get(place.kind.name) != "complete" for place in places):
         assert time.monotonic() < deadline, ctl(server)
         time.sleep(0.05)
+        found = states(server)
 
 
 def exported(server, name):
-    run = subprocess.run([PROXY, "export", name, "--control", server.control], capture_output=True, check=False)
-    assert run.returncode == 0, (name, run.stderr)
-    return [json.loads(line) for line in run.stdout.splitlines()]
+    """As soon as its copy is complete (again)."""
+    deadline = time.monotonic() + 60
+    while True:
+        run = subprocess.run([PROXY, "export", name, "--control", server.control], capture_output=True, check=False)
+        if run.returncode == 0:
+            return [json.loads(line) for line in run.stdout.splitlines()]
+        assert time.monotonic() < deadline, (name, run.stderr)
+        time.sleep(0.05)
 
 
 def compare(server, client, place):
