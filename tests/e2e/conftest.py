@@ -55,11 +55,11 @@ class Bed:
         self.assert_conversation_is_same()
         self.assert_passed_through()
 
-    def assert_conversation_is_same(self):
-        """Whoever answered."""
+    def assert_conversation_is_same(self, digits=None):
+        """Whoever answered; `digits` as in Transcript."""
         direct, front = self.direct.exchanges(), self.front.exchanges()
         assert len(direct) == len(front) > 0
-        mine, theirs = Transcript(), Transcript()
+        mine, theirs = Transcript(digits), Transcript(digits)
         for number, (left, right) in enumerate(zip(direct, front)):
             what = f"exchange {number}, {' '.join(left.request.start)}"
             assert_same(mine.request(left.request), theirs.request(right.request), what)

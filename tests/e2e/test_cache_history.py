@@ -40,7 +40,7 @@ ROUND_SECONDS = 10  # on a real Chroma; a kill in each
 COLLECTIONS, IDS = 6, 3
 GATEWAY = ["--set", "role=gateway", "--set", "log.access=off", "--set", "cache.verify=5%"]
 ALL = [f"r{i}" for i in range(IDS)]
-HITS = [b"cache-status: chromabouncer; hit", b"x-chromabouncer-source: mirror"]
+HIT, MIRROR = b"cache-status: chromabouncer; hit", b"x-chromabouncer-source: mirror"
 
 
 class Client:
@@ -48,6 +48,7 @@ class Client:
 
     def __init__(self, port):
         self.port, self.socket = port, None
+        self.is_mirror = False  # the last answer
 
     def ask(self, method, path, body=None):
         """(status, was it answered without Chroma?, the body); status 0: there was no answer."""
@@ -78,7 +79,8 @@ class Client:
             body += self._more()
         if b"\r\nconnection: close" in lower:
             self.close()
-        return int(data[9:12]), any(hit in lower for hit in HITS), body
+        self.is_mirror = MIRROR in lower
+        return int(data[9:12]), HIT in lower or self.is_mirror, body
 
     def _more(self):
         data = self.socket.recv(65536)

@@ -30,10 +30,12 @@ ADDED_TO_RESPONSES = {
 
 
 class Transcript:
-    """One side's conversation; comparing two needs a Transcript each, fed in the same order."""
+    """One side's conversation; comparing two needs a Transcript each, fed in the same order. With
+    `digits` only so many of a number with a point count: distances that another computed."""
 
-    def __init__(self):
+    def __init__(self, digits=None):
         self.uuids = {}
+        self.digits = digits
 
     def mask(self, text):
         text = _UUID.sub(lambda match: self._number(match.group()), text)
@@ -48,14 +50,19 @@ class Transcript:
         text = self.mask(data.decode("utf-8", errors="backslashreplace"))
         try:
             return json.loads(
-                text, object_pairs_hook=_pairs, parse_float=_Number, parse_int=_Number
+                text, object_pairs_hook=_pairs, parse_float=self._float, parse_int=_Number
             )
         except ValueError:
             return text
 
+    def _float(self, text):
+        return _Number(text if self.digits is None else f"{float(text):.{self.digits}g}")
+
     def response(self, message):
         """Comparable form of a response, without what the proxy may add."""
         dropped = HOP_BY_HOP | ADDED_TO_RESPONSES | {"date"}
+        if self.digits is not None:
+            dropped |= {"content-length"}
         return {
             "status": message.status,
             "fields": fields_without(message, dropped),
