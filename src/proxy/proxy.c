@@ -203,8 +203,11 @@ static void proxy_set_cache(struct proxy *proxy, bool is_gateway)
     mirror_keeper_set_gateway(proxy->mirror, is_gateway);
 }
 
+/* It is let go when the Chroma that was started is ready. */
 void proxy_hold(struct proxy *proxy, bool held)
 {
+    if (!held && proxy->is_lost)
+        proxy_note_reached(proxy);
     turn_queue_hold(proxy->turns, held, loop_now_us(proxy->loop));
     call_run_turns(proxy);
 }

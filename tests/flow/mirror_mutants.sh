@@ -53,5 +53,6 @@ mutant src/proxy/mirror_keeper.c $t 's/            mirror_entry_renew(entry);/  
 mutant src/proxy/mirror_keeper.c $t 's/        mirror_entry_give_up(entry, MIRROR_REASON_INCARNATION, NULL);/        ;/' 'another Chroma ends all copies'
 mutant src/proxy/mirror_keeper.c $t 's/    keeper_drop_all(keeper, options->mode != PROXY_MIRROR_OFF);/    ;/' 'turned off all copies go'
 mutant src/proxy/mirror_keeper.c $t 's/    loop_timer_set(keeper->timer, keeper->looks_us);/    ;/' 'what is read soon after another is looked at'
+mutant src/proxy/proxy.c $t 's/    if (!held \&\& proxy->is_lost)/    if (0)/' 'a Chroma that was started again is another one'
 
 mutants_run

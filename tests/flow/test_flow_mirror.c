@@ -564,6 +564,28 @@ START_TEST(a_complete_copy_outlives_its_chroma)
 }
 END_TEST
 
+/* One of our own is known again while all still waits for it. */
+START_TEST(a_chroma_that_was_started_again_is_another_one_before_it_answers)
+{
+    end();
+    start_as(1, true, true);
+    fill(0);
+    flow_backend_kill(&world.backend);
+    proxy_hold(world.proxy, true);
+    proxy_backend_ended(world.proxy);
+    set_backend(2);
+    set_backend(3);
+    expect_same(0);
+    strcpy(chroma[0].records.list[2].document, "of another one");
+    proxy_hold(world.proxy, false);
+    expect_none(0, false, "waiting");
+    ck_assert_int_eq(look(0).reason, MIRROR_REASON_INCARNATION);
+    run_to_complete(0);
+    expect_same(0);
+    ck_assert_uint_eq(look(0).refills[MIRROR_REASON_INCARNATION], 1);
+}
+END_TEST
+
 START_TEST(off_costs_nothing)
 {
     struct chroma_route route = route_of(0);
@@ -1108,6 +1130,7 @@ int main(void)
     tcase_add_test(tcase, an_unknown_outcome_gives_up_the_copy_until_it_is_settled);
     tcase_add_test(tcase, what_may_lack_something_answers_only_where_that_is_allowed);
     tcase_add_test(tcase, a_complete_copy_outlives_its_chroma);
+    tcase_add_test(tcase, a_chroma_that_was_started_again_is_another_one_before_it_answers);
     tcase_add_test(tcase, off_costs_nothing);
     tcase_add_test(tcase, turned_off_all_copies_go);
     tcase_add_test(tcase, what_does_not_fit_is_stopped);
