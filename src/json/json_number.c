@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/compiler.h"
+#include "json/json_print.h"
 
 enum {
     SAFE_FLOAT_DIGITS = 38,   /* below 1e38; the largest float is 3.4e38 */
@@ -43,7 +44,6 @@ static bool           is_finite_double(const char *at, const char *end);
 static struct decimal take_decimal(const char *at, const char *end);
 static void   add_digits(struct decimal *decimal, const char **at, const char *end, int64_t power);
 static double decimal_value(struct decimal decimal);
-static int    shortest_text(double value, char *text, size_t size);
 
 const char *json_number_end(const char *at, const char *end, struct json_number *ret_number)
 {
@@ -206,38 +206,17 @@ enum json_number_kind json_number_read(struct json_number number, int64_t *ret_i
 double json_number_reread(double value)
 {
     enum { DIGITS_BEFORE_DOT_MAX = 16 };
-    char           text[32]; /* d.ddde+xxx */
-    struct decimal decimal = {.significand = 0};
-    int            count;
+    char           digits[JSON_PRINT_DIGITS_ROOM];
+    struct decimal decimal;
+    int            count, point;
 
     if (value == 0)
         return value;
-    count = shortest_text(fabs(value), text, sizeof text);
-    for (const char *at = text; *at != 'e'; at++)
-        if (*at != '.')
-            decimal.significand = decimal.significand * 10 + (uint64_t)(*at - '0');
-    decimal.power = strtol(strchr(text, 'e') + 1, NULL, 10) - (count - 1);
-    if (decimal.power >= 0 && decimal.power + count <= DIGITS_BEFORE_DOT_MAX)
+    point = json_print_double_digits(fabs(value), digits);
+    count = (int)strlen(digits);
+    decimal = (struct decimal){.significand = strtoull(digits, NULL, 10), .power = point - count};
+    if (decimal.power >= 0 && point <= DIGITS_BEFORE_DOT_MAX)
         for (; decimal.power >= 0; decimal.power--)
             decimal.significand *= 10;
     return copysign(decimal_value(decimal), value);
-}
-
-/* With as few digits as give `value` again, which is positive; returns how many. With fifteen or
- * less those behind the last one are zeros, but for the smallest floats, which are less precise. */
-static int shortest_text(double value, char *text, size_t size)
-{
-    enum { PRECISE_DIGITS = 15, DIGITS_MAX = 17 };
-    int count = value < DBL_MIN ? 1 : PRECISE_DIGITS;
-
-    do
-        snprintf(text, size, "%.*e", count - 1, value);
-    while (count++ < DIGITS_MAX && strtod(text, NULL) != value);
-    count--;
-    if (count == PRECISE_DIGITS) {
-        while (count > 1 && text[count] == '0')
-            count--;
-        snprintf(text, size, "%.*e", count - 1, value);
-    }
-    return count;
 }

@@ -1,15 +1,14 @@
 #include "mirror/mirror_metadata_write.h"
 
 #include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <stdint.h>
+
+#include "json/json_print.h"
 
 static enum status write_field(const struct mirror_field *field, struct byte_buffer *buffer);
 static enum status write_scalar(enum mirror_type type, const union mirror_scalar *value,
                                 struct byte_buffer *buffer);
 static enum status write_real(double value, struct byte_buffer *buffer);
-static int         find_digits(double value, char *ret_digits, int *ret_count);
 static enum status write_text(struct byte_buffer *buffer, const char *text);
 
 enum status mirror_metadata_write(const struct mirror_metadata *metadata,
@@ -59,48 +58,12 @@ static enum status write_scalar(enum mirror_type type, const union mirror_scalar
     return STATUS_OK;
 }
 
-/* A dot within or beside the first sixteen digits, up to four zeros behind it, else an exponent. */
 static enum status write_real(double value, struct byte_buffer *buffer)
 {
-    enum { POINT_MAX = 16, ZEROS_MAX = 4 };
-    static const char zeros[] = "0000000000000000";
-    const char       *sign = signbit(value) ? "-" : "";
-    char              digits[32];
-    int               count, point;
+    char text[JSON_PRINT_MAX];
 
-    if (value == 0)
-        return byte_buffer_printf(buffer, SIZE_MAX, "%s0.0", sign);
-    point = find_digits(fabs(value), digits, &count);
-    if (point > 0 && point <= POINT_MAX && count <= point)
-        return byte_buffer_printf(buffer, SIZE_MAX, "%s%s%.*s.0", sign, digits, point - count,
-                                  zeros);
-    if (point > 0 && point <= POINT_MAX)
-        return byte_buffer_printf(buffer, SIZE_MAX, "%s%.*s.%s", sign, point, digits,
-                                  digits + point);
-    if (point <= 0 && point >= -ZEROS_MAX)
-        return byte_buffer_printf(buffer, SIZE_MAX, "%s0.%.*s%s", sign, -point, zeros, digits);
-    if (count == 1)
-        return byte_buffer_printf(buffer, SIZE_MAX, "%s%se%d", sign, digits, point - 1);
-    return byte_buffer_printf(buffer, SIZE_MAX, "%s%c.%se%d", sign, digits[0], digits + 1,
-                              point - 1);
-}
-
-/* The fewest that give `value` again, and where the dot stands: 1: behind the first of them. */
-static int find_digits(double value, char *ret_digits, int *ret_count)
-{
-    enum { DIGITS_MAX = 17 };
-    char text[32];
-    int  count = 0, size = 0;
-
-    do
-        snprintf(text, sizeof text, "%.*e", count, value);
-    while (++count < DIGITS_MAX && strtod(text, NULL) != value);
-    for (const char *at = text; *at != 'e'; at++)
-        if (*at != '.')
-            ret_digits[size++] = *at;
-    ret_digits[size] = '\0';
-    *ret_count = size;
-    return (int)strtol(strchr(text, 'e') + 1, NULL, 10) + 1;
+    return byte_buffer_append(buffer, (struct bytes){text, json_print_double(value, text)},
+                              SIZE_MAX);
 }
 
 enum status mirror_metadata_write_string(struct bytes text, struct byte_buffer *buffer)

@@ -1,7 +1,6 @@
 /* What must hold: answers from a copy are, byte by byte, those that Chroma 1.5.9 gave to the same
  * questions about the same records (the expected texts are its own); what it would refuse, and what
  * cannot be answered exactly, is left to it. */
-#include "mirror/mirror_answer_json.h"
 #include "mirror/mirror_copy.h"
 #include "mirror/mirror_lines.h"
 #include "support/check_main.h"
@@ -157,41 +156,6 @@ START_TEST(an_answer_that_is_too_large_is_none)
 }
 END_TEST
 
-static const struct {
-    float       value;
-    const char *text;
-} floats[] = {
-    {229283392.0f, "229283400.0"},
-    {9.99999996e-12f, "1e-11"},
-    {1.3552783e-27f, "1.3552783e-27"},
-    {0.0f, "0.0"},
-    {-0.0f, "-0.0"},
-    {1.0f, "1.0"},
-    {-2.5f, "-2.5"},
-    {0.1f, "0.1"},
-    {1e-7f, "1e-7"},
-    {1.5e-7f, "1.5e-7"},
-    {0.00001f, "0.00001"},
-    {16777216.0f, "16777216.0"},
-    {3.4028235e38f, "3.4028235e+38"},
-    {1e-45f, "1e-45"},
-    {0.010000001f, "0.010000001"},
-    {12.410001f, "12.410001"},
-    {123456789.0f, "123456790.0"},
-    {__builtin_inff(), "null"},
-};
-
-START_TEST(floats_have_the_fewest_digits_that_mean_them)
-{
-    struct mirror_answer_json json = {.body = &body, .size_max = 1000};
-
-    mirror_answer_json_float(&json, floats[_i].value);
-    ck_assert_msg(bytes_equal(byte_buffer_bytes(&body), bytes_of(floats[_i].text)),
-                  "%.*s is not %s", (int)byte_buffer_size(&body), byte_buffer_bytes(&body).data,
-                  floats[_i].text);
-}
-END_TEST
-
 static enum status gather(void *ctx, struct bytes line)
 {
     size_t *count = ctx;
@@ -254,8 +218,6 @@ int main(void)
     tcase_add_loop_test(tcase, what_chroma_would_refuse_is_left_to_it, 0,
                         sizeof left / sizeof left[0]);
     tcase_add_test(tcase, an_answer_that_is_too_large_is_none);
-    tcase_add_loop_test(tcase, floats_have_the_fewest_digits_that_mean_them, 0,
-                        sizeof floats / sizeof floats[0]);
     tcase_add_test(tcase, lines_have_all_of_each_record);
     tcase_add_test(tcase, a_copy_that_lacks_something_is_not_written_out);
     return check_main("mirror_answer", tcase);
