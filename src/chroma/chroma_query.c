@@ -279,23 +279,21 @@ static bool take_filter(struct parse *parse)
     }
 }
 
-/* Chroma refuses filters with other than one member, so that their order never matters. */
+/* Members count in their order: of several Chroma says that it is no filter. */
 static bool take_filter_object(struct parse *parse)
 {
     struct json_string key;
-    size_t             count = 0;
 
     put_word(parse, MARK_OBJECT);
     if (!json_scan_object(&parse->scan))
         return false;
-    for (; json_scan_member(&parse->scan, &key); count++) {
+    while (json_scan_member(&parse->scan, &key)) {
         put_string(parse, key);
         if (!take_filter(parse))
             return false;
     }
-    if (parse->scan.failed)
-        return false;
-    return count == 1 || refuse_query(parse, "a filter that has not one member");
+    put_word(parse, MARK_END);
+    return !parse->scan.failed;
 }
 
 static bool take_filter_array(struct parse *parse)

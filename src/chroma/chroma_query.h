@@ -3,8 +3,8 @@
  * Reads the body of a query or a get in one pass and boils it down to a digest: bodies with equal
  * digests get the same answer from the same records. It says so only where the whole body is
  * understood: known fields, each once and of the right type; vectors of numbers that are finite as
- * 32-bit floats; filters in which each object has one member, as Chroma wants them. Everything else
- * is STATUS_INVALID, which is not to say that Chroma would refuse it: just keep no answer to it.
+ * 32-bit floats; filters of any JSON, which Chroma may refuse. Everything else is STATUS_INVALID,
+ * which is not to say that Chroma would refuse it: just keep no answer to it.
  *
  * Into the digest go the operation, tenant and database as the path spells them, and of the body
  * all that an answer may depend on, in an order of its own: what is to be included (Chroma echoes
