@@ -2,8 +2,7 @@
  * copy
  *
  * The body of the answer has the same members in the same order, records in the same order, and
- * numbers as serde_json writes them. What cannot be answered exactly, or would be refused, is left
- * to Chroma.
+ * numbers as serde_json writes them; so have refusals. What is not certain is left to Chroma.
  *
  * Thread: as the reader. Memory: the rows that are given, and the answer.
  */
@@ -16,7 +15,8 @@
 #include "mirror/mirror_question.h"
 #include "mirror/mirror_records.h"
 
-/* Outcomes as mirror_copy_answer(). The records have no hollow ones. */
+/* Outcomes as mirror_copy_answer(). The records have no hollow ones. Reasons of NOT_IMPLEMENTED are
+ * "body", "filter", "vectors", "dimension" and "n_results" (doc/mirror.md). */
 MUST_CHECK enum status mirror_answer(const struct mirror_records  *records,
                                      struct mirror_reader         *reader,
                                      const struct mirror_question *question, unsigned *ret_status,

@@ -35,16 +35,20 @@ class Server:
     next (doc/mirror-filters.md), and filters take longer the more there is of others.
     """
 
-    def __init__(self, port):
+    def __init__(self, port, space="l2"):
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        status, answer = self.post("", json.dumps({"name": "mirrored"}))
+        status, answer = self.post("", json.dumps({"name": "mirrored", "configuration": {"hnsw": {"space": space}}}))
         assert status == 200, answer
         self.collection = answer["id"]
 
-    def post(self, path, body):
-        self.connection.request("POST", f"{DATABASE}/collections{path}", body.encode(), {"content-type": "application/json"})
+    def request(self, method, path, body):
+        self.connection.request(method, f"{DATABASE}/collections{path}", body.encode(), {"content-type": "application/json"})
         answer = self.connection.getresponse()
-        return answer.status, json.loads(answer.read())
+        return answer.status, answer.read().decode()
+
+    def post(self, path, body):
+        status, text = self.request("POST", path, body)
+        return status, json.loads(text)
 
     def close(self):
         self.connection.close()
@@ -52,8 +56,12 @@ class Server:
     def ask(self, operation, body):
         return self.post(f"/{self.collection}/{operation}", body)
 
+    def read(self, operation, body):
+        """With the text of the answer."""
+        return self.request("GET" if operation == "count" else "POST", f"/{self.collection}/{operation}", body)
+
 
 @contextlib.contextmanager
-def open_server():
-    with Chroma() as chroma, contextlib.closing(Server(chroma.port)) as server:
+def open_server(space="l2"):
+    with Chroma() as chroma, contextlib.closing(Server(chroma.port, space)) as server:
         yield server

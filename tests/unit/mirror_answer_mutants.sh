@@ -6,20 +6,35 @@ set -eu
 . "$(dirname "$0")/../support/mutants.sh"
 
 answer=src/mirror/mirror_answer.c
+choose=src/mirror/mirror_answer_choose.c
+body=src/mirror/mirror_answer_body.c
 json=src/mirror/mirror_answer_json.c
 lines=src/cli/record_lines.c
 print=src/json/json_print.c
 mutant $answer unit/test_mirror_answer 's/passed++ >= query->offset/true/' 'the offset is heeded'
 mutant $answer unit/test_mirror_answer 's/is_limited && query->limit < left/false/' 'the limit is heeded'
 mutant $answer unit/test_mirror_answer 's/>> row % 64 & 1) == 0))$/>> row % 64 \& 1) == 2))/' 'only what was chosen is answered'
-mutant $answer unit/test_mirror_answer 's/status = is_query ? STATUS_NOT_IMPLEMENTED : STATUS_OK;/status = STATUS_OK;/' 'a query for an id that is not there is left to Chroma'
-mutant $answer unit/test_mirror_answer 's/is_query && asked->query.id_count == 0/false/' 'a query among no ids is left to Chroma'
-mutant $answer unit/test_mirror_answer 's/query->n_results > vector_search_k_max/false/' 'too many results are left to Chroma'
-mutant $answer unit/test_mirror_answer 's/query->dimension == 0 || query->dimension != asked->dimension ||/false ||/' 'a query without a vector is left to Chroma'
-mutant $answer unit/test_mirror_answer 's/status == STATUS_INVALID) { \/\* Chroma/false) { \/* Chroma/' 'a filter that Chroma refuses is left to it'
-mutant $answer unit/test_mirror_answer 's/is_query ? "\\":\[" : "\\":"/"\\":"/' 'a query has a list of lists'
-mutant $answer unit/test_mirror_answer 's/asked->query.field_set & 1u << CHROMA_QUERY_INCLUDE) == 0/0) == 0/' 'what was asked for is echoed'
-mutant $answer unit/test_mirror_answer 's/if (!string.has_escapes)/if (true)/' 'escapes in ids are read'
+mutant $body unit/test_mirror_answer 's/is_query ? "\\":\[" : "\\":"/"\\":"/' 'a query has a list of lists'
+mutant $choose unit/test_mirror_answer 's/if (!string.has_escapes)/if (true)/' 'escapes in ids are read'
+mutant $choose unit/test_mirror_answer 's/CHROMA_OPERATION_QUERY || asked->filter != NULL/CHROMA_OPERATION_QUERY/' 'a filter is asked before the index'
+mutant $choose unit/test_mirror_answer 's/operation != CHROMA_OPERATION_QUERY ||/operation == CHROMA_OPERATION_COUNT ||/' 'to a get an id that is not there is no record'
+mutant $choose unit/test_mirror_answer 's/mirror_records_dimension(asked->records) == 0/false/' 'without an index no id fails to be found'
+mutant $choose unit/test_mirror_answer 's/asked->filter != NULL \&\& (row/false \&\& (row/' 'ids are chosen of those that match the filter'
+mutant $body unit/test_mirror_answer 's/if (!mirror_asked_has(asked, CHROMA_QUERY_INCLUDE))/if (true)/' 'what was asked for is echoed'
+mutant $body unit/test_mirror_answer 's/asked->code = code/asked->code = 400/' 'a refusal has its code'
+mutant $answer unit/test_mirror_answer 's/= asked.reason;/= "";/' 'what is left has its reason'
+mutant $answer unit/test_mirror_answer 's/ || query->limit > UINT32_MAX//' 'a limit has 32 bits'
+mutant $answer unit/test_mirror_answer 's/ || query->offset > UINT32_MAX//' 'an offset has 32 bits'
+mutant $answer unit/test_mirror_answer 's/query->n_results > UINT32_MAX ||/false ||/' 'a number of results has 32 bits'
+mutant $answer unit/test_mirror_answer 's/    if (status == STATUS_INVALID)$/    if (false)/' 'a filter that is none is refused'
+mutant $answer unit/test_mirror_answer 's/said != 0 ? said : kept/kept != 0 ? kept : said/' 'a dimension that is not that of the records is noticed'
+mutant $answer unit/test_mirror_answer 's/said != 0 ? said : kept/said/' 'the dimension is known from the records'
+mutant $answer unit/test_mirror_answer 's/query->dimension == 0 \&\& !are_of_one/false \&\& !are_of_one/' 'vectors have one dimension'
+mutant $answer unit/test_mirror_answer 's/are_empty = false/are_empty = true/' 'vectors without numbers are of one dimension'
+mutant $answer unit/test_mirror_answer 's/if (asked->dimension == 0)/if (false)/' 'vectors without a dimension are left to Chroma'
+mutant $answer unit/test_mirror_answer 's/if (query->dimension == asked->dimension)/if (true)/' 'vectors have the dimension of the collection'
+mutant $answer unit/test_mirror_answer 's/each = asked->bit_count;/;/' 'as many results as match'
+mutant $answer unit/test_mirror_answer 's/if (query->n_results < each)/if (false)/' 'n_results is heeded'
 mutant src/mirror/mirror_copy.c unit/test_mirror_answer 's/ \&\& mirror_records_hollow_count(copy->records) == 0//' 'a copy that lacks something answers nothing'
 mutant $json unit/test_mirror_answer 's/byte_buffer_size(json->body) > json->size_max/false/' 'the size of an answer is bounded'
 mutant $print unit/test_json_print 's/POINT_MAX = 13/POINT_MAX = 16/' 'floats of 14 digits before the dot have an exponent'
