@@ -8,8 +8,9 @@
 #include "mirror/mirror_answer_core.h"
 #include "json/json_floats.h"
 
-/* How wide the graph is searched at least: what finds 99 of a hundred nearest. */
-enum { ef_least = 128 };
+/* How wide the graph is searched: what finds 99 of a hundred nearest. Of embeddings of sentences
+ * (384 numbers, ten results) 10 000 need 100, 20 000 160, 50 000 256 and 100 000 less than 512. */
+enum { ef_least = 64, ef_records = 200 };
 
 static enum status answer_count(struct mirror_asked *asked);
 static enum status answer_records(struct mirror_asked *asked);
@@ -20,6 +21,7 @@ static enum status find_listed(struct mirror_asked *asked);
 static enum status find_nearest(struct mirror_asked *asked);
 static enum status take_asked_vector(struct mirror_asked *asked, struct json_scan *scan);
 static enum status search(struct mirror_asked *asked, uint32_t k);
+static uint32_t    search_width(const struct mirror_asked *asked, uint32_t k);
 static uint64_t    search_now_us(void *ctx);
 static enum status answer_make_room(struct mirror_asked *asked, size_t rows, size_t lists);
 static enum status read_values(struct mirror_asked *asked);
@@ -184,7 +186,8 @@ static enum status find_nearest(struct mirror_asked *asked)
         each = asked->bit_count;
     if (query->n_results < each)
         each = query->n_results;
-    if (each > vector_search_k_max)
+    /* Of no results Chroma panics if it has deleted many. */
+    if (each > vector_search_k_max || (query->n_results == 0 && query->vector_count > 0))
         return mirror_asked_leave(asked, "n_results");
     status = answer_make_room(asked, each * query->vector_count, query->vector_count);
     json_scan_init(&scan, query->spans[CHROMA_QUERY_EMBEDDINGS]);
@@ -218,7 +221,7 @@ static enum status search(struct mirror_asked *asked, uint32_t k)
 {
     struct vector_search_query query = {.vector = asked->vector,
                                         .k = k,
-                                        .ef = k * 2 > ef_least ? k * 2 : ef_least,
+                                        .ef = search_width(asked, k),
                                         .bitmap = asked->bitmap,
                                         .bitmap_bits = asked->bits,
                                         .bitmap_count = asked->bit_count,
@@ -229,8 +232,6 @@ static enum status search(struct mirror_asked *asked, uint32_t k)
     uint32_t                   found = 0;
     enum status                status;
 
-    if (query.ef > vector_search_ef_max)
-        query.ef = vector_search_ef_max;
     status = mirror_reader_search(asked->reader, &query, hits, &found);
     if (status == STATUS_INVALID) /* what is no good vector to the index */
         return mirror_asked_leave(asked, "vectors");
@@ -241,6 +242,15 @@ static enum status search(struct mirror_asked *asked, uint32_t k)
     asked->count += found;
     asked->ends[asked->list_count++] = asked->count;
     return STATUS_OK;
+}
+
+static uint32_t search_width(const struct mirror_asked *asked, uint32_t k)
+{
+    uint32_t ef = ef_least + mirror_records_count(asked->records) / ef_records;
+
+    if (ef < k * 2)
+        ef = k * 2;
+    return ef < vector_search_ef_max ? ef : vector_search_ef_max;
 }
 
 static uint64_t search_now_us(void *ctx)

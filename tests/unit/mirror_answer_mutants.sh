@@ -33,6 +33,7 @@ mutant $answer unit/test_mirror_answer 's/query->dimension == 0 \&\& !are_of_one
 mutant $answer unit/test_mirror_answer 's/are_empty = false/are_empty = true/' 'vectors without numbers are of one dimension'
 mutant $answer unit/test_mirror_answer 's/if (asked->dimension == 0)/if (false)/' 'vectors without a dimension are left to Chroma'
 mutant $answer unit/test_mirror_answer 's/if (query->dimension == asked->dimension)/if (true)/' 'vectors have the dimension of the collection'
+mutant $answer unit/test_mirror_answer 's/query->n_results == 0 \&\& query/false \&\& query/' 'no results are left to Chroma'
 mutant $answer unit/test_mirror_answer 's/each = asked->bit_count;/;/' 'as many results as match'
 mutant $answer unit/test_mirror_answer 's/if (query->n_results < each)/if (false)/' 'n_results is heeded'
 mutant src/mirror/mirror_copy.c unit/test_mirror_answer 's/ \&\& mirror_records_hollow_count(copy->records) == 0//' 'a copy that lacks something answers nothing'

@@ -108,9 +108,6 @@ static const struct {
     {"query", "{\"query_embeddings\": [[1, 0]], \"where\": {\"k\": 7}}",
      "{\"ids\":[[]],\"embeddings\":null,\"documents\":[[]],\"uris\":null,\"metadatas\":[[]],"
      "\"distances\":[[]],\"include\":[\"documents\",\"metadatas\",\"distances\"]}"},
-    {"query", "{\"query_embeddings\": [[1, 0]], \"n_results\": 0}",
-     "{\"ids\":[[]],\"embeddings\":null,\"documents\":[[]],\"uris\":null,\"metadatas\":[[]],"
-     "\"distances\":[[]],\"include\":[\"documents\",\"metadatas\",\"distances\"]}"},
     {"query", "{\"query_embeddings\": [[1, 0]], \"ids\": [\"b\"], \"include\": [\"distances\"]}",
      "{\"ids\":[[\"b\"]],\"embeddings\":null,\"documents\":null,\"uris\":null,\"metadatas\":null,"
      "\"distances\":[[1.0]],\"include\":[\"distances\"]}"},
@@ -218,6 +215,7 @@ static const struct {
     {"query", "{\"query_embeddings\": [[1, 0]], \"n_results\": 4294967296}", "body"},
     {"query", "{\"query_embeddings\": [[1e30, 0]]}", "vectors"},
     {"query", "{\"query_embeddings\": [[1.00000005960464477539, 0]]}", "vectors"},
+    {"query", "{\"query_embeddings\": [[1, 0]], \"n_results\": 0}", "n_results"},
     {"query", "{}", "body"},
 };
 
