@@ -198,13 +198,15 @@ static void warn_of_variable(void *ctx, struct bytes name)
             text_quote(name, quoted, sizeof quoted));
 }
 
-/* Nothing else may get the number of a standard stream that was closed: the log would go there. */
+/* Nothing else may get the number of a standard stream that was closed: the log would go there.
+ * Output that goes nowhere must still fail. */
 static void hold_standard_streams(void)
 {
-    int fd;
+    bool has_output = fcntl(STDOUT_FILENO, F_GETFD) >= 0;
+    int  fd;
 
     do
-        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        fd = open("/dev/null", (has_output ? O_RDWR : O_RDONLY) | O_CLOEXEC);
     while (fd >= 0 && fd <= STDERR_FILENO);
     if (fd > STDERR_FILENO)
         close(fd);

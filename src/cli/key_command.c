@@ -1,6 +1,7 @@
 #include "cli/key_command.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -61,6 +62,7 @@ static int key_add(const struct options *options, const char *path, const char *
     if (keys_file_add(path, bytes_of(name), service, scopes, options->allow_count, key, &id,
                       &error) != STATUS_OK)
         return cli_fail_error(&error);
+    signal(SIGPIPE, SIG_IGN); /* a reader that has gone is told of like a full disk */
     printf("%s\n", key);
     explicit_bzero(key, sizeof key);
     if (fflush(stdout) != 0)

@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """wrap_start - what does `chromabouncer wrap` cost at a program's start, and for each client?
 
-The start of Python without and with the hook; from the start of a command to the first answered
-request, embedded, by `chroma run` (an HTTP heartbeat that is asked every 5 ms), and under `wrap`;
+The start of Python without and with the hook (ten times as many rounds); from the start of a
+command to the first answered request, embedded, by `chroma run` (an HTTP heartbeat that is asked every 5 ms), and under `wrap`;
 the CPU time of constructing LangChain's Chroma(). The sides take turns; medians, and the least.
 Usage: tests/bench/wrap_start.py [ROUNDS]   7; with the Python of .venv
 """
 
+import os
 import pathlib
-import re
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -56,11 +57,22 @@ def python_start(prefix, folder):
     return run([*prefix, PYTHON, "-c", ""], folder)[1]
 
 
-def hook_start(prefix, folder):
-    """The hook's own `import sitecustomize`, less the one that it runs in turn."""
-    ran, _ = run([*prefix, PYTHON, "-X", "importtime", "-c", ""], folder)
-    found = re.findall(r"\|\s*(\d+) \| *sitecustomize\n", ran.stderr)
-    return max(int(each) for each in found) / 1e6
+def hooked_start(environment, folder):
+    """CPU of a Python that does nothing, in an environment of its own."""
+    return run([PYTHON, "-c", ""], folder, env=environment)[1]
+
+
+def hook_sides(top):
+    """Environments: without the hook, with it, and with it where Python keeps no byte code."""
+    hook = top / "hook"
+    shutil.copytree(ROOT / "src/hook", hook)
+    plain = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    hooked = {**plain, "PYTHONPATH": str(hook), "CHROMABOUNCER_WRAP": "/nowhere"}
+    bare = shutil.copytree(hook, top / "bare")
+    return {
+        "none": plain, "compiled": hooked,
+        "bare": {**hooked, "PYTHONPATH": str(bare), "PYTHONDONTWRITEBYTECODE": "1"},
+    }  # fmt: skip
 
 
 def first_answer(prefix, folder):
@@ -97,10 +109,10 @@ def tell(what, values, unit=1000):
     print(f"{what:68}{statistics.median(values) * unit:9.2f}{min(values) * unit:9.2f}", flush=True)
 
 
-def gather(measure, sides, folders):
+def gather(measure, sides, folders, rounds=ROUNDS):
     """For each side its values, the sides in turn; the first round is not counted."""
     found = {name: [] for name in sides}
-    for number in range(ROUNDS + 1):
+    for number in range(rounds + 1):
         for name, words in sides.items():
             value = measure(words, folders[name])
             if number > 0:
@@ -116,9 +128,13 @@ def main():
         sides = {"alone": [], "wrap": WRAP}
         servers = {"command": [ROOT / ".venv/bin/chroma"], "server": CHROMA}
         print(f"{'milliseconds':68}{'median':>9}{'least':>9}")
-        tell("import sitecustomize of the hook", gather(hook_start, {"wrap": WRAP}, folders)["wrap"])
+        environments = hook_sides(pathlib.Path(top))
+        plain = gather(hooked_start, environments, dict.fromkeys(environments, folders["alone"]), 10 * ROUNDS)
+        tell("CPU of a Python that does nothing", plain["none"])
+        tell("the same with the hook, compiled once", plain["compiled"])
+        tell("the same with the hook, PYTHONDONTWRITEBYTECODE=1", plain["bare"])
         starts = gather(python_start, sides, folders)
-        tell("CPU of a Python that does nothing, alone", starts["alone"])
+        tell("the same, by turns with the next", starts["alone"])
         tell("the same under wrap, with the start of the proxy", starts["wrap"])
         answers, alone = gather(first_answer, sides, folders), gather(chroma_alone, servers, folders)
         for name in sides:

@@ -188,11 +188,18 @@ run 78 key add 'a b' --set auth.keys_file="$work/keys"
 run 78 key add one --allow read --set auth.keys_file="$work/keys"; says err 'VERBS:TENANT'
 run 0 key add one --service chat --allow 'read:*/*/docs-*' --set auth.keys_file="$work/keys"
 grep -qx 'cbk_[0-9A-Za-z]\{49\}' out || fail "key add: not a key alone"
-if [ -c /dev/full ]; then
-    "$program" key add two --set auth.keys_file="$work/keys" >/dev/full 2>err
-    [ $? -eq 71 ] || fail "key add to a full disk: exit status"
-    ! grep -q 'name=two' "$work/keys" || fail "key add: keeps a key that nobody has seen"
-fi
+loses_key() { # loses_key HOW: add_two ended; nobody has seen its key
+    [ "$(cat exit_status)" -eq 71 ] || fail "key add $1: exit status"
+    says err 'cannot write to standard output'
+    if grep -q 'name=two' "$work/keys"; then fail "key add $1: keeps a key that nobody has seen"; fi
+}
+add_two() {
+    "$program" key add two --set auth.keys_file="$work/keys" 2>err
+    echo $? >exit_status
+}
+if [ -c /dev/full ]; then add_two >/dev/full; loses_key "to a full disk"; fi
+add_two >&-; loses_key "to a closed output"
+{ sleep 0.2; add_two; } | true; loses_key "to a reader that has gone"
 if grep -qf out keys; then fail "the key is in the file"; fi
 run 0 key list --set auth.keys_file="$work/keys"; says out 'read:*/*/docs-*'
 run 0 key revoke one --set auth.keys_file="$work/keys"

@@ -127,6 +127,7 @@ START_TEST(a_key_is_revoked_by_name_or_id)
     ring = load();
     ck_assert_ptr_null(find(ring, keys[0]));
     ck_assert_ptr_nonnull(find(ring, keys[1]));
+    ck_assert_uint_eq(find(ring, keys[2])->id, made_id);
     snprintf(id, sizeof id, "%08x", find(ring, keys[1])->id);
     key_ring_drop(ring);
     ck_assert_int_eq(keys_file_revoke(path, bytes_of(id), &error), STATUS_OK);
