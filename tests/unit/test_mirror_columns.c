@@ -497,6 +497,35 @@ START_TEST(changes_do_not_add_up)
 }
 END_TEST
 
+/* By row while most rows have the key, then by pairs, then by row again. */
+START_TEST(a_column_changes_its_form)
+{
+    static struct world world;
+    struct filter      *filter = new_filter("{\"k\":{\"$ne\":1}}", NULL);
+    struct filter      *positive = new_filter("{\"k\":{\"$gte\":0}}", NULL);
+
+    world_init(&world, 1);
+    for (uint32_t i = 0; i < 5; i++)
+        set_row(&world, i, i % 2 == 0 ? "{\"k\":1}" : "{}", NULL);
+    ck_assert_uint_eq(compare(&world, filter), 2);
+    for (uint32_t i = 5; i < 300; i++)
+        set_row(&world, i, "{}", NULL);
+    ck_assert_uint_eq(compare(&world, positive), 3);
+    set_row(&world, 300, "{\"k\":1}", NULL);
+    ck_assert_uint_eq(compare(&world, filter), 297);
+    ck_assert_uint_eq(compare(&world, positive), 4);
+    check_usage(&world);
+    for (uint32_t i = 299; i > 4; i--)
+        set_row(&world, i, "{\"k\":2}", NULL);
+    ck_assert_uint_eq(compare(&world, filter), 297);
+    ck_assert_uint_eq(compare(&world, positive), 299);
+    check_usage(&world);
+    filter_free(filter);
+    filter_free(positive);
+    world_done(&world);
+}
+END_TEST
+
 START_TEST(documents_are_asked_for_only_where_nothing_else_decides)
 {
     static struct world world;
@@ -721,6 +750,7 @@ int main(void)
     tcase_add_test(tcase, columns_take_what_the_filter_matches);
     tcase_add_test(tcase, what_no_row_holds_any_more_takes_no_memory);
     tcase_add_test(tcase, changes_do_not_add_up);
+    tcase_add_test(tcase, a_column_changes_its_form);
     tcase_add_test(tcase, documents_are_asked_for_only_where_nothing_else_decides);
     tcase_add_test(tcase, a_document_that_is_replaced_leaves_no_signature);
     tcase_add_test(tcase, what_documents_say_ends_the_evaluation);
