@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "mirror/mirror_column.h"
-#include "mirror/mirror_columns.h"
 #include "mirror/mirror_grams.h"
 #include "mirror/mirror_metadata.h"
 #include "mirror/mirror_terms.h"
