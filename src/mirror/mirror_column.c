@@ -7,7 +7,7 @@
 
 enum { COLUMN_MIN = 8 };
 
-static void column_free_rows(struct mirror_column *column, const struct mirror_terms_owner *owner);
+static void release_rows(struct mirror_column *column, const struct mirror_terms_owner *owner);
 static enum status make_numbers(struct mirror_column            *column,
                                 const struct mirror_terms_owner *owner, uint32_t capacity);
 static enum status make_pairs(struct mirror_column *column, const struct mirror_terms_owner *owner,
@@ -17,11 +17,11 @@ static uint32_t    find_pair(const struct mirror_column *column, uint32_t row);
 void mirror_column_done(struct mirror_column *column, const struct mirror_terms_owner *owner)
 {
     mirror_terms_done(&column->values, owner);
-    column_free_rows(column, owner);
+    release_rows(column, owner);
     *column = (struct mirror_column){.numbers = NULL};
 }
 
-static void column_free_rows(struct mirror_column *column, const struct mirror_terms_owner *owner)
+static void release_rows(struct mirror_column *column, const struct mirror_terms_owner *owner)
 {
     index_memory_free(owner->memory, column->numbers, column->capacity * sizeof *column->numbers);
     index_memory_free(owner->memory, column->pairs, column->capacity * sizeof *column->pairs);
@@ -60,7 +60,7 @@ static enum status make_numbers(struct mirror_column            *column,
     else
         for (uint32_t i = 0; i < column->count; i++)
             numbers[column->pairs[i].row] = column->pairs[i].number;
-    column_free_rows(column, owner);
+    release_rows(column, owner);
     column->numbers = numbers;
     column->pairs = NULL;
     column->capacity = capacity;
@@ -82,7 +82,7 @@ static enum status make_pairs(struct mirror_column *column, const struct mirror_
         if (column->numbers[row] != 0)
             pairs[count++] =
                 (struct mirror_column_pair){.row = row, .number = column->numbers[row]};
-    column_free_rows(column, owner);
+    release_rows(column, owner);
     column->numbers = NULL;
     column->pairs = pairs;
     column->capacity = capacity;

@@ -20,7 +20,7 @@ static enum status fit_column_table(struct mirror_columns *columns, uint32_t key
 static void        drop_if_empty(struct mirror_columns *columns, struct mirror_column *column);
 static void        forget_pending(struct mirror_columns *columns);
 static void        put_pending(struct mirror_columns *columns, uint32_t row);
-static void        columns_take_metadata(struct mirror_columns *columns, uint32_t row);
+static void        take_values(struct mirror_columns *columns, uint32_t row);
 static void        take_document(struct mirror_columns *columns, uint32_t row);
 static void put_document(struct mirror_columns *columns, uint32_t row, struct bytes document);
 static bool has_row(const struct mirror_columns *columns, const uint64_t *bitmap, uint32_t row);
@@ -239,7 +239,7 @@ static void forget_pending(struct mirror_columns *columns)
 void mirror_columns_clear(struct mirror_columns *columns, uint32_t row)
 {
     if (has_row(columns, columns->filled, row))
-        columns_take_metadata(columns, row);
+        take_values(columns, row);
     if (has_row(columns, columns->documents, row))
         take_document(columns, row);
 }
@@ -249,7 +249,7 @@ static bool has_row(const struct mirror_columns *columns, const uint64_t *bitmap
     return row / 64 < columns->row_words && (bitmap[row / 64] >> row % 64 & 1) != 0;
 }
 
-static void columns_take_metadata(struct mirror_columns *columns, uint32_t row)
+static void take_values(struct mirror_columns *columns, uint32_t row)
 {
     columns->filled[row / 64] &= ~((uint64_t)1 << row % 64);
     for (uint32_t key = 1; key < columns->keys.end; key++) {

@@ -1,7 +1,4 @@
-#include <string.h>
-
 #include "index/vector_search.h"
-#include "mirror/filter.h"
 #include "mirror/mirror_records.h"
 #include "mirror/mirror_records_core.h"
 
@@ -14,8 +11,7 @@ struct mirror_reader {
 };
 
 static enum status fit_bitmap(struct mirror_reader *reader, uint32_t rows);
-static enum status filter_row(struct mirror_reader *reader, const struct filter *filter,
-                              uint32_t row, bool *ret_matches);
+static enum status document_of_row(void *ctx, uint32_t row, struct bytes *ret_document);
 
 enum status mirror_reader_new(struct mirror_records *records, struct mirror_reader **ret_reader)
 {
@@ -80,29 +76,22 @@ enum status mirror_reader_filter(struct mirror_reader *reader, const struct filt
                                  const uint64_t **ret_bitmap, uint32_t *ret_bits,
                                  uint32_t *ret_count)
 {
-    const struct mirror_ids *ids = reader->records->ids;
-    uint32_t                 rows = mirror_ids_row_end(ids), count = 0;
-    enum status              status = fit_bitmap(reader, rows);
-    bool                     matches;
+    const struct mirror_records    *records = reader->records;
+    struct mirror_columns_documents documents = {.get = document_of_row, .ctx = reader};
+    uint32_t                        rows = mirror_ids_row_end(records->ids);
+    enum status                     status = fit_bitmap(reader, rows);
 
-    for (uint32_t row = 0; status == STATUS_OK && row < rows; row++) {
-        if (!mirror_ids_has(ids, row) || mirror_records_is_hollow(reader->records, row))
-            continue;
-        status = filter_row(reader, filter, row, &matches);
-        if (status == STATUS_OK && matches) {
-            reader->bitmap[row / 64] |= (uint64_t)1 << row % 64;
-            count++;
-        }
-    }
+    if (status == STATUS_OK)
+        status = mirror_columns_filter(records->columns, filter, mirror_records_core_live(records),
+                                       rows, &documents, reader->bitmap, ret_count);
     if (status != STATUS_OK)
         return status;
     *ret_bitmap = reader->bitmap;
     *ret_bits = rows;
-    *ret_count = count;
     return STATUS_OK;
 }
 
-/* Empty, with room for so many bits and at least one. */
+/* With room for so many bits, and at least one. */
 static enum status fit_bitmap(struct mirror_reader *reader, uint32_t rows)
 {
     struct index_memory *memory = &reader->records->memory;
@@ -118,27 +107,17 @@ static enum status fit_bitmap(struct mirror_reader *reader, uint32_t rows)
             return status;
         reader->bitmap_size = size;
     }
-    memset(reader->bitmap, 0, size);
     return STATUS_OK;
 }
 
-static enum status filter_row(struct mirror_reader *reader, const struct filter *filter,
-                              uint32_t row, bool *ret_matches)
+static enum status document_of_row(void *ctx, uint32_t row, struct bytes *ret_document)
 {
-    struct mirror_metadata *metadata = NULL;
-    struct filter_subject   subject;
-    struct mirror_value     value;
-    const char             *reason;
-    enum status             status = mirror_reader_value(reader, row, &value);
+    struct mirror_value value;
+    enum status         status = mirror_reader_value(ctx, row, &value);
 
-    if (status == STATUS_OK && value.metadata.size > 0)
-        status = mirror_metadata_read(value.metadata, MIRROR_SOURCE_ANSWER, &metadata, &reason);
     if (status != STATUS_OK)
-        return status == STATUS_NOT_IMPLEMENTED ? STATUS_CORRUPT : status;
-    subject = (struct filter_subject){
-        .metadata = metadata, .document = value.document, .has_document = value.has_document};
-    *ret_matches = filter_matches(filter, &subject);
-    mirror_metadata_free(metadata);
+        return status;
+    *ret_document = value.document;
     return STATUS_OK;
 }
 

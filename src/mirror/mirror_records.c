@@ -17,6 +17,7 @@ static void        fill_options(struct mirror_records               *records,
                                 const struct mirror_records_options *options);
 static enum status open_records(struct mirror_records *records, const unsigned char *secret,
                                 struct error *error);
+static enum status append_row(struct mirror_records *records, struct bytes id, uint32_t *ret_row);
 static enum status drop_contents(struct mirror_records *records, uint32_t row);
 static enum status check_disk_max(const struct mirror_records *records);
 
@@ -71,6 +72,11 @@ static enum status open_records(struct mirror_records *records, const unsigned c
         text_max = records->memory_max;
     status =
         mirror_ids_new(&records->memory, records->records_max, text_max, secret, &records->ids);
+    if (status == STATUS_OK)
+        status = mirror_columns_new(&records->memory, secret, &records->columns);
+    if (status == STATUS_OK)
+        status =
+            index_memory_reserve(&records->memory, &records->live, records->records_max / 8 + 8);
     return status == STATUS_OK
                ? status
                : error_set(error, status, "%s: %s", records->path, status_text(status));
@@ -82,7 +88,9 @@ void mirror_records_free(struct mirror_records *records)
         return;
     mirror_vectors_free(records);
     mirror_values_free(records->values);
+    mirror_columns_free(records->columns);
     mirror_ids_free(records->ids);
+    index_memory_release(&records->memory, &records->live);
     assert(records->memory.used == sizeof *records); /* every byte was given back */
     free(records->path);
     free(records);
@@ -174,8 +182,21 @@ enum status mirror_records_append(struct mirror_records *records, struct bytes i
 {
     enum status status;
 
-    mirror_budget_share(records);
-    status = mirror_ids_put(records->ids, id, ret_row);
+    do {
+        mirror_budget_share(records);
+        status = append_row(records, id, ret_row);
+    } while (status == STATUS_LIMIT_REACHED && mirror_vectors_make_room(records));
+    return status;
+}
+
+static enum status append_row(struct mirror_records *records, struct bytes id, uint32_t *ret_row)
+{
+    uint32_t    words = mirror_ids_row_end(records->ids) / 64 + 1;
+    enum status status =
+        index_memory_commit(&records->memory, &records->live, words * sizeof(uint64_t));
+
+    if (status == STATUS_OK)
+        status = mirror_ids_put(records->ids, id, ret_row);
     if (status == STATUS_OK)
         records->hollow_count++;
     return status;
@@ -209,6 +230,8 @@ static enum status drop_contents(struct mirror_records *records, uint32_t row)
     if (status != STATUS_OK)
         return status;
     entry->seal = (struct mirror_seal){0};
+    mirror_columns_clear(records->columns, row);
+    mirror_records_core_live(records)[row / 64] &= ~((uint64_t)1 << row % 64);
     records->hollow_count++;
     return STATUS_OK;
 }
@@ -217,16 +240,24 @@ enum status mirror_records_put_value(struct mirror_records *records, uint32_t ro
                                      const struct mirror_value    *value,
                                      const struct mirror_metadata *metadata)
 {
-    struct mirror_row *entry = mirror_ids_row(records->ids, row);
-    bool               was_hollow = entry->seal.size == 0;
-    enum status        status;
+    struct mirror_row    *entry = mirror_ids_row(records->ids, row);
+    struct filter_subject subject = {
+        .metadata = metadata, .document = value->document, .has_document = value->has_document};
+    bool        was_hollow = entry->seal.size == 0;
+    uint64_t    cost = mirror_values_cost(records->values, value);
+    enum status status;
 
-    (void)metadata;
-    if (mirror_values_cost(records->values, value) > mirror_budget_left(records))
-        return STATUS_LIMIT_REACHED;
-    status = mirror_values_put(records->values, row, value, &entry->seal);
+    do {
+        mirror_budget_share(records);
+        status = mirror_columns_set(records->columns, row, &subject);
+        if (status == STATUS_OK && cost > mirror_budget_left(records))
+            status = STATUS_LIMIT_REACHED;
+    } while (status == STATUS_LIMIT_REACHED && mirror_vectors_make_room(records));
+    if (status == STATUS_OK)
+        status = mirror_values_put(records->values, row, value, &entry->seal);
     if (status != STATUS_OK)
         return status;
+    mirror_records_core_live(records)[row / 64] |= (uint64_t)1 << row % 64;
     records->hollow_count -= was_hollow;
     return STATUS_OK;
 }
@@ -258,8 +289,12 @@ bool mirror_records_maintain(struct mirror_records *records)
 void mirror_records_usage(const struct mirror_records *records,
                           struct mirror_records_usage *ret_usage)
 {
+    struct mirror_columns_usage columns;
+
+    mirror_columns_usage(records->columns, &columns);
     *ret_usage = (struct mirror_records_usage){.memory = mirror_budget_used(records),
                                                .index = mirror_budget_index(records).used,
-                                               .ids = records->memory.used,
+                                               .columns = columns.memory,
+                                               .ids = records->memory.used - columns.memory,
                                                .disk = mirror_budget_disk(records)};
 }

@@ -7,6 +7,7 @@
 #include "chroma/collection_answer.h"
 #include "index/index_memory.h"
 #include "index/vector_index.h"
+#include "mirror/mirror_columns.h"
 #include "mirror/mirror_ids.h"
 #include "mirror/mirror_values.h"
 
@@ -18,11 +19,18 @@ struct mirror_records {
     uint64_t               seed; /* of the index */
     const struct file_ops *file_ops;
 
-    struct index_memory   memory; /* of ids and readers, and this */
-    struct mirror_ids    *ids;
-    struct mirror_values *values;
-    struct vector_index  *index; /* NULL until the first vector */
-    uint32_t              dimension, hollow_count;
+    struct index_memory    memory; /* of all but the index and the values */
+    struct mirror_ids     *ids;
+    struct mirror_values  *values;
+    struct mirror_columns *columns;
+    struct index_region    live;  /* a bit for each row that is not hollow */
+    struct vector_index   *index; /* NULL until the first vector */
+    uint32_t               dimension, hollow_count;
 };
+
+static inline uint64_t *mirror_records_core_live(const struct mirror_records *records)
+{
+    return (uint64_t *)(void *)records->live.base;
+}
 
 #endif

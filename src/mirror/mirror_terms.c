@@ -28,7 +28,7 @@ static enum status     fit_term(struct mirror_terms *terms, const struct mirror_
 static void rebuild_buckets(struct mirror_terms *terms, const struct mirror_terms_owner *owner);
 static enum status fit_text(struct mirror_terms *terms, const struct mirror_terms_owner *owner,
                             uint64_t size);
-static uint32_t    terms_take_number(struct mirror_terms *terms);
+static uint32_t    take_free_number(struct mirror_terms *terms);
 
 void mirror_terms_done(struct mirror_terms *terms, const struct mirror_terms_owner *owner)
 {
@@ -64,7 +64,7 @@ enum status mirror_terms_intern(struct mirror_terms *terms, const struct mirror_
     bucket = find_bucket(terms, owner, key);
     number = find_term(terms, *bucket, key);
     if (number == 0) {
-        number = terms_take_number(terms);
+        number = take_free_number(terms);
         term = &terms->terms[number];
         *term = (struct mirror_term){
             .type = (uint8_t)field->type, .is_list = field->is_list, .next = *bucket};
@@ -160,7 +160,7 @@ static uint32_t bucket_count(uint32_t capacity)
 static uint32_t *find_bucket(const struct mirror_terms       *terms,
                              const struct mirror_terms_owner *owner, struct term_key key)
 {
-    uint64_t hash = siphash_1_3(owner->secret, key.bytes) + (uint64_t)key.type;
+    uint64_t hash = siphash_1_3(owner->secret, key.bytes);
 
     return &terms->buckets[hash & (bucket_count(terms->capacity) - 1)];
 }
@@ -267,7 +267,7 @@ static enum status fit_text(struct mirror_terms *terms, const struct mirror_term
     return STATUS_OK;
 }
 
-static uint32_t terms_take_number(struct mirror_terms *terms)
+static uint32_t take_free_number(struct mirror_terms *terms)
 {
     uint32_t number = terms->free;
 
@@ -286,10 +286,6 @@ void mirror_terms_release(struct mirror_terms *terms, const struct mirror_terms_
 
     if (--term->references > 0)
         return;
-    if (terms->count == 1) {
-        mirror_terms_done(terms, owner);
-        return;
-    }
     link = find_bucket(terms, owner, term_key(terms, term));
     while (*link != number)
         link = &terms->terms[*link].next;

@@ -8,7 +8,7 @@
  * with each call.
  *
  * Thread: one writer, or any number of readers. Memory: 28 to 32 bytes for each value, half as much
- * again as it grows, and for texts and lists their bytes; none when it is empty.
+ * again as it grows, and for texts and lists their bytes.
  */
 #ifndef MIRROR_MIRROR_TERMS_H
 #define MIRROR_MIRROR_TERMS_H

@@ -19,7 +19,6 @@ static uint32_t    slots_max(const struct mirror_records *records, uint32_t dime
 static uint64_t    file_growth(const struct mirror_records *records, uint32_t count);
 static enum status add_vectors(struct mirror_records *records, const uint32_t *rows,
                                const float *vectors, uint32_t count, uint32_t *ret_added);
-static bool        free_dead(struct mirror_records *records);
 
 enum status mirror_vectors_put(struct mirror_records *records, const uint32_t *rows,
                                const float *vectors, uint32_t count, uint32_t dimension)
@@ -30,7 +29,7 @@ enum status mirror_vectors_put(struct mirror_records *records, const uint32_t *r
         mirror_budget_share(records);
         status = add_vectors(records, rows + done, vectors + (size_t)done * dimension, count - done,
                              &added);
-        if (status == STATUS_LIMIT_REACHED && free_dead(records))
+        if (status == STATUS_LIMIT_REACHED && mirror_vectors_make_room(records))
             status = STATUS_OK;
     }
     return status;
@@ -118,15 +117,21 @@ static enum status add_vectors(struct mirror_records *records, const uint32_t *r
     return status;
 }
 
-/* False: none were freed. */
-static bool free_dead(struct mirror_records *records)
+bool mirror_vectors_make_room(struct mirror_records *records)
 {
-    uint32_t dead = mirror_budget_index(records).dead;
+    struct mirror_columns_usage columns;
+    uint32_t                    dead = mirror_budget_index(records).dead;
 
-    if (dead == 0)
+    if (dead > 0) {
+        vector_index_maintain(records->index, UINT32_MAX);
+        if (mirror_budget_index(records).dead < dead)
+            return true;
+    }
+    mirror_columns_usage(records->columns, &columns);
+    if (columns.signatures == 0)
         return false;
-    vector_index_maintain(records->index, UINT32_MAX);
-    return mirror_budget_index(records).dead < dead;
+    mirror_columns_drop_signatures(records->columns);
+    return true;
 }
 
 enum status mirror_vectors_remove(struct mirror_records *records, uint32_t row)

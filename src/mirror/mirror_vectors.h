@@ -12,7 +12,7 @@
 #include "base/status.h"
 #include "mirror/mirror_records_core.h"
 
-/* Put `count` vectors, one behind the other. What is full is emptied of the dead first.
+/* Put `count` vectors, one behind the other. What is full makes room first.
  * STATUS_INVALID  not of the dimension, or what the index does not take.
  * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED, STATUS_IO_FAILED */
 MUST_CHECK enum status mirror_vectors_put(struct mirror_records *records, const uint32_t *rows,
@@ -20,6 +20,9 @@ MUST_CHECK enum status mirror_vectors_put(struct mirror_records *records, const 
 
 /* Of a row that may have none. */
 MUST_CHECK enum status mirror_vectors_remove(struct mirror_records *records, uint32_t row);
+
+/* Give back what the dead hold, or what is only good for speed. False: there is none. */
+bool mirror_vectors_make_room(struct mirror_records *records);
 
 /* Some milliseconds of repairs. Returns whether there is more. */
 bool mirror_vectors_maintain(struct mirror_records *records);

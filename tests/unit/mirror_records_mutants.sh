@@ -37,6 +37,9 @@ mutant src/mirror/mirror_vectors.c $records 's/mirror_budget_disk(records) + fil
 mutant src/mirror/mirror_vectors.c $records 's/vector_index_maintain(records->index, UINT32_MAX);/;/' 'the dead make room'
 mutant src/mirror/mirror_vectors.c $records 's/return status == STATUS_NOT_FOUND ? STATUS_OK : status;/return status;/' 'a record may have no vector'
 mutant src/mirror/mirror_vectors.c $records 's/    file_unlink(records->file_ops, path);/    ;/' 'the file of vectors goes'
+mutant src/mirror/mirror_vectors.c $records 's/    mirror_columns_drop_signatures(records->columns);/    ;/' 'what is only fast makes room'
+mutant src/mirror/mirror_records.c $records 's/&= ~((uint64_t)1 << row % 64)/|= 0/' 'who is hollow is not filtered'
+mutant src/mirror/mirror_records.c $records 's/|= (uint64_t)1 << row % 64/|= 0/' 'who is filled is filtered'
 mutant src/mirror/mirror_budget.c $records 's/records->memory_max - records->memory_max \/ readers_part/records->memory_max/' 'readers have room'
 mutant src/mirror/mirror_budget.c $records 's/mirror_values_memory(records->values) +/0 +/' 'values are counted'
 

@@ -108,7 +108,7 @@ static struct contents *contents_of(unsigned id, unsigned version)
         size_t size = rng_below(&rng, rng_below(&rng, 8) == 0 ? TEXT_MAX : 60);
 
         for (size_t i = 0; i < size; i++)
-            made.document[i] = (char)rng_below(&rng, 256);
+            made.document[i] = "abcd \0\xc3"[rng_below(&rng, 7)];
         value->document = (struct bytes){made.document, size};
     }
     if (value->has_uri)
@@ -284,14 +284,15 @@ static void check_record(uint64_t seed, unsigned id, const struct plain_record *
     SIM_CHECK(seed, mirror_records_mark(records, record->row) == record->mark);
 }
 
-static void check_filter(uint64_t seed, const struct plain *plain, struct bytes where)
+static void check_filter(uint64_t seed, const struct plain *plain, struct bytes where,
+                         struct bytes where_document)
 {
     struct filter  *filter;
     const char     *reason;
     const uint64_t *bitmap;
     uint32_t        bits, count, wanted = 0;
 
-    ck_assert_int_eq(filter_new(where, (struct bytes){0}, &filter, &reason), STATUS_OK);
+    ck_assert_int_eq(filter_new(where, where_document, &filter, &reason), STATUS_OK);
     SIM_CHECK(seed, mirror_reader_filter(reader, filter, &bitmap, &bits, &count) == STATUS_OK);
     for (unsigned i = 0; i < plain->count; i++) {
         unsigned                   id = plain->order[i];
@@ -358,8 +359,11 @@ static void check_all(uint64_t seed, const struct plain *plain)
     }
     SIM_CHECK(seed, place == plain->count);
     SIM_CHECK(seed, mirror_records_hollow_count(records) == hollow);
-    check_filter(seed, plain, BYTES_LITERAL("{\"n\":1}"));
-    check_filter(seed, plain, BYTES_LITERAL("{\"n\":{\"$ne\":2}}"));
+    check_filter(seed, plain, BYTES_LITERAL("{\"n\":1}"), (struct bytes){0});
+    check_filter(seed, plain, BYTES_LITERAL("{\"n\":{\"$ne\":2}}"), (struct bytes){0});
+    check_filter(seed, plain, (struct bytes){0}, BYTES_LITERAL("{\"$contains\":\"abc\"}"));
+    check_filter(seed, plain, BYTES_LITERAL("{\"n\":{\"$gt\":0}}"),
+                 BYTES_LITERAL("{\"$not_contains\":\"da\"}"));
     check_search(seed, plain);
     mirror_reader_end(reader);
 }
@@ -604,7 +608,7 @@ START_TEST(memory_is_bounded)
     ck_assert_int_eq(mirror_reader_begin(reader), STATUS_OK);
     ck_assert_int_eq(mirror_reader_search(reader, &query, hits, &count), STATUS_OK);
     ck_assert_uint_eq(count, 100);
-    check_filter(0, &(struct plain){.count = 0}, BYTES_LITERAL("{\"n\":1}"));
+    check_filter(0, &(struct plain){.count = 0}, BYTES_LITERAL("{\"n\":1}"), (struct bytes){0});
     mirror_reader_end(reader);
     mirror_records_usage(records, &usage);
     ck_assert_uint_le(usage.memory, options.memory_max);
@@ -662,6 +666,53 @@ START_TEST(what_is_replaced_makes_room)
     ck_assert_int_eq(mirror_reader_vector(reader, 299, vector), STATUS_OK);
     ck_assert_float_eq(vector[0], 299 + 99);
     mirror_reader_end(reader);
+}
+END_TEST
+
+/* What columns keep of documents for speed goes before records are refused. */
+START_TEST(what_is_only_fast_makes_room)
+{
+    struct mirror_records_options options = options_of();
+    struct mirror_records_usage   usage = {0};
+    uint64_t                      before = 0;
+    unsigned                      count = 0;
+    const char                   *reason;
+    struct filter                *filter;
+    const uint64_t               *bitmap;
+    uint32_t                      bits, matches;
+
+    options.memory_max = 2 << 20;
+    open_records(&options);
+    while (usage.columns >= before / 2) {
+        struct contents contents = {.value = {.has_document = true}};
+        char            id[32];
+        float           vector[256] = {(float)count};
+        uint32_t        row;
+
+        before = usage.columns;
+        contents.value.document = count % 3 == 0 ? BYTES_LITERAL("this one has it")
+                                                 : BYTES_LITERAL("and this one has not");
+        begin();
+        ck_assert_int_eq(
+            mirror_records_append(
+                records, (struct bytes){id, (size_t)snprintf(id, sizeof id, "%u", count)}, &row),
+            STATUS_OK);
+        ck_assert_int_eq(mirror_records_put_value(records, row, &contents.value, NULL), STATUS_OK);
+        ck_assert_int_eq(mirror_records_put_vector(records, row, vector, 256), STATUS_OK);
+        commit();
+        count++;
+        mirror_records_usage(records, &usage);
+        ck_assert_uint_le(usage.memory, options.memory_max);
+    }
+    ck_assert_uint_gt(count, 1000);
+    ck_assert_int_eq(filter_new((struct bytes){0}, BYTES_LITERAL("{\"$contains\":\"has it\"}"),
+                                &filter, &reason),
+                     STATUS_OK);
+    ck_assert_int_eq(mirror_reader_begin(reader), STATUS_OK);
+    ck_assert_int_eq(mirror_reader_filter(reader, filter, &bitmap, &bits, &matches), STATUS_OK);
+    ck_assert_uint_eq(matches, (count + 2) / 3);
+    mirror_reader_end(reader);
+    filter_free(filter);
 }
 END_TEST
 
@@ -781,6 +832,7 @@ int main(void)
     tcase_add_test(tcase, memory_is_bounded);
     tcase_add_test(tcase, one_change_keeps_to_the_memory);
     tcase_add_test(tcase, what_is_replaced_makes_room);
+    tcase_add_test(tcase, what_is_only_fast_makes_room);
     tcase_add_test(tcase, disk_is_bounded);
     tcase_add_test(tcase, space_of_removed_records_is_used_again);
     tcase_add_test(tcase, a_folder_that_is_not_there_is_told);
