@@ -20,6 +20,7 @@ static bool        are_of_one_dimension(struct bytes vectors);
 static enum status find_listed(struct mirror_asked *asked);
 static enum status find_nearest(struct mirror_asked *asked);
 static enum status take_asked_vector(struct mirror_asked *asked, struct json_scan *scan);
+static size_t      take_odd_float(struct json_scan *scan, float *ret_float);
 static enum status search(struct mirror_asked *asked, uint32_t k);
 static uint32_t    search_width(const struct mirror_asked *asked, uint32_t k);
 static uint64_t    search_now_us(void *ctx);
@@ -210,11 +211,36 @@ static enum status take_asked_vector(struct mirror_asked *asked, struct json_sca
         uint32_t room = asked->dimension - taken;
         size_t   more = room > 0 ? json_floats_take(scan, asked->vector + taken, room) : 0;
 
+        if (more == 0 && room > 0)
+            more = take_odd_float(scan, asked->vector + taken);
         if (more == 0)
             return mirror_asked_leave(asked, "vectors");
         taken += (uint32_t)more;
     }
     return STATUS_OK;
+}
+
+/* Numbers that servers may read differently, and the very small: in one step from what serde_json
+ * has made of them, as Chroma does. */
+static size_t take_odd_float(struct json_scan *scan, float *ret_float)
+{
+    struct json_number number;
+    int64_t            integer;
+    double             real;
+
+    if (!json_scan_number(scan, &number))
+        return 0;
+    switch (json_number_read(number, &integer, &real)) {
+    case JSON_NUMBER_INTEGER:
+        *ret_float = (float)integer;
+        return 1;
+    case JSON_NUMBER_DOUBLE:
+        *ret_float = (float)real;
+        return 1;
+    case JSON_NUMBER_UNSIGNED:
+        break;
+    }
+    return 0;
 }
 
 static enum status search(struct mirror_asked *asked, uint32_t k)

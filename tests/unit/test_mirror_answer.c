@@ -111,6 +111,11 @@ static const struct {
     {"query", "{\"query_embeddings\": [[1, 0]], \"ids\": [\"b\"], \"include\": [\"distances\"]}",
      "{\"ids\":[[\"b\"]],\"embeddings\":null,\"documents\":null,\"uris\":null,\"metadatas\":null,"
      "\"distances\":[[1.0]],\"include\":[\"distances\"]}"},
+    {"query",
+     "{\"query_embeddings\": [[1.0594869255560476e-33, 1.00000005960464477539]], \"n_results\": 1, "
+     "\"include\": [\"distances\"]}",
+     "{\"ids\":[[\"a\"]],\"embeddings\":null,\"documents\":null,\"uris\":null,\"metadatas\":null,"
+     "\"distances\":[[1.81]],\"include\":[\"distances\"]}"},
     {"query", "{\"query_embeddings\": [], \"include\": [\"distances\"]}",
      "{\"ids\":[],\"embeddings\":null,\"documents\":null,\"uris\":null,\"metadatas\":null,"
      "\"distances\":[],\"include\":[\"distances\"]}"},
@@ -214,7 +219,7 @@ static const struct {
     {"get", "not JSON", "body"},
     {"query", "{\"query_embeddings\": [[1, 0]], \"n_results\": 4294967296}", "body"},
     {"query", "{\"query_embeddings\": [[1e30, 0]]}", "vectors"},
-    {"query", "{\"query_embeddings\": [[1.00000005960464477539, 0]]}", "vectors"},
+    {"query", "{\"query_embeddings\": [[1, 9223372036854775808]]}", "vectors"},
     {"query", "{\"query_embeddings\": [[1, 0]], \"n_results\": 0}", "n_results"},
     {"query", "{}", "body"},
 };
