@@ -20,7 +20,7 @@ mutant $choose unit/test_mirror_answer 's/CHROMA_OPERATION_QUERY || asked->filte
 mutant $choose unit/test_mirror_answer 's/operation != CHROMA_OPERATION_QUERY ||/operation == CHROMA_OPERATION_COUNT ||/' 'to a get an id that is not there is no record'
 mutant $choose unit/test_mirror_answer 's/mirror_records_dimension(asked->records) == 0/false/' 'without an index no id fails to be found'
 mutant $choose unit/test_mirror_answer 's/asked->filter != NULL \&\& (row/false \&\& (row/' 'ids are chosen of those that match the filter'
-mutant $body unit/test_mirror_answer 's/if (!mirror_asked_has(asked, CHROMA_QUERY_INCLUDE))/if (true)/' 'what was asked for is echoed'
+mutant $body unit/test_mirror_answer 's/if (!mirror_answer_core_has(asked, CHROMA_QUERY_INCLUDE))/if (true)/' 'what was asked for is echoed'
 mutant $body unit/test_mirror_answer 's/asked->code = code/asked->code = 400/' 'a refusal has its code'
 mutant $answer unit/test_mirror_answer 's/= asked.reason;/= "";/' 'what is left has its reason'
 mutant $answer unit/test_mirror_answer 's/ || query->limit > UINT32_MAX//' 'a limit has 32 bits'
