@@ -20,6 +20,7 @@ static bool        are_of_one_dimension(struct bytes vectors);
 static enum status find_listed(struct mirror_asked *asked);
 static enum status find_nearest(struct mirror_asked *asked);
 static enum status take_asked_vector(struct mirror_asked *asked, struct json_scan *scan);
+static bool        loses_direction(const struct mirror_asked *asked);
 static size_t      take_odd_float(struct json_scan *scan, float *ret_float);
 static enum status search(struct mirror_asked *asked, uint32_t k);
 static uint32_t    search_width(const struct mirror_asked *asked, uint32_t k);
@@ -195,6 +196,8 @@ static enum status find_nearest(struct mirror_asked *asked)
     json_scan_array(&scan);
     while (status == STATUS_OK && json_scan_element(&scan)) {
         status = take_asked_vector(asked, &scan);
+        if (status == STATUS_OK && loses_direction(asked))
+            status = mirror_answer_core_leave(asked, "vectors");
         if (status == STATUS_OK)
             status = search(asked, (uint32_t)each);
     }
@@ -218,6 +221,19 @@ static enum status take_asked_vector(struct mirror_asked *asked, struct json_sca
         taken += (uint32_t)more;
     }
     return STATUS_OK;
+}
+
+/* With space cosine Chroma divides a vector by its length, whose square it has in 32 bits: of one
+ * that is very short too little is left of that. */
+static bool loses_direction(const struct mirror_asked *asked)
+{
+    static const double square_min = 1e-30;
+    double              square = 0;
+
+    for (uint32_t i = 0; i < asked->dimension; i++)
+        square += (double)asked->vector[i] * (double)asked->vector[i];
+    return mirror_records_space(asked->records) == COLLECTION_SPACE_COSINE && square > 0 &&
+           square < square_min;
 }
 
 /* Numbers that servers may read differently, and the very small: in one step from what serde_json
