@@ -20,6 +20,8 @@ static bool        are_of_one_dimension(struct bytes vectors);
 static enum status find_listed(struct mirror_asked *asked);
 static enum status find_nearest(struct mirror_asked *asked);
 static enum status take_asked_vector(struct mirror_asked *asked, struct json_scan *scan);
+static bool        loses_direction(const struct mirror_asked *asked);
+static size_t      take_odd_float(struct json_scan *scan, float *ret_float);
 static enum status search(struct mirror_asked *asked, uint32_t k);
 static uint32_t    search_width(const struct mirror_asked *asked, uint32_t k);
 static uint64_t    search_now_us(void *ctx);
@@ -43,7 +45,7 @@ enum status mirror_answer(const struct mirror_records *records, struct mirror_re
 
     if (chroma_query_read(question->route, true, question->body, key, query, &why) != STATUS_OK ||
         query->n_results > UINT32_MAX || query->limit > UINT32_MAX || query->offset > UINT32_MAX)
-        status = mirror_asked_leave(&asked, "body");
+        status = mirror_answer_core_leave(&asked, "body");
     else if (question->route->operation == CHROMA_OPERATION_COUNT)
         status = answer_count(&asked);
     else
@@ -75,16 +77,16 @@ static enum status answer_records(struct mirror_asked *asked)
     bool        is_query = asked->question->route->operation == CHROMA_OPERATION_QUERY;
     enum status status = read_filter(asked);
 
-    if (mirror_asked_goes_on(asked, status) && is_query)
+    if (mirror_answer_core_goes_on(asked, status) && is_query)
         status = check_vectors(asked);
-    if (mirror_asked_goes_on(asked, status))
-        status = mirror_asked_choose(asked);
-    if (mirror_asked_goes_on(asked, status))
+    if (mirror_answer_core_goes_on(asked, status))
+        status = mirror_answer_choose(asked);
+    if (mirror_answer_core_goes_on(asked, status))
         status = is_query ? find_nearest(asked) : find_listed(asked);
-    if (mirror_asked_goes_on(asked, status))
+    if (mirror_answer_core_goes_on(asked, status))
         status = read_values(asked);
-    if (mirror_asked_goes_on(asked, status))
-        mirror_asked_write(asked);
+    if (mirror_answer_core_goes_on(asked, status))
+        mirror_answer_body_write(asked);
     return status == STATUS_OK ? asked->json.status : status;
 }
 
@@ -96,14 +98,14 @@ static enum status read_filter(struct mirror_asked *asked)
     const char         *reason;
     enum status         status;
 
-    if (!mirror_asked_has(asked, CHROMA_QUERY_WHERE) &&
-        !mirror_asked_has(asked, CHROMA_QUERY_WHERE_DOCUMENT))
+    if (!mirror_answer_core_has(asked, CHROMA_QUERY_WHERE) &&
+        !mirror_answer_core_has(asked, CHROMA_QUERY_WHERE_DOCUMENT))
         return STATUS_OK;
     status = filter_new(spans[CHROMA_QUERY_WHERE], spans[CHROMA_QUERY_WHERE_DOCUMENT],
                         &asked->filter, &reason);
     if (status == STATUS_INVALID)
-        return mirror_asked_refuse(asked, 400, "InvalidArgumentError", reason);
-    return status == STATUS_NOT_IMPLEMENTED ? mirror_asked_leave(asked, "filter") : status;
+        return mirror_answer_body_refuse(asked, 400, "InvalidArgumentError", reason);
+    return status == STATUS_NOT_IMPLEMENTED ? mirror_answer_core_leave(asked, "filter") : status;
 }
 
 /* A dimension that is not fixed takes all vectors, but that it is not cannot be told from that it
@@ -116,20 +118,20 @@ static enum status check_vectors(struct mirror_asked *asked)
 
     asked->dimension = said != 0 ? said : kept;
     if (kept != 0 && kept != asked->dimension)
-        return mirror_asked_leave(asked, "dimension");
+        return mirror_answer_core_leave(asked, "dimension");
     if (query->vector_count == 0)
         return STATUS_OK;
     if (query->dimension == 0 && !are_of_one_dimension(query->spans[CHROMA_QUERY_EMBEDDINGS]))
-        return mirror_asked_refuse(asked, 400, "InvalidArgumentError",
-                                   "Inconsistent dimensions in provided embeddings");
+        return mirror_answer_body_refuse(asked, 400, "InvalidArgumentError",
+                                         "Inconsistent dimensions in provided embeddings");
     if (asked->dimension == 0)
-        return mirror_asked_leave(asked, "dimension");
+        return mirror_answer_core_leave(asked, "dimension");
     if (query->dimension == asked->dimension)
         return STATUS_OK;
     snprintf(message, sizeof message,
              "Collection expecting embedding with dimension of %u, got %zu",
              (unsigned)asked->dimension, query->dimension);
-    return mirror_asked_refuse(asked, 400, "InvalidArgumentError", message);
+    return mirror_answer_body_refuse(asked, 400, "InvalidArgumentError", message);
 }
 
 /* Of the reader's 0, which is also said of vectors without numbers. */
@@ -152,7 +154,7 @@ static bool are_of_one_dimension(struct bytes vectors)
 static enum status find_listed(struct mirror_asked *asked)
 {
     const struct chroma_query *query = &asked->query;
-    bool                       is_limited = mirror_asked_has(asked, CHROMA_QUERY_LIMIT);
+    bool                       is_limited = mirror_answer_core_has(asked, CHROMA_QUERY_LIMIT);
     uint64_t all = asked->bitmap == NULL ? mirror_records_count(asked->records) : asked->bit_count;
     uint64_t left = query->offset < all ? all - query->offset : 0, passed = 0;
     size_t   position = 0;
@@ -188,12 +190,14 @@ static enum status find_nearest(struct mirror_asked *asked)
         each = query->n_results;
     /* Of no results Chroma panics if it has deleted many. */
     if (each > vector_search_k_max || (query->n_results == 0 && query->vector_count > 0))
-        return mirror_asked_leave(asked, "n_results");
+        return mirror_answer_core_leave(asked, "n_results");
     status = answer_make_room(asked, each * query->vector_count, query->vector_count);
     json_scan_init(&scan, query->spans[CHROMA_QUERY_EMBEDDINGS]);
     json_scan_array(&scan);
     while (status == STATUS_OK && json_scan_element(&scan)) {
         status = take_asked_vector(asked, &scan);
+        if (status == STATUS_OK && loses_direction(asked))
+            status = mirror_answer_core_leave(asked, "vectors");
         if (status == STATUS_OK)
             status = search(asked, (uint32_t)each);
     }
@@ -210,11 +214,49 @@ static enum status take_asked_vector(struct mirror_asked *asked, struct json_sca
         uint32_t room = asked->dimension - taken;
         size_t   more = room > 0 ? json_floats_take(scan, asked->vector + taken, room) : 0;
 
+        if (more == 0 && room > 0)
+            more = take_odd_float(scan, asked->vector + taken);
         if (more == 0)
-            return mirror_asked_leave(asked, "vectors");
+            return mirror_answer_core_leave(asked, "vectors");
         taken += (uint32_t)more;
     }
     return STATUS_OK;
+}
+
+/* With space cosine Chroma divides a vector by its length, whose square it has in 32 bits: of one
+ * that is very short too little is left of that. */
+static bool loses_direction(const struct mirror_asked *asked)
+{
+    static const double square_min = 1e-30;
+    double              square = 0;
+
+    for (uint32_t i = 0; i < asked->dimension; i++)
+        square += (double)asked->vector[i] * (double)asked->vector[i];
+    return mirror_records_space(asked->records) == COLLECTION_SPACE_COSINE && square > 0 &&
+           square < square_min;
+}
+
+/* Numbers that servers may read differently, and the very small: in one step from what serde_json
+ * has made of them, as Chroma does. */
+static size_t take_odd_float(struct json_scan *scan, float *ret_float)
+{
+    struct json_number number;
+    int64_t            integer;
+    double             real;
+
+    if (!json_scan_number(scan, &number))
+        return 0;
+    switch (json_number_read(number, &integer, &real)) {
+    case JSON_NUMBER_INTEGER:
+        *ret_float = (float)integer;
+        return 1;
+    case JSON_NUMBER_DOUBLE:
+        *ret_float = (float)real;
+        return 1;
+    case JSON_NUMBER_UNSIGNED:
+        break;
+    }
+    return 0;
 }
 
 static enum status search(struct mirror_asked *asked, uint32_t k)
@@ -234,7 +276,7 @@ static enum status search(struct mirror_asked *asked, uint32_t k)
 
     status = mirror_reader_search(asked->reader, &query, hits, &found);
     if (status == STATUS_INVALID) /* what is no good vector to the index */
-        return mirror_asked_leave(asked, "vectors");
+        return mirror_answer_core_leave(asked, "vectors");
     if (status != STATUS_OK)
         return status;
     for (uint32_t i = 0; i < found; i++)

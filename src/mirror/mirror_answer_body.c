@@ -10,8 +10,8 @@ static void answer_write_metadata(struct mirror_asked *asked, const struct mirro
 static void write_include(struct mirror_asked *asked);
 static void write_included(struct mirror_asked *asked, const char *name, bool is_first);
 
-enum status mirror_asked_refuse(struct mirror_asked *asked, unsigned code, const char *error,
-                                const char *message)
+enum status mirror_answer_body_refuse(struct mirror_asked *asked, unsigned code, const char *error,
+                                      const char *message)
 {
     asked->code = code;
     mirror_answer_json_text(&asked->json, "{\"error\":\"");
@@ -22,7 +22,7 @@ enum status mirror_asked_refuse(struct mirror_asked *asked, unsigned code, const
     return STATUS_OK;
 }
 
-void mirror_asked_write(struct mirror_asked *asked)
+void mirror_answer_body_write(struct mirror_asked *asked)
 {
     unsigned set = asked->query.include_set;
 
@@ -112,7 +112,7 @@ static void write_include(struct mirror_asked *asked)
     size_t                   written = 0, defaults = is_query ? 3 : 2;
 
     mirror_answer_json_text(&asked->json, ",\"include\":[");
-    if (!mirror_asked_has(asked, CHROMA_QUERY_INCLUDE)) {
+    if (!mirror_answer_core_has(asked, CHROMA_QUERY_INCLUDE)) {
         while (written < defaults) {
             write_included(asked, names[written], written == 0);
             written++;

@@ -13,13 +13,13 @@ static enum status read_id(struct mirror_asked *asked, struct json_scan *scan, c
                            size_t *room, struct bytes *ret_id);
 static enum status grow_bitmap(uint64_t **bitmap, uint32_t *bits, uint32_t row);
 
-enum status mirror_asked_choose(struct mirror_asked *asked)
+enum status mirror_answer_choose(struct mirror_asked *asked)
 {
     enum status status = STATUS_OK;
 
     if (asked->filter != NULL)
         status = answer_choose_filtered(asked);
-    if (status == STATUS_OK && mirror_asked_has(asked, CHROMA_QUERY_IDS))
+    if (status == STATUS_OK && mirror_answer_core_has(asked, CHROMA_QUERY_IDS))
         status = answer_choose_ids(asked);
     return status;
 }
@@ -53,7 +53,7 @@ static enum status answer_choose_ids(struct mirror_asked *asked)
 
     json_scan_init(&scan, asked->query.spans[CHROMA_QUERY_IDS]);
     json_scan_array(&scan);
-    while (mirror_asked_goes_on(asked, status) && json_scan_element(&scan)) {
+    while (mirror_answer_core_goes_on(asked, status) && json_scan_element(&scan)) {
         status = read_id(asked, &scan, &text, &room, &id);
         if (status != STATUS_OK)
             break;
@@ -90,9 +90,9 @@ static enum status miss_id(struct mirror_asked *asked)
     if (asked->question->route->operation != CHROMA_OPERATION_QUERY || asked->filter != NULL)
         return STATUS_OK;
     if (mirror_records_dimension(asked->records) == 0)
-        return mirror_asked_leave(asked, "dimension");
-    return mirror_asked_refuse(asked, 500, "InternalError",
-                               "Error executing plan: Internal error: Error finding id");
+        return mirror_answer_core_leave(asked, "dimension");
+    return mirror_answer_body_refuse(asked, 500, "InternalError",
+                                     "Error executing plan: Internal error: Error finding id");
 }
 
 /* Borrowed until the next one; `text` is freed by the caller. */
@@ -102,7 +102,7 @@ static enum status read_id(struct mirror_asked *asked, struct json_scan *scan, c
     struct json_string string;
 
     if (!json_scan_string(scan, &string))
-        return mirror_asked_leave(asked, "body");
+        return mirror_answer_core_leave(asked, "body");
     *ret_id = string.raw;
     if (!string.has_escapes)
         return STATUS_OK;

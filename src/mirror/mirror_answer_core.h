@@ -39,19 +39,20 @@ struct mirror_asked {
     size_t                    list_count;
 };
 
-static inline bool mirror_asked_has(const struct mirror_asked *asked, enum chroma_query_field field)
+static inline bool mirror_answer_core_has(const struct mirror_asked *asked,
+                                          enum chroma_query_field    field)
 {
     return (asked->query.field_set & 1u << field) != 0;
 }
 
 /* Is the next step to be taken? */
-static inline bool mirror_asked_goes_on(const struct mirror_asked *asked, enum status status)
+static inline bool mirror_answer_core_goes_on(const struct mirror_asked *asked, enum status status)
 {
     return status == STATUS_OK && asked->code == 200;
 }
 
 /* Chroma must be asked; `reason` is one of a few. */
-static inline enum status mirror_asked_leave(struct mirror_asked *asked, const char *reason)
+static inline enum status mirror_answer_core_leave(struct mirror_asked *asked, const char *reason)
 {
     asked->reason = reason;
     return STATUS_NOT_IMPLEMENTED;
@@ -59,13 +60,13 @@ static inline enum status mirror_asked_leave(struct mirror_asked *asked, const c
 
 /* Write the answer with which Chroma refuses it, and note its code; asked->json says how that
  * ended. The texts need no escapes. */
-enum status mirror_asked_refuse(struct mirror_asked *asked, unsigned code, const char *error,
-                                const char *message);
+enum status mirror_answer_body_refuse(struct mirror_asked *asked, unsigned code, const char *error,
+                                      const char *message);
 
 /* Which rows may be answered: asked->bitmap. May refuse. */
-MUST_CHECK enum status mirror_asked_choose(struct mirror_asked *asked);
+MUST_CHECK enum status mirror_answer_choose(struct mirror_asked *asked);
 
 /* Write the answer of the rows that were found; asked->json says how that ended. */
-void mirror_asked_write(struct mirror_asked *asked);
+void mirror_answer_body_write(struct mirror_asked *asked);
 
 #endif

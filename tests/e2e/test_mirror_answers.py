@@ -61,6 +61,14 @@ class Records:
         spread = self.rng.choice([1, 1, 1, 1e-3, 1e3])
         return [self.rng.gauss(0, spread) for _ in range(self.dimension)]
 
+    def asked(self):
+        """A vector to look for; one in three with numbers that are very small, or spelled with many digits."""
+        vector = self.vector()
+        if self.rng.random() < 0.3:
+            vector[-1] = Raw(self.rng.choice(["1.0594869255560476e-33", "-1e-45", "1.00000005960464477539", "-0", "1e-400",
+                                              "0.1000000000000000055511151231257827", "16777217", "3.0e-39", "-1e-30"]))  # fmt: skip
+        return vector
+
     def uri(self):
         return self.rng.choice([None, None, None, "", "file:///x", "😀\n"])
 
@@ -130,7 +138,7 @@ class Questions:
 
     def query(self):
         count = self.rng.choice([0, 1, 1, 1, 1, 2, 5])
-        body = {"query_embeddings": [self.records.vector() for _ in range(count)]}
+        body = {"query_embeddings": [self.records.asked() for _ in range(count)]}
         if self.rng.random() < 0.9:
             body["n_results"] = self.rng.choice([1, 3, 10, 10, 10, 50, 1000, 2**32 - 1, None])
         return self.chosen(body, 0.4)
@@ -203,7 +211,7 @@ class Judge:
 
     def distances(self, vector):
         """Of all records, and how much of them rounding to 32 bits may be."""
-        vector = numpy.array(vector, dtype=numpy.float32).astype(numpy.float64)
+        vector = numpy.array([float(value) for value in vector], dtype=numpy.float32).astype(numpy.float64)
         norms = numpy.sqrt((self.vectors**2).sum(axis=1) * (vector**2).sum())
         products = self.vectors @ vector
         if self.space == "l2":

@@ -111,6 +111,11 @@ static const struct {
     {"query", "{\"query_embeddings\": [[1, 0]], \"ids\": [\"b\"], \"include\": [\"distances\"]}",
      "{\"ids\":[[\"b\"]],\"embeddings\":null,\"documents\":null,\"uris\":null,\"metadatas\":null,"
      "\"distances\":[[1.0]],\"include\":[\"distances\"]}"},
+    {"query",
+     "{\"query_embeddings\": [[1.0594869255560476e-33, 1.00000005960464477539]], \"n_results\": 1, "
+     "\"include\": [\"distances\"]}",
+     "{\"ids\":[[\"a\"]],\"embeddings\":null,\"documents\":null,\"uris\":null,\"metadatas\":null,"
+     "\"distances\":[[1.81]],\"include\":[\"distances\"]}"},
     {"query", "{\"query_embeddings\": [], \"include\": [\"distances\"]}",
      "{\"ids\":[],\"embeddings\":null,\"documents\":null,\"uris\":null,\"metadatas\":null,"
      "\"distances\":[],\"include\":[\"distances\"]}"},
@@ -214,7 +219,7 @@ static const struct {
     {"get", "not JSON", "body"},
     {"query", "{\"query_embeddings\": [[1, 0]], \"n_results\": 4294967296}", "body"},
     {"query", "{\"query_embeddings\": [[1e30, 0]]}", "vectors"},
-    {"query", "{\"query_embeddings\": [[1.00000005960464477539, 0]]}", "vectors"},
+    {"query", "{\"query_embeddings\": [[1, 9223372036854775808]]}", "vectors"},
     {"query", "{\"query_embeddings\": [[1, 0]], \"n_results\": 0}", "n_results"},
     {"query", "{}", "body"},
 };
@@ -227,13 +232,13 @@ START_TEST(what_is_not_certain_is_left_to_chroma)
 }
 END_TEST
 
-static void make_empty_copy(void)
+static void make_empty_copy(enum collection_space space)
 {
     struct mirror_moments moments = {1, 2};
 
     mirror_copy_free(copy);
     ck_assert_int_eq(mirror_copy_new(&(struct mirror_records_options){.path = index_fixture_path,
-                                                                      .space = COLLECTION_SPACE_L2},
+                                                                      .space = space},
                                      &copy, NULL),
                      STATUS_OK);
     ck_assert_int_eq(mirror_copy_list(copy, BYTES_LITERAL("{\"ids\":[]}"), &moments, &reason),
@@ -243,7 +248,7 @@ static void make_empty_copy(void)
 /* A dimension that nobody has fixed takes all vectors; one that is not known may refuse them. */
 START_TEST(without_a_dimension_vectors_are_left_to_chroma)
 {
-    make_empty_copy();
+    make_empty_copy(COLLECTION_SPACE_L2);
     dimension = 0;
     ck_assert_int_eq(ask("query", "{\"query_embeddings\": [[1, 0]]}", 1000),
                      STATUS_NOT_IMPLEMENTED);
@@ -276,7 +281,7 @@ START_TEST(very_many_results_are_left_to_chroma)
     struct byte_buffer    ids = {.data = NULL}, vectors = {.data = NULL};
     const char           *comma = "";
 
-    make_empty_copy();
+    make_empty_copy(COLLECTION_SPACE_L2);
     for (int i = 0; i < RECORDS; i++, comma = ",") {
         ck_assert_int_eq(byte_buffer_printf(&ids, SIZE_MAX, "%s\"%d\"", comma, i), STATUS_OK);
         ck_assert_int_eq(byte_buffer_printf(&vectors, SIZE_MAX, "%s[%d]", comma, i), STATUS_OK);
@@ -306,6 +311,25 @@ START_TEST(very_many_results_are_left_to_chroma)
     byte_buffer_done(&ids);
     byte_buffer_done(&vectors);
     dimension = 2;
+}
+END_TEST
+
+/* Chroma answers of them what has little to do with their direction. */
+START_TEST(very_short_vectors_are_left_to_chroma_where_only_their_direction_counts)
+{
+    struct mirror_moments moments = {3, 4};
+
+    ck_assert_int_eq(ask("query", "{\"query_embeddings\":[[1e-16,1e-25]]}", 1000), STATUS_OK);
+    make_empty_copy(COLLECTION_SPACE_COSINE);
+    ck_assert_int_eq(mirror_copy_write(copy, CHROMA_OPERATION_ADD,
+                                       BYTES_LITERAL("{\"ids\":[\"a\"],\"embeddings\":[[1,2]]}"),
+                                       BYTES_LITERAL("{}"), &moments, &reason),
+                     STATUS_OK);
+    ck_assert_int_eq(ask("query", "{\"query_embeddings\":[[1e-16,1e-25]]}", 1000),
+                     STATUS_NOT_IMPLEMENTED);
+    ck_assert_str_eq(reason, "vectors");
+    ck_assert_int_eq(ask("query", "{\"query_embeddings\":[[1e-14,1e-25]]}", 1000), STATUS_OK);
+    ck_assert_int_eq(ask("query", "{\"query_embeddings\":[[0,0]]}", 1000), STATUS_OK);
 }
 END_TEST
 
@@ -392,6 +416,7 @@ int main(void)
                         COUNT_OF(unknown_ids));
     tcase_add_loop_test(tcase, what_is_not_certain_is_left_to_chroma, 0, COUNT_OF(left));
     tcase_add_test(tcase, without_a_dimension_vectors_are_left_to_chroma);
+    tcase_add_test(tcase, very_short_vectors_are_left_to_chroma_where_only_their_direction_counts);
     tcase_add_test(tcase, very_many_results_are_left_to_chroma);
     tcase_add_test(tcase, a_dimension_that_is_not_that_of_the_records_is_left_to_chroma);
     tcase_add_test(tcase, an_answer_that_is_too_large_is_none);
