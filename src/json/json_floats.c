@@ -1,5 +1,6 @@
 #include "json/json_floats.h"
 
+#include <float.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -7,15 +8,17 @@
 
 enum {
     DIGITS_MAX = 19,     /* 10^19 is below 2^64 */
-    POWER_MAX = 37,      /* of ten, either way */
+    POWER_MAX = 64,      /* of ten, either way */
     EXACT_POWER_MAX = 22 /* 10^22 is a double */
 };
 
-/* 10^0 .. 10^37, each rounded to the nearest double. */
+/* 10^0 .. 10^64, each rounded to the nearest double. */
 static const double powers[POWER_MAX + 1] = {
     1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11, 1e12,
     1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22, 1e23, 1e24, 1e25,
-    1e26, 1e27, 1e28, 1e29, 1e30, 1e31, 1e32, 1e33, 1e34, 1e35, 1e36, 1e37};
+    1e26, 1e27, 1e28, 1e29, 1e30, 1e31, 1e32, 1e33, 1e34, 1e35, 1e36, 1e37, 1e38,
+    1e39, 1e40, 1e41, 1e42, 1e43, 1e44, 1e45, 1e46, 1e47, 1e48, 1e49, 1e50, 1e51,
+    1e52, 1e53, 1e54, 1e55, 1e56, 1e57, 1e58, 1e59, 1e60, 1e61, 1e62, 1e63, 1e64};
 
 /* A number taken apart: `digits` times ten to the `power`. */
 struct parts {
@@ -159,7 +162,7 @@ size_t json_floats_take(struct json_scan *scan, float *ret_floats, size_t max)
 static inline bool to_float(struct parts parts, float *ret_float)
 {
     const uint64_t middle = UINT64_C(1) << 28, cut = (UINT64_C(1) << 29) - 1, margin = 8;
-    const double   largest = 0x1p127; /* and none is below 1e-37, which is normal */
+    const double   smallest = FLT_MIN, largest = 0x1p127;
     double         value;
     uint64_t       bits;
 
@@ -171,7 +174,8 @@ static inline bool to_float(struct parts parts, float *ret_float)
         return false;
     value = to_double(parts);
     memcpy(&bits, &value, sizeof bits);
-    if (UNLIKELY((bits & cut) - (middle - margin) <= 2 * margin) || UNLIKELY(value > largest))
+    if (UNLIKELY((bits & cut) - (middle - margin) <= 2 * margin) || UNLIKELY(value > largest) ||
+        UNLIKELY(value < smallest))
         return false;
     *ret_float = (float)(parts.is_negative ? -value : value);
     return true;

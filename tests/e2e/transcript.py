@@ -62,7 +62,7 @@ class Transcript:
         """Comparable form of a response, without what the proxy may add."""
         dropped = HOP_BY_HOP | ADDED_TO_RESPONSES | {"date"}
         if self.digits is not None:
-            dropped |= {"content-length"}
+            dropped |= {"content-length", "chroma-trace-id"}
         return {
             "status": message.status,
             "fields": fields_without(message, dropped),

@@ -35,7 +35,7 @@ static size_t taken(const char *text)
 /* A number in one of the spellings that clients use. */
 static void draw_number(struct rng *rng, char *text, size_t size)
 {
-    double scale = pow(10, (double)rng_below(rng, 40) - 25);
+    double scale = pow(10, (double)rng_below(rng, 50) - 35);
     double value = (rng_double(rng) - 0.5) * scale;
     int    digits = 7 + (int)rng_below(rng, 11);
 
@@ -70,6 +70,19 @@ START_TEST(what_is_taken_is_what_every_rounding_gives)
         ck_assert_msg(floats[0] == (float)strtod(text, NULL), "%s", text);
     }
     ck_assert_uint_gt(taken_count, ROUNDS / 10 * 8);
+}
+END_TEST
+
+/* all-MiniLM-L6-v2 has two such numbers in every vector, and clients write them in 17 digits. */
+START_TEST(tiny_numbers_of_many_digits_are_taken)
+{
+    static const char *const texts[] = {"1.0594869255560476e-33", "-1.4973244084327789e-33",
+                                        "1.1754943508222875e-38"};
+
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
+        ck_assert_msg(taken(texts[i]) == 1, "%s", texts[i]);
+        ck_assert(floats[0] == strtof(texts[i], NULL));
+    }
 }
 END_TEST
 
@@ -113,6 +126,8 @@ START_TEST(what_might_not_be_a_normal_float_is_left)
                                         "1e100",
                                         "-2e38",
                                         "1e-50",
+                                        "1.17549430e-38",
+                                        "1.0594869255560476e-40",
                                         "0.00000000000000000000000000000000000000000001",
                                         "1.00000000000000000001"};
 
@@ -190,6 +205,7 @@ int main(void)
     TCase *tcase = tcase_create("json_floats");
 
     tcase_add_test(tcase, what_is_taken_is_what_every_rounding_gives);
+    tcase_add_test(tcase, tiny_numbers_of_many_digits_are_taken);
     tcase_add_test(tcase, what_is_near_the_middle_of_two_floats_is_left);
     tcase_add_test(tcase, zeros_are_one);
     tcase_add_test(tcase, what_might_not_be_a_normal_float_is_left);
