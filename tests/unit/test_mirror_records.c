@@ -313,7 +313,7 @@ static void check_filter(uint64_t seed, const struct plain *plain, struct bytes 
     }
     SIM_CHECK(seed, count == wanted);
     for (uint32_t row = 0; row < bits; row++)
-        count -= bitmap[row / 64] >> row % 64 & 1;
+        count -= (uint32_t)(bitmap[row / 64] >> row % 64 & 1);
     SIM_CHECK(seed, count == 0);
     filter_free(filter);
 }
