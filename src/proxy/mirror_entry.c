@@ -152,7 +152,7 @@ bool mirror_entry_begin(struct mirror_entry *entry)
     if (collection_table_stamp(keeper->proxy->collections, entry->uuid, now_us) == 0)
         return false;
     entry->state = MIRROR_ENTRY_LISTING;
-    entry->is_described = entry->is_listed = false;
+    entry->is_described = entry->is_settled = entry->is_listed = false;
     entry->list_sent = entry->last_known = entry->seen = 0;
     entry->crossings = entry->failures = 0;
     entry->begun_us = entry->asked_us = now_us;
@@ -250,6 +250,7 @@ static void mirror_entry_leave_live(struct mirror_entry *entry, bool keeps)
         keeper->filling = NULL;
         keeper->on_left(keeper);
     }
+    entry->settling = 0;
     mirror_entry_forget_open(entry);
     if (entry->live == NULL)
         return;

@@ -8,6 +8,7 @@
 #include "proxy/backend_breaker.h"
 #include "proxy/mirror_ask.h"
 #include "proxy/mirror_choice.h"
+#include "proxy/mirror_settle.h"
 #include "json/json_scan.h"
 
 /* While others use Chroma, it rests for so many times as long as the last question took: a tenth of
@@ -47,6 +48,7 @@ struct mirror_fill {
 
 static bool        fill_may_ask(struct mirror_fill *fill);
 static void        fill_ask_description(struct mirror_fill *fill, struct mirror_entry *entry);
+static void        fill_settle(struct mirror_fill *fill, struct mirror_entry *entry);
 static void        fill_ask_list(struct mirror_fill *fill, struct mirror_entry *entry);
 static void        fill_ask_page(struct mirror_fill *fill, struct mirror_entry *entry);
 static enum status fill_make_queue(struct mirror_entry *entry);
@@ -116,6 +118,8 @@ void mirror_fill_pump(struct mirror_fill *fill)
         return;
     if (!entry->is_described)
         fill_ask_description(fill, entry);
+    else if (!entry->is_settled)
+        fill_settle(fill, entry);
     else if (entry->list_sent == 0)
         fill_ask_list(fill, entry);
     else if (entry->live->page == MIRROR_PAGE_READY)
@@ -150,6 +154,30 @@ static void fill_ask_description(struct mirror_fill *fill, struct mirror_entry *
     fill_begin(fill, FILL_DESCRIPTION);
     if (mirror_ask_description(&fill->ask, entry, description_answer_max) != STATUS_OK)
         fill_pause(fill, 1);
+}
+
+/* Where others may write too nothing is ever certain, and nobody can have written to a collection
+ * without a dimension what would be seen. */
+static void fill_settle(struct mirror_fill *fill, struct mirror_entry *entry)
+{
+    if (entry->settling != 0)
+        return;
+    if (!fill->keeper->is_gateway || entry->dimension == 0) {
+        entry->is_settled = true;
+        mirror_keeper_wake(fill->keeper);
+    } else if (mirror_settle_start(entry) != STATUS_OK) {
+        mirror_entry_give_up(entry, MIRROR_REASON_UNANSWERED, NULL);
+    }
+}
+
+void mirror_fill_on_settled(struct mirror_entry *entry, unsigned status)
+{
+    mirror_keeper_wake(entry->keeper);
+    if (status >= 200 && status <= 299)
+        entry->is_settled = true;
+    else
+        mirror_entry_give_up(entry, status == 0 ? MIRROR_REASON_UNANSWERED : MIRROR_REASON_ANSWER,
+                             NULL);
 }
 
 /* Not while a delete is under way, which the list may have met half. */

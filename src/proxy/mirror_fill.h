@@ -24,6 +24,9 @@ void mirror_fill_pump(struct mirror_fill *fill);
 /* No more for the entry that is being filled. */
 void mirror_fill_cancel(struct mirror_fill *fill);
 
+/* The write that settles the collection that is filled was answered with this; 0: not at all. */
+void mirror_fill_on_settled(struct mirror_entry *entry, unsigned status);
+
 /* When it is to be pumped although nothing happened; UINT64_MAX: never. */
 uint64_t mirror_fill_wake_us(const struct mirror_fill *fill);
 

@@ -9,6 +9,7 @@
 #include "proxy/mirror_fill.h"
 #include "proxy/mirror_observer.h"
 #include "proxy/mirror_pick.h"
+#include "proxy/mirror_settle.h"
 
 /* A write that a process before this one had under way is applied by then, unless Chroma's database
  * is locked. */
@@ -50,9 +51,11 @@ struct mirror_keeper *mirror_keeper_new(struct proxy *proxy)
     keeper->settled_us = proxy->is_supervised ? 0 : loop_now_us(proxy->loop) + settle_us;
     list_init(&keeper->entries);
     list_init(&keeper->queues);
+    list_init(&keeper->settles);
     loop_task_init(&keeper->pump, keeper_pump, keeper);
     mirror_observer_init(keeper);
     keeper->on_left = keeper_on_left;
+    keeper->on_settled = mirror_fill_on_settled;
     keeper->on_applied = mirror_applied_take;
     keeper->by_uuid = hash_map_new(proxy->secret, SIZE_MAX / 64);
     keeper->timer = loop_timer_new(proxy->loop, keeper_pump, keeper);
@@ -75,6 +78,7 @@ void mirror_keeper_free(struct mirror_keeper *keeper)
         mirror_entry_free(LIST_ITEM(node, struct mirror_entry, node));
     while ((node = list_first(&keeper->queues)) != NULL)
         mirror_queue_free(LIST_ITEM(node, struct mirror_queue, node));
+    mirror_settle_free_all(keeper);
     mirror_fill_free(keeper->fill);
     loop_task_cancel(&keeper->pump);
     loop_timer_free(keeper->timer);

@@ -4,6 +4,7 @@
  *   mirror_entry       a collection and the state of its copies
  *   mirror_choice      which collections have one
  *   mirror_ask         one question to Chroma
+ *   mirror_settle      a write that makes visible what Chroma holds
  *   mirror_fill        which questions, when, and what the answers mean
  *   mirror_observer    writes on their way to the copies
  *   mirror_applied     what becomes of a copy that a worker has changed
@@ -49,10 +50,12 @@ struct mirror_keeper {
     struct list          queues;  /* all copies, those among them that are left */
     struct mirror_entry *filling; /* one is filled at a time; NULL: none */
     struct mirror_fill  *fill;
-    void (*on_left)(struct mirror_keeper *keeper);  /* nobody is filled any more */
-    void (*on_applied)(struct mirror_queue *queue); /* a worker has */
-    uint64_t copies_made;                           /* numbers their files */
-    size_t   waiting_bytes;                         /* of all changes that are not applied */
+    struct list          settles;                                    /* those under way */
+    void (*on_left)(struct mirror_keeper *keeper);                   /* nobody is filled any more */
+    void (*on_settled)(struct mirror_entry *entry, unsigned status); /* 0: no answer */
+    void (*on_applied)(struct mirror_queue *queue);                  /* a worker has */
+    uint64_t copies_made;                                            /* numbers their files */
+    size_t   waiting_bytes; /* of all changes that are not applied */
 
     uint64_t            looks_us;    /* for what reads may begin, not before */
     bool                is_look_set; /* the timer is, to this or earlier */
@@ -84,7 +87,8 @@ struct mirror_entry {
     uint64_t    seen; /* the moment of the last answer to a reader while some were */
 
     /* Filling. */
-    bool                  is_described, is_listed, is_crossed;
+    bool                  is_described, is_settled, is_listed, is_crossed;
+    uint64_t              settling; /* the mirror_settle that it waits for; 0: none */
     enum collection_space space;
     uint32_t              dimension;
     uint64_t              list_sent;                     /* its moment; 0: it was not asked for */

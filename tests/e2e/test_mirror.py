@@ -4,7 +4,9 @@ import http.client
 import json
 import random
 import signal
+import socket
 import subprocess
+import time
 
 import chromadb
 import pytest
@@ -204,6 +206,38 @@ def test_a_write_behind_the_proxys_back_is_found(mirrored):
     assert verified(mirrored.control, "docs")["result"] == "different"
     wait_for_copy(mirrored.control, "docs", mirrored.door, mirrored.path)
     compare(mirrored.door, mirrored.direct, mirrored.path)
+
+
+def cut_upload(port, path, rng):
+    """A write whose client leaves: it may be in Chroma's log, and shown to nobody until the next."""
+    body = {"ids": [f"cut{i}" for i in range(300)], "embeddings": [vector(i) for i in range(300)]}
+    data = json.dumps(body).encode()
+    head = f"POST {path}/add HTTP/1.1\r\nhost: x\r\ncontent-length: {len(data)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(head.encode() + data)
+        time.sleep(rng.uniform(0.006, 0.03))
+    time.sleep(0.1)
+
+
+def test_what_chroma_holds_and_does_not_show_is_in_a_copy(mirrored):
+    client = chromadb.HttpClient(host="127.0.0.1", port=mirrored.port)
+    hidden, rng = 0, random.Random(11)
+    for number in range(6):
+        collection = client.create_collection(f"cut{number}")
+        collection.add(ids=["first"], embeddings=[vector(0)])
+        path = f"{DATABASE}/collections/{collection.id}"
+        mirrored.direct.ask("GET", f"{path}/count")  # the first read applies what is there
+        cut_upload(mirrored.direct.connection.port, path, rng)
+        shown = json.loads(mirrored.direct.ask("GET", f"{path}/count")[1])
+        wait_for_copy(mirrored.control, f"cut{number}", mirrored.door, path)
+        collection.upsert(ids=["later"], embeddings=[vector(1)])
+        asked = ("POST", f"{path}/get", {"include": []})
+        _, text, fields = mirrored.door.ask(*asked)
+        assert fields["x-chromabouncer-source"] == "mirror"
+        ids = json.loads(mirrored.direct.ask(*asked)[1])["ids"]
+        assert json.loads(text)["ids"] == ids
+        hidden += len(ids) - 1 - shown
+    assert hidden > 0, "none of these uploads was cut where it matters"
 
 
 def test_fallback_answers_while_chroma_is_down():

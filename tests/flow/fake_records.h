@@ -14,7 +14,7 @@
 #include "base/byte_buffer.h"
 #include "base/bytes.h"
 
-enum { FAKE_RECORDS_MAX = 512, FAKE_RECORDS_TEXT = 24 };
+enum { FAKE_RECORDS_MAX = 512, FAKE_RECORDS_TEXT = 64 };
 
 struct fake_record {
     char     id[FAKE_RECORDS_TEXT], document[FAKE_RECORDS_TEXT];

@@ -20,12 +20,13 @@ static struct chroma_collection {
     char                uuid[CHROMA_ROUTE_UUID_SIZE];
     struct fake_records records;
     bool                exists;
+    const char         *unseen; /* the id of a record that the next write makes visible; NULL */
 } chroma[COLLECTIONS];
 static bool            chroma_wants_credentials, chroma_is_old, reads_at_arrival;
 static uint64_t        read_delay_us, write_delay_us;
 static unsigned        delay_random_us; /* more, at random */
 static enum flow_fault write_fault, read_fault;
-static unsigned        lists, pages, descriptions;
+static unsigned        lists, pages, descriptions, settles;
 static const char     *schema; /* of all collections */
 
 static struct flow_world           world;
@@ -111,6 +112,10 @@ static void on_request(struct flow_backend *backend, const char *target, struct 
         collection->exists = false;
         append(answer, "{}");
     } else if (is_due) {
+        settles += memmem(body.data, body.size, "settles", 7) != NULL;
+        if (collection->unseen != NULL)
+            fake_records_append(&collection->records, collection->unseen, "unseen");
+        collection->unseen = NULL;
         snprintf(text, sizeof text, "{\"deleted\":%zu}",
                  fake_records_write(&collection->records, operation, body));
         append(answer, strcmp(operation, "delete") == 0 ? text : "{}");
@@ -172,7 +177,7 @@ static void start_as(uint64_t seed, bool is_gateway, bool is_supervised)
     read_delay_us = write_delay_us = 1000;
     delay_random_us = 0;
     write_fault = read_fault = FLOW_FAULT_NONE;
-    lists = pages = descriptions = 0;
+    lists = pages = descriptions = settles = 0;
     schema = "null";
     static const char *const names[] = {"docs-*"};
     options = (struct proxy_mirror_options){.mode = PROXY_MIRROR_PREFER,
@@ -358,6 +363,53 @@ START_TEST(a_copy_is_filled_and_kept)
     ck_assert_uint_eq(look(0).fills, 1);
     ck_assert_uint_eq(look(0).writes, 4);
     ck_assert_uint_eq(lists, 1);
+}
+END_TEST
+
+/* A write of a process before this one, which Chroma has and shows to nobody. */
+START_TEST(what_only_the_next_write_shows_is_in_a_copy)
+{
+    chroma[0].unseen = "unseen";
+    fill(0);
+    ck_assert_uint_eq(settles, 1);
+    ck_assert_uint_eq(look(0).records, 11);
+    upsert(0, "new", "n");
+    expect_same(0);
+}
+END_TEST
+
+START_TEST(a_copy_waits_for_the_write_that_settles)
+{
+    write_fault = FLOW_FAULT_RESET_AFTER;
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS + 1000);
+    ck_assert_uint_eq(lists, 0);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_WAITING);
+    ck_assert_int_eq(look(0).reason, MIRROR_REASON_UNKNOWN_OUTCOME);
+}
+END_TEST
+
+START_TEST(a_write_that_settles_and_hangs_is_not_waited_for)
+{
+    write_delay_us = UINT64_C(86400) * 1000000;
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS + 1000);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_LISTING);
+    flow_world_run_ms(&world, 130 * 1000); /* deadline.write, and some turns more */
+    ck_assert_uint_eq(look(0).refills[MIRROR_REASON_UNANSWERED], 1);
+    ck_assert_uint_eq(world.backend.request_count - descriptions, 1);
+    ck_assert_uint_eq(lists, 0);
+}
+END_TEST
+
+START_TEST(where_others_write_nothing_is_settled)
+{
+    end();
+    start(1, false);
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS + 1000);
+    ck_assert_uint_gt(pages, 0);
+    ck_assert_uint_eq(settles, 0);
 }
 END_TEST
 
@@ -1120,6 +1172,10 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_test(tcase, a_copy_is_filled_and_kept);
+    tcase_add_test(tcase, what_only_the_next_write_shows_is_in_a_copy);
+    tcase_add_test(tcase, a_copy_waits_for_the_write_that_settles);
+    tcase_add_test(tcase, a_write_that_settles_and_hangs_is_not_waited_for);
+    tcase_add_test(tcase, where_others_write_nothing_is_settled);
     tcase_add_test(tcase, nothing_is_begun_while_writes_of_a_process_before_may_come);
     tcase_add_test(tcase, the_count_of_a_delete_decides);
     tcase_add_test(tcase, a_reader_waits_for_what_was_answered_before_it_came);
