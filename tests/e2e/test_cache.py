@@ -119,10 +119,10 @@ NEVER_KEPT = [
     ("query", f'{{{V},"unknown":1}}'),
     ("query", '{"query_embeddings":[[1e39,2,3,4]]}'),
     ("get", '{"where":{"n":1},"unknown":null}'),
-    ("get", '{"where":{}}'),
-    ("get", '{"where":{"n":1,"odd":true}}'),
     ("get", '{"ids":["r1"],"ids":["r2"]}'),
 ]
+# These are, and Chroma refuses them, which is not kept either.
+REFUSED = [("get", '{"where":{}}'), ("get", '{"where":{"n":1,"odd":true}}')]
 
 
 @pytest.mark.parametrize("operation,groups", [("query", SAME_QUERIES), ("get", SAME_GETS)])
@@ -153,6 +153,9 @@ def test_what_is_not_understood_is_asked_every_time(chroma, gateway):
     for operation, body in NEVER_KEPT * 2:
         asker.ask("POST", f"{path}/{operation}", body)
         assert asker.status == "chromabouncer; fwd=bypass", body
+    for operation, body in REFUSED * 2:
+        asker.ask("POST", f"{path}/{operation}", body)
+        assert asker.status == "chromabouncer; fwd=miss", body
 
 
 def test_identities_databases_and_what_clients_want_are_heeded(chroma, gateway):
