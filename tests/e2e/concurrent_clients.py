@@ -14,7 +14,7 @@ from bed import DATABASE, ROOT, Chroma, Proxy
 from conftest import WITHOUT_PROXY
 from writer import COLLECTION, record
 
-SECONDS = int(os.environ.get("E2E_SECONDS", "60"))
+SECONDS = int(os.environ.get("E2E_SECONDS", "30"))
 LIBRARIES = ["http", "http", "http", "async", "async", "javascript", "langchain", "llamaindex"]
 PAGE_RECORDS = 1000
 

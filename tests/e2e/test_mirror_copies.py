@@ -19,7 +19,7 @@ from bed import PROXY
 from mirror_workload import KINDS
 from test_mirror_workload import COLLECTIONS, SEED, Client, Mirrored, Place, Truth, canonical, fill, write_at_once
 
-ROUNDS = int(os.environ.get("MIRROR_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("MIRROR_ROUNDS", "2"))
 COLUMNS = {"embedding": "embeddings", "document": "documents", "metadata": "metadatas", "uri": "uris"}
 
 

@@ -24,7 +24,7 @@ from bed import DATABASE, PROXY
 from mirror_workload import KINDS, Questions, Work, dump
 from test_exec import Exec
 
-COMPARISONS = int(os.environ.get("MIRROR_COMPARISONS", "600"))
+COMPARISONS = int(os.environ.get("MIRROR_COMPARISONS", "300"))
 SEED = int(os.environ.get("MIRROR_SEED", "1"))
 CLIENTS, WRITES_EACH = 8, 12
 MODIFIED = 0.005  # of the writes change the collection's own metadata
