@@ -112,7 +112,7 @@ static void on_request(struct flow_backend *backend, const char *target, struct 
         collection->exists = false;
         append(answer, "{}");
     } else if (is_due) {
-        settles += memmem(body.data, body.size, "settles", 7) != NULL;
+        settles += body.size > 0 && memmem(body.data, body.size, "settles", 7) != NULL;
         if (collection->unseen != NULL)
             fake_records_append(&collection->records, collection->unseen, "unseen");
         collection->unseen = NULL;
