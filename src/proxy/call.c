@@ -259,6 +259,11 @@ void call_report(const struct call *call, enum breaker_outcome outcome)
                            call->asked_us);
 }
 
+bool call_is_of_ended(const struct call *call)
+{
+    return call->connected_us != 0 && call->connected_us <= call->proxy->ended_us;
+}
+
 static void call_on_writable(void *ctx)
 {
     struct call *call = ctx;

@@ -81,6 +81,10 @@ MUST_CHECK enum status call_start_with_turn(struct call *call, struct proxy *pro
                                             const struct upstream_request      *request,
                                             struct answer_sink *sink, struct turn *granted);
 
+/* Was it sent to a Chroma of our own of which we know that it has ended since? Then nothing of it
+ * can be applied any more, even if its connection breaks only now. */
+bool call_is_of_ended(const struct call *call);
+
 /* Stop waiting, or cut the connection; the sink is told nothing. Not for a write that is sent.
  * No-op when it is not active. */
 void call_cancel(struct call *call);

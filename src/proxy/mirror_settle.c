@@ -157,7 +157,9 @@ static void settle_over(struct mirror_settle *settle, enum write_outcome outcome
 
     loop_timer_clear(settle->deadline);
     write_observer_known(&proxy->observers, &settle->notice, outcome, (struct bytes){0}, now_us);
-    if (outcome == WRITE_OUTCOME_UNKNOWN)
+    if (outcome == WRITE_OUTCOME_UNKNOWN && call_is_of_ended(&settle->call))
+        write_observer_settled(&proxy->observers, &settle->notice, now_us);
+    else if (outcome == WRITE_OUTCOME_UNKNOWN)
         write_observer_lost(&proxy->observers, &settle->notice, now_us);
     settle_tell(settle, status);
     loop_free_later(proxy->loop, settle, settle_free); /* its call still returns through it */

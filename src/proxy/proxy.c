@@ -186,6 +186,7 @@ void proxy_watch_write_answers(struct proxy *proxy,
 void proxy_backend_ended(struct proxy *proxy)
 {
     proxy->ends++;
+    proxy->ended_us = loop_now_us(proxy->loop);
     collection_table_new_incarnation(proxy->collections, true);
     write_lanes_backend_ended(proxy->lanes);
 }

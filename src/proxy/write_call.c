@@ -256,7 +256,7 @@ static void write_call_tell_observers(struct write_call *call)
                          outcome == WRITE_OUTCOME_APPLIED ? body : (struct bytes){0}, now_us);
     if (outcome != WRITE_OUTCOME_UNKNOWN)
         return;
-    if (is_answered && !write_call_may_live(status))
+    if ((is_answered && !write_call_may_live(status)) || call_is_of_ended(&call->call))
         write_observer_settled(observers, &call->notice, now_us);
     else
         write_observer_lost(observers, &call->notice, now_us);

@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "base/byte_buffer.h"
+#include "chroma/collection_table.h"
 #include "flow/flow_world.h"
+#include "proxy/proxy_state.h"
 #include "support/check_main.h"
 
 enum { kib = 1024, second_us = 1000000 };
@@ -171,6 +173,34 @@ START_TEST(a_write_is_sent_again_only_after_a_proven_end)
 }
 END_TEST
 
+/* Its end may be known before its connections break, or after. And without a proof? */
+START_TEST(what_died_with_chroma_leaves_its_collection_known)
+{
+    enum { END_FIRST, END_LAST, NO_END };
+    struct flow_client *client;
+    uint8_t             uuid[16];
+
+    deaths = 0;
+    world.backend.plan.delay_us = 2 * second_us;
+    flow_world_start(&world);
+    ck_assert(chroma_route_parse_uuid(BYTES_LITERAL("11111111-2222-3333-4444-555555555555"), uuid));
+    client = flow_world_client(&world);
+    flow_world_request(client, "upsert", 1, 100, 10, NULL);
+    flow_world_run_ms(&world, 500);
+    if (_i == END_FIRST)
+        proxy_backend_ended(world.proxy);
+    flow_backend_kill(&world.backend);
+    flow_world_run_ms(&world, 10);
+    if (_i == END_LAST)
+        proxy_backend_ended(world.proxy);
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    expect(client, _i == NO_END ? 502 : 200, _i == NO_END ? 1 : 2);
+    ck_assert_int_eq(
+        collection_table_stamp(world.proxy->collections, uuid, loop_now_us(world.loop)) != 0,
+        _i != NO_END);
+}
+END_TEST
+
 /* Nobody knows what a deletion by a filter, sent twice, would answer. In a lane, and by itself. */
 START_TEST(a_delete_by_a_filter_that_is_lost_is_not_sent_again_and_counted)
 {
@@ -235,6 +265,7 @@ int main(void)
     tcase_add_test(tcase, a_read_that_died_with_chroma_may_have_been_executed);
     tcase_add_test(tcase, a_held_answer_is_charged_until_it_is_passed);
     tcase_add_loop_test(tcase, a_write_is_sent_again_only_after_a_proven_end, 0, 4);
+    tcase_add_loop_test(tcase, what_died_with_chroma_leaves_its_collection_known, 0, 3);
     tcase_add_loop_test(tcase, a_delete_by_a_filter_that_is_lost_is_not_sent_again_and_counted, 0,
                         2);
     tcase_add_loop_test(tcase, who_waits_for_a_chroma_that_never_comes_is_told_so, 0, 2);
