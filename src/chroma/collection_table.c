@@ -150,6 +150,15 @@ uint64_t collection_table_stamp(struct collection_table *table, const uint8_t uu
 }
 
 /* A mark that nothing has moved since the incarnation did is as it was before that. */
+bool collection_table_is_quiet(struct collection_table *table, const uint8_t uuid[16],
+                               uint64_t grace_us, uint64_t now_us)
+{
+    uint64_t lost_us = table->store.options.lost_us;
+
+    return collection_table_stamp(table, uuid,
+                                  now_us + (lost_us > grace_us ? lost_us - grace_us : 0)) != 0;
+}
+
 struct collection_former collection_table_former(struct collection_table *table,
                                                  const uint8_t uuid[16], uint64_t now_us)
 {

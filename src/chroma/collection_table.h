@@ -64,6 +64,12 @@ uint64_t collection_table_epoch(const struct collection_table *table);
 uint64_t collection_table_stamp(struct collection_table *table, const uint8_t uuid[16],
                                 uint64_t now_us);
 
+/* Has every write that may change the records of a collection been answered, or was it lost
+ * `grace_us` ago or longer? After that a write that is answered shows all that was lost and came to
+ * be applied, so that whoever sends one need not wait for lost_us, as the stamp does. */
+MUST_CHECK bool collection_table_is_quiet(struct collection_table *table, const uint8_t uuid[16],
+                                          uint64_t grace_us, uint64_t now_us);
+
 /* What stamp, epoch and incarnation of the records of a collection were when the Chroma of before
  * was lost, unless something was sent since that may change them: then these numbers are others, or
  * the stamp is 0. */

@@ -44,7 +44,7 @@ void mirror_choice_begin(struct mirror_keeper *keeper)
         struct mirror_entry *entry = LIST_ITEM(node, struct mirror_entry, node);
 
         if (!mirror_entry_is_due(entry, now_us) || !mirror_choice_is_wanted(entry, now_us) ||
-            collection_table_stamp(keeper->proxy->collections, entry->uuid, now_us) == 0)
+            !mirror_entry_is_quiet(entry))
             continue;
         if (!mirror_choice_has_room(entry, now_us)) {
             entry->retry_us = now_us + no_room_us;

@@ -8,6 +8,10 @@
 /* Some 400 bytes each, and their names. */
 enum { mirror_entries_max = 1024 };
 
+/* Whose connection to a living Chroma broke so long ago is applied, or will not be: calls of ten
+ * seconds count as hung, and the copy begins with a write of its own (mirror_settle.h). */
+static const uint64_t lost_grace_us = 120000000;
+
 static const uint64_t backoff_min_us = 1000000;
 enum { backoff_doublings = 6 }; /* up to a minute */
 
@@ -144,12 +148,18 @@ bool mirror_entry_is_due(const struct mirror_entry *entry, uint64_t now_us)
     return entry->state == MIRROR_ENTRY_WAITING && !entry->is_refused && now_us >= entry->retry_us;
 }
 
+bool mirror_entry_is_quiet(const struct mirror_entry *entry)
+{
+    return collection_table_is_quiet(entry->keeper->proxy->collections, entry->uuid, lost_grace_us,
+                                     mirror_keeper_now_us(entry->keeper));
+}
+
 bool mirror_entry_begin(struct mirror_entry *entry)
 {
     struct mirror_keeper *keeper = entry->keeper;
     uint64_t              now_us = mirror_keeper_now_us(keeper);
 
-    if (collection_table_stamp(keeper->proxy->collections, entry->uuid, now_us) == 0)
+    if (!mirror_entry_is_quiet(entry))
         return false;
     entry->state = MIRROR_ENTRY_LISTING;
     entry->is_described = entry->is_settled = entry->is_listed = false;

@@ -31,6 +31,10 @@ bool mirror_entry_is_changing(const struct mirror_entry *entry);
 /* May it be begun now, as far as it is concerned? */
 bool mirror_entry_is_due(const struct mirror_entry *entry, uint64_t now_us);
 
+/* Is nothing under way that may change its records, nor of unknown outcome for less than two
+ * minutes? */
+bool mirror_entry_is_quiet(const struct mirror_entry *entry);
+
 /* Begin a copy if nothing is under way to the collection that may change it, nor of unknown
  * outcome. From now on each write to it is known of. False: not now. */
 bool mirror_entry_begin(struct mirror_entry *entry);

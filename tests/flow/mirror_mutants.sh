@@ -13,7 +13,7 @@ mutant src/proxy/mirror_applied.c $t 's/if (entry->state == MIRROR_ENTRY_FILLING
 mutant src/proxy/mirror_entry.c $t 's/entry->retry_us = now_us + (backoff_min_us << entry->backoff);/entry->retry_us = now_us;/' 'beginning again backs off'
 mutant src/proxy/mirror_entry.c $t 's/        entry->backoff++;/        ;/' 'more each time'
 mutant src/proxy/mirror_entry.c $t 's/    if (keeps \&\& keeper->options.allows_incomplete) {/    if (keeps) {/' 'what may lack something is not kept unless it is allowed'
-mutant src/proxy/mirror_choice.c $t 's/            collection_table_stamp(keeper->proxy->collections, entry->uuid, now_us) == 0)/            0)/; s/|| now_us < keeper->settled_us ||/||/' 'nothing is begun before writes of a process before have settled'
+mutant src/proxy/mirror_choice.c $t 's/            !mirror_entry_is_quiet(entry))/            0)/; s/|| now_us < keeper->settled_us ||/||/' 'nothing is begun before writes of a process before have settled'
 mutant src/proxy/mirror_choice.c $t 's/    if (keeper->filling != NULL || now_us < keeper->settled_us ||/    if (keeper->filling != NULL ||/' 'nor in the first seconds'
 mutant src/proxy/mirror_choice.c $t 's/mirror_entry_score(entry, now_us) \* clearly_more/mirror_entry_score(entry, now_us)/' 'who is read a little more pushes nobody out'
 mutant src/proxy/mirror_choice.c $t 's/    if (expected > keeper->options.memory_max || had_all) {/    if (0) {/' 'what does not fit alone is stopped'

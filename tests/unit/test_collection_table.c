@@ -575,6 +575,25 @@ START_TEST(what_is_distrusted_has_another_stamp)
 }
 END_TEST
 
+START_TEST(what_was_lost_is_quiet_before_it_has_a_stamp)
+{
+    struct request write;
+
+    stamp_of(1);
+    ck_assert(collection_table_is_quiet(table, uuid_of(1), LOST_US / 4, now_us));
+    send_to(&write, "POST", D "/collections/@/add", 1);
+    ck_assert(!collection_table_is_quiet(table, uuid_of(1), 0, now_us));
+    answer_with(&write, WRITE_OUTCOME_UNKNOWN, "");
+    ck_assert(!collection_table_is_quiet(table, uuid_of(1), 0, now_us));
+    write_observer_lost(&observers, &write.notice, now_us);
+    now_us += LOST_US / 4 - 1;
+    ck_assert(!collection_table_is_quiet(table, uuid_of(1), LOST_US / 4, now_us));
+    now_us++;
+    ck_assert(collection_table_is_quiet(table, uuid_of(1), LOST_US / 4, now_us));
+    ck_assert_uint_eq(stamp_of(1), 0);
+}
+END_TEST
+
 START_TEST(a_forgotten_collection_has_another_stamp)
 {
     uint64_t       stamp;
@@ -959,6 +978,7 @@ int main(void)
     tcase_add_test(tcase, another_incarnation_voids_everything);
     tcase_add_test(tcase, what_held_when_a_chroma_was_lost_is_known_until_something_is_sent);
     tcase_add_test(tcase, what_is_distrusted_has_another_stamp);
+    tcase_add_test(tcase, what_was_lost_is_quiet_before_it_has_a_stamp);
     tcase_add_test(tcase, a_forgotten_collection_has_another_stamp);
     tcase_add_test(tcase, without_room_a_write_may_change_everything);
     tcase_add_test(tcase, a_function_makes_its_database_unfit_for_good);
