@@ -96,6 +96,12 @@ bool mirror_entry_set_name(struct mirror_entry *entry, struct bytes name)
     return mirror_entry_copy_text(&entry->name, name);
 }
 
+void mirror_entry_forget_name(struct mirror_entry *entry)
+{
+    free(entry->name);
+    entry->name = NULL;
+}
+
 void mirror_entry_free(struct mirror_entry *entry)
 {
     mirror_entry_leave_live(entry, false);
@@ -223,7 +229,8 @@ void mirror_entry_give_up(struct mirror_entry *entry, enum mirror_reason reason,
     mirror_keeper_wake(keeper);
 }
 
-/* 1 s, 2 s, ... 64 s, for what may happen again. */
+/* 1 s, 2 s, ... 64 s, for what may happen again. That a collection was changed does not make it
+ * more likely that it cannot be filled. */
 static void mirror_entry_set_retry(struct mirror_entry *entry, enum mirror_reason reason)
 {
     uint64_t now_us = mirror_keeper_now_us(entry->keeper);
@@ -234,6 +241,10 @@ static void mirror_entry_set_retry(struct mirror_entry *entry, enum mirror_reaso
         reason == MIRROR_REASON_INCARNATION) {
         entry->backoff = 0;
         entry->retry_us = 0;
+        return;
+    }
+    if (reason == MIRROR_REASON_CHANGED) {
+        entry->retry_us = now_us + backoff_min_us;
         return;
     }
     entry->retry_us = now_us + (backoff_min_us << entry->backoff);
