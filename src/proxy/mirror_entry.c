@@ -17,6 +17,7 @@ static const uint64_t calm_us = 60000000;
 static const uint64_t half_life_us = UINT64_C(300) * 1000000;
 
 static bool mirror_entry_make_room(struct mirror_keeper *keeper);
+static void mirror_entry_look_up_name(struct mirror_entry *entry);
 static bool mirror_entry_copy_text(char **to, struct bytes text);
 static void mirror_entry_leave_live(struct mirror_entry *entry, bool keeps);
 static void mirror_entry_forget_open(struct mirror_entry *entry);
@@ -54,7 +55,21 @@ struct mirror_entry *mirror_entry_new(struct mirror_keeper *keeper, const uint8_
         return NULL;
     }
     list_push_back(&keeper->entries, &entry->node);
+    mirror_entry_look_up_name(entry);
     return entry;
+}
+
+/* As the answer to its creation said, or to whoever asked for it. Beside others it may be old. */
+static void mirror_entry_look_up_name(struct mirror_entry *entry)
+{
+    struct scope scope;
+    struct bytes name;
+
+    if (entry->keeper->is_gateway &&
+        collection_table_names(entry->keeper->proxy->collections, entry->uuid, 0,
+                               mirror_keeper_now_us(entry->keeper), &scope, &name) &&
+        !mirror_entry_set_name(entry, name))
+        mirror_entry_forget_name(entry);
 }
 
 /* Of those that have no copy and that nobody has asked for. */

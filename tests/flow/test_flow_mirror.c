@@ -8,6 +8,7 @@
 #include "flow/flow_world.h"
 #include "io/clock.h"
 #include "proxy/mirror_keeper.h"
+#include "proxy/mirror_report.h"
 #include "proxy/proxy_state.h"
 #include "support/check_main.h"
 
@@ -98,7 +99,10 @@ static void on_request(struct flow_backend *backend, const char *target, struct 
             plan->delay_us += fake_loop_random(delay_random_us);
         plan->fault = is_read ? read_fault : write_fault;
     }
-    if (is_read && chroma_wants_credentials) {
+    if (strcmp(operation, "collections") == 0) {
+        if (is_due)
+            describe(&chroma[0], answer);
+    } else if (is_read && chroma_wants_credentials) {
         plan->status = 401;
     } else if (is_read && chroma_is_old) {
         plan->status = 404;
@@ -773,6 +777,55 @@ START_TEST(only_names_that_are_wanted_are_copied)
 }
 END_TEST
 
+static void create(void)
+{
+    size_t answers = writer->answer_count;
+
+    flow_client_send(writer, "POST /api/v2/tenants/t/databases/d/collections HTTP/1.1\r\nHost: "
+                             "chroma\r\nContent-Length: 17\r\n\r\n{\"name\":\"docs-0\"}");
+    ck_assert(flow_world_run_to_answers(&world, writer, answers + 1));
+    ck_assert_uint_eq(writer->answers[answers].status, 200);
+}
+
+/* Nobody has asked for it yet. */
+START_TEST(a_collection_is_known_by_name_when_it_was_created)
+{
+    struct error error;
+
+    flow_world_run_ms(&world, SETTLE_MS);
+    ck_assert_int_eq(mirror_report_fill(world.proxy, BYTES_LITERAL("t/d/docs-0"), &error),
+                     STATUS_NOT_FOUND);
+    create();
+    ck_assert_int_eq(mirror_report_fill(world.proxy, BYTES_LITERAL("t/d/docs-0"), &error),
+                     STATUS_OK);
+    ck_assert(bytes_equal(look(0).name, BYTES_LITERAL("docs-0")));
+    run_to_complete(0);
+}
+END_TEST
+
+START_TEST(chroma_is_not_asked_for_a_name_that_its_creation_said)
+{
+    static const char *const names[] = {"other-*"};
+
+    options.collections = names;
+    set_options();
+    flow_world_run_ms(&world, SETTLE_MS);
+    create();
+    note_read(0);
+    flow_world_run_ms(&world, 2000);
+    ck_assert_uint_eq(descriptions, 0);
+    end();
+    start(1, false); /* others may have given it another name */
+    options.collections = names;
+    set_options();
+    flow_world_run_ms(&world, SETTLE_MS);
+    create();
+    note_read(0);
+    flow_world_run_ms(&world, 2000);
+    ck_assert_uint_eq(descriptions, 1);
+}
+END_TEST
+
 /* 1 s, 2 s, 4 s, ... */
 START_TEST(beginning_again_backs_off)
 {
@@ -1303,6 +1356,8 @@ int main(void)
     tcase_add_test(tcase, the_coldest_goes_when_not_all_fit);
     tcase_add_test(tcase, several_are_kept_side_by_side);
     tcase_add_test(tcase, only_names_that_are_wanted_are_copied);
+    tcase_add_test(tcase, a_collection_is_known_by_name_when_it_was_created);
+    tcase_add_test(tcase, chroma_is_not_asked_for_a_name_that_its_creation_said);
     tcase_add_test(tcase, beginning_again_backs_off);
     tcase_add_test(tcase, a_page_without_an_answer_is_asked_again);
     tcase_add_test(tcase, a_chroma_that_is_down_is_left_alone);
