@@ -79,9 +79,10 @@ struct write_notice {
     bool                     may_catch_up; /* nothing older may be applied after it */
 
     /* The mirror's, if there is one. */
-    struct list_node mirror_node;    /* among the writes under way to what is copied */
-    uint64_t         mirror_sent;    /* a moment of its clock; 0: it was not told */
-    bool             mirror_is_wide; /* it may change more than one collection */
+    struct list_node mirror_node;        /* among the writes under way to what is copied */
+    uint64_t         mirror_sent;        /* a moment of its clock; 0: it was not told */
+    bool             mirror_is_wide;     /* it may change more than one collection */
+    bool             mirror_is_harmless; /* it changes no record, nor how one is found */
 };
 
 /* `answer` is the body of a 2xx to a request that answers with a description of a collection, if

@@ -21,6 +21,7 @@ static const uint64_t calm_us = 60000000;
 static const uint64_t half_life_us = UINT64_C(300) * 1000000;
 
 static bool mirror_entry_make_room(struct mirror_keeper *keeper);
+static void mirror_entry_look_up_name(struct mirror_entry *entry);
 static bool mirror_entry_copy_text(char **to, struct bytes text);
 static void mirror_entry_leave_live(struct mirror_entry *entry, bool keeps);
 static void mirror_entry_forget_open(struct mirror_entry *entry);
@@ -58,7 +59,21 @@ struct mirror_entry *mirror_entry_new(struct mirror_keeper *keeper, const uint8_
         return NULL;
     }
     list_push_back(&keeper->entries, &entry->node);
+    mirror_entry_look_up_name(entry);
     return entry;
+}
+
+/* As the answer to its creation said, or to whoever asked for it. Beside others it may be old. */
+static void mirror_entry_look_up_name(struct mirror_entry *entry)
+{
+    struct scope scope;
+    struct bytes name;
+
+    if (entry->keeper->is_gateway &&
+        collection_table_names(entry->keeper->proxy->collections, entry->uuid, 0,
+                               mirror_keeper_now_us(entry->keeper), &scope, &name) &&
+        !mirror_entry_set_name(entry, name))
+        mirror_entry_forget_name(entry);
 }
 
 /* Of those that have no copy and that nobody has asked for. */
@@ -98,6 +113,12 @@ static bool mirror_entry_copy_text(char **to, struct bytes text)
 bool mirror_entry_set_name(struct mirror_entry *entry, struct bytes name)
 {
     return mirror_entry_copy_text(&entry->name, name);
+}
+
+void mirror_entry_forget_name(struct mirror_entry *entry)
+{
+    free(entry->name);
+    entry->name = NULL;
 }
 
 void mirror_entry_free(struct mirror_entry *entry)
@@ -233,7 +254,8 @@ void mirror_entry_give_up(struct mirror_entry *entry, enum mirror_reason reason,
     mirror_keeper_wake(keeper);
 }
 
-/* 1 s, 2 s, ... 64 s, for what may happen again. */
+/* 1 s, 2 s, ... 64 s, for what may happen again. That a collection was changed does not make it
+ * more likely that it cannot be filled. */
 static void mirror_entry_set_retry(struct mirror_entry *entry, enum mirror_reason reason)
 {
     uint64_t now_us = mirror_keeper_now_us(entry->keeper);
@@ -244,6 +266,10 @@ static void mirror_entry_set_retry(struct mirror_entry *entry, enum mirror_reaso
         reason == MIRROR_REASON_INCARNATION) {
         entry->backoff = 0;
         entry->retry_us = 0;
+        return;
+    }
+    if (reason == MIRROR_REASON_CHANGED) {
+        entry->retry_us = now_us + backoff_min_us;
         return;
     }
     entry->retry_us = now_us + (backoff_min_us << entry->backoff);

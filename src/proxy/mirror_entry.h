@@ -21,6 +21,9 @@ void mirror_entry_free(struct mirror_entry *entry);
 /* Copy `name`. False: no memory. */
 MUST_CHECK bool mirror_entry_set_name(struct mirror_entry *entry, struct bytes name);
 
+/* It is not known any more. */
+void mirror_entry_forget_name(struct mirror_entry *entry);
+
 /* A read has arrived. How many of late: each counts half after five minutes. */
 void   mirror_entry_note_read(struct mirror_entry *entry, uint64_t now_us);
 double mirror_entry_score(const struct mirror_entry *entry, uint64_t now_us);

@@ -374,7 +374,9 @@ static bool fill_read_description(struct mirror_fill *fill, struct mirror_entry 
     json_scan_init(&scan, body);
     if (!collection_answer_take(&scan, &read) || !json_scan_end(&scan) ||
         memcmp(read.uuid, entry->uuid, sizeof read.uuid) != 0 ||
-        read.space == COLLECTION_SPACE_UNKNOWN ||
+        read.space == COLLECTION_SPACE_UNKNOWN)
+        return false;
+    if (entry->named < fill->sent && /* else the answer may be older */
         !mirror_entry_set_name(entry, (struct bytes){read.name.data, read.name.size}))
         return false;
     entry->space = read.space;

@@ -5,6 +5,7 @@
 
 #include "proxy/mirror_choice.h"
 #include "proxy/mirror_fill.h"
+#include "proxy/mirror_modify.h"
 
 /* Bodies that wait to be applied: half of what the copies may take, but one of the largest that
  * Chroma takes. */
@@ -49,9 +50,10 @@ static void observer_on_sent(struct write_observer *observer, struct write_notic
     (void)now_us;
     notice->mirror_sent = ++keeper->clock;
     notice->mirror_is_wide = observer_is_wide(notice);
+    notice->mirror_is_harmless = mirror_modify_is_harmless(notice);
     list_node_init(&notice->mirror_node);
     keeper->wide_open += notice->mirror_is_wide;
-    if (observer_is_of_one(notice))
+    if (observer_is_of_one(notice) && !notice->mirror_is_harmless)
         entry = mirror_entry_find(keeper, notice->change.uuid);
     if (entry == NULL || (entry->live == NULL && keeper->filling != entry))
         return;
@@ -63,14 +65,16 @@ static void observer_on_sent(struct write_observer *observer, struct write_notic
 /* More than one collection, and not only their names? */
 static bool observer_is_wide(const struct write_notice *notice)
 {
-    return notice->change.reach == CHROMA_REACH_EVERYTHING ||
-           notice->change.reach == CHROMA_REACH_SCOPE;
+    return !observer_is_of_one(notice) && (notice->change.reach == CHROMA_REACH_EVERYTHING ||
+                                           notice->change.reach == CHROMA_REACH_SCOPE);
 }
 
+/* To whoever goes by names a change of a collection by its UUID may reach further. */
 static bool observer_is_of_one(const struct write_notice *notice)
 {
-    return notice->change.has_uuid && (notice->change.reach == CHROMA_REACH_COLLECTION ||
-                                       notice->change.reach == CHROMA_REACH_RECORDS);
+    return notice->change.has_uuid &&
+           (notice->change.reach == CHROMA_REACH_COLLECTION ||
+            notice->change.reach == CHROMA_REACH_RECORDS || mirror_modify_is_one(notice));
 }
 
 static bool observer_may_delete(const struct write_notice *notice)
@@ -100,7 +104,10 @@ static void observer_on_known(struct write_observer *observer, struct write_noti
         if (outcome != WRITE_OUTCOME_REFUSED)
             observer_give_up_all(keeper, notice, outcome);
     } else if (entry != NULL) {
-        observer_take(entry, notice, was_open, outcome, answer);
+        if (is_told && notice->mirror_is_harmless)
+            mirror_modify_take_name(entry, notice, outcome);
+        else
+            observer_take(entry, notice, was_open, outcome, answer);
     } else {
         return;
     }

@@ -7,6 +7,7 @@
  *   mirror_settle      a write that makes visible what Chroma holds
  *   mirror_fill        which questions, when, and what the answers mean
  *   mirror_observer    writes on their way to the copies
+ *   mirror_modify      which of them change a name only
  *   mirror_applied     what becomes of a copy that a worker has changed
  *   mirror_pick        which copy a reader gets
  *   mirror_info        what people are told
@@ -70,7 +71,8 @@ struct mirror_entry {
     struct list_node        node;
     uint8_t                 uuid[16];
     char                   *tenant, *database; /* as in a path */
-    char                   *name;              /* NULL: not known yet */
+    char                   *name;              /* NULL: not known */
+    uint64_t                named;             /* when a renaming was known last */
     enum mirror_entry_state state;
     enum mirror_reason      reason;
     const char             *detail;       /* of the reason; static, or NULL */

@@ -138,6 +138,20 @@ def test_one_word_is_enough_with_exec():
 
 def test_answers_of_a_copy_are_chromas(mirrored):
     compare(mirrored.door, mirrored.direct, mirrored.path)
+
+
+def test_a_change_of_name_or_metadata_leaves_a_copy(mirrored):
+    """Chroma goes on searching in the space in which the collection was made."""
+    fills = copy_of(mirrored.control, "docs")["fills"]
+    changes = [
+        {"new_metadata": {"hnsw:space": "cosine", "hnsw:search_ef": 7}},
+        {"new_name": "renamed"},
+        {"new_name": "docs", "new_metadata": {"hnsw:space": "ip"}, "new_configuration": None},
+    ]
+    for change in changes:
+        assert mirrored.door.ask("PUT", mirrored.path, change)[0] == 200
+        compare(mirrored.door, mirrored.direct, mirrored.path)
+    assert copy_of(mirrored.control, "docs")["fills"] == fills
     row = copy_of(mirrored.control, "docs")
     assert (row["records"], row["hollow"]) == (RECORDS, 0)
     assert row["memory"] > 0 and row["disk"] > 0

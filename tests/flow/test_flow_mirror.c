@@ -8,6 +8,7 @@
 #include "flow/flow_world.h"
 #include "io/clock.h"
 #include "proxy/mirror_keeper.h"
+#include "proxy/mirror_report.h"
 #include "proxy/proxy_state.h"
 #include "support/check_main.h"
 
@@ -21,6 +22,7 @@ static struct chroma_collection {
     struct fake_records records;
     bool                exists;
     const char         *unseen; /* the id of a record that the next write makes visible; NULL */
+    const char         *name;   /* that it was given by a change; NULL: docs-N */
 } chroma[COLLECTIONS];
 static bool            chroma_wants_credentials, chroma_is_old, reads_at_arrival;
 static uint64_t        read_delay_us, write_delay_us;
@@ -53,13 +55,14 @@ static void append(struct byte_buffer *out, const char *text)
 
 static void describe(const struct chroma_collection *collection, struct byte_buffer *out)
 {
-    char text[400];
+    char name[20], text[400];
 
+    snprintf(name, sizeof name, "docs-%d", (int)(collection - chroma));
     snprintf(text, sizeof text,
-             "{\"id\":\"%s\",\"name\":\"docs-%d\",\"configuration_json\":{\"hnsw\":{\"space\":"
+             "{\"id\":\"%s\",\"name\":\"%s\",\"configuration_json\":{\"hnsw\":{\"space\":"
              "\"cosine\"}},\"schema\":%s,\"metadata\":null,\"dimension\":2,\"tenant\":\"t\","
              "\"database\":\"d\",\"log_position\":0,\"version\":0}",
-             collection->uuid, (int)(collection - chroma), schema);
+             collection->uuid, collection->name == NULL ? name : collection->name, schema);
     append(out, text);
 }
 
@@ -96,7 +99,10 @@ static void on_request(struct flow_backend *backend, const char *target, struct 
             plan->delay_us += fake_loop_random(delay_random_us);
         plan->fault = is_read ? read_fault : write_fault;
     }
-    if (is_read && chroma_wants_credentials) {
+    if (strcmp(operation, "collections") == 0) {
+        if (is_due)
+            describe(&chroma[0], answer);
+    } else if (is_read && chroma_wants_credentials) {
         plan->status = 401;
     } else if (is_read && chroma_is_old) {
         plan->status = 404;
@@ -771,6 +777,55 @@ START_TEST(only_names_that_are_wanted_are_copied)
 }
 END_TEST
 
+static void create(void)
+{
+    size_t answers = writer->answer_count;
+
+    flow_client_send(writer, "POST /api/v2/tenants/t/databases/d/collections HTTP/1.1\r\nHost: "
+                             "chroma\r\nContent-Length: 17\r\n\r\n{\"name\":\"docs-0\"}");
+    ck_assert(flow_world_run_to_answers(&world, writer, answers + 1));
+    ck_assert_uint_eq(writer->answers[answers].status, 200);
+}
+
+/* Nobody has asked for it yet. */
+START_TEST(a_collection_is_known_by_name_when_it_was_created)
+{
+    struct error error;
+
+    flow_world_run_ms(&world, SETTLE_MS);
+    ck_assert_int_eq(mirror_report_fill(world.proxy, BYTES_LITERAL("t/d/docs-0"), &error),
+                     STATUS_NOT_FOUND);
+    create();
+    ck_assert_int_eq(mirror_report_fill(world.proxy, BYTES_LITERAL("t/d/docs-0"), &error),
+                     STATUS_OK);
+    ck_assert(bytes_equal(look(0).name, BYTES_LITERAL("docs-0")));
+    run_to_complete(0);
+}
+END_TEST
+
+START_TEST(chroma_is_not_asked_for_a_name_that_its_creation_said)
+{
+    static const char *const names[] = {"other-*"};
+
+    options.collections = names;
+    set_options();
+    flow_world_run_ms(&world, SETTLE_MS);
+    create();
+    note_read(0);
+    flow_world_run_ms(&world, 2000);
+    ck_assert_uint_eq(descriptions, 0);
+    end();
+    start(1, false); /* others may have given it another name */
+    options.collections = names;
+    set_options();
+    flow_world_run_ms(&world, SETTLE_MS);
+    create();
+    note_read(0);
+    flow_world_run_ms(&world, 2000);
+    ck_assert_uint_eq(descriptions, 1);
+}
+END_TEST
+
 /* 1 s, 2 s, 4 s, ... */
 START_TEST(beginning_again_backs_off)
 {
@@ -979,7 +1034,8 @@ START_TEST(a_change_of_the_collection_gives_up_its_copy)
     answers = writer->answer_count;
     write_delay_us = 20000;
     flow_client_printf(writer,
-                       "PUT " PATH "%s HTTP/1.1\r\nHost: chroma\r\nContent-Length: 2\r\n\r\n{}",
+                       "PUT " PATH "%s HTTP/1.1\r\nHost: chroma\r\nContent-Length: 24\r\n\r\n"
+                       "{\"new_configuration\":{}}",
                        chroma[0].uuid);
     flow_world_run_ms(&world, 10);
     expect_none(0, false, "changing");
@@ -996,6 +1052,113 @@ START_TEST(a_change_of_the_collection_gives_up_its_copy)
     ck_assert_uint_eq(look(1).refills[MIRROR_REASON_CHANGED], 1);
     run_to_complete(0);
     run_to_complete(1);
+}
+END_TEST
+
+static void change(size_t collection, const char *body)
+{
+    flow_client_printf(writer,
+                       "PUT " PATH "%s HTTP/1.1\r\nHost: chroma\r\nContent-Length: %zu\r\n\r\n%s",
+                       chroma[collection].uuid, strlen(body), body);
+}
+
+static void do_change(size_t collection, const char *body)
+{
+    size_t answers = writer->answer_count;
+
+    change(collection, body);
+    ck_assert(flow_world_run_to_answers(&world, writer, answers + 1));
+}
+
+START_TEST(a_change_of_name_or_metadata_leaves_the_copy)
+{
+    struct flow_client *other = flow_world_client(&world);
+
+    chroma[1].records = chroma[0].records;
+    fill(0);
+    fill(1);
+    write_delay_us = 20000;
+    flow_client_printf(other,
+                       "PUT " PATH "%s HTTP/1.1\r\nHost: chroma\r\nContent-Length: 2\r\n\r\n{}",
+                       chroma[1].uuid);
+    change(0, "{\"new_metadata\":{\"hnsw:space\":\"l2\"},\"new_name\":\"docs-9\","
+              "\"new_configuration\":null}");
+    for (unsigned i = 0; i < 2; i++) { /* one after the other */
+        flow_world_run_ms(&world, 10 + 20 * i);
+        expect_same(0);
+        expect_same(1);
+    }
+    flow_world_run_ms(&world, 50);
+    ck_assert_uint_eq(writer->answer_count, 1);
+    ck_assert_uint_eq(other->answer_count, 1);
+    expect_same(0);
+    expect_same(1);
+    ck_assert(bytes_equal(look(0).name, BYTES_LITERAL("docs-9")));
+    ck_assert(bytes_equal(look(1).name, BYTES_LITERAL("docs-1")));
+    write_fault = FLOW_FAULT_RESET_AFTER;
+    do_change(0, "{\"new_name\":\"docs-10\"}");
+    expect_same(0);
+    ck_assert_uint_eq(look(0).name.size, 0); /* it is not known which it has */
+    ck_assert_uint_eq(lists, 2);
+}
+END_TEST
+
+START_TEST(what_may_change_more_gives_up_the_copy)
+{
+    static const char *const bodies[] = {
+        "{\"new_name\":\"docs-9\",\"new_configuration\":{}}", "{\"new_thing\":null}", "[]",
+        "{\"new_metadata\":{\"x\":1}} 2", "{\"new_metadata\":{\"x\":01}}"};
+
+    for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+        fill(0);
+        do_change(0, bodies[i]);
+        ck_assert_uint_eq(look(0).refills[MIRROR_REASON_CHANGED], i + 1);
+    }
+}
+END_TEST
+
+START_TEST(a_copy_goes_when_its_new_name_is_not_wanted)
+{
+    fill(0);
+    do_change(0, "{\"new_name\":\"other\"}");
+    chroma[0].name = "other";
+    expect_none(0, true, "doubtful");
+    note_read(0);
+    flow_world_run_ms(&world, 5000);
+    ck_assert_uint_eq(fake_mirror_copies.alive, 0);
+    ck_assert_uint_eq(descriptions, 1);
+    do_change(0, "{\"new_name\":\"docs-\\u0039\"}");
+    chroma[0].name = "docs-9";
+    ck_assert(bytes_equal(look(0).name, BYTES_LITERAL("docs-9")));
+    run_to_complete(0);
+    expect_same(0);
+}
+END_TEST
+
+/* The description was made before the change, and comes after it. */
+START_TEST(a_description_does_not_bring_back_the_old_name)
+{
+    read_delay_us = 20000;
+    reads_at_arrival = true;
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS);
+    while (descriptions == 0)
+        flow_world_run_ms(&world, 1);
+    do_change(0, "{\"new_name\":\"docs-9\"}");
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_LISTING);
+    ck_assert_uint_eq(lists, 0);
+    run_to_complete(0);
+    ck_assert(bytes_equal(look(0).name, BYTES_LITERAL("docs-9")));
+}
+END_TEST
+
+START_TEST(changes_do_not_make_the_pause_longer)
+{
+    for (unsigned i = 0; i < 5; i++) {
+        fill(0);
+        do_change(0, "{\"new_configuration\":{\"hnsw\":{\"ef_search\":200}}}");
+        ck_assert_uint_le(look(0).retry_us, 1000000);
+    }
 }
 END_TEST
 
@@ -1193,6 +1356,8 @@ int main(void)
     tcase_add_test(tcase, the_coldest_goes_when_not_all_fit);
     tcase_add_test(tcase, several_are_kept_side_by_side);
     tcase_add_test(tcase, only_names_that_are_wanted_are_copied);
+    tcase_add_test(tcase, a_collection_is_known_by_name_when_it_was_created);
+    tcase_add_test(tcase, chroma_is_not_asked_for_a_name_that_its_creation_said);
     tcase_add_test(tcase, beginning_again_backs_off);
     tcase_add_test(tcase, a_page_without_an_answer_is_asked_again);
     tcase_add_test(tcase, a_chroma_that_is_down_is_left_alone);
@@ -1204,6 +1369,11 @@ int main(void)
     tcase_add_test(tcase, a_long_write_is_taken_over_and_not_copied);
     tcase_add_test(tcase, a_collection_that_is_made_again_is_another_one);
     tcase_add_test(tcase, a_change_of_the_collection_gives_up_its_copy);
+    tcase_add_test(tcase, a_change_of_name_or_metadata_leaves_the_copy);
+    tcase_add_test(tcase, what_may_change_more_gives_up_the_copy);
+    tcase_add_test(tcase, a_copy_goes_when_its_new_name_is_not_wanted);
+    tcase_add_test(tcase, a_description_does_not_bring_back_the_old_name);
+    tcase_add_test(tcase, changes_do_not_make_the_pause_longer);
     tcase_add_test(tcase, others_may_have_written_beside_a_sidecar);
     tcase_add_test(tcase, filling_leaves_chroma_to_others);
     tcase_add_test(tcase, a_copy_that_is_filled_while_writes_pass_is_what_chroma_holds);
