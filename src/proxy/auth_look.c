@@ -8,6 +8,7 @@
 #include "chroma/collection_answer.h"
 #include "chroma/collection_table.h"
 #include "proxy/call.h"
+#include "proxy/mirror_names.h"
 #include "proxy/request_head.h"
 
 /* What is known without a look at Chroma is at most so old. */
@@ -62,6 +63,7 @@ static void judge_answer(struct auth_look *look);
 static bool find_in_answer(const struct auth_look *look, struct collection_answer *ret);
 static void auth_look_on_failure(struct answer_sink *sink, enum status why, bool sent);
 static void end_look(struct auth_look *look, enum status status, const struct auth_names *names);
+static void end_look_without_chroma(struct auth_look *look, enum status why);
 static void give_up_look(struct auth_look *look);
 static void free_look(void *object);
 
@@ -107,6 +109,8 @@ bool auth_look_find(struct auth_looks *looks, const struct chroma_route *route,
 
     ret_names->exists = collection_table_names(proxy->collections, route->uuid, oldest_us, now_us,
                                                &scope, &ret_names->name);
+    if (!ret_names->exists && proxy->is_lost)
+        ret_names->exists = mirror_names_of(proxy->mirror, route->uuid, &scope, &ret_names->name);
     if (ret_names->exists) {
         ret_names->tenant = scope.tenant;
         ret_names->database = scope.database;
@@ -374,7 +378,7 @@ static void auth_look_on_failure(struct answer_sink *sink, enum status why, bool
             may_repeat = false;
     }
     if (!may_repeat) {
-        end_look(look, why, NULL);
+        end_look_without_chroma(look, why);
         return;
     }
     for (size_t i = 0; i < AUTH_LOOKS_MAX; i++)
@@ -382,6 +386,20 @@ static void auth_look_on_failure(struct answer_sink *sink, enum status why, bool
             looks->active[i] = NULL;
     loop_free_later(looks->proxy->loop, look, free_look);
     loop_timer_set(looks->timer, loop_now_us(looks->proxy->loop) + again_us);
+}
+
+static void end_look_without_chroma(struct auth_look *look, enum status why)
+{
+    struct auth_names names = {.exists = true};
+    struct scope      scope;
+
+    if (mirror_names_of(look->looks->proxy->mirror, look->uuid, &scope, &names.name)) {
+        names.tenant = scope.tenant;
+        names.database = scope.database;
+        end_look(look, STATUS_OK, &names);
+    } else {
+        end_look(look, why, NULL);
+    }
 }
 
 /* Tell all who wait for it. What they do then may add others, at the end, but not for this. */

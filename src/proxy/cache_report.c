@@ -4,6 +4,7 @@
 
 #include "proxy/cache_path.h"
 #include "proxy/cache_verify.h"
+#include "proxy/mirror_names.h"
 #include "proxy/proxy_state.h"
 
 static uint64_t entries_of(const struct proxy *proxy);
@@ -49,7 +50,8 @@ bool cache_report_find(const struct proxy *proxy, struct bytes text, uint8_t ret
     }
     return (second == NULL && chroma_route_parse_uuid(text, ret_uuid)) ||
            collection_table_uuid(proxy->collections, scope, text, loop_now_us(proxy->loop),
-                                 ret_uuid);
+                                 ret_uuid) ||
+           mirror_names_find(proxy->mirror, scope, text, ret_uuid);
 }
 
 uint64_t cache_report_flush(struct proxy *proxy)

@@ -380,6 +380,10 @@ static bool fill_read_description(struct mirror_fill *fill, struct mirror_entry 
         !mirror_entry_set_name(entry, (struct bytes){read.name.data, read.name.size}))
         return false;
     entry->space = read.space;
+    entry->is_placed =
+        bytes_equal(bytes_of(entry->tenant), (struct bytes){read.tenant.data, read.tenant.size}) &&
+        bytes_equal(bytes_of(entry->database),
+                    (struct bytes){read.database.data, read.database.size});
     entry->dimension = read.dimension;
     collection_table_learn(proxy->collections, &route, fill->question, body,
                            loop_now_us(proxy->loop));

@@ -10,6 +10,7 @@
  *   mirror_modify      which of them change a name only
  *   mirror_applied     what becomes of a copy that a worker has changed
  *   mirror_pick        which copy a reader gets
+ *   mirror_names       names of what is copied, while Chroma cannot be asked
  *   mirror_info        what people are told
  *   mirror_keeper      its life, and what is done next
  *
@@ -71,6 +72,7 @@ struct mirror_entry {
     struct list_node        node;
     uint8_t                 uuid[16];
     char                   *tenant, *database; /* as in a path */
+    bool                    is_placed;         /* Chroma said that it is in these, spelled so */
     char                   *name;              /* NULL: not known */
     uint64_t                named;             /* when a renaming was known last */
     enum mirror_entry_state state;

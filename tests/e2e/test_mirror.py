@@ -22,13 +22,13 @@ DIMENSION = 32
 class Door:
     """Requests whose answers are looked at as they are."""
 
-    def __init__(self, port):
+    def __init__(self, port, fields=()):
+        self.fields = {"content-type": "application/json", **dict(fields)}
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
 
     def ask(self, method, path, body=None, fields=()):
         data = None if body is None else json.dumps(body)
-        headers = {"content-type": "application/json", **dict(fields)}
-        self.connection.request(method, path, data, headers)
+        self.connection.request(method, path, data, {**self.fields, **dict(fields)})
         answer = self.connection.getresponse()
         return answer.status, answer.read(), answer.headers
 
@@ -58,8 +58,9 @@ def vector(seed):
     return [round(rng.uniform(-1, 1), 4) for _ in range(DIMENSION)]
 
 
-def fill(port, name="docs"):
-    collection = chromadb.HttpClient(host="127.0.0.1", port=port).create_collection(name)
+def fill(port, name="docs", headers=None):
+    client = chromadb.HttpClient(host="127.0.0.1", port=port, headers=headers)
+    collection = client.create_collection(name)
     collection.add(
         ids=[f"id{i}" for i in range(RECORDS)],
         embeddings=[vector(i) for i in range(RECORDS)],
@@ -257,11 +258,15 @@ def test_what_chroma_holds_and_does_not_show_is_in_a_copy(mirrored):
 
 def test_fallback_answers_while_chroma_is_down():
     with Chroma() as chroma:
-        control = chroma.directory / "control"
+        control, keys = chroma.directory / "control", chroma.directory / "keys"
+        key = subprocess.run([PROXY, "key", "add", "all", "--set", f"auth.keys_file={keys}"], check=True,
+                             capture_output=True, text=True).stdout.split()[0]
+        fields = {"authorization": f"Bearer {key}"}
         flags = ["--set", "role=gateway", "--set", "mirror.mode=fallback", "--set", "cache.enabled=false"]
+        flags += ["--set", "auth.required=true", "--set", f"auth.keys_file={keys}"]
         with Proxy(chroma.port, [*flags, "--control", control]) as proxy:
-            collection, path = fill(proxy.port)
-            door, direct = Door(proxy.port), Door(chroma.port)
+            collection, path = fill(proxy.port, headers=fields)
+            door, direct = Door(proxy.port, fields), Door(chroma.port)
             wait_for_copy(control, "docs", door, path)
             asked = [(question, direct.ask(question[0], f"{path}/{question[1]}", question[2])[1])
                      for question in QUESTIONS]
@@ -270,10 +275,14 @@ def test_fallback_answers_while_chroma_is_down():
             chroma.process.send_signal(signal.SIGKILL)
             chroma.process.wait()
             for (method, operation, body), expected in asked:
-                status, text, fields = door.ask(method, f"{path}/{operation}", body)
-                assert (status, fields["x-chromabouncer-source"]) == (200, "mirror"), text
+                status, text, said = door.ask(method, f"{path}/{operation}", body)
+                assert (status, said["x-chromabouncer-source"]) == (200, "mirror"), text
                 assert same(json.loads(text), json.loads(expected))
             assert collection.count() == RECORDS
+            assert Door(proxy.port).ask("GET", f"{path}/count")[0] == 401
+            command = [PROXY, "export", "docs", "--control", control]
+            lines = subprocess.run(command, check=True, capture_output=True).stdout.splitlines()
+            assert len(lines) == RECORDS
             chroma.start()
 
             def is_asked():

@@ -8,6 +8,7 @@
 #include "flow/flow_world.h"
 #include "io/clock.h"
 #include "proxy/mirror_keeper.h"
+#include "proxy/mirror_names.h"
 #include "proxy/mirror_report.h"
 #include "proxy/proxy_state.h"
 #include "support/check_main.h"
@@ -29,7 +30,7 @@ static uint64_t        read_delay_us, write_delay_us;
 static unsigned        delay_random_us; /* more, at random */
 static enum flow_fault write_fault, read_fault;
 static unsigned        lists, pages, descriptions, settles;
-static const char     *schema; /* of all collections */
+static const char     *schema, *place; /* of all collections; their tenant */
 
 static struct flow_world           world;
 static struct flow_client         *writer;
@@ -60,9 +61,9 @@ static void describe(const struct chroma_collection *collection, struct byte_buf
     snprintf(name, sizeof name, "docs-%d", (int)(collection - chroma));
     snprintf(text, sizeof text,
              "{\"id\":\"%s\",\"name\":\"%s\",\"configuration_json\":{\"hnsw\":{\"space\":"
-             "\"cosine\"}},\"schema\":%s,\"metadata\":null,\"dimension\":2,\"tenant\":\"t\","
+             "\"cosine\"}},\"schema\":%s,\"metadata\":null,\"dimension\":2,\"tenant\":\"%s\","
              "\"database\":\"d\",\"log_position\":0,\"version\":0}",
-             collection->uuid, collection->name == NULL ? name : collection->name, schema);
+             collection->uuid, collection->name == NULL ? name : collection->name, schema, place);
     append(out, text);
 }
 
@@ -185,6 +186,7 @@ static void start_as(uint64_t seed, bool is_gateway, bool is_supervised)
     write_fault = read_fault = FLOW_FAULT_NONE;
     lists = pages = descriptions = settles = 0;
     schema = "null";
+    place = "t";
     static const char *const names[] = {"docs-*"};
     options = (struct proxy_mirror_options){.mode = PROXY_MIRROR_PREFER,
                                             .collections = names,
@@ -597,6 +599,36 @@ START_TEST(what_may_lack_something_answers_only_where_that_is_allowed)
 }
 END_TEST
 
+/* By an operator, and by who judges a key. */
+static bool is_named(size_t collection, const char *name)
+{
+    const struct mirror_keeper *keeper = world.proxy->mirror;
+    struct scope scope = {.tenant = BYTES_INIT("t"), .database = BYTES_INIT("d")}, found;
+    struct bytes called;
+    uint8_t      uuid[16], named[16];
+    bool         is_found = mirror_names_find(keeper, scope, bytes_of(name), named);
+
+    ck_assert(chroma_route_parse_uuid(bytes_of(chroma[collection].uuid), uuid));
+    ck_assert(!is_found || memcmp(named, uuid, sizeof uuid) == 0);
+    if (is_found) {
+        ck_assert(mirror_names_of(keeper, uuid, &found, &called));
+        ck_assert(bytes_equal(called, bytes_of(name)));
+        ck_assert(bytes_equal(found.tenant, scope.tenant));
+        ck_assert(bytes_equal(found.database, scope.database));
+    }
+    return is_found;
+}
+
+/* A path may say another place than Chroma: what is known by it then is nobody's to rely on. */
+START_TEST(a_place_that_chroma_does_not_confirm_is_none)
+{
+    place = "other";
+    fill(0);
+    expect_same(0);
+    ck_assert(!is_named(0, "docs-0"));
+}
+END_TEST
+
 /* Nothing can change while Chroma is down; another one may hold anything. */
 START_TEST(a_complete_copy_outlives_its_chroma)
 {
@@ -612,9 +644,12 @@ START_TEST(a_complete_copy_outlives_its_chroma)
     proxy_backend_ended(world.proxy);
     flow_world_run_ms(&world, 5000);
     expect_same(0);
+    ck_assert(is_named(0, "docs-0"));
+    ck_assert(!is_named(0, "docs-1"));
     fake_net_set_mode(FAKE_NET_ACCEPT);
     strcpy(chroma[0].records.list[2].document, "of another one");
     set_backend(2);
+    ck_assert(!is_named(0, "docs-0"));
     expect_none(0, false, "waiting");
     ck_assert_int_eq(look(0).reason, MIRROR_REASON_INCARNATION);
     run_to_complete(0);
@@ -1348,6 +1383,7 @@ int main(void)
     tcase_add_test(tcase, a_list_that_a_delete_has_crossed_is_asked_again);
     tcase_add_test(tcase, an_unknown_outcome_gives_up_the_copy_until_it_is_settled);
     tcase_add_test(tcase, what_may_lack_something_answers_only_where_that_is_allowed);
+    tcase_add_test(tcase, a_place_that_chroma_does_not_confirm_is_none);
     tcase_add_test(tcase, a_complete_copy_outlives_its_chroma);
     tcase_add_test(tcase, a_chroma_that_was_started_again_is_another_one_before_it_answers);
     tcase_add_test(tcase, off_costs_nothing);

@@ -1,0 +1,49 @@
+#include "proxy/mirror_names.h"
+
+#include <string.h>
+
+#include "proxy/mirror_entry.h"
+
+static bool names_hold(const struct mirror_entry *entry, struct scope *ret_scope,
+                       struct bytes *ret_name);
+
+bool mirror_names_of(const struct mirror_keeper *keeper, const uint8_t uuid[16],
+                     struct scope *ret_scope, struct bytes *ret_name)
+{
+    const struct mirror_entry *entry = keeper == NULL ? NULL : mirror_entry_find(keeper, uuid);
+
+    return entry != NULL && names_hold(entry, ret_scope, ret_name);
+}
+
+bool mirror_names_find(const struct mirror_keeper *keeper, struct scope scope, struct bytes name,
+                       uint8_t ret_uuid[16])
+{
+    if (keeper == NULL)
+        return false;
+    LIST_FOR_EACH(node, &keeper->entries)
+    {
+        const struct mirror_entry *entry = LIST_ITEM(node, struct mirror_entry, node);
+        struct scope               found;
+        struct bytes               called;
+
+        if (!names_hold(entry, &found, &called) || !bytes_equal(called, name) ||
+            !bytes_equal(found.tenant, scope.tenant) ||
+            !bytes_equal(found.database, scope.database))
+            continue;
+        memcpy(ret_uuid, entry->uuid, sizeof entry->uuid);
+        return true;
+    }
+    return false;
+}
+
+static bool names_hold(const struct mirror_entry *entry, struct scope *ret_scope,
+                       struct bytes *ret_name)
+{
+    if (entry->state != MIRROR_ENTRY_COMPLETE || !entry->is_placed || entry->name == NULL ||
+        !entry->keeper->is_gateway)
+        return false;
+    *ret_scope =
+        (struct scope){.tenant = bytes_of(entry->tenant), .database = bytes_of(entry->database)};
+    *ret_name = bytes_of(entry->name);
+    return true;
+}
