@@ -59,6 +59,7 @@ uint64_t cache_report_flush(struct proxy *proxy)
     uint64_t entries = entries_of(proxy);
 
     cache_path_flush(proxy->cache);
+    proxy->distrusts++;
     return entries;
 }
 
@@ -68,6 +69,7 @@ uint64_t cache_report_flush_collection(struct proxy *proxy, const uint8_t uuid[1
 
     collection_table_distrust(proxy->collections, uuid);
     cache_path_flush_collection(proxy->cache, uuid);
+    proxy->distrusts++;
     return entries - entries_of(proxy);
 }
 

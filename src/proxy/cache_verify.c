@@ -284,6 +284,7 @@ static void verify_tell(const struct cache_verify *verify)
     log_number(&line, "kept_bytes", byte_buffer_size(&verify->kept));
     log_number(&line, "said_bytes", byte_buffer_size(&verify->said));
     log_end(&line);
+    verify->proxy->distrusts++;
     if (verify->question.kind == CACHE_KIND_FIXED) {
         cache_path_flush(verify->proxy->cache);
         return;

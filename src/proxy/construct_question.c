@@ -19,18 +19,28 @@ struct plain_name {
     struct bytes bytes;
 };
 
-static bool is_described(const struct exchange *exchange);
-static bool find_collection(const struct exchange *exchange, uint8_t ret_uuid[16]);
 static bool decode_segment(struct bytes segment, struct plain_name *ret_name);
 static bool read_creation(struct bytes body, struct plain_name *ret_name);
 static bool take_name(struct json_scan *scan, struct plain_name *ret_name);
 
+/* A distributed Chroma works on its collections, and their descriptions, by itself. */
 enum cache_kind construct_question_kind(const struct exchange *exchange)
 {
-    bool has_body = byte_buffer_size(&exchange->body) > 0;
+    const struct proxy *proxy = exchange->proxy;
+    enum cache_kind kind = proxy->is_gateway ? construct_question_shape(exchange) : CACHE_KIND_NONE;
 
-    if (!exchange->proxy->is_gateway)
+    if (kind == CACHE_KIND_DESCRIPTION &&
+        (!proxy->is_single || (exchange->route.operation == CHROMA_OPERATION_COLLECTION_CREATE &&
+                               !chroma_family_info(proxy->family)->create_may_read)))
         return CACHE_KIND_NONE;
+    return kind;
+}
+
+enum cache_kind construct_question_shape(const struct exchange *exchange)
+{
+    bool has_body = byte_buffer_size(&exchange->body) > 0;
+    bool has_database = exchange->route.database.size > 0;
+
     switch (exchange->route.operation) {
     case CHROMA_OPERATION_IDENTITY:
     case CHROMA_OPERATION_TENANT_GET:
@@ -40,13 +50,11 @@ enum cache_kind construct_question_kind(const struct exchange *exchange)
         return has_body ? CACHE_KIND_NONE : CACHE_KIND_FIXED;
     case CHROMA_OPERATION_COLLECTION_GET:
     case CHROMA_OPERATION_COLLECTION_GET_ID:
-        return !has_body && is_described(exchange) ? CACHE_KIND_DESCRIPTION : CACHE_KIND_NONE;
+        return !has_body && has_database ? CACHE_KIND_DESCRIPTION : CACHE_KIND_NONE;
     case CHROMA_OPERATION_COLLECTION_CREATE: {
         struct plain_name name;
 
-        return is_described(exchange) &&
-                       chroma_family_info(exchange->proxy->family)->create_may_read &&
-                       read_creation(byte_buffer_bytes(&exchange->body), &name)
+        return has_database && read_creation(byte_buffer_bytes(&exchange->body), &name)
                    ? CACHE_KIND_DESCRIPTION
                    : CACHE_KIND_NONE;
     }
@@ -55,16 +63,20 @@ enum cache_kind construct_question_kind(const struct exchange *exchange)
     }
 }
 
-/* A distributed Chroma works on its collections, and their descriptions, by itself. */
-static bool is_described(const struct exchange *exchange)
-{
-    return exchange->proxy->is_single && exchange->route.database.size > 0;
-}
-
-/* Operation and path end where the body begins. What pre-flight-checks say is kept as we say it. */
 bool construct_question_read(const struct exchange *exchange,
                              const unsigned char    digest_key[REQUEST_IDENTITY_KEY_SIZE],
                              struct byte_buffer *scratch, struct query_cache_key *ret_key)
+{
+    memset(ret_key->collection, 0, sizeof ret_key->collection);
+    return (exchange->question.kind != CACHE_KIND_DESCRIPTION ||
+            construct_question_find_collection(exchange, ret_key->collection)) &&
+           construct_question_digest(exchange, digest_key, scratch, ret_key->digest);
+}
+
+/* Operation and path end where the body begins. What pre-flight-checks say is kept as we say it. */
+bool construct_question_digest(const struct exchange *exchange,
+                               const unsigned char    digest_key[REQUEST_IDENTITY_KEY_SIZE],
+                               struct byte_buffer *scratch, unsigned char ret_digest[16])
 {
     const char   head[] = {(char)exchange->route.operation,
                            (char)write_lanes_splits(exchange->proxy->lanes)};
@@ -73,21 +85,17 @@ bool construct_question_read(const struct exchange *exchange,
                             {.data = "", .size = 1},
                             byte_buffer_bytes(&exchange->body)};
 
-    memset(ret_key->collection, 0, sizeof ret_key->collection);
-    if (exchange->question.kind == CACHE_KIND_DESCRIPTION &&
-        !find_collection(exchange, ret_key->collection))
-        return false;
     byte_buffer_clear(scratch);
     for (size_t i = 0; i < COUNT_OF(parts); i++)
         if (parts[i].size > 0 &&
             byte_buffer_append(scratch, parts[i], question_bytes_max) != STATUS_OK)
             return false;
-    request_identity_digest(byte_buffer_bytes(scratch), digest_key, ret_key->digest);
+    request_identity_digest(byte_buffer_bytes(scratch), digest_key, ret_digest);
     return true;
 }
 
-/* The one that the question is about, by name or UUID. */
-static bool find_collection(const struct exchange *exchange, uint8_t ret_uuid[16])
+/* By name or UUID. */
+bool construct_question_find_collection(const struct exchange *exchange, uint8_t ret_uuid[16])
 {
     const struct chroma_route *route = &exchange->route;
     const struct proxy        *proxy = exchange->proxy;

@@ -32,12 +32,22 @@ struct proxy;
 /* Of a complete request to v2 without a query string. NONE: it is no such question. */
 enum cache_kind construct_question_kind(const struct exchange *exchange);
 
+/* Likewise, whatever Chroma it is and in whatever role: the caller knows whether an answer may be
+ * kept. */
+enum cache_kind construct_question_shape(const struct exchange *exchange);
+
 /* What is asked, for `ret_key->collection` and `ret_key->digest`. `scratch` is overwritten. False:
  * its answer may not be kept, for it is too long, memory is out, or it is not known which
  * collection it is about. */
 bool construct_question_read(const struct exchange *exchange,
                              const unsigned char    digest_key[REQUEST_IDENTITY_KEY_SIZE],
                              struct byte_buffer *scratch, struct query_cache_key *ret_key);
+
+/* Its two parts. Which collection is it about, if its answer is a DESCRIPTION? */
+bool construct_question_find_collection(const struct exchange *exchange, uint8_t ret_uuid[16]);
+bool construct_question_digest(const struct exchange *exchange,
+                               const unsigned char    digest_key[REQUEST_IDENTITY_KEY_SIZE],
+                               struct byte_buffer *scratch, unsigned char ret_digest[16]);
 
 /* Moves with whatever may change the answer to the question that was read; 0: it may be changing.
  */

@@ -8,6 +8,7 @@
 #include "chroma/request_identity.h"
 #include "proxy/cache_path.h"
 #include "proxy/exchange.h"
+#include "proxy/mirror_construct.h"
 #include "proxy/mirror_delay.h"
 #include "proxy/mirror_job.h"
 #include "proxy/mirror_keeper.h"
@@ -25,15 +26,16 @@ static const uint64_t probe_every_us = 250000, probe_head_start_us = 20000;
 enum { reasons_max = 64 };
 
 struct mirror_path {
-    struct proxy        *proxy;
-    struct mirror_jobs   jobs;
-    struct mirror_trust *trust;
-    uint64_t             reached;  /* which Chroma has served what is in `trust` */
-    uint64_t             probe_us; /* when the next one may go */
-    struct mirror_delay  delays[CHROMA_OPERATION_COUNT_OF];
-    unsigned char        key[REQUEST_IDENTITY_KEY_SIZE]; /* random */
-    struct byte_buffer   scratch;
-    uint64_t             answers[MIRROR_PATH_PREFER + 1];
+    struct proxy            *proxy;
+    struct mirror_jobs       jobs;
+    struct mirror_trust     *trust;
+    struct mirror_construct *construct;
+    uint64_t                 reached;  /* which Chroma has served what is in `trust` */
+    uint64_t                 probe_us; /* when the next one may go */
+    struct mirror_delay      delays[CHROMA_OPERATION_COUNT_OF];
+    unsigned char            key[REQUEST_IDENTITY_KEY_SIZE]; /* random */
+    struct byte_buffer       scratch;
+    uint64_t                 answers[MIRROR_PATH_PREFER + 1], construct_answers;
     struct mirror_refusal {
         const char *reason;
         uint64_t    count;
@@ -46,10 +48,14 @@ static enum proxy_mirror_mode path_mode(const struct exchange *exchange);
 static bool                   path_takes(const struct exchange *exchange);
 static bool                   path_is_read(enum chroma_operation operation);
 static bool                   path_takes_fields(const struct exchange *exchange);
+static bool                   path_is_construct(const struct exchange *exchange);
 static bool                   path_is_down(const struct proxy *proxy);
 static bool                   path_takes_probe(struct mirror_path *path);
 static bool                   path_begin(struct exchange *exchange, enum mirror_path_mode mode,
                                          mirror_path_otherwise_fn *otherwise);
+static bool                   path_tell(struct exchange *exchange);
+static const char            *path_why_not_tell(const struct exchange         *exchange,
+                                                const struct construct_answer *answer);
 static bool                   path_may_have(struct exchange *exchange);
 static bool                   path_identify(struct exchange *exchange, bool is_plain,
                                             unsigned char ret_who[MIRROR_TRUST_DIGEST_SIZE]);
@@ -71,7 +77,8 @@ struct mirror_path *mirror_path_new(struct proxy *proxy)
     path->proxy = proxy;
     path->jobs.proxy = proxy;
     path->trust = mirror_trust_new(proxy->secret);
-    if (path->trust == NULL ||
+    path->construct = mirror_construct_new(proxy);
+    if (path->trust == NULL || path->construct == NULL ||
         getrandom(path->key, sizeof path->key, GRND_NONBLOCK) != (ssize_t)sizeof path->key) {
         mirror_path_free(path);
         return NULL;
@@ -84,6 +91,7 @@ void mirror_path_free(struct mirror_path *path)
     if (path == NULL)
         return;
     mirror_trust_free(path->trust);
+    mirror_construct_free(path->construct);
     byte_buffer_done(&path->scratch);
     free(path);
 }
@@ -126,6 +134,7 @@ static bool path_takes_fields(const struct exchange *exchange)
             bytes_equal_nocase(head->fields[i].name, BYTES_LITERAL("content-encoding")))
             return false;
     return exchange->route.operation == CHROMA_OPERATION_COUNT ||
+           (path_is_construct(exchange) && byte_buffer_size(&exchange->body) == 0) ||
            (type != NULL && bytes_equal_nocase(type->value, BYTES_LITERAL("application/json")));
 }
 
@@ -140,14 +149,23 @@ void mirror_path_note_read(struct exchange *exchange)
 
 bool mirror_path_answer(struct exchange *exchange, mirror_path_otherwise_fn *otherwise)
 {
-    if (!path_takes(exchange))
+    if (path_mode(exchange) == PROXY_MIRROR_OFF ||
+        (!mirror_construct_ask(path_of(exchange)->construct, exchange) && !path_takes(exchange)))
         return false;
     if (path_is_down(exchange->proxy)) {
-        exchange->mirror.is_probe = path_takes_probe(path_of(exchange));
+        exchange->mirror.is_probe =
+            !exchange->route.info->is_write && path_takes_probe(path_of(exchange));
         return !exchange->mirror.is_probe && path_begin(exchange, MIRROR_PATH_FALLBACK, otherwise);
     }
-    return path_mode(exchange) == PROXY_MIRROR_PREFER &&
+    return path_mode(exchange) == PROXY_MIRROR_PREFER && path_takes(exchange) &&
            path_begin(exchange, MIRROR_PATH_PREFER, otherwise);
+}
+
+/* Is it a question of a client that is being made? */
+static bool path_is_construct(const struct exchange *exchange)
+{
+    return exchange->mirror.asked.kind != CACHE_KIND_NONE &&
+           path_mode(exchange) != PROXY_MIRROR_OFF;
 }
 
 static bool path_is_down(const struct proxy *proxy)
@@ -170,11 +188,11 @@ void mirror_path_hedge(struct exchange *exchange)
 {
     uint64_t delay_us = UINT64_MAX;
 
-    if (!path_takes(exchange) || exchange->mirror.job != NULL)
+    if ((!path_takes(exchange) && !path_is_construct(exchange)) || exchange->mirror.job != NULL)
         return;
     if (exchange->mirror.is_probe)
         delay_us = probe_head_start_us;
-    else if (path_mode(exchange) >= PROXY_MIRROR_HEDGE)
+    else if (path_mode(exchange) >= PROXY_MIRROR_HEDGE && !path_is_construct(exchange))
         delay_us = mirror_delay_us(&path_of(exchange)->delays[exchange->route.operation]);
     if (delay_us != UINT64_MAX)
         (void)path_set_timer(exchange, delay_us);
@@ -184,7 +202,8 @@ bool mirror_path_stand_in(struct exchange *exchange, mirror_path_otherwise_fn *o
 {
     struct mirror_ticket *ticket = &exchange->mirror;
 
-    if (!path_takes(exchange) || exchange->wait_began_us != 0 || exchange->reply.connection == NULL)
+    if ((!path_takes(exchange) && !path_is_construct(exchange)) || exchange->wait_began_us != 0 ||
+        exchange->reply.connection == NULL)
         return false;
     if (ticket->job == NULL)
         return path_begin(exchange, MIRROR_PATH_FALLBACK, otherwise);
@@ -211,6 +230,8 @@ static bool path_begin(struct exchange *exchange, enum mirror_path_mode mode,
     if (ticket->tried & 1U << mode)
         return false;
     ticket->tried |= 1U << mode;
+    if (path_is_construct(exchange))
+        return path_tell(exchange);
     if (question.age_max_us == 0)
         reason = "forbidden";
     else if (!path_takes_fields(exchange))
@@ -233,6 +254,46 @@ static bool path_begin(struct exchange *exchange, enum mirror_path_mode mode,
     ticket->otherwise = otherwise;
     ticket->job_ends_us = loop_now_us(path->proxy->loop) + question.job_us;
     return true;
+}
+
+/* Give what Chroma said last. */
+static bool path_tell(struct exchange *exchange)
+{
+    struct mirror_path            *path = path_of(exchange);
+    const struct construct_answer *answer = mirror_construct_find(path->construct, exchange);
+    const char                    *reason = path_why_not_tell(exchange, answer);
+    bool                           is_gateway = path->proxy->is_gateway;
+
+    if (reason != NULL) {
+        path_refuse(path, reason);
+        return false;
+    }
+    path->construct_answers++;
+    reply_mirrored(&exchange->reply, 200, answer->body,
+                   is_gateway ? 0 : loop_now_us(path->proxy->loop) - answer->noted_us, is_gateway);
+    return true;
+}
+
+/* What nobody can have changed unseen is as old as the question. */
+static const char *path_why_not_tell(const struct exchange         *exchange,
+                                     const struct construct_answer *answer)
+{
+    const struct proxy                *proxy = exchange->proxy;
+    const struct proxy_mirror_options *options = mirror_keeper_options(proxy->mirror);
+    uint64_t                           wanted_us = cache_path_age_wanted(exchange->head), age_us;
+
+    if (wanted_us == 0)
+        return "forbidden";
+    if (!path_takes_fields(exchange))
+        return "fields";
+    if (answer == NULL)
+        return "never_said";
+    age_us = loop_now_us(proxy->loop) - answer->noted_us;
+    if (exchange->auth.key == NULL && !cache_path_is_plain(exchange->head) &&
+        age_us >= options->trust_us)
+        return "trust";
+    return !proxy->is_gateway && (age_us > options->max_age_us || age_us > wanted_us) ? "old"
+                                                                                      : NULL;
 }
 
 static bool path_may_have(struct exchange *exchange)
@@ -379,6 +440,23 @@ void mirror_path_on_head(struct exchange *exchange, const struct http_head *head
                           loop_now_us(path->proxy->loop));
 }
 
+struct answer_sink *mirror_path_sink(struct exchange *exchange, const struct http_head *head)
+{
+    return path_is_construct(exchange) ? mirror_construct_sink(exchange, head) : NULL;
+}
+
+void mirror_path_keep(struct exchange *exchange, const struct http_head *head, struct bytes body)
+{
+    if (path_is_construct(exchange))
+        mirror_construct_keep(exchange, head, body);
+}
+
+void mirror_path_forget(struct mirror_path *path)
+{
+    if (path != NULL)
+        mirror_construct_forget(path->construct);
+}
+
 static void path_end(struct mirror_ticket *ticket)
 {
     path_stop(ticket);
@@ -408,6 +486,9 @@ enum status mirror_path_print_metrics(const struct mirror_path *path, struct byt
         ANSWERS(FALLBACK, "fallback"),
         ANSWERS(HEDGE, "hedge"),
         ANSWERS(PREFER, "prefer"),
+        METRIC(COUNTER, mirror_path, construct_answers,
+               "chromabouncer_mirror_construct_answers_total",
+               "Questions of clients that were being made, answered while Chroma did not."),
         METRIC(GAUGE, mirror_path, jobs.running, "chromabouncer_mirror_jobs",
                "Reads that are being answered from copies, or wait for a worker."),
     };

@@ -15,6 +15,9 @@
  * served a read of the collection to the same fields of the head lately (mirror_trust.h); to who
  * sends none but those of a plain client, ever.
  *
+ * In fallback what clients ask when they are made is answered as well (mirror_construct.h), from
+ * what Chroma has told the same identity, lately if that shows more than a plain client does.
+ *
  * A client may ask for Chroma's answer: Cache-Control: no-store, no-cache.
  *
  * While Chroma is down a few reads a second go there, with the copy at their heels, to see whether
@@ -32,6 +35,7 @@
 #include "base/compiler.h"
 #include "base/status.h"
 #include "http/http_head.h"
+#include "proxy/answer_sink.h"
 #include "proxy/mirror_ticket.h"
 
 struct exchange;
@@ -47,19 +51,29 @@ void mirror_path_free(struct mirror_path *path);
 /* A read is complete. */
 void mirror_path_note_read(struct exchange *exchange);
 
-/* It is about to be sent. True: the copy is asked in place of Chroma, and `otherwise` is called
- * from the loop if it does not answer. */
+/* It is about to be sent. True: it is answered and finished, or the copy is asked in place of
+ * Chroma, and `otherwise` is called from the loop if it does not answer. */
 bool mirror_path_answer(struct exchange *exchange, mirror_path_otherwise_fn *otherwise);
 
 /* It was sent, or waits for its turn: the copy is asked too when it takes long. */
 void mirror_path_hedge(struct exchange *exchange);
 
-/* It is about to be refused. True: the copy is asked first, and `otherwise` is called from the loop
- * if it does not answer. What is under way to Chroma goes on meanwhile. */
+/* It is about to be refused. True: it is answered and finished, or the copy is asked first, and
+ * `otherwise` is called from the loop if it does not answer. What is under way to Chroma goes on
+ * meanwhile. */
 bool mirror_path_stand_in(struct exchange *exchange, mirror_path_otherwise_fn *otherwise);
 
 /* Chroma's answer begins, and nothing of it was passed on yet. */
 void mirror_path_on_head(struct exchange *exchange, const struct http_head *head);
+
+/* Likewise: who keeps it for while Chroma is down. NULL: nobody. */
+struct answer_sink *mirror_path_sink(struct exchange *exchange, const struct http_head *head);
+
+/* Chroma's answer to a creation, all of it: keep it if it may be. */
+void mirror_path_keep(struct exchange *exchange, const struct http_head *head, struct bytes body);
+
+/* Others may have changed what is kept so, or it is not wanted any more. */
+void mirror_path_forget(struct mirror_path *path);
 
 /* Append the metrics. Outcomes as metric_print(). */
 MUST_CHECK enum status mirror_path_print_metrics(const struct mirror_path *path,

@@ -1,4 +1,5 @@
-/* mirror_ticket - what a read has of a copy that may answer it (mirror_path.h); part of an exchange
+/* mirror_ticket - what a request has of a copy that may answer it (mirror_path.h); part of an
+ * exchange
  *
  * Private to proxy/. Thread: event loop only. Memory: a timer, and mirror_job.h, while it has them.
  */
@@ -10,14 +11,25 @@
 #include <stdint.h>
 
 #include "io/loop.h"
+#include "proxy/cache_question.h"
 
 struct exchange;
+struct mirror_construct;
 struct mirror_job;
 
 /* How the exchange goes on where the copy has no answer. */
 typedef void mirror_path_otherwise_fn(struct exchange *exchange);
 
 enum mirror_path_mode { MIRROR_PATH_FALLBACK, MIRROR_PATH_HEDGE, MIRROR_PATH_PREFER };
+
+/* What a client asks that is being made (mirror_construct.h). Zeroes: something else. */
+struct mirror_asked {
+    struct mirror_construct *construct;
+    enum cache_kind          kind;
+    struct query_cache_key   key;
+    uint64_t                 stamp; /* of its answer when it was asked; 0: do not keep that */
+    uint64_t                 reached, distrusts; /* of the proxy, then */
+};
 
 /* Zeroes: it has nothing. */
 struct mirror_ticket {
@@ -29,6 +41,7 @@ struct mirror_ticket {
     unsigned              tried; /* modes, by bit: not again */
     uint64_t              job_ends_us;
     bool                  is_noted, is_probe;
+    struct mirror_asked   asked;
 };
 
 /* The exchange is over: nothing is waited for any more. */

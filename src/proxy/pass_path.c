@@ -368,13 +368,16 @@ static struct answer_sink *pass_choose_sink(struct exchange *exchange, const str
     return NULL;
 }
 
-/* In the cache; as it is handed on to the client, so this comes behind whoever changes it. */
+/* In the cache, and for while Chroma is down; as it is handed on to the client, so this comes
+ * behind whoever changes it. */
 static void pass_keep(struct exchange *exchange, const struct http_head *head)
 {
-    struct answer_sink *keeper = cache_path_sink(exchange, head);
+    struct answer_sink *keepers[] = {cache_path_sink(exchange, head),
+                                     mirror_path_sink(exchange, head)};
 
-    if (keeper != NULL)
-        answer_sink_insert(&exchange->pass.entry, keeper);
+    for (size_t i = 0; i < COUNT_OF(keepers); i++)
+        if (keepers[i] != NULL)
+            answer_sink_insert(&exchange->pass.entry, keepers[i]);
 }
 
 /* Does the answer describe collections? */

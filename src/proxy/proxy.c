@@ -199,6 +199,8 @@ void proxy_set_gateway(struct proxy *proxy, bool is_gateway)
 
 static void proxy_set_cache(struct proxy *proxy, bool is_gateway)
 {
+    if (is_gateway != proxy->is_gateway)
+        mirror_path_forget(proxy->mirror_path);
     proxy->is_gateway = is_gateway;
     cache_path_set(proxy->cache, &proxy->options.cache, is_gateway);
     mirror_keeper_set_gateway(proxy->mirror, is_gateway);
@@ -298,6 +300,8 @@ enum status proxy_set_mirror(struct proxy *proxy, const struct proxy_mirror_opti
         proxy->mirror_path = mirror_path_new(proxy);
     if (proxy->mirror == NULL && proxy->mirror_path != NULL)
         proxy->mirror = mirror_keeper_new(proxy);
+    if (options->mode == PROXY_MIRROR_OFF)
+        mirror_path_forget(proxy->mirror_path);
     return proxy->mirror == NULL ? STATUS_NO_MEMORY : mirror_keeper_set(proxy->mirror, options);
 }
 

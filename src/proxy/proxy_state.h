@@ -57,6 +57,7 @@ struct proxy {
     bool                     is_single;     /* certainly one process, not a distributed Chroma */
     uint64_t                 ends;          /* of Chromas that we ran: a proof for what they had */
     uint64_t                 ended_us;      /* when we heard of the last of them; 0: of none */
+    uint64_t                 distrusts;     /* moves when something was changed unseen, they say */
     struct collection_table *collections;
     void (*on_write_answer)(void *ctx, enum chroma_operation operation, unsigned status,
                             struct bytes body); /* NULL: nobody */

@@ -353,14 +353,18 @@ static void reply_give_whole(struct reply *reply, enum request_metrics_source so
 void reply_mirrored(struct reply *reply, unsigned status, struct bytes body, uint64_t age_us,
                     bool is_complete)
 {
-    const struct http_head head = {.status = status,
-                                   .reason = bytes_of(http_writer_reason(status)),
-                                   .minor_version = 1,
-                                   .framing = HTTP_FRAMING_LENGTH,
-                                   .field_count = 1,
-                                   .fields = {{.name = BYTES_INIT("content-type"),
-                                               .value = BYTES_INIT("application/json"),
-                                               .id = HTTP_FIELD_CONTENT_TYPE}}};
+    const struct http_head head = {
+        .status = status,
+        .reason = bytes_of(http_writer_reason(status)),
+        .minor_version = 1,
+        .framing = HTTP_FRAMING_LENGTH,
+        .field_count = status < 400 ? 1 : 2,
+        .fields = {{.name = BYTES_INIT("content-type"),
+                    .value = BYTES_INIT("application/json"),
+                    .id = HTTP_FIELD_CONTENT_TYPE},
+                   {.name = BYTES_INIT("chroma-trace-id"),
+                    .value = BYTES_INIT("00000000000000000000000000000000"),
+                    .id = HTTP_FIELD_CHROMA_TRACE_ID}}};
 
     reply->cache_status = NULL;
     reply->age_us = age_us;

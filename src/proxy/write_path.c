@@ -7,6 +7,7 @@
 #include "proxy/cache_path.h"
 #include "proxy/deadline_watch.h"
 #include "proxy/guard_gate.h"
+#include "proxy/mirror_path.h"
 #include "proxy/write_lanes.h"
 
 /* Room is claimed so far ahead of what has arrived, more than one read brings: who announces much
@@ -142,8 +143,8 @@ static void write_path_submit(struct exchange *exchange)
     assert(exchange->body_ended && exchange->wait_began_us == 0);
     if (!auth_gate_check_body(exchange))
         return;
-    if (cache_path_answer(exchange)) /* a creation that would create nothing */
-        return;
+    if (cache_path_answer(exchange) || mirror_path_answer(exchange, NULL))
+        return; /* a creation that would create nothing */
     if (!deadline_watch_suffices(exchange) || guard_gate_refuses(exchange))
         return;
     deadline_watch_tell(exchange, &request);
@@ -181,6 +182,7 @@ static void write_path_on_answer(struct write_waiter *waiter, const struct http_
     exchange->reply.executed = executed;
     exchange_move(exchange, EXCHANGE_ANSWERING);
     cache_path_keep(exchange, head, body);
+    mirror_path_keep(exchange, head, body);
     reply_whole(&exchange->reply, head, body);
 }
 
@@ -211,6 +213,8 @@ static void write_path_on_refused(struct write_waiter *waiter, enum status statu
     char             room[DEADLINE_WATCH_TEXT_SIZE];
 
     exchange->write = NULL;
+    if (mirror_path_stand_in(exchange, NULL))
+        return;
     if (status == STATUS_BACKEND_RESET || status == STATUS_BACKEND_DOWN)
         exchange->record.end = ACCESS_END_BACKEND;
     if (status == STATUS_TIMED_OUT)

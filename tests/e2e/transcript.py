@@ -62,7 +62,7 @@ class Transcript:
         """Comparable form of a response, without what the proxy may add."""
         dropped = HOP_BY_HOP | ADDED_TO_RESPONSES | {"date"}
         if self.digits is not None:
-            dropped |= {"content-length", "chroma-trace-id"}
+            dropped.add("content-length")
         return {
             "status": message.status,
             "fields": fields_without(message, dropped),

@@ -5,9 +5,9 @@ set -eu
 # shellcheck source=tests/support/mutants.sh
 . "$(dirname "$0")/../support/mutants.sh"
 
-mutant src/proxy/construct_question.c flow/test_flow_construct 's/if (!exchange->proxy->is_gateway)/if (0)/' 'a sidecar asks always'
-mutant src/proxy/construct_question.c flow/test_flow_construct 's/exchange->proxy->is_single &&/1 \&\&/' 'a distributed Chroma changes descriptions by itself'
-mutant src/proxy/construct_question.c flow/test_flow_construct 's/chroma_family_info(exchange->proxy->family)->create_may_read &&/1 \&\&/' 'old servers overwrite on creation'
+mutant src/proxy/construct_question.c flow/test_flow_construct 's/proxy->is_gateway ? construct_question_shape/1 ? construct_question_shape/' 'a sidecar asks always'
+mutant src/proxy/construct_question.c flow/test_flow_construct 's/(!proxy->is_single ||/(0 ||/' 'a distributed Chroma changes descriptions by itself'
+mutant src/proxy/construct_question.c flow/test_flow_construct 's/!chroma_family_info(proxy->family)->create_may_read/0/' 'old servers overwrite on creation'
 mutant src/proxy/construct_question.c flow/test_flow_construct 's/return has_body ? CACHE_KIND_NONE/return 0 ? CACHE_KIND_NONE/' 'a body where none belongs is not understood'
 mutant src/proxy/construct_question.c flow/test_flow_construct 's/if (has_name || !take_name/if (!take_name/' 'a name that is said twice is none'
 mutant src/proxy/construct_question.c flow/test_flow_construct 's/if (has_wish || !json_scan_value/if (!json_scan_value/; s/!bytes_equal(value, BYTES_LITERAL("true"))/0/' 'only get_or_create may read'

@@ -28,6 +28,8 @@ mutant src/proxy/pass_path.c $flow 's/!mirror_path_stand_in(exchange, pass_fail)
 mutant src/proxy/pass_path.c $flow 's/!mirror_path_stand_in(exchange, pass_miss_deadline)/true/' "deadlines"
 mutant src/proxy/pass_path.c $flow 's/exchange->state == EXCHANGE_ANSWERING \&\& !exchange->pass.is_held/false/' "half an answer is not mended"
 mutant src/proxy/pass_path.c $flow 's/        mirror_path_hedge(exchange);/        (void)0;/' "hedging"
+mutant src/proxy/reply.c $flow 's/status < 400 ? 1 : 2/1/' "an error has the field that Chroma gives it"
+mutant src/proxy/reply.c $flow 's/status < 400 ? 1 : 2/2/' "and nothing else has it"
 mutant src/proxy/mirror_delay.c unit/test_mirror_delay 's/up = 0.95, down = 0.05/up = 0.5, down = 0.5/' "the 95th percentile"
 mutant src/proxy/mirror_trust.c unit/test_mirror_trust 's/<= within_us/<= UINT64_MAX/' "trust has an end"
 mutant src/proxy/mirror_trust.c unit/test_mirror_trust 's/        list_remove(&entry->node);/        (void)0;/' "the oldest is the one noted longest ago"

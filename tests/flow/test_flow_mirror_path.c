@@ -278,6 +278,7 @@ END_TEST
 
 START_TEST(an_error_of_the_copy_is_an_answer)
 {
+    static const char   error_field[] = "chroma-trace-id: 00000000000000000000000000000000\r\n";
     struct flow_client *client;
 
     start_in(PROXY_MIRROR_PREFER);
@@ -285,6 +286,9 @@ START_TEST(an_error_of_the_copy_is_an_answer)
     client = ask(JSON);
     flow_world_expect(client, 400);
     ck_assert(is_mirrored(client));
+    ck_assert_ptr_nonnull(strstr(flow_client_head(client, 0), error_field));
+    fake_mirror_copies.answer_status = 0;
+    ck_assert_ptr_null(strstr(flow_client_head(ask(JSON), 0), error_field));
 }
 END_TEST
 
