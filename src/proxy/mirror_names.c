@@ -36,6 +36,15 @@ bool mirror_names_find(const struct mirror_keeper *keeper, struct scope scope, s
     return false;
 }
 
+bool mirror_names_was_read(const struct mirror_keeper *keeper, const struct chroma_route *route)
+{
+    const struct mirror_entry *entry = mirror_entry_find(keeper, route->uuid);
+
+    return entry != NULL && entry->state == MIRROR_ENTRY_COMPLETE &&
+           bytes_equal(bytes_of(entry->tenant), route->tenant) &&
+           bytes_equal(bytes_of(entry->database), route->database);
+}
+
 static bool names_hold(const struct mirror_entry *entry, struct scope *ret_scope,
                        struct bytes *ret_name)
 {

@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/compiler.h"
+#include "chroma/chroma_route.h"
 #include "chroma/collection_facts.h"
 
 struct mirror_keeper;
@@ -26,5 +27,9 @@ MUST_CHECK bool mirror_names_of(const struct mirror_keeper *keeper, const uint8_
 /* Which collection has this name? False: none with a complete copy. */
 MUST_CHECK bool mirror_names_find(const struct mirror_keeper *keeper, struct scope scope,
                                   struct bytes name, uint8_t ret_uuid[16]);
+
+/* Was its complete copy read by this path? Without credentials, as all copies are. */
+MUST_CHECK bool mirror_names_was_read(const struct mirror_keeper *keeper,
+                                      const struct chroma_route  *route);
 
 #endif

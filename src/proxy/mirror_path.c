@@ -12,6 +12,7 @@
 #include "proxy/mirror_delay.h"
 #include "proxy/mirror_job.h"
 #include "proxy/mirror_keeper.h"
+#include "proxy/mirror_names.h"
 #include "proxy/mirror_trust.h"
 
 /* What a read waits for its copy, and for all of it, before it goes on without. Where Chroma does
@@ -303,7 +304,8 @@ static bool path_may_have(struct exchange *exchange)
     unsigned char       who[MIRROR_TRUST_DIGEST_SIZE];
     uint64_t            trust_us = mirror_keeper_options(exchange->proxy->mirror)->trust_us;
 
-    if (exchange->auth.key != NULL)
+    if (exchange->auth.key != NULL ||
+        (is_plain && mirror_names_was_read(exchange->proxy->mirror, &exchange->route)))
         return true;
     if ((!is_plain && trust_us == 0) || !path_identify(exchange, is_plain, who))
         return false;

@@ -514,9 +514,8 @@ START_TEST(a_chroma_that_is_lost_is_stood_in_for_until_another_is_reached)
     set_backend(4);
     set_mode(PROXY_MIRROR_PREFER);
     run_to_complete();
-    expect_chroma(ask(JSON)); /* whom the new one may refuse */
-    expect_chroma(ask(JSON TOKEN));
-    expect_mirror(ask(JSON));
+    expect_mirror(ask(JSON));       /* as the new one was read, without credentials */
+    expect_chroma(ask(JSON TOKEN)); /* whom it may refuse */
     expect_mirror(ask(JSON TOKEN));
 }
 END_TEST
