@@ -45,9 +45,11 @@ enum status mirror_export_begin(struct proxy *proxy, struct bytes name, const ch
     if (proxy->mirror == NULL || mirror_keeper_options(proxy->mirror)->mode == PROXY_MIRROR_OFF)
         return error_set(error, STATUS_INVALID, "mirror.mode is off: there are no copies");
     if (!cache_report_find(proxy, name, uuid))
-        return error_set(error, STATUS_NOT_FOUND,
-                         "no collection is known as %s; write its UUID, or TENANT/DATABASE/NAME",
-                         text_quote(name, quoted, sizeof quoted));
+        return error_set(
+            error, STATUS_NOT_FOUND,
+            "no collection is known as %s (or as TENANT/DATABASE/NAME, or UUID) since the start: "
+            "get it once through the proxy",
+            text_quote(name, quoted, sizeof quoted));
     export = export_new(proxy, path);
     if (export == NULL)
         return error_set(error, STATUS_NO_MEMORY, "out of memory");

@@ -87,7 +87,9 @@ static enum status mirror_report_find(const struct proxy *proxy, struct bytes na
         return error_set(error, STATUS_INVALID, "mirror.mode is off: there are no copies");
     if (cache_report_find(proxy, name, ret_uuid))
         return STATUS_OK;
-    return error_set(error, STATUS_NOT_FOUND,
-                     "no collection is known as %s; write its UUID, or TENANT/DATABASE/NAME",
-                     text_quote(name, quoted, sizeof quoted));
+    return error_set(
+        error, STATUS_NOT_FOUND,
+        "no collection is known as %s (or as TENANT/DATABASE/NAME, or UUID) since the start: "
+        "get it once through the proxy",
+        text_quote(name, quoted, sizeof quoted));
 }
