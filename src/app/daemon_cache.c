@@ -14,17 +14,16 @@ static double      ratio_of(uint64_t hits, uint64_t lookups);
 enum status daemon_cache_list(const struct daemon *daemon, json_t *answer)
 {
     struct cache_report report;
-    uint64_t            lookups;
     json_t             *members;
     enum status         status;
 
     cache_report_read(daemon->proxy, &report);
-    lookups = report.stats.hits + report.stats.misses + report.stats.stale + report.stats.expired;
-    members = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I}", "enabled",
+    members = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I}", "enabled",
                         report.is_on, "entries", (json_int_t)report.stats.entries, "bytes",
                         (json_int_t)report.stats.bytes, "bytes_max", (json_int_t)report.bytes_max,
-                        "lookups", (json_int_t)lookups, "hits", (json_int_t)report.stats.hits,
-                        "hit_ratio", ratio_of(report.stats.hits, lookups), "saved_seconds",
+                        "lookups", (json_int_t)report.lookups, "hits",
+                        (json_int_t)report.stats.hits, "collapsed", (json_int_t)report.stats.joined,
+                        "hit_ratio", ratio_of(report.stats.hits, report.lookups), "saved_seconds",
                         (double)report.stats.saved_us / 1e6, "verified",
                         (json_int_t)report.verified, "different", (json_int_t)report.different);
     status =

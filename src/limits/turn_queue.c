@@ -217,6 +217,16 @@ enum turn_bound turn_queue_bound(const struct turn_queue *queue, const struct tu
     return has_turn(queue, turn->class) ? TURN_BOUND_CONNECTIONS : TURN_BOUND_CLASS;
 }
 
+size_t turn_queue_service_turns(const struct turn_queue *queue, uint32_t service)
+{
+    return queue->services[service].turns;
+}
+
+size_t turn_queue_service_turns_max(const struct turn_queue *queue, uint32_t service)
+{
+    return queue->services[service].turns_max;
+}
+
 /* ---- The order: the only part that knows who goes before whom ------------------------------- */
 
 static void order_push(struct turn_queue *queue, struct turn *turn, uint64_t now_us)

@@ -160,6 +160,10 @@ enum turn_bound {
 };
 enum turn_bound turn_queue_bound(const struct turn_queue *queue, const struct turn *turn);
 
+/* The turns of a service now, of READ and WRITE, and its bound on them; 0: none. */
+size_t turn_queue_service_turns(const struct turn_queue *queue, uint32_t service);
+size_t turn_queue_service_turns_max(const struct turn_queue *queue, uint32_t service);
+
 /* A waiting turn leaves. No-op when it does not wait. */
 void turn_queue_leave(struct turn_queue *queue, struct turn *turn);
 

@@ -21,6 +21,9 @@ void cache_report_read(const struct proxy *proxy, struct cache_report *ret_repor
                                         .different = verified.different};
     if (state.answers != NULL)
         ret_report->stats = *query_cache_get_stats(state.answers);
+    ret_report->lookups = ret_report->stats.hits + ret_report->stats.misses +
+                          ret_report->stats.stale + ret_report->stats.expired +
+                          ret_report->stats.joined;
 }
 
 size_t cache_report_list(const struct proxy *proxy, enum query_cache_owner kind,

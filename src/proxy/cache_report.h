@@ -17,8 +17,9 @@ struct proxy;
 
 struct cache_report {
     bool                     is_on;
-    uint64_t                 bytes_max;           /* 0: it can never be on */
-    struct query_cache_stats stats;               /* since it was last turned on */
+    uint64_t                 bytes_max; /* 0: it can never be on */
+    struct query_cache_stats stats;     /* since it was last turned on */
+    uint64_t                 lookups; /* of these, as they are counted by collection and service */
     uint64_t                 verified, different; /* cache_verify.h */
 };
 

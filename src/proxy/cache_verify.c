@@ -84,7 +84,7 @@ void cache_verify_hit(struct exchange *exchange, const struct query_cache_hit *h
 /* Not what creates if it has to, nor what we changed in Chroma's answer. */
 static bool is_chosen(const struct exchange *exchange)
 {
-    return exchange->route.info->class == CHROMA_CLASS_READ &&
+    return exchange->route.operation != CHROMA_OPERATION_COLLECTION_CREATE &&
            !(exchange->route.operation == CHROMA_OPERATION_PRE_FLIGHT &&
              write_lanes_splits(exchange->proxy->lanes));
 }

@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "proxy/backend_breaker.h"
 #include "proxy/client_deadline.h"
-#include "proxy/read_limit.h"
 #include "proxy/services.h"
 
 static void        call_init(struct call *call, struct proxy *proxy,
@@ -172,6 +171,15 @@ static void call_shed(struct proxy *proxy)
         answer_sink_failure(call->sink, STATUS_OVERLOADED, false);
         call_leave_gate(call);
     }
+}
+
+void call_explain_refusal(const struct call *call, bool is_early, char out[READ_LIMIT_TEXT_SIZE])
+{
+    struct proxy   *proxy = call->proxy;
+    enum turn_bound by = read_limit_refuse(proxy->read_limit, &call->turn, is_early, out);
+
+    if (proxy->services != NULL)
+        services_note_refused(proxy->services, call->turn.service, by);
 }
 
 /* One that wakes too soon does no harm, so it is moved only to an earlier time. */

@@ -28,6 +28,7 @@
 #include "limits/turn_queue.h"
 #include "proxy/answer_sink.h"
 #include "proxy/proxy_state.h"
+#include "proxy/read_limit.h"
 #include "upstream/upstream_transfer.h"
 
 /* Longer than any call of a healthy Chroma that was seen under load (a batch of 5000 records took
@@ -111,6 +112,9 @@ bool call_is_paused(const struct call *call);
 /* As upstream_transfer_send_body() and upstream_transfer_is_writable(). */
 void call_send_body(struct call *call, const struct bytes *parts, size_t count, bool last);
 bool call_is_writable(const struct call *call);
+
+/* It waited for a turn and is refused: as read_limit_refuse(), and counted for its service. */
+void call_explain_refusal(const struct call *call, bool is_early, char out[READ_LIMIT_TEXT_SIZE]);
 
 /* The bounds of the turn queue have changed: refuse what has waited for too long, and grant what
  * can be granted. */

@@ -110,7 +110,7 @@ static bool watch_is_unsent(const struct exchange *exchange)
         return !exchange->write->is_in_lane && !write_is_sent(exchange->write);
     if (exchange->state == EXCHANGE_RECEIVING)
         return !exchange->pass.is_streaming;
-    return exchange_waits_for(exchange) != NULL || backend_breaker_holds(&exchange->pass.breaker) ||
+    return exchange_waits(exchange) || backend_breaker_holds(&exchange->pass.breaker) ||
            (call_is_active(call) && !call_is_sent(call));
 }
 

@@ -121,12 +121,14 @@ void dispatch_on_wait_limit(struct timeout *timeout)
 void dispatch_on_shed_wait(struct timeout *timeout)
 {
     struct exchange *exchange = CONTAINER_OF(timeout, struct exchange, wait_limit);
+    char             message[EXCHANGE_WAIT_TEXT_SIZE];
 
-    if (is_held_by_pause(exchange))
+    if (is_held_by_pause(exchange)) {
         timeout_queue_start(exchange->proxy->shed_waits, timeout);
-    else
-        reply_error(&exchange->reply, STATUS_OVERLOADED, FRONT_EXECUTED_NO,
-                    exchange_waits_for(exchange));
+        return;
+    }
+    exchange_explain_wait(exchange, "", message);
+    reply_error(&exchange->reply, STATUS_OVERLOADED, FRONT_EXECUTED_NO, message);
 }
 
 /* Its clocks begin anew when the pause has ended. */

@@ -1,9 +1,11 @@
 #include "proxy/exchange.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "io/clock.h"
 #include "proxy/read_facts.h"
 
@@ -206,16 +208,44 @@ void exchange_trim_room(struct exchange *exchange)
     memory_account_claim_shrink(&exchange->room, size);
 }
 
-const char *exchange_waits_for(const struct exchange *exchange)
+bool exchange_waits(const struct exchange *exchange)
 {
-    if (exchange->wait_began_us == 0)
-        return NULL;
-    if (!exchange->admission.is_held)
-        return "queue.requests_max requests were held all the time";
-    if (list_node_is_linked(&exchange->lane_room.node))
-        return "the writes that wait for this collection held its part of queue.bytes_max all the "
-               "time";
-    return "the bodies of other requests held queue.bytes_max all the time";
+    return exchange->wait_began_us != 0;
+}
+
+void exchange_explain_wait(struct exchange *exchange, const char *before,
+                           char out[EXCHANGE_WAIT_TEXT_SIZE])
+{
+    struct proxy                *proxy = exchange->proxy;
+    struct limits_refused       *refused = &proxy->refused;
+    const struct memory_claim   *claim = &exchange->room;
+    const struct memory_account *account = claim->account;
+    char                         size[TEXT_NUMBER_SIZE];
+    uint64_t                    *counter;
+
+    if (!exchange->admission.is_held) {
+        counter = &refused->requests;
+        snprintf(out, EXCHANGE_WAIT_TEXT_SIZE,
+                 "%squeue.requests_max (%zu) requests were held all the time", before,
+                 proxy->admission.max);
+    } else if (list_node_is_linked(&exchange->lane_room.node)) {
+        counter = &refused->write_bytes;
+        snprintf(out, EXCHANGE_WAIT_TEXT_SIZE,
+                 "%sthe writes that wait for this collection held its part of queue.bytes_max (%s) "
+                 "all the time",
+                 before, text_of_size(proxy->budget->accounts[MEMORY_ACCOUNT_WRITES].max, size));
+    } else if (account->used + (claim->wanted - claim->size) > account->max) {
+        counter = exchange->route.info->is_write ? &refused->write_bytes : &refused->read_bytes;
+        snprintf(out, EXCHANGE_WAIT_TEXT_SIZE,
+                 "%sthe bodies of other requests held queue.bytes_max (%s) all the time", before,
+                 text_of_size(account->max, size));
+    } else {
+        counter = &refused->memory;
+        snprintf(out, EXCHANGE_WAIT_TEXT_SIZE,
+                 "%smemory_max (%s) was in use, or others were before it, all the time", before,
+                 text_of_size(proxy->budget->max, size));
+    }
+    *counter += !exchange->client_deadline.is_over;
 }
 
 /* Growing would copy the body several times. */

@@ -128,8 +128,14 @@ bool exchange_grow_room(struct exchange *exchange, uint64_t size);
 /* The body is complete: what is held beyond it is given back. */
 void exchange_trim_room(struct exchange *exchange);
 
-/* What it waits for before its body can be read, for a message; NULL: nothing. */
-const char *exchange_waits_for(const struct exchange *exchange);
+/* For admission, or for room to read its body? */
+bool exchange_waits(const struct exchange *exchange);
+
+/* It waits and is refused: after `before`, what held it all the time, and that limit's value.
+ * Counted, unless the client's own deadline is why. */
+enum { EXCHANGE_WAIT_TEXT_SIZE = 240 };
+void exchange_explain_wait(struct exchange *exchange, const char *before,
+                           char out[EXCHANGE_WAIT_TEXT_SIZE]);
 
 /* Keep `data` of the request's body. False: out of memory. */
 bool exchange_keep_body(struct exchange *exchange, struct bytes data);

@@ -69,6 +69,7 @@ static bool pass_may_repeat(const struct exchange *exchange, enum status why);
 static void pass_note_times(struct exchange *exchange);
 static void pass_on_deadline(struct exchange *exchange);
 static void pass_miss_deadline(struct exchange *exchange);
+static bool pass_is_bounded(const struct exchange *exchange);
 static bool pass_was_silent(const struct exchange *exchange);
 static void pass_on_client_gone(struct exchange *exchange);
 static void pass_on_finished(struct exchange *exchange);
@@ -527,22 +528,31 @@ static void pass_on_deadline(struct exchange *exchange)
 
 static void pass_miss_deadline(struct exchange *exchange)
 {
-    const char *waits_for = exchange_waits_for(exchange);
-    bool        sent = call_is_sent(&exchange->pass.call);
-    char        message[200], room[DEADLINE_WATCH_TEXT_SIZE];
+    bool sent = call_is_sent(&exchange->pass.call);
+    char message[READ_LIMIT_TEXT_SIZE], room[DEADLINE_WATCH_TEXT_SIZE];
 
     exchange->client_deadline.is_over |= !exchange->pass.is_ours;
-    snprintf(message, sizeof message, "%s%s",
-             waits_for != NULL ? "it waited for queue.wait_max, as "
-             : backend_breaker_holds(&exchange->pass.breaker)
-                 ? "Chroma fails, and the breaker held the read back (breaker.reads: refuse)"
-             : sent ? "Chroma did not answer within deadline.read"
-                    : "no connection to Chroma became free in time; see "
-                      "backend.connections_max, queue.wait_max and deadline.read",
-             waits_for != NULL ? waits_for : "");
+    if (exchange_waits(exchange))
+        exchange_explain_wait(exchange, "it waited for queue.wait_max, as ", message);
+    else if (pass_is_bounded(exchange))
+        call_explain_refusal(&exchange->pass.call, false, message);
+    else
+        snprintf(message, sizeof message, "%s",
+                 backend_breaker_holds(&exchange->pass.breaker)
+                     ? "Chroma fails, and the breaker held the read back (breaker.reads: refuse)"
+                 : sent ? "Chroma did not answer within deadline.read"
+                        : "no connection to Chroma became free in time; see "
+                          "backend.connections_max, queue.wait_max and deadline.read");
     reply_error(&exchange->reply, STATUS_TIMED_OUT, sent ? FRONT_EXECUTED_MAYBE : FRONT_EXECUTED_NO,
                 exchange->pass.is_ours ? message
                                        : deadline_watch_explain(exchange, sent, message, room));
+}
+
+/* It waits for its turn, and for no Chroma that is known not to run. */
+static bool pass_is_bounded(const struct exchange *exchange)
+{
+    return exchange->pass.is_ours && exchange->pass.call.turn.state == TURN_WAITING &&
+           !turn_queue_is_held(exchange->proxy->turns);
 }
 
 /* The deadline counts from the last byte of the request: who waited for a turn for most of it has

@@ -499,6 +499,12 @@ static void count_unfinished(struct proxy *proxy)
     }
 }
 
+uint64_t proxy_body_max(const struct proxy *proxy)
+{
+    return proxy->options.body_bytes_max != 0 ? proxy->options.body_bytes_max
+                                              : chroma_family_info(proxy->family)->body_max;
+}
+
 struct limits_state proxy_limits(const struct proxy *proxy)
 {
     const struct turn_queue_stats *turns = turn_queue_stats(proxy->turns);
@@ -508,7 +514,9 @@ struct limits_state proxy_limits(const struct proxy *proxy)
                                             .connections_max = proxy->options.connections_max,
                                             .writes = turns->turns[TURN_WRITE],
                                             .writes_max = write_lanes_in_flight_max(proxy->lanes),
-                                            .writes_waiting = turns->waiting[TURN_WRITE]};
+                                            .writes_waiting = turns->waiting[TURN_WRITE],
+                                            .body_max = proxy_body_max(proxy),
+                                            .refused = proxy->refused};
 
     for (enum turn_class each = 0; each < TURN_CLASSES; each++)
         state.connections += turns->connections[each];

@@ -18,6 +18,7 @@
 #include "proxy/client_deadline.h"
 #include "proxy/finished_request.h"
 #include "proxy/lane_rooms.h"
+#include "proxy/limits_state.h"
 #include "proxy/proxy_options.h"
 #include "proxy/read_repeats.h"
 #include "proxy/request_metrics.h"
@@ -102,10 +103,15 @@ struct proxy {
     struct list           writes; /* with a client or without */
     struct list           write_calls;
     struct request_metrics metrics;
+    struct limits_refused  refused;     /* but for what read_limit.h counts */
     finished_request_fn   *on_finished; /* NULL: nobody wants to know */
     void                  *on_finished_ctx;
     struct look_budget     looks; /* at bodies, for on_finished */
 };
+
+/* Bytes that the body of a write may have, by body_max or what Chroma takes; 0: by memory_max only.
+ */
+uint64_t proxy_body_max(const struct proxy *proxy);
 
 /* Another Chroma than the one that was lost has answered: copies and trust of before are void. */
 void proxy_note_reached(struct proxy *proxy);

@@ -17,6 +17,7 @@ struct read_limit {
     size_t                    reads_max; /* as in the options */
     size_t                    connections_max;
     uint64_t                  write_ended_us; /* the last one */
+    uint64_t                  refused, refused_connections;
 };
 
 static size_t read_limit_value(const struct read_limit *limit);
@@ -101,18 +102,22 @@ void read_limit_restart(struct read_limit *limit)
     read_limit_apply(limit);
 }
 
-void read_limit_explain(const struct read_limit *limit, const struct turn *turn,
-                        char out[READ_LIMIT_TEXT_SIZE])
+enum turn_bound read_limit_refuse(struct read_limit *limit, const struct turn *turn, bool is_early,
+                                  char out[READ_LIMIT_TEXT_SIZE])
 {
-    char bound[100];
+    enum turn_bound by = turn_queue_bound(limit->turns, turn);
+    char            bound[100];
 
-    switch (turn_queue_bound(limit->turns, turn)) {
+    limit->refused += by == TURN_BOUND_CLASS;
+    limit->refused_connections += by == TURN_BOUND_CONNECTIONS;
+    switch (by) {
     case TURN_BOUND_GATE:
         snprintf(bound, sizeof bound, "collection.concurrency_reads_max of its service is %zu",
                  turn->gate->max);
         break;
     case TURN_BOUND_SERVICE:
-        snprintf(bound, sizeof bound, "concurrency_max of its service is reached");
+        snprintf(bound, sizeof bound, "concurrency_max of its service is %zu",
+                 turn_queue_service_turns_max(limit->turns, turn->service));
         break;
     case TURN_BOUND_CLASS:
         snprintf(bound, sizeof bound, "reads.limit%s is %zu now",
@@ -126,9 +131,10 @@ void read_limit_explain(const struct read_limit *limit, const struct turn *turn,
     }
     snprintf(out, READ_LIMIT_TEXT_SIZE,
              "its turn did not come in time: %s, and others were before it; nothing was done. Ask "
-             "again later. The operator can raise that limit, or let requests wait instead "
-             "(overload: wait)",
-             bound);
+             "again later. The operator can raise that limit, or let requests wait %s",
+             bound,
+             is_early ? "instead (overload: wait)" : "for longer (queue.wait_max, deadline.read)");
+    return by;
 }
 
 void read_limit_state(const struct read_limit *limit, struct limits_state *ret)
@@ -139,7 +145,8 @@ void read_limit_state(const struct read_limit *limit, struct limits_state *ret)
     ret->reads_max = turn_queue_turns_max(limit->turns, TURN_READ);
     ret->reads_adaptive = concurrency_limit_value(limit->adaptive);
     ret->reads_waiting = stats->waiting[TURN_READ];
-    ret->reads_shed = stats->shed[TURN_READ];
+    ret->refused.reads = limit->refused;
+    ret->refused.connections = limit->refused_connections;
 }
 
 enum status read_limit_print_metrics(const struct read_limit *limit, uint64_t writes_max,

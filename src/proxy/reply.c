@@ -254,7 +254,7 @@ static void reply_refuse_early(struct reply *reply)
     char               message[READ_LIMIT_TEXT_SIZE];
 
     reply->record->queue_us += loop_now_us(reply->proxy->loop) - call->asked_us;
-    read_limit_explain(reply->proxy->read_limit, &call->turn, message);
+    call_explain_refusal(call, true, message);
     reply_error(reply, STATUS_OVERLOADED, FRONT_EXECUTED_NO, message);
 }
 
@@ -405,6 +405,7 @@ void reply_too_large(struct reply *reply, bool is_plain)
     reply->record->end = ACCESS_END_PROXY;
     reply->record->source = REQUEST_METRICS_SOURCE_PROXY;
     reply->proxy->metrics.shed[STATUS_TOO_LARGE]++;
+    reply->proxy->refused.bodies++;
     front_connection_set_close(reply->connection);
     byte_buffer_clear(&reply->out);
     if (reply->proxy->options.adds_headers) {

@@ -213,6 +213,7 @@ static void apply(struct services *services, uint32_t service,
     state->bytes_rate = options->bytes_rate;
     state->over = options->over;
     state->concurrency_max = options->concurrency_max;
+    state->collection_reads_max = options->collection_reads_max;
     state->weight = options->weight;
     state->priority = options->priority;
     set_turns(services, service);
@@ -318,6 +319,8 @@ enum status services_admit(struct services *services, uint32_t service,
     state->shadowed += shadowed_of(services, service) > shadowed;
     state->delayed += status == STATUS_AGAIN;
     state->rejected += status == STATUS_LIMIT_REACHED;
+    state->bytes_rejected +=
+        status == STATUS_LIMIT_REACHED && ret_charge->verdict.limit == SERVICE_LIMIT_BYTES;
     if (status != STATUS_LIMIT_REACHED)
         ret_charge->generation = services->generation;
     return status;
@@ -422,6 +425,14 @@ static void services_describe(const struct services *services, uint32_t service,
              rate_limit_remaining(rate, now_us) / unit, rate_limit_reset_s(rate, now_us));
 }
 
+void services_note_refused(struct services *services, uint32_t flow, enum turn_bound bound)
+{
+    struct service_state *state = &services->rows[flow % SERVICES_MAX].state;
+
+    state->turns_refused += bound == TURN_BOUND_SERVICE;
+    state->collection_refused += bound == TURN_BOUND_GATE;
+}
+
 struct fair_gate *services_gate(struct services *services, uint32_t service, enum turn_class class,
                                 const uint8_t collection[16])
 {
@@ -450,6 +461,7 @@ void services_each(const struct services *services, service_state_fn *fn, void *
         if (!services->rows[i].is_listed)
             continue;
         state.name = services->rows[i].name;
+        state.concurrency = turn_queue_service_turns(services->turns, services_flow(i));
         state.remaining =
             state.rate == 0
                 ? 0

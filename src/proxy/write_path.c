@@ -100,17 +100,17 @@ static uint64_t write_path_room(const struct exchange *exchange, uint64_t size)
 static bool write_path_refuse_too_large(struct exchange *exchange, uint64_t size)
 {
     const struct proxy *proxy = exchange->proxy;
-    uint64_t            max = proxy->options.body_bytes_max;
+    uint64_t            max = proxy_body_max(proxy);
 
-    if (max == 0)
-        max = chroma_family_info(proxy->family)->body_max;
     if (max != 0 ? size <= max : size <= proxy->budget->max)
         return false;
-    if (max != 0)
+    if (max != 0) {
         reply_too_large(&exchange->reply, exchange->route.info->has_plain_413);
-    else
+    } else {
+        exchange->proxy->refused.memory++;
         reply_error(&exchange->reply, STATUS_TOO_LARGE, FRONT_EXECUTED_NO,
                     "the body is larger than memory_max");
+    }
     return true;
 }
 
@@ -225,9 +225,8 @@ static void write_path_on_refused(struct write_waiter *waiter, enum status statu
 /* The coalescer minds the deadline of what it has taken. */
 static void write_path_on_deadline(struct exchange *exchange)
 {
-    const char         *waits_for = exchange_waits_for(exchange);
     enum front_executed executed = FRONT_EXECUTED_NO;
-    char                message[200], room[DEADLINE_WATCH_TEXT_SIZE];
+    char                message[EXCHANGE_WAIT_TEXT_SIZE], room[DEADLINE_WATCH_TEXT_SIZE];
 
     if (exchange->reply.source != NULL && call_is_paused(exchange->reply.source)) {
         exchange_start_deadline(exchange); /* the client is slow, not Chroma */
@@ -238,13 +237,14 @@ static void write_path_on_deadline(struct exchange *exchange)
         return;
     if (exchange->reply.source == NULL)
         exchange->write = NULL;
-    snprintf(message, sizeof message, "%s%s",
-             waits_for != NULL ? "the write waited for deadline.write, as "
-             : executed == FRONT_EXECUTED_NO
-                 ? "the write was not sent within deadline.write: Chroma is down or too slow, or "
-                   "backend.connections_max too low"
-                 : "Chroma did not answer within deadline.write; the write may yet be applied",
-             waits_for != NULL ? waits_for : "");
+    if (exchange_waits(exchange))
+        exchange_explain_wait(exchange, "the write waited for deadline.write, as ", message);
+    else
+        snprintf(message, sizeof message, "%s",
+                 executed == FRONT_EXECUTED_NO
+                     ? "the write was not sent within deadline.write: Chroma is down or too slow, "
+                       "or backend.connections_max too low"
+                     : "Chroma did not answer within deadline.write; the write may yet be applied");
     reply_error(&exchange->reply, STATUS_TIMED_OUT, executed,
                 exchange->client_deadline.is_over
                     ? deadline_watch_explain(exchange, executed != FRONT_EXECUTED_NO, message, room)

@@ -31,6 +31,8 @@ mutant src/proxy/cache_report.c flow/test_flow_cache_report 's/    collection_ta
 mutant src/proxy/cache_path.c flow/test_flow_cache_report 's/    query_cache_clear(cache->cache);/    ;/' 'what is forgotten is gone'
 mutant src/proxy/cache_path.c flow/test_flow_cache_report 's/        query_cache_drop_collection(cache->cache, uuid);/        ;/' 'so is what is forgotten of a collection'
 
+mutant src/proxy/cache_verify.c flow/test_flow_construct 's/route.operation != CHROMA_OPERATION_COLLECTION_CREATE/route.info->class == CHROMA_CLASS_READ/' 'descriptions are verified'
+mutant src/proxy/cache_verify.c flow/test_flow_construct 's/route.operation != CHROMA_OPERATION_COLLECTION_CREATE/route.info != NULL/' 'what creates is not sent twice'
 mutant src/proxy/cache_verify.c flow/test_flow_cache_verify 's/if (!query_validity_holds(&verify->question.asked, &now))/if (0)/' 'what a write crossed is not compared'
 mutant src/proxy/cache_verify.c flow/test_flow_cache_verify 's/ || verify->is_busy || / || /' 'one is verified at a time'
 mutant src/proxy/cache_verify.c flow/test_flow_cache_verify 's/rng_below(&verify->rng, 1000000) >= share/0/' 'a share is verified'

@@ -26,5 +26,6 @@ mutant src/proxy/pass_path.c flow/test_flow_collapse 's/    cache_path_leave(exc
 mutant src/proxy/service_ticket.c flow/test_flow_collapse 's/           record->source == REQUEST_METRICS_SOURCE_COLLAPSED ||/           false ||/' 'who waited is charged its request'
 mutant src/proxy/cache_join.c flow/test_flow_collapse 's/    if (memory_account_has_room(account, single_flight_waiters(member) \* body.size))/    if (true)/' 'copies have a bound'
 mutant src/proxy/cache_path.c flow/test_flow_collapse 's/options.sheds \&\& call->transfer == NULL/options.sheds \&\& 0/' 'where waiting reads are refused nobody waits for one of them'
+mutant src/proxy/cache_report.c flow/test_flow_collapse 's/ret_report->stats.joined;/0;/' 'a look-up that was collapsed is one'
 
 mutants_run

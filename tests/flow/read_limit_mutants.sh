@@ -24,5 +24,12 @@ mutant src/proxy/read_class.c unit/test_read_class 's/if (body.size <= 2 \* (siz
 mutant src/proxy/read_class.c unit/test_read_class 's/ || body.size >= large_bytes//' 'several vectors are large'
 mutant src/proxy/read_class.c unit/test_read_class 's/ || is_nothing(value) ||$/ ||/' 'null is no limit'
 mutant src/proxy/read_class.c unit/test_read_class 's/ \&\& number <= bound) {/) {/' 'numbers of any length'
+mutant src/proxy/read_limit.c flow/test_flow_reads 's/limit->refused += by == TURN_BOUND_CLASS/limit->refused += true/' 'a refusal is counted for the bound that held it back'
+mutant src/proxy/call.c flow/test_flow_services 's/services_note_refused(proxy->services, call->turn.service, by);/(void)by;/' 'and for its service'
+mutant src/proxy/services.c flow/test_flow_services 's/status == STATUS_LIMIT_REACHED \&\& ret_charge->verdict.limit == SERVICE_LIMIT_BYTES/status == STATUS_LIMIT_REACHED/' 'rates of bytes are counted apart'
+mutant src/proxy/exchange.c flow/test_flow_reads 's/counter = \&refused->requests/counter = \&refused->memory/' 'who is not admitted is counted there'
+mutant src/proxy/exchange.c flow/test_flow_limits 's/^        counter = \&refused->write_bytes;/        counter = \&refused->read_bytes;/' 'a part of the room for writes'
+mutant src/proxy/reply.c flow/test_flow_clients 's/reply->proxy->refused.bodies++;//' 'bodies that are too large are counted'
+mutant src/proxy/pass_path.c flow/test_flow_limits 's/else if (pass_is_bounded(exchange))/else if (false)/' 'at its deadline a read is told what held it back'
 
 mutants_run

@@ -217,7 +217,8 @@ START_TEST(a_write_is_too_large_for_who_takes_it)
         {CHROMA_FAMILY_PYTHON, kib, kib + 1, 413, "Payload too large"},
         {CHROMA_FAMILY_RUST, 42 * mib, 41 * mib, 200, NULL},
     };
-    struct flow_client *client;
+    struct flow_client   *client;
+    struct limits_refused refused;
 
     world.family = cases[_i].family;
     world.proxy_options.body_bytes_max = cases[_i].body_max;
@@ -229,6 +230,10 @@ START_TEST(a_write_is_too_large_for_who_takes_it)
     ck_assert(flow_world_run_to_answers(&world, client, 1));
     ck_assert_uint_eq(client->answers[0].status, cases[_i].status);
     ck_assert_uint_eq(world.backend.request_count, cases[_i].status == 200);
+    refused = proxy_limits(world.proxy).refused;
+    ck_assert_uint_eq(refused.bodies + refused.memory, cases[_i].status == 413);
+    ck_assert_uint_eq(refused.memory,
+                      cases[_i].body != NULL && strstr(cases[_i].body, "memory_max") != NULL);
     if (cases[_i].body != NULL)
         ck_assert_ptr_nonnull(strstr(flow_client_body(client, 0), cases[_i].body));
 }

@@ -6,6 +6,7 @@
 
 #include "flow/flow_world.h"
 #include "io/clock.h"
+#include "proxy/cache_report.h"
 #include "support/check_main.h"
 
 #define COLLECTION "/api/v2/tenants/t/databases/d/collections/11111111-2222-3333-4444-555555555555/"
@@ -143,7 +144,9 @@ static uint64_t metric(const char *series)
 
 START_TEST(many_who_ask_the_same_at_once_cause_one_call)
 {
-    struct flow_client *clients[MANY];
+    struct cache_usage_row rows[QUERY_CACHE_OWNERS_MAX];
+    struct cache_report    report;
+    struct flow_client    *clients[MANY];
 
     flow_world_start(&world);
     for (size_t i = 0; i < MANY; i++)
@@ -156,6 +159,11 @@ START_TEST(many_who_ask_the_same_at_once_cause_one_call)
                       MANY - 1);
     ck_assert_uint_eq(metric("chromabouncer_cache_lookups_total{result=\"collapsed\"}"), MANY - 1);
     ck_assert_uint_eq(metric("chromabouncer_cache_lookups_total{result=\"miss\"}"), 1);
+    cache_report_read(world.proxy, &report);
+    ck_assert_uint_eq(report.lookups, MANY);
+    ck_assert_uint_eq(report.stats.joined, MANY - 1);
+    ck_assert_uint_eq(cache_report_list(world.proxy, QUERY_CACHE_COLLECTION, rows), 1);
+    ck_assert_uint_eq(rows[0].counts.lookups, MANY);
 }
 END_TEST
 

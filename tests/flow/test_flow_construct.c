@@ -1,6 +1,7 @@
 /* What a client asks when it is made is answered without asking Chroma, until it may have changed.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "flow/flow_world.h"
@@ -21,6 +22,7 @@ static char                answer[1000]; /* of Chroma, to whatever is not about 
 static unsigned            answer_status;
 static enum flow_fault     write_fault; /* of what is about records */
 static uint64_t            answer_delay_us;
+static uint32_t            verify_per_million;
 
 static void plan(struct flow_backend *backend, unsigned id, struct flow_plan *ret_plan, void *ctx)
 {
@@ -49,6 +51,7 @@ static void begin_with(bool splits)
     flow_world_keep_answers(&world);
     world.write_options.is_coalescing = true; /* writes are looked into */
     world.write_options.split_oversize = splits;
+    world.proxy_options.cache.verify_per_million = verify_per_million;
     world.backend.on_plan = plan;
     answer_status = 200;
     answer_delay_us = 1000;
@@ -61,6 +64,7 @@ static void begin_with(bool splits)
 
 static void begin(void)
 {
+    verify_per_million = 0;
     begin_with(false);
 }
 
@@ -86,7 +90,8 @@ static bool is_hit_with(const char *method, const char *path, const char *body, 
     send_with(method, path, body, fields);
     ck_assert(flow_world_run_to_answers(&world, client, answers + 1));
     hit = strstr(flow_client_head(client, answers), "Cache-Status: chromabouncer; hit\r\n") != NULL;
-    ck_assert_uint_eq(world.backend.request_count, requests + !hit);
+    if (verify_per_million == 0)
+        ck_assert_uint_eq(world.backend.request_count, requests + !hit);
     ck_assert_uint_eq(client->answers[answers].status, answer_status);
     return hit;
 }
@@ -274,6 +279,55 @@ static bool is_kept(int which)
 {
     return is_hit(descriptions[which].method, descriptions[which].path, descriptions[which].body);
 }
+
+static uint64_t verified(const char *result)
+{
+    struct byte_buffer page = {0};
+    char               name[80];
+    const char        *found;
+    uint64_t           value = 0;
+
+    snprintf(name, sizeof name, "chromabouncer_cache_verified_total{result=\"%s\"} ", result);
+    ck_assert_int_eq(proxy_print_metrics(world.proxy, &page), STATUS_OK);
+    found = memmem(byte_buffer_bytes(&page).data, byte_buffer_size(&page), name, strlen(name));
+    if (found != NULL)
+        value = strtoull(found + strlen(name), NULL, 10);
+    byte_buffer_done(&page);
+    return value;
+}
+
+/* All but what creates if it has to. */
+START_TEST(a_description_is_verified_and_one_that_differs_is_forgotten)
+{
+    bool creates = descriptions[_i].body[0] != '\0';
+
+    end();
+    verify_per_million = 1000000;
+    begin_with(false);
+    keep_description(_i);
+    flow_world_run_ms(&world, 20);
+    ck_assert_uint_eq(verified("same"), !creates);
+    describe(UUID, "docs", "3", ""); /* somebody else wrote */
+    ck_assert(is_kept(_i));
+    flow_world_run_ms(&world, 20);
+    ck_assert_uint_eq(verified("different"), !creates);
+    ck_assert_int_eq(is_kept(_i), creates);
+}
+END_TEST
+
+START_TEST(what_never_changes_is_verified_too)
+{
+    end();
+    verify_per_million = 1000000;
+    begin_with(false);
+    ck_assert(!is_hit("GET", fixed[_i], ""));
+    snprintf(answer, sizeof answer, "{\"changed\":1}");
+    ck_assert(is_hit("GET", fixed[_i], ""));
+    flow_world_run_ms(&world, 20);
+    ck_assert_uint_eq(verified("different"), 1);
+    ck_assert(!is_hit("GET", fixed[_i], ""));
+}
+END_TEST
 
 START_TEST(a_description_is_kept_once_the_collection_is_known)
 {
@@ -546,6 +600,9 @@ int main(void)
     tcase_add_test(tcase, a_sidecar_asks_always);
     tcase_add_loop_test(tcase, a_description_is_kept_once_the_collection_is_known, 0,
                         COUNT_OF(descriptions));
+    tcase_add_loop_test(tcase, a_description_is_verified_and_one_that_differs_is_forgotten, 0,
+                        COUNT_OF(descriptions));
+    tcase_add_loop_test(tcase, what_never_changes_is_verified_too, 0, COUNT_OF(fixed));
     tcase_add_loop_test(tcase, a_write_ends_what_it_may_change, 0, COUNT_OF(record_writes));
     tcase_add_test(tcase, the_first_vectors_end_it);
     tcase_add_test(tcase, a_batch_ends_it_if_one_of_its_writes_does);

@@ -147,6 +147,9 @@ START_TEST(who_waits_too_long_for_its_turn_is_told)
     ck_assert_uint_eq(read->answer_count, 0);
     flow_world_run_ms(&world, 200);
     expect_not_executed(read, 504, "ChromaError");
+    ck_assert_ptr_nonnull(
+        strstr(flow_client_body(read, 0), "backend.connections_max (1) lets 1 reads go"));
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.connections, 1);
     ck_assert_uint_eq(write->answer_count, 0);
     flow_world_run_ms(&world, 3000);
     expect_not_executed(write, 504, "ChromaError");
@@ -183,7 +186,7 @@ END_TEST
 START_TEST(a_collection_whose_call_hangs_leaves_room_for_others)
 {
     struct flow_client *clients[40], *other, *reader;
-    unsigned            sent = 0, applied = 0;
+    unsigned            sent = 0, applied = 0, told = 0;
 
     world.write_options.is_coalescing = true;
     world.queue_bytes_max = 1 * mib;
@@ -208,9 +211,14 @@ START_TEST(a_collection_whose_call_hangs_leaves_room_for_others)
         expect(clients[i], 504);
         sent += strstr(flow_client_head(clients[i], 0), "Executed: maybe\r\n") != NULL;
         applied += world.backend.records[i + 1].heads;
+        told +=
+            strstr(flow_client_body(clients[i], 0), "its part of queue.bytes_max (1MiB)") != NULL;
     }
     ck_assert_uint_eq(sent, 1);
     ck_assert_uint_eq(applied, 1);
+    ck_assert_uint_gt(told, 0);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.write_bytes, told);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.read_bytes, 0);
 }
 END_TEST
 

@@ -370,7 +370,8 @@ START_TEST(a_read_whose_turn_does_not_come_in_time_is_refused_and_told_why)
     flow_world_run_ms(&world, 5);
     expect_refused(client, 2, "reads.limit is 1 now");
     ck_assert_ptr_nonnull(strstr(flow_client_body(client, 0), "overload: wait"));
-    ck_assert_uint_eq(proxy_limits(world.proxy).reads_shed, 1);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.reads, 1);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.connections, 0);
     flow_world_run_ms(&world, 31000);
     flow_world_expect(first, 200); /* what was sent is waited for */
 }
@@ -390,6 +391,8 @@ START_TEST(without_a_limit_connections_are_what_is_named)
     flow_world_run_ms(&world, 105);
     for (unsigned i = 2; i < COUNT_OF(clients); i++)
         expect_refused(clients[i], i + 1, "backend.connections_max (4) lets 2 reads go");
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.connections, COUNT_OF(clients) - 2);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.reads, 0);
     flow_world_run_ms(&world, 1000);
     flow_world_expect(clients[0], 200);
     flow_world_expect(clients[1], 200);
@@ -454,7 +457,8 @@ START_TEST(who_is_not_admitted_in_time_is_refused_too)
     flow_world_run_ms(&world, 99);
     ck_assert_uint_eq(read->answer_count, 0);
     flow_world_run_ms(&world, 5);
-    expect_refused(read, 2, "queue.requests_max");
+    expect_refused(read, 2, "queue.requests_max (1) requests");
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.requests, 1);
     flow_world_run_ms(&world, 2000);
     flow_world_expect(first, 200);
     flow_world_expect(write, 200);
@@ -494,7 +498,7 @@ START_TEST(who_leaves_before_is_not_refused)
     flow_world_run_ms(&world, 50);
     flow_client_close(query(3));
     flow_world_run_ms(&world, 3000);
-    ck_assert_uint_eq(proxy_limits(world.proxy).reads_shed, 0);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.reads, 0);
     ck_assert_uint_eq(proxy_limits(world.proxy).reads_waiting, 0);
 }
 END_TEST

@@ -129,6 +129,7 @@ START_TEST(a_flood_of_one_service_leaves_the_other_alone)
     ck_assert_uint_eq(passed, 20);
     ck_assert_uint_eq(state_of("chat").requests, 200);
     ck_assert_uint_eq(state_of("chat").rejected, 180);
+    ck_assert_uint_eq(state_of("chat").bytes_rejected, 0);
     ck_assert_uint_eq(state_of("batch").rejected, 0);
     ck_assert_uint_gt(state_of("batch").chroma_time_us, 0);
 }
@@ -332,6 +333,7 @@ START_TEST(bytes_of_requests_and_answers_are_limited)
     ck_assert_uint_eq(status_of(client, 1), 429);
     ck_assert_ptr_nonnull(
         strstr(flow_client_body(client, 1), "100KiB/s (services.chat.bytes_rate)"));
+    ck_assert_uint_eq(state_of("chat").bytes_rejected, 1);
     ck_assert_ptr_null(strstr(flow_client_head(client, 1), "RateLimit"));
     flow_world_run_ms(&world, 1000);
     flow_world_request(client, "query", 3, 100, 150 * kib, CHAT); /* owes 50 KiB now */
@@ -403,6 +405,41 @@ START_TEST(a_service_has_no_more_calls_under_way_than_it_may)
     flow_world_run_ms(&world, 500);
     for (unsigned i = 0; i < COUNT_OF(chat); i++)
         ck_assert_uint_eq(status_of(chat[i], 0), 200);
+}
+END_TEST
+
+START_TEST(who_is_refused_for_the_service_s_bounds_is_told_and_counted_there)
+{
+    struct flow_client *chat[3], *batch[4];
+
+    services[0].concurrency_max = 1;
+    services[1].collection_reads_max = 2;
+    world.proxy_options.sheds = true;
+    world.backend.plan.delay_us = second_us;
+    start();
+    for (unsigned i = 0; i < COUNT_OF(chat); i++) {
+        chat[i] = send_as(CHAT, "query", i + 1, 100, 10);
+        flow_world_run_ms(&world, 1);
+    }
+    for (unsigned i = 0; i < COUNT_OF(batch); i++) {
+        batch[i] = send_as(BATCH, "query", i + 11, 100, 10);
+        flow_world_run_ms(&world, 1);
+    }
+    flow_world_run_ms(&world, 20);
+    ck_assert_uint_eq(state_of("chat").concurrency, 1);
+    flow_world_run_ms(&world, 100);
+    ck_assert_ptr_nonnull(
+        strstr(flow_client_body(chat[2], 0), "concurrency_max of its service is 1"));
+    ck_assert_ptr_nonnull(
+        strstr(flow_client_body(batch[3], 0), "concurrency_reads_max of its service is 2"));
+    ck_assert_uint_eq(state_of("chat").turns_refused, 2);
+    ck_assert_uint_eq(state_of("chat").collection_refused, 0);
+    ck_assert_uint_eq(state_of("batch").turns_refused, 0);
+    ck_assert_uint_eq(state_of("batch").collection_refused, 2);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.reads, 0);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.connections, 0);
+    flow_world_run_ms(&world, 1000);
+    ck_assert_uint_eq(status_of(chat[0], 0), 200);
 }
 END_TEST
 
@@ -745,6 +782,7 @@ int main(void)
     tcase_add_test(tcase, bytes_of_requests_and_answers_are_limited);
     tcase_add_test(tcase, a_rate_of_time_is_settled_with_what_it_took);
     tcase_add_test(tcase, a_service_has_no_more_calls_under_way_than_it_may);
+    tcase_add_test(tcase, who_is_refused_for_the_service_s_bounds_is_told_and_counted_there);
     tcase_add_test(tcase, merged_writes_are_not_bounded_by_concurrency_max);
     tcase_add_test(tcase, writes_do_not_wait_behind_a_service_that_has_all_it_may);
     tcase_add_test(tcase, a_collection_has_no_more_calls_of_a_service_than_it_may);
