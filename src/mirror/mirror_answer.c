@@ -27,6 +27,8 @@ static uint32_t    search_width(const struct mirror_asked *asked, uint32_t k);
 static uint64_t    search_now_us(void *ctx);
 static enum status answer_make_room(struct mirror_asked *asked, size_t rows, size_t lists);
 static enum status read_values(struct mirror_asked *asked);
+static enum status keep_value(struct mirror_asked *asked, struct mirror_value *value);
+static void        place_texts(struct mirror_asked *asked);
 
 enum status mirror_answer(const struct mirror_records *records, struct mirror_reader *reader,
                           const struct mirror_question *question, unsigned *ret_status,
@@ -57,6 +59,7 @@ enum status mirror_answer(const struct mirror_records *records, struct mirror_re
     free(asked.bitmap);
     free(asked.rows);
     free(asked.values);
+    byte_buffer_done(&asked.texts);
     free(asked.hits);
     free(asked.vector);
     free(asked.ends);
@@ -328,8 +331,46 @@ static enum status read_values(struct mirror_asked *asked)
     for (uint32_t i = 0; i < asked->count; i++) {
         enum status status = mirror_reader_value(asked->reader, asked->rows[i], &asked->values[i]);
 
+        if (status == STATUS_OK)
+            status = keep_value(asked, &asked->values[i]);
         if (status != STATUS_OK)
             return status == STATUS_NOT_FOUND ? STATUS_CORRUPT : status;
     }
+    place_texts(asked);
     return STATUS_OK;
+}
+
+/* Copy what will be written of it. It is at most as long there, so this has the same bound. */
+static enum status keep_value(struct mirror_asked *asked, struct mirror_value *value)
+{
+    unsigned    set = asked->query.include_set;
+    enum status status = STATUS_OK;
+
+    if ((set & CHROMA_QUERY_INCLUDE_METADATAS) == 0)
+        value->metadata.size = 0;
+    if ((set & CHROMA_QUERY_INCLUDE_DOCUMENTS) == 0)
+        value->document.size = 0;
+    if ((set & CHROMA_QUERY_INCLUDE_URIS) == 0)
+        value->uri.size = 0;
+    status = byte_buffer_append(&asked->texts, value->metadata, asked->question->size_max);
+    if (status == STATUS_OK)
+        status = byte_buffer_append(&asked->texts, value->document, asked->question->size_max);
+    if (status == STATUS_OK)
+        status = byte_buffer_append(&asked->texts, value->uri, asked->question->size_max);
+    return status == STATUS_LIMIT_REACHED ? STATUS_TOO_LARGE : status;
+}
+
+/* They move no more. */
+static void place_texts(struct mirror_asked *asked)
+{
+    const char *at = asked->texts.data;
+
+    for (uint32_t i = 0; at != NULL && i < asked->count; i++) {
+        struct mirror_value *value = &asked->values[i];
+
+        value->metadata.data = at;
+        value->document.data = value->metadata.data + value->metadata.size;
+        value->uri.data = value->document.data + value->document.size;
+        at = value->uri.data + value->uri.size;
+    }
 }

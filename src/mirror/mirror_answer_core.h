@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/byte_buffer.h"
 #include "base/compiler.h"
 #include "base/status.h"
 #include "chroma/chroma_query.h"
@@ -30,8 +31,9 @@ struct mirror_asked {
     uint64_t *bitmap; /* of the rows that may be answered; NULL: all */
     uint32_t  bits, bit_count;
 
-    uint32_t                 *rows; /* to be answered, of all lists one behind the other */
-    struct mirror_value      *values;
+    uint32_t                 *rows;   /* to be answered, of all lists one behind the other */
+    struct mirror_value      *values; /* what is wanted of them is in `texts` */
+    struct byte_buffer        texts;
     struct vector_search_hit *hits; /* of a query */
     float                    *vector;
     uint32_t                  count, room;

@@ -40,8 +40,7 @@ uint64_t mirror_budget_left(const struct mirror_records *records)
 
 uint64_t mirror_budget_used(const struct mirror_records *records)
 {
-    return records->memory.used + mirror_values_memory(records->values) +
-           mirror_budget_index(records).used;
+    return records->memory.used + mirror_budget_index(records).used;
 }
 
 uint64_t mirror_budget_disk(const struct mirror_records *records)

@@ -1,7 +1,7 @@
 /* mirror_budget - what the parts of mirror_records take of memory and disk together
  *
- * Private to mirror_records. Ids and columns take from records->memory, vectors from their index;
- * each of the two is limited to what the other leaves. Values are asked for what they take.
+ * Private to mirror_records. Ids, columns and values take from records->memory, vectors from their
+ * index; each of the two is limited to what the other leaves.
  *
  * Thread: the writer; mirror_budget_used() and mirror_budget_disk() also readers.
  */

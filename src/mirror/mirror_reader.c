@@ -50,7 +50,7 @@ enum status mirror_reader_begin(struct mirror_reader *reader)
 
     if (reader->search == NULL && records->index != NULL)
         status = vector_search_new(records->index, &reader->search);
-    return status == STATUS_OK ? mirror_values_reader_begin(reader->values) : status;
+    return status;
 }
 
 void mirror_reader_end(struct mirror_reader *reader)

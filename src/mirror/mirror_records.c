@@ -61,13 +61,13 @@ static enum status open_records(struct mirror_records *records, const unsigned c
     char       *path;
     enum status status;
 
-    if (asprintf(&path, "%s.lmdb", records->path) < 0)
+    if (asprintf(&path, "%s.values", records->path) < 0)
         return error_set(error, STATUS_NO_MEMORY, "%s: no memory", records->path);
-    status = mirror_values_new(path, records->disk_max, &records->values, error);
+    status = mirror_values_new(&records->memory, records->file_ops, path, records->records_max,
+                               &records->values, error);
     free(path);
     if (status != STATUS_OK)
         return status;
-    mirror_budget_share(records);
     if (records->memory_max != 0)
         text_max = records->memory_max;
     status =
@@ -226,9 +226,7 @@ static enum status drop_contents(struct mirror_records *records, uint32_t row)
 
     if (status != STATUS_OK || entry->seal.size == 0)
         return status;
-    status = mirror_values_remove(records->values, row);
-    if (status != STATUS_OK)
-        return status;
+    mirror_values_remove(records->values, row);
     entry->seal = (struct mirror_seal){0};
     mirror_columns_clear(records->columns, row);
     mirror_records_core_live(records)[row / 64] &= ~((uint64_t)1 << row % 64);
@@ -244,14 +242,13 @@ enum status mirror_records_put_value(struct mirror_records *records, uint32_t ro
     struct filter_subject subject = {
         .metadata = metadata, .document = value->document, .has_document = value->has_document};
     bool        was_hollow = entry->seal.size == 0;
-    uint64_t    cost = mirror_values_cost(records->values, value);
     enum status status;
 
     do {
         mirror_budget_share(records);
         status = mirror_columns_set(records->columns, row, &subject);
-        if (status == STATUS_OK && cost > mirror_budget_left(records))
-            status = STATUS_LIMIT_REACHED;
+        if (status == STATUS_OK)
+            status = mirror_values_make_room(records->values, row, value);
     } while (status == STATUS_LIMIT_REACHED && mirror_vectors_make_room(records));
     if (status == STATUS_OK)
         status = mirror_values_put(records->values, row, value, &entry->seal);

@@ -2,15 +2,15 @@
  *
  * A record has a *row*: a number from 0 that stays as long as the record does; rows of what was
  * removed are used again. Ids, the order and the columns that filters look at are in memory, texts
- * and metadata in an LMDB file, vectors in an index (index/vector_index.h), whose record numbers
- * are the rows.
+ * and metadata in a file (mirror_values.h), vectors in an index (index/vector_index.h), whose
+ * record numbers are the rows.
  *
  * The order is that of Chroma's `get`: a record that is changed keeps its place, one that is
  * removed and put again stands at the end.
  *
  * A record is *hollow* while its contents are not known: it has an id and a place, nothing else.
  *
- * Files: PATH.lmdb and PATH.vectors. They are overwritten and removed by mirror_records_free().
+ * Files: PATH.values and PATH.vectors. They are overwritten and removed by mirror_records_free().
  *
  * Thread: one writer, or any number of readers; who owns it keeps the two apart (mirror_copy.h).
  * Memory: counted to the byte; bounded by `memory_max`, the files by `disk_max`.
@@ -44,7 +44,7 @@ struct mirror_records_options {
     uint64_t               memory_max;  /* bytes; 0: no limit */
     uint64_t               disk_max;    /* bytes of all files together; 0: 1 TiB */
     unsigned char          secret[SIPHASH_KEY_SIZE];
-    const struct file_ops *file_ops; /* of the vectors; NULL: the system's */
+    const struct file_ops *file_ops; /* NULL: the system's */
 };
 
 /* `options` is borrowed for the call. *ret_records is given: mirror_records_free().
@@ -135,7 +135,8 @@ void                   mirror_reader_free(struct mirror_reader *reader);
 MUST_CHECK enum status mirror_reader_begin(struct mirror_reader *reader);
 void                   mirror_reader_end(struct mirror_reader *reader);
 
-/* Borrowed until the end of the reading. STATUS_NOT_FOUND: it is hollow. STATUS_CORRUPT. */
+/* Borrowed until the next one or the end of the reading. STATUS_NOT_FOUND: it is hollow.
+ * STATUS_CORRUPT, STATUS_IO_FAILED, STATUS_NO_MEMORY, STATUS_LIMIT_REACHED (of memory). */
 MUST_CHECK enum status mirror_reader_value(struct mirror_reader *reader, uint32_t row,
                                            struct mirror_value *ret_value);
 
@@ -159,7 +160,7 @@ MUST_CHECK enum status mirror_reader_search(struct mirror_reader             *re
 /* What it holds, to the byte. Any thread that may read. */
 struct mirror_records_usage {
     uint64_t memory;
-    uint64_t index, columns, ids; /* parts of it */
+    uint64_t index, columns, ids; /* parts of it; with ids go their places in the files */
     uint64_t disk;                /* of the files together */
 };
 

@@ -19,7 +19,7 @@ struct mirror_records {
     uint64_t               seed; /* of the index */
     const struct file_ops *file_ops;
 
-    struct index_memory    memory; /* of all but the index and the values */
+    struct index_memory    memory; /* of all but the index */
     struct mirror_ids     *ids;
     struct mirror_values  *values;
     struct mirror_columns *columns;

@@ -12,6 +12,7 @@
 
 #include "base/rng.h"
 #include "mirror/filter.h"
+#include "mirror/mirror_answer.h"
 #include "mirror/mirror_records.h"
 
 enum {
@@ -19,6 +20,7 @@ enum {
     PAGE_RECORDS_MAX = 100000,
     DOCUMENT_SIZE = 120,
     READS = 200000,
+    ANSWERED = 400000, /* records in answers of each kind */
     SEARCHES = 2000
 };
 
@@ -134,6 +136,53 @@ static void read_values(uint32_t count)
     printf("value         %8.2f us  of a random row\n", (now() - start) / READS * 1e6);
 }
 
+/* `each` ids at random, or so many behind an offset. */
+static struct bytes get_body(struct rng *rng, uint32_t count, uint32_t each, bool by_ids)
+{
+    static char text[1 << 16];
+    size_t      size = (size_t)sprintf(text, "{\"ids\":[");
+
+    if (!by_ids)
+        size = (size_t)sprintf(text, "{\"limit\":%" PRIu32 ",\"offset\":%u}", each,
+                               (unsigned)rng_below(rng, count - each));
+    for (uint32_t i = 0; by_ids && i < each; i++) {
+        struct bytes id = mirror_records_id(records, (uint32_t)rng_below(rng, count));
+
+        size += (size_t)sprintf(text + size, "%s\"%.*s\"%s", i == 0 ? "" : ",", (int)id.size,
+                                id.data, i + 1 == each ? "]}" : "");
+    }
+    return (struct bytes){text, size};
+}
+
+static void get_answers(uint32_t count, uint32_t each, bool by_ids)
+{
+    static const char      path[] = "/api/v2/tenants/t/databases/d/collections/"
+                                    "11111111-2222-3333-4444-555555555555/get";
+    struct chroma_route    route;
+    struct byte_buffer     body = {.data = NULL};
+    struct mirror_question question = {.route = &route, .size_max = SIZE_MAX};
+    const char            *reason;
+    unsigned               code;
+    double                 spent = 0;
+    struct rng             rng;
+
+    rng_init(&rng, 4);
+    chroma_route_find(BYTES_LITERAL("POST"), bytes_of(path), &route);
+    for (uint32_t i = 0; i < ANSWERED; i += each) {
+        double start;
+
+        question.body = get_body(&rng, count, each, by_ids);
+        byte_buffer_clear(&body);
+        start = now();
+        must(mirror_answer(records, reader, &question, &code, &body, &reason));
+        spent += now() - start;
+        sink += (unsigned)byte_buffer_size(&body);
+    }
+    byte_buffer_done(&body);
+    printf("get           %8.2f us  of %" PRIu32 "%s, its answer\n", spent / ANSWERED * each * 1e6,
+           each, by_ids ? " ids" : " in order");
+}
+
 static void search(uint32_t count, uint32_t dimension)
 {
     float                     *vector = malloc(dimension * sizeof *vector);
@@ -201,6 +250,10 @@ int main(int argc, char **argv)
     must(mirror_reader_new(records, &reader));
     must(mirror_reader_begin(reader));
     read_values(count);
+    get_answers(count, 1, true);
+    get_answers(count, 100, true);
+    get_answers(count, 100, false);
+    get_answers(count, count / 2, false);
     search(count, dimension);
     filter_all("{\"page\":7}");
     filter_all("{\"page\":{\"$gte\":50}}");
