@@ -144,6 +144,9 @@ static void mirror_ask_end(struct mirror_ask *ask, enum status failure)
     loop_timer_clear(ask->deadline);
     ask->is_busy = false;
     ask->sent_us = ask->call.connected_us;
+    ask->cost_us = ask->call.first_byte_us > ask->sent_us && ask->sent_us != 0
+                       ? ask->call.first_byte_us - ask->sent_us
+                       : 0;
     ask->on_over(ask, failure);
 }
 

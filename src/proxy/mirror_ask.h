@@ -23,6 +23,7 @@ struct mirror_ask {
     bool               is_whole; /* else it was longer than the bound, or memory was out */
     struct byte_buffer answer;
     uint64_t           sent_us; /* when it had its turn */
+    uint64_t           cost_us; /* as turn_queue_done() was told */
 
     /* Private. */
     struct proxy      *proxy;

@@ -11,9 +11,13 @@
 #include "proxy/mirror_settle.h"
 #include "json/json_scan.h"
 
-/* While others use Chroma, it rests for so many times as long as the last question took: a tenth of
- * its time goes to these. */
-enum { fill_rest = 9 };
+/* While others use Chroma, it rests after each question, so that this share of its time goes to
+ * these: half of it where others have almost none of it, less by what they have, and a tenth at
+ * least. Where the time of all their calls is longer than the clock's, several are at a time. */
+static const double share_most = 0.5, share_least = 0.1;
+
+/* How much they have of it is measured over this; what was measured longer ago says nothing. */
+static const uint64_t use_window_us = 250000, use_stale_us = 2000000;
 
 /* A page should be answered within this, so that nobody waits behind it for long. */
 static const uint64_t page_long_us = 40000, page_short_us = 10000;
@@ -44,6 +48,11 @@ struct mirror_fill {
     size_t                     page_bytes;
     uint64_t                   granted;   /* turns, before it was asked */
     uint64_t                   others_us; /* somebody else was last seen to use Chroma */
+
+    /* How much others use it: the time of their calls in that of the clock. */
+    double   use;
+    uint64_t use_from_us;       /* the beginning of the window that is measured */
+    uint64_t use_cost, use_own; /* of all calls until then; of its own since */
 };
 
 static bool        fill_may_ask(struct mirror_fill *fill);
@@ -57,6 +66,8 @@ static void        fill_on_over(struct mirror_ask *ask, enum status failure);
 static void        fill_take(struct mirror_fill *fill);
 static void        fill_rest_now(struct mirror_fill *fill);
 static void        fill_look_for_others(struct mirror_fill *fill, uint64_t own);
+static void        fill_measure_others(struct mirror_fill *fill);
+static double      fill_share(const struct mirror_fill *fill);
 static void        fill_take_refusal(struct mirror_fill *fill);
 static void        fill_take_description(struct mirror_fill *fill);
 static bool        fill_read_description(struct mirror_fill *fill, struct mirror_entry *entry);
@@ -295,9 +306,11 @@ static void fill_rest_now(struct mirror_fill *fill)
     uint64_t took_us = now_us - fill->ask.sent_us;
 
     fill_look_for_others(fill, 1);
+    fill->use_own += fill->ask.cost_us;
+    fill_measure_others(fill);
     fill->next_us = now_us;
     if (now_us - fill->others_us < others_us)
-        fill->next_us += took_us * fill_rest;
+        fill->next_us += (uint64_t)((double)took_us * (1 / fill_share(fill) - 1));
     if (fill->step != FILL_PAGE)
         return;
     if (took_us > page_long_us && fill->page_bytes > page_bytes_min)
@@ -318,6 +331,32 @@ static void fill_look_for_others(struct mirror_fill *fill, uint64_t own)
         is_seen |= stats->granted[TURN_READ] + stats->granted[TURN_WRITE] > fill->granted + own;
     if (is_seen)
         fill->others_us = mirror_keeper_now_us(fill->keeper);
+}
+
+/* What is under way counts for the whole window, since it is not known yet how long it takes. */
+static void fill_measure_others(struct mirror_fill *fill)
+{
+    const struct turn_queue_stats *stats = turn_queue_stats(fill->keeper->proxy->turns);
+    uint64_t                       now_us = mirror_keeper_now_us(fill->keeper);
+    uint64_t                       cost = stats->cost_us[TURN_READ] + stats->cost_us[TURN_WRITE];
+    uint64_t                       past_us = now_us - fill->use_from_us;
+
+    if (past_us < use_window_us)
+        return;
+    fill->use = 1;
+    if (past_us < use_stale_us)
+        fill->use = (double)(cost - fill->use_cost - fill->use_own) / (double)past_us +
+                    (double)(stats->turns[TURN_READ] + stats->turns[TURN_WRITE]);
+    fill->use_from_us = now_us;
+    fill->use_cost = cost;
+    fill->use_own = 0;
+}
+
+static double fill_share(const struct mirror_fill *fill)
+{
+    double share = share_most - fill->use;
+
+    return share > share_least ? share : share_least;
 }
 
 static void fill_take_refusal(struct mirror_fill *fill)

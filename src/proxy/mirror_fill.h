@@ -1,8 +1,9 @@
 /* mirror_fill - what Chroma is asked to fill a copy: what the collection is, its ids, its records
  *
- * One question at a time, of the collection that is being filled (keeper->filling), behind all that
- * waits for Chroma. While others ask Chroma too, the time that it spends on these questions is a
- * small share; none is sent while it is down or its breaker is open, or where memory is short.
+ * One question at a time, of the collection that is being filled (keeper->filling), behind all
+ * that waits for Chroma. While others ask Chroma too, its time goes to these questions for half at
+ * most, and for a tenth where others use it much; none is sent while it is down or its breaker is
+ * open, or where memory is short.
  *
  * Private to the keeper of copies (mirror_state.h).
  */

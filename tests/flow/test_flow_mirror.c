@@ -1230,20 +1230,25 @@ START_TEST(others_may_have_written_beside_a_sidecar)
 }
 END_TEST
 
-/* The time that Chroma spends on filling is a tenth where others use it, and all where nobody
- * does. */
-START_TEST(filling_leaves_chroma_to_others)
+/* Milliseconds that a filling of twelve questions of 10 ms takes beside a reader that rests 20 ms
+ * after each question, of others_us. */
+static uint64_t fill_beside(uint64_t others_us)
 {
-    struct flow_client *reader = flow_world_client(&world);
-    uint64_t            began_us;
+    static const char *const names[] = {"docs-0"};
+    struct flow_client      *reader = flow_world_client(&world);
+    uint64_t                 began_us;
 
+    options.collections = names;
+    set_options();
+    create();
+    note_read(1); /* which is not copied */
     read_delay_us = 10000;
-    note_read(0);
-    began_us = clock_now_us() + SETTLE_MS * UINT64_C(1000);
-    run_to_complete(0);
-    ck_assert_uint_lt(clock_now_us() - began_us, 200000);
+    write_delay_us = others_us; /* of what is no get, too */
+    fake_mirror_copies.page_records = 1;
+    flow_world_run_ms(&world, 60000);
     ck_assert_int_eq(mirror_keeper_fill(world.proxy->mirror, route_of(0).uuid), STATUS_OK);
     began_us = clock_now_us();
+    lists = pages = descriptions = 0;
     while (state_of(0) != MIRROR_ENTRY_COMPLETE) {
         size_t answers = reader->answer_count;
 
@@ -1251,9 +1256,58 @@ START_TEST(filling_leaves_chroma_to_others)
                            chroma[1].uuid);
         ck_assert(flow_world_run_to_answers(&world, reader, answers + 1));
         flow_world_run_ms(&world, 20);
+        if (clock_now_us() - began_us < 200000) /* it is not known yet how much others do */
+            ck_assert_uint_le(lists + pages + descriptions, 3);
     }
-    ck_assert_uint_ge(clock_now_us() - began_us, 500000);
-    ck_assert_uint_le(clock_now_us() - began_us, 1500000);
+    return (clock_now_us() - began_us) / 1000;
+}
+
+/* All of its time where nobody uses it. */
+START_TEST(filling_takes_no_rest_where_chroma_is_idle)
+{
+    uint64_t began_us;
+
+    read_delay_us = 10000;
+    note_read(0);
+    began_us = clock_now_us() + SETTLE_MS * UINT64_C(1000);
+    run_to_complete(0);
+    ck_assert_uint_lt(clock_now_us() - began_us, 200000);
+}
+END_TEST
+
+/* A tenth where others use it much. */
+START_TEST(filling_leaves_chroma_to_others)
+{
+    ck_assert_uint_ge(fill_beside(20000), 1100);
+    ck_assert_uint_le(fill_beside(20000), 1600);
+}
+END_TEST
+
+START_TEST(filling_takes_half_of_what_others_leave_idle)
+{
+    ck_assert_uint_le(fill_beside(1000), 550);
+}
+END_TEST
+
+/* Nobody knows how long it will be. */
+START_TEST(filling_leaves_chroma_to_a_long_call)
+{
+    struct flow_client *client = flow_world_client(&world);
+    uint64_t            began_us;
+
+    read_delay_us = 10000;
+    fake_mirror_copies.page_records = 1;
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS - 200);
+    write_delay_us = 20000000;
+    flow_client_printf(client, "GET " PATH "%s/count HTTP/1.1\r\nHost: chroma\r\n\r\n",
+                       chroma[1].uuid);
+    flow_world_run_ms(&world, 100);
+    write_delay_us = 1000;
+    began_us = clock_now_us();
+    run_to_complete(0);
+    ck_assert_uint_eq(client->answer_count, 0);
+    ck_assert_uint_ge(clock_now_us() - began_us, 1100000);
 }
 END_TEST
 
@@ -1411,7 +1465,10 @@ int main(void)
     tcase_add_test(tcase, a_description_does_not_bring_back_the_old_name);
     tcase_add_test(tcase, changes_do_not_make_the_pause_longer);
     tcase_add_test(tcase, others_may_have_written_beside_a_sidecar);
+    tcase_add_test(tcase, filling_takes_no_rest_where_chroma_is_idle);
     tcase_add_test(tcase, filling_leaves_chroma_to_others);
+    tcase_add_test(tcase, filling_takes_half_of_what_others_leave_idle);
+    tcase_add_test(tcase, filling_leaves_chroma_to_a_long_call);
     tcase_add_test(tcase, a_copy_that_is_filled_while_writes_pass_is_what_chroma_holds);
     tcase_add_test(tcase, the_end_comes_at_any_time);
     return check_main("flow_mirror", tcase);
