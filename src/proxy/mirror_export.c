@@ -44,7 +44,7 @@ enum status mirror_export_begin(struct proxy *proxy, struct bytes name, const ch
 
     if (proxy->mirror == NULL || mirror_keeper_options(proxy->mirror)->mode == PROXY_MIRROR_OFF)
         return error_set(error, STATUS_INVALID, "mirror.mode is off: there are no copies");
-    if (!cache_report_find(proxy, name, uuid))
+    if (!cache_report_find(proxy, name, uuid) && !mirror_keeper_find(proxy->mirror, name, uuid))
         return error_set(
             error, STATUS_NOT_FOUND,
             "no collection is known as %s (or as TENANT/DATABASE/NAME, or UUID) since the start: "

@@ -85,7 +85,8 @@ static enum status mirror_report_find(const struct proxy *proxy, struct bytes na
 
     if (proxy->mirror == NULL || mirror_keeper_options(proxy->mirror)->mode == PROXY_MIRROR_OFF)
         return error_set(error, STATUS_INVALID, "mirror.mode is off: there are no copies");
-    if (cache_report_find(proxy, name, ret_uuid))
+    if (cache_report_find(proxy, name, ret_uuid) ||
+        mirror_keeper_find(proxy->mirror, name, ret_uuid))
         return STATUS_OK;
     return error_set(
         error, STATUS_NOT_FOUND,

@@ -153,6 +153,8 @@ def test_a_change_of_name_or_metadata_leaves_a_copy(mirrored):
         assert mirrored.door.ask("PUT", mirrored.path, change)[0] == 200
         compare(mirrored.door, mirrored.direct, mirrored.path)
     assert copy_of(mirrored.control, "docs")["fills"] == fills
+    assert verified(mirrored.control, "docs")["result"] == "same"
+    mirrored.door.ask("GET", f"{DATABASE}/collections/docs")  # whoever has no copy is known by name again
     row = copy_of(mirrored.control, "docs")
     assert (row["records"], row["hollow"]) == (RECORDS, 0)
     assert row["memory"] > 0 and row["disk"] > 0

@@ -39,6 +39,8 @@ mutant src/proxy/mirror_modify.c $t 's/    return json_scan_end(&scan);/    retu
 mutant src/proxy/mirror_modify.c $t 's/    if (!is_read || outcome == WRITE_OUTCOME_UNKNOWN ||/    if (!is_read ||/' 'a name of which nobody knows whether it holds is not kept'
 mutant src/proxy/mirror_modify.c $t 's/        modify_leave(entry);/        ;/' 'a copy goes when its new name is not wanted'
 mutant src/proxy/mirror_modify.c $t 's/    entry->named = ++entry->keeper->clock;/    ;/' 'an old description does not bring back the old name'
+mutant src/proxy/mirror_keeper.c $t 's/    return text.size == 0;/    return false;/' 'it is found by its new name'
+mutant src/proxy/mirror_keeper.c $t 's/    if (is_short \&\& /    if (/' 'without its database only in the default one'
 mutant src/proxy/mirror_entry.c $t 's/    mirror_entry_look_up_name(entry);/    (void)mirror_entry_look_up_name;/' 'a collection is known by name when it was created'
 mutant src/proxy/mirror_entry.c $t 's/    if (entry->keeper->is_gateway \&\&$/    if (/' 'but for what others may have changed'
 mutant src/proxy/mirror_entry.c $t 's/    if (reason == MIRROR_REASON_CHANGED) {/    if (0) {/' 'changes do not make the pause longer'

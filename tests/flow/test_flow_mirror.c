@@ -1108,6 +1108,7 @@ static void do_change(size_t collection, const char *body)
 START_TEST(a_change_of_name_or_metadata_leaves_the_copy)
 {
     struct flow_client *other = flow_world_client(&world);
+    uint8_t             uuid[16];
 
     chroma[1].records = chroma[0].records;
     fill(0);
@@ -1130,6 +1131,10 @@ START_TEST(a_change_of_name_or_metadata_leaves_the_copy)
     expect_same(1);
     ck_assert(bytes_equal(look(0).name, BYTES_LITERAL("docs-9")));
     ck_assert(bytes_equal(look(1).name, BYTES_LITERAL("docs-1")));
+    ck_assert(mirror_keeper_find(world.proxy->mirror, BYTES_LITERAL("t/d/docs-9"), uuid));
+    ck_assert_mem_eq(uuid, route_of(0).uuid, sizeof uuid);
+    ck_assert(!mirror_keeper_find(world.proxy->mirror, BYTES_LITERAL("t/d/docs-0"), uuid));
+    ck_assert(!mirror_keeper_find(world.proxy->mirror, BYTES_LITERAL("docs-9"), uuid));
     write_fault = FLOW_FAULT_RESET_AFTER;
     do_change(0, "{\"new_name\":\"docs-10\"}");
     expect_same(0);
