@@ -3,6 +3,9 @@
 #include "proxy/mirror_flow.h"
 #include "proxy/mirror_state.h"
 
+static enum status mirror_ask_post(struct mirror_ask *ask, const struct mirror_entry *entry,
+                                   enum chroma_operation operation, struct bytes body,
+                                   size_t answer_max);
 static enum status mirror_ask_send(struct mirror_ask *ask, enum chroma_operation operation,
                                    size_t answer_max);
 static void        mirror_ask_on_head(struct answer_sink *sink, const struct http_head *head);
@@ -58,6 +61,19 @@ enum status mirror_ask_description(struct mirror_ask *ask, const struct mirror_e
 enum status mirror_ask_get(struct mirror_ask *ask, const struct mirror_entry *entry,
                            struct bytes body, size_t answer_max)
 {
+    return mirror_ask_post(ask, entry, CHROMA_OPERATION_GET, body, answer_max);
+}
+
+enum status mirror_ask_query(struct mirror_ask *ask, const struct mirror_entry *entry,
+                             struct bytes body, size_t answer_max)
+{
+    return mirror_ask_post(ask, entry, CHROMA_OPERATION_QUERY, body, answer_max);
+}
+
+static enum status mirror_ask_post(struct mirror_ask *ask, const struct mirror_entry *entry,
+                                   enum chroma_operation operation, struct bytes body,
+                                   size_t answer_max)
+{
     char        uuid[CHROMA_ROUTE_UUID_SIZE];
     enum status status;
 
@@ -65,11 +81,12 @@ enum status mirror_ask_get(struct mirror_ask *ask, const struct mirror_entry *en
     byte_buffer_clear(&ask->head);
     ask->body = body;
     status = byte_buffer_printf(&ask->head, SIZE_MAX,
-                                "POST /api/v2/tenants/%s/databases/%s/collections/%s/get "
+                                "POST /api/v2/tenants/%s/databases/%s/collections/%s/%s "
                                 "HTTP/1.1\r\nContent-Type: application/json\r\n"
                                 "Content-Length: %zu\r\n",
-                                entry->tenant, entry->database, uuid, body.size);
-    return status == STATUS_OK ? mirror_ask_send(ask, CHROMA_OPERATION_GET, answer_max) : status;
+                                entry->tenant, entry->database, uuid,
+                                operation == CHROMA_OPERATION_GET ? "get" : "query", body.size);
+    return status == STATUS_OK ? mirror_ask_send(ask, operation, answer_max) : status;
 }
 
 static enum status mirror_ask_send(struct mirror_ask *ask, enum chroma_operation operation,

@@ -51,6 +51,10 @@ MUST_CHECK enum status mirror_ask_description(struct mirror_ask         *ask,
 MUST_CHECK enum status mirror_ask_get(struct mirror_ask *ask, const struct mirror_entry *entry,
                                       struct bytes body, size_t answer_max);
 
+/* The same of its `query`. */
+MUST_CHECK enum status mirror_ask_query(struct mirror_ask *ask, const struct mirror_entry *entry,
+                                        struct bytes body, size_t answer_max);
+
 /* Is one under way? */
 static inline bool mirror_ask_is_busy(const struct mirror_ask *ask)
 {

@@ -5,6 +5,7 @@
 
 #include "chroma/collection_answer.h"
 #include "chroma/collection_schema.h"
+#include "mirror/mirror_space.h"
 #include "proxy/backend_breaker.h"
 #include "proxy/mirror_ask.h"
 #include "proxy/mirror_choice.h"
@@ -36,13 +37,14 @@ static const uint64_t fill_pause_us = 250000;
 enum { pause_doublings = 7 };
 enum { failures_max = 8 };
 
-enum fill_step { FILL_DESCRIPTION, FILL_LIST, FILL_PAGE };
+enum fill_step { FILL_DESCRIPTION, FILL_PROBE, FILL_LIST, FILL_PAGE };
 
 struct mirror_fill {
     struct mirror_keeper      *keeper;
     enum fill_step             step; /* for keeper->filling */
     struct mirror_ask          ask;
     uint64_t                   sent; /* its moment */
+    struct byte_buffer         probe;
     struct collection_question question;
     uint64_t                   next_us; /* nothing is asked before */
     size_t                     page_bytes;
@@ -58,6 +60,7 @@ struct mirror_fill {
 static bool        fill_may_ask(struct mirror_fill *fill);
 static void        fill_ask_description(struct mirror_fill *fill, struct mirror_entry *entry);
 static void        fill_settle(struct mirror_fill *fill, struct mirror_entry *entry);
+static void        fill_ask_probe(struct mirror_fill *fill, struct mirror_entry *entry);
 static void        fill_ask_list(struct mirror_fill *fill, struct mirror_entry *entry);
 static void        fill_ask_page(struct mirror_fill *fill, struct mirror_entry *entry);
 static enum status fill_make_queue(struct mirror_entry *entry);
@@ -71,6 +74,7 @@ static double      fill_share(const struct mirror_fill *fill);
 static void        fill_take_refusal(struct mirror_fill *fill);
 static void        fill_take_description(struct mirror_fill *fill);
 static bool        fill_read_description(struct mirror_fill *fill, struct mirror_entry *entry);
+static void        fill_take_probe(struct mirror_fill *fill);
 static void        fill_take_list(struct mirror_fill *fill);
 static void        fill_take_page(struct mirror_fill *fill);
 static bool        fill_tell(struct mirror_fill *fill, enum mirror_change_kind kind);
@@ -97,6 +101,7 @@ void mirror_fill_free(struct mirror_fill *fill)
     if (fill == NULL)
         return;
     mirror_ask_done(&fill->ask);
+    byte_buffer_done(&fill->probe);
     free(fill);
 }
 
@@ -131,6 +136,8 @@ void mirror_fill_pump(struct mirror_fill *fill)
         fill_ask_description(fill, entry);
     else if (!entry->is_settled)
         fill_settle(fill, entry);
+    else if (!entry->is_probed)
+        fill_ask_probe(fill, entry);
     else if (entry->list_sent == 0)
         fill_ask_list(fill, entry);
     else if (entry->live->page == MIRROR_PAGE_READY)
@@ -189,6 +196,22 @@ void mirror_fill_on_settled(struct mirror_entry *entry, unsigned status)
     else
         mirror_entry_give_up(entry, status == 0 ? MIRROR_REASON_UNANSWERED : MIRROR_REASON_ANSWER,
                              NULL);
+}
+
+/* Only l2 is said of what may be another. */
+static void fill_ask_probe(struct mirror_fill *fill, struct mirror_entry *entry)
+{
+    if (entry->space != COLLECTION_SPACE_L2 || entry->dimension == 0) {
+        entry->is_probed = true;
+        mirror_keeper_wake(fill->keeper);
+        return;
+    }
+    fill_begin(fill, FILL_PROBE);
+    byte_buffer_clear(&fill->probe);
+    if (mirror_space_print(entry->dimension, &fill->probe) != STATUS_OK ||
+        mirror_ask_query(&fill->ask, entry, byte_buffer_bytes(&fill->probe),
+                         description_answer_max) != STATUS_OK)
+        fill_pause(fill, 1);
 }
 
 /* Not while a delete is under way, which the list may have met half. */
@@ -290,6 +313,9 @@ static void fill_take(struct mirror_fill *fill)
     case FILL_DESCRIPTION:
         fill_take_description(fill);
         break;
+    case FILL_PROBE:
+        fill_take_probe(fill);
+        break;
     case FILL_LIST:
         fill_take_list(fill);
         break;
@@ -390,6 +416,11 @@ static void fill_take_description(struct mirror_fill *fill)
         mirror_entry_give_up(entry, MIRROR_REASON_UNFIT, "its schema is not the default one");
         return;
     }
+    entry->is_doubted = mirror_space_doubts(byte_buffer_bytes(&fill->ask.answer));
+    if (entry->space == COLLECTION_SPACE_L2 && entry->dimension == 0 && entry->is_doubted) {
+        mirror_entry_give_up(entry, MIRROR_REASON_UNFIT, "its metadata says another space");
+        return;
+    }
     entry->is_described = true;
     entry->failures = 0;
     if (!entry->is_asked_for && !mirror_choice_takes_name(entry)) {
@@ -427,6 +458,20 @@ static bool fill_read_description(struct mirror_fill *fill, struct mirror_entry 
     collection_table_learn(proxy->collections, &route, fill->question, body,
                            loop_now_us(proxy->loop));
     return true;
+}
+
+/* Where there is nothing to tell by, it must at least have been made as what it is said to be. */
+static void fill_take_probe(struct mirror_fill *fill)
+{
+    struct mirror_entry     *entry = fill->keeper->filling;
+    enum mirror_space_result result =
+        mirror_space_read(byte_buffer_bytes(&fill->ask.answer), entry->dimension);
+
+    entry->is_probed = true;
+    entry->failures = 0;
+    if (result == MIRROR_SPACE_DIFFERS || (result == MIRROR_SPACE_EMPTY && entry->is_doubted))
+        mirror_entry_give_up(entry, MIRROR_REASON_UNFIT,
+                             "Chroma does not search it in the space that it says");
 }
 
 static void fill_take_list(struct mirror_fill *fill)

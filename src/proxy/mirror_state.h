@@ -91,8 +91,9 @@ struct mirror_entry {
     uint64_t    seen; /* the moment of the last answer to a reader while some were */
 
     /* Filling. */
-    bool                  is_described, is_settled, is_listed, is_crossed;
-    uint64_t              settling; /* the mirror_settle that it waits for; 0: none */
+    bool                  is_described, is_settled, is_probed, is_listed, is_crossed;
+    uint64_t              settling;   /* the mirror_settle that it waits for; 0: none */
+    bool                  is_doubted; /* its metadata says another space than it does */
     enum collection_space space;
     uint32_t              dimension;
     uint64_t              list_sent;                     /* its moment; 0: it was not asked for */

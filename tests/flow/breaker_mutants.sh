@@ -49,7 +49,7 @@ mutant $deadline unit/test_client_deadline 's/ \&\& time_us > 0;/;/' 'zero is no
 mutant $deadline unit/test_client_deadline 's/text.size > digits_max)/text.size > 30)/' 'digits are bounded'
 mutant $deadline flow/test_flow_deadline 's/return time_floor_get(/return 0 * time_floor_get(/' 'what cannot suffice is not sent'
 mutant $watch flow/test_flow_deadline 's/    if (!deadline_watch_is_late(exchange))/    if (1)/' 'it is looked at before it is sent'
-mutant $watch flow/test_flow_deadline 's/return exchange_waits_for(exchange) != NULL || .*/return 0 \&\&/' 'who waits for a turn is refused in time'
+mutant $watch flow/test_flow_deadline 's/return exchange_waits(exchange) || .*/return 0 \&\&/' 'who waits for a turn is refused in time'
 mutant $watch flow/test_flow_deadline 's/    if (exchange->path->on_deadline != NULL)/    if (1)/' 'who is not begun has it too'
 mutant src/proxy/dispatch.c flow/test_flow_deadline 's/    if (exchange->proxy->options.takes_client_deadlines)/    if (1)/' 'only with the setting'
 mutant $watch flow/test_flow_deadline 's/    request->deadline_us = at_us;/    ;/' 'a write in a lane has it'

@@ -114,7 +114,7 @@ mutant src/proxy/write_call.c flow/test_flow_settled 's/^    head.status = 200;/
 mutant src/writes/coalescer_member.c flow/test_flow_settled 's/= write->repeatable || write->repeatable_after_end;/= write->repeatable;/' 'after a proven end more may be repeated'
 mutant src/proxy/write_lanes.c flow/test_flow_supervised 's/^        lanes->deletes_lost++;/        (void)0;/' 'a lost delete by a filter is counted'
 mutant src/writes/coalescer_outcome.c 'flow/test_flow_supervised flow/test_flow_settled' 's/if (!member->repeatable_after_end ||/if (0 ||/' 'a delete by a filter is not sent again'
-mutant src/proxy/write_path.c flow/test_flow_clients 's/if (max == 0)/if (0)/' 'a body is judged by what this Chroma takes'
+mutant src/proxy/proxy.c flow/test_flow_clients 's/: chroma_family_info(proxy->family)->body_max;/: 0;/' 'a body is judged by what this Chroma takes'
 mutant src/proxy/write_path.c flow/test_flow_clients 's/: size <= proxy->budget->max)/: 1)/' 'what memory_max cannot hold is refused'
 mutant src/proxy/proxy.c flow/test_flow_writes 's/if (backend->incarnation != proxy->incarnation)/if (0)/' 'what is known is void at a new incarnation'
 mutant src/proxy/proxy.c flow/test_flow_limits 's/proxy->control_is_taken\[i\] = turn->state == TURN_OPEN;/proxy->control_is_taken[i] = true;/' 'the proxy waits for its turn too'
@@ -208,6 +208,6 @@ mutant src/front/front.c flow/test_flow_limits 's/^    loop_timer_set(front->acc
 mutant src/front/front_pace.c flow/test_flow_clients 's/if (pace->credit < wanted)/if (1)/' 'who is slow but steady is not cut'
 mutant src/writes/coalescer_outcome.c flow/test_flow_writes 's/    } else if (is_answered) {/    } else if (batch->count == 1 \&\& is_answered) {/' 'all of a call get what Chroma said'
 mutant src/writes/coalescer_outcome.c flow/test_flow_writes 's/^        outcome_answer_in_time(coalescer, batch, outcome);//' 'who cannot wait for Chroma is told what it said'
-mutant src/proxy/write_call.c flow/test_flow_cache 's/if (is_answered \&\& !write_call_may_live(status))/if (is_answered)/' 'a write that was answered for Chroma may live'
+mutant src/proxy/write_call.c flow/test_flow_cache 's/if ((is_answered \&\& !write_call_may_live(status)) ||/if (is_answered ||/' 'a write that was answered for Chroma may live'
 
 mutants_run

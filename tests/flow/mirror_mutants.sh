@@ -67,6 +67,8 @@ mutant src/proxy/mirror_settle.c $t 's/sent ? WRITE_OUTCOME_UNKNOWN :/sent ? WRI
 mutant src/proxy/mirror_names.c $t 's/entry->state != MIRROR_ENTRY_COMPLETE || //' 'only what is complete has names while Chroma is down'
 mutant src/proxy/mirror_names.c $t 's/!entry->is_placed || //' 'only where Chroma said that it is'
 mutant src/proxy/mirror_names.c $t 's/ || !bytes_equal(called, name) ||/ ||/' 'a name is that of one collection'
+mutant src/proxy/mirror_fill.c $t 's/entry->space != COLLECTION_SPACE_L2 || entry->dimension == 0/true/' 'what may be searched in another space is asked'
+mutant src/proxy/mirror_fill.c $t 's/result == MIRROR_SPACE_DIFFERS ||/false ||/' 'and not copied if it is'
 mutant src/proxy/mirror_pick.c $t 's/        hold->until = queue->told;/        ;/' 'a reader sees what was answered before it came'
 mutant src/proxy/mirror_pick.c $t 's/        hold->seen = .*/        ;/' 'and what others have seen of a write that is under way'
 mutant src/proxy/mirror_queue.c $t 's/            hold->until = queue->told;/            ;/' 'with its effect'

@@ -30,7 +30,8 @@ static uint64_t        read_delay_us, write_delay_us;
 static unsigned        delay_random_us; /* more, at random */
 static enum flow_fault write_fault, read_fault;
 static unsigned        lists, pages, descriptions, settles;
-static const char     *schema, *place; /* of all collections; their tenant */
+static const char     *schema, *place, *space; /* of all collections; their tenant */
+static const char     *distance;               /* of the record that any query finds */
 
 static struct flow_world           world;
 static struct flow_client         *writer;
@@ -61,9 +62,10 @@ static void describe(const struct chroma_collection *collection, struct byte_buf
     snprintf(name, sizeof name, "docs-%d", (int)(collection - chroma));
     snprintf(text, sizeof text,
              "{\"id\":\"%s\",\"name\":\"%s\",\"configuration_json\":{\"hnsw\":{\"space\":"
-             "\"cosine\"}},\"schema\":%s,\"metadata\":null,\"dimension\":2,\"tenant\":\"%s\","
+             "\"%s\"}},\"schema\":%s,\"metadata\":null,\"dimension\":2,\"tenant\":\"%s\","
              "\"database\":\"d\",\"log_position\":0,\"version\":0}",
-             collection->uuid, collection->name == NULL ? name : collection->name, schema, place);
+             collection->uuid, collection->name == NULL ? name : collection->name, space, schema,
+             place);
     append(out, text);
 }
 
@@ -77,6 +79,12 @@ static void answer_read(struct chroma_collection *collection, const char *target
         describe(collection, out);
         return;
     }
+    if (strcmp(strrchr(target, '/'), "/query") == 0) {
+        append(out, "{\"ids\":[[\"k1\"]],\"embeddings\":[[[1,0]]],\"distances\":[[");
+        append(out, distance);
+        append(out, "]]}");
+        return;
+    }
     lists += is_list;
     pages += !is_list;
     fake_records_get(&collection->records, body, out);
@@ -87,7 +95,8 @@ static void on_request(struct flow_backend *backend, const char *target, struct 
 {
     struct chroma_collection *collection = find_collection(target);
     const char               *operation = strrchr(target, '/') + 1;
-    bool is_read = strcmp(operation, "get") == 0 || strstr(target, "/by-id/") != NULL;
+    bool is_read = strcmp(operation, "get") == 0 || strcmp(operation, "query") == 0 ||
+                   strstr(target, "/by-id/") != NULL;
     char text[80];
 
     (void)backend;
@@ -187,6 +196,8 @@ static void start_as(uint64_t seed, bool is_gateway, bool is_supervised)
     lists = pages = descriptions = settles = 0;
     schema = "null";
     place = "t";
+    space = "cosine";
+    distance = "0";
     static const char *const names[] = {"docs-*"};
     options = (struct proxy_mirror_options){.mode = PROXY_MIRROR_PREFER,
                                             .collections = names,
@@ -596,6 +607,21 @@ START_TEST(what_may_lack_something_answers_only_where_that_is_allowed)
     ck_assert(!mirror_hold_is_complete(&reader.hold));
     ck_assert_uint_ge(mirror_hold_age_us(&reader.hold), 1900000);
     mirror_hold_release(&reader.hold);
+}
+END_TEST
+
+/* Of a collection that an old Chroma made, the new one may say l2 and search otherwise. */
+START_TEST(only_a_collection_that_is_searched_as_it_says_is_copied)
+{
+    space = "l2";
+    distance = "0.7126";
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS + 1000);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_STOPPED);
+    ck_assert_int_eq(look(0).reason, MIRROR_REASON_UNFIT);
+    ck_assert_uint_eq(lists, 0);
+    distance = "6.3125"; /* from 0.75, -2.5 */
+    fill(1);
 }
 END_TEST
 
@@ -1442,6 +1468,7 @@ int main(void)
     tcase_add_test(tcase, a_list_that_a_delete_has_crossed_is_asked_again);
     tcase_add_test(tcase, an_unknown_outcome_gives_up_the_copy_until_it_is_settled);
     tcase_add_test(tcase, what_may_lack_something_answers_only_where_that_is_allowed);
+    tcase_add_test(tcase, only_a_collection_that_is_searched_as_it_says_is_copied);
     tcase_add_test(tcase, a_place_that_chroma_does_not_confirm_is_none);
     tcase_add_test(tcase, a_complete_copy_outlives_its_chroma);
     tcase_add_test(tcase, a_chroma_that_was_started_again_is_another_one_before_it_answers);
