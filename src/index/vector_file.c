@@ -119,8 +119,10 @@ void vector_file_done(struct vector_file *file)
 {
     if (file->table == NULL)
         return;
-    for (uint32_t i = 0; i < file->segments; i++)
+    for (uint32_t i = 0; i < file->segments; i++) {
+        mapping_guard_remove(file->table[i].base);
         file_unmap(file->ops, file->table[i].base, segment_bytes(file));
+    }
     index_memory_free(file->memory, file->table, file->segments_max * sizeof *file->table);
     file->table = NULL;
     file_close(file->ops, file->fd);
@@ -135,6 +137,11 @@ static enum status map_segment(struct vector_file *file, uint32_t number)
 
     if (status != STATUS_OK)
         return status;
+    status = mapping_guard_add(base, segment_bytes(file), &file->is_damaged);
+    if (status != STATUS_OK) {
+        file_unmap(file->ops, base, segment_bytes(file));
+        return status;
+    }
     /* Rows are read singly: reading ahead around each would waste the page cache. */
     (void)madvise((void *)(uintptr_t)base, segment_bytes(file), MADV_RANDOM);
     atomic_store_explicit(&file->table[number].base, base, memory_order_release);
@@ -185,6 +192,8 @@ enum status vector_file_append(struct vector_file *file, const float *vector, ui
     enum status status;
     uint32_t    row;
 
+    if (vector_file_is_damaged(file))
+        return STATUS_CORRUPT;
     if (file->current == UINT32_MAX || file->current_used == vector_file_segment_rows) {
         status = next_segment(file);
         if (status != STATUS_OK)

@@ -16,8 +16,9 @@
  * rows count is written in the snapshot, not here: whatever else the file holds is free space.
  *
  * The loader checks the header and the size. A row that was damaged on disk shows in
- * vector_index_verify(), which compares it with its checksummed code. A file that someone cuts
- * short while it is mapped raises SIGBUS, as any mapped file does.
+ * vector_index_verify(), which compares it with its checksummed code. If the file is cut short
+ * while it is mapped, or a block cannot be read, rows are zeros from then on, and
+ * vector_file_is_damaged() says so (io/mapping_guard.h).
  *
  * Thread: one writer; vector_file_row() from any reader, for rows that a live slot names.
  */
@@ -29,6 +30,7 @@
 #include "base/error.h"
 #include "index/index_memory.h"
 #include "io/file.h"
+#include "io/mapping_guard.h"
 
 enum { vector_file_segment_rows = 4096 };
 
@@ -46,6 +48,7 @@ struct vector_file {
     uint32_t               current, current_used; /* where the next row goes */
     uint32_t               live_rows;
     bool                   snapshot_exists;
+    atomic_bool            is_damaged; /* see vector_file_is_damaged() */
     bool                   is_lost; /* a sync failed: which rows the system dropped is not known */
 };
 
@@ -73,12 +76,19 @@ void vector_file_claimed(struct vector_file *file);
 
 /* Store a vector; its row is in *ret_row.
  * STATUS_LIMIT_REACHED  no more segments, or no budget.
+ * STATUS_CORRUPT        the file is damaged.
  * STATUS_IO_FAILED, STATUS_NO_MEMORY  the system refused; nothing changed. */
 MUST_CHECK enum status vector_file_append(struct vector_file *file, const float *vector,
                                           uint32_t *ret_row);
 
 /* The stored bits: `dim` floats, 64-byte aligned. */
 const float *vector_file_row(const struct vector_file *file, uint32_t row);
+
+/* Some of the rows that were read before this was asked may have been zeros. */
+static inline bool vector_file_is_damaged(const struct vector_file *file)
+{
+    return atomic_load(&file->is_damaged);
+}
 
 /* Nothing refers to `row` any more and no reader looks at it. */
 void vector_file_release(struct vector_file *file, uint32_t row);

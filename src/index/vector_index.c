@@ -231,7 +231,7 @@ enum status vector_index_get(const struct vector_index *index, uint32_t record, 
         return STATUS_NOT_FOUND;
     memcpy(ret_vector, vector_file_row(&index->file, slot_table_rows(&index->slots)[slot]),
            index->options.dim * sizeof *ret_vector);
-    return STATUS_OK;
+    return vector_file_is_damaged(&index->file) ? STATUS_CORRUPT : STATUS_OK;
 }
 
 bool vector_index_next(const struct vector_index *index, uint32_t *cursor, uint32_t *ret_record)

@@ -65,6 +65,7 @@ void vector_index_free(struct vector_index *index);
 /* Add `vector` (dim floats, borrowed) as `record`, or replace what that record holds.
  * STATUS_INVALID        a component is not finite, or the squared length too large for a float.
  * STATUS_LIMIT_REACHED  memory_max, vectors_max or records_max; nothing changed.
+ * STATUS_CORRUPT        the file of vectors is damaged; nothing changed.
  * STATUS_NO_MEMORY, STATUS_IO_FAILED  the system refused; nothing changed. */
 MUST_CHECK enum status vector_index_add(struct vector_index *index, uint32_t record,
                                         const float *vector);
@@ -91,7 +92,8 @@ bool vector_index_maintain(struct vector_index *index, uint32_t steps);
 
 /* The stored bits of `record` into `ret_vector` (dim floats). The writer's; readers have
  * vector_search_get().
- * STATUS_NOT_FOUND  the record holds nothing. */
+ * STATUS_NOT_FOUND  the record holds nothing.
+ * STATUS_CORRUPT    the file of vectors is damaged. */
 MUST_CHECK enum status vector_index_get(const struct vector_index *index, uint32_t record,
                                         float *ret_vector);
 

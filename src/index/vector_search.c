@@ -100,6 +100,10 @@ enum status vector_search_run(struct vector_search *search, const struct vector_
             status = search_inside(search, hits, ret_count, &stats);
     } while (status == STATUS_OK && search->codes != vector_index_core_codes(search->index));
     index_readers_leave(&search->reader);
+    if (vector_file_is_damaged(&search->index->file)) {
+        *ret_count = 0;
+        status = STATUS_CORRUPT;
+    }
     if (ret_stats != NULL)
         *ret_stats = stats;
     return status;

@@ -62,6 +62,7 @@ void                   vector_search_free(struct vector_search *search);
 /* Search. `hits` has room for query->k; *ret_count of them are filled in. `ret_stats` may be NULL.
  * STATUS_OK
  * STATUS_TIMED_OUT  the deadline passed; what was found so far is there, sorted.
+ * STATUS_CORRUPT    the file of vectors is damaged: there are no hits.
  * STATUS_INVALID    the vector is not finite or too long, or k or ef is above its bound.
  * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED  no scratch. */
 MUST_CHECK enum status vector_search_run(struct vector_search             *search,
@@ -78,7 +79,8 @@ MUST_CHECK enum status vector_search_batch(struct vector_search             *sea
                                            struct vector_search_hit *hits, uint32_t *ret_counts);
 
 /* The stored bits of `record` into `ret_vector` (dim floats).
- * STATUS_NOT_FOUND  the record holds nothing. */
+ * STATUS_NOT_FOUND  the record holds nothing.
+ * STATUS_CORRUPT    the file of vectors is damaged. */
 MUST_CHECK enum status vector_search_get(struct vector_search *search, uint32_t record,
                                          float *ret_vector);
 

@@ -63,7 +63,8 @@ struct worker_pool *worker_pool_new(struct loop *loop, const struct worker_pool_
     return pool;
 }
 
-/* So many in all. Signals belong to the loop's thread: workers block them all. */
+/* So many in all. Signals belong to the loop's thread: workers block all that are
+ * sent to the process. */
 static bool start_threads(struct worker_pool *pool, unsigned threads)
 {
     pthread_t *room = realloc(pool->threads, threads * sizeof *room);
@@ -73,6 +74,7 @@ static bool start_threads(struct worker_pool *pool, unsigned threads)
     if (ok)
         pool->threads = room;
     sigfillset(&all);
+    sigdelset(&all, SIGBUS); /* is of who reads: io/mapping_guard.h */
     pthread_sigmask(SIG_BLOCK, &all, &before);
     while (ok && pool->thread_count < threads) {
         ok = pthread_create(&pool->threads[pool->thread_count], NULL, run_worker, pool) == 0;

@@ -29,6 +29,7 @@ struct mirror_ids;
 struct mirror_row {
     uint64_t           mark;
     struct mirror_seal seal;
+    uint32_t           vector_checksum;
 
     uint32_t text;  /* private: where its id is; 0: the row is free */
     uint32_t hash;  /* private */

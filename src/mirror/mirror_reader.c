@@ -1,6 +1,7 @@
 #include "index/vector_search.h"
 #include "mirror/mirror_records.h"
 #include "mirror/mirror_records_core.h"
+#include "mirror/mirror_vectors.h"
 
 struct mirror_reader {
     struct mirror_records       *records;
@@ -8,6 +9,8 @@ struct mirror_reader {
     struct vector_search        *search; /* NULL until there is an index */
     uint64_t                    *bitmap; /* of the last filter; NULL until there is one */
     size_t                       bitmap_size;
+    float                       *vector; /* of a hit; NULL until there is one */
+    size_t                       vector_size;
 };
 
 static enum status fit_bitmap(struct mirror_reader *reader, uint32_t rows);
@@ -40,6 +43,7 @@ void mirror_reader_free(struct mirror_reader *reader)
     vector_search_free(reader->search);
     mirror_values_reader_free(reader->values);
     index_memory_free(memory, reader->bitmap, reader->bitmap_size);
+    index_memory_free(memory, reader->vector, reader->vector_size);
     index_memory_free(memory, reader, sizeof *reader);
 }
 
@@ -68,8 +72,18 @@ enum status mirror_reader_value(struct mirror_reader *reader, uint32_t row,
 
 enum status mirror_reader_vector(struct mirror_reader *reader, uint32_t row, float *ret_vector)
 {
-    return reader->search == NULL ? STATUS_NOT_FOUND
-                                  : vector_search_get(reader->search, row, ret_vector);
+    const struct mirror_records *records = reader->records;
+    uint32_t                     checksum;
+    enum status                  status = STATUS_NOT_FOUND;
+
+    if (reader->search != NULL)
+        status = vector_search_get(reader->search, row, ret_vector);
+    if (status != STATUS_OK)
+        return status;
+    checksum = mirror_vectors_checksum(row, ret_vector, records->dimension);
+    if (checksum != mirror_ids_row(records->ids, row)->vector_checksum)
+        return STATUS_CORRUPT;
+    return STATUS_OK;
 }
 
 enum status mirror_reader_filter(struct mirror_reader *reader, const struct filter *filter,
@@ -125,7 +139,21 @@ enum status mirror_reader_search(struct mirror_reader             *reader,
                                  const struct vector_search_query *query,
                                  struct vector_search_hit *hits, uint32_t *ret_count)
 {
+    enum status status = STATUS_OK;
+
     *ret_count = 0;
-    return reader->search == NULL ? STATUS_OK
-                                  : vector_search_run(reader->search, query, hits, ret_count, NULL);
+    if (reader->search == NULL)
+        return STATUS_OK;
+    if (reader->vector == NULL) {
+        size_t size = reader->records->dimension * sizeof *reader->vector;
+
+        status = index_memory_alloc(&reader->records->memory, size, &reader->vector);
+        if (status != STATUS_OK)
+            return status;
+        reader->vector_size = size;
+    }
+    status = vector_search_run(reader->search, query, hits, ret_count, NULL);
+    for (uint32_t i = 0; status == STATUS_OK && i < *ret_count; i++)
+        status = mirror_reader_vector(reader, hits[i].record, reader->vector);
+    return status == STATUS_NOT_FOUND ? STATUS_CORRUPT : status;
 }

@@ -140,7 +140,7 @@ void                   mirror_reader_end(struct mirror_reader *reader);
 MUST_CHECK enum status mirror_reader_value(struct mirror_reader *reader, uint32_t row,
                                            struct mirror_value *ret_value);
 
-/* The stored bits (dimension floats). STATUS_NOT_FOUND: it has none. */
+/* The bits that were put (dimension floats). STATUS_NOT_FOUND: it has none. STATUS_CORRUPT. */
 MUST_CHECK enum status mirror_reader_vector(struct mirror_reader *reader, uint32_t row,
                                             float *ret_vector);
 
@@ -152,7 +152,9 @@ MUST_CHECK enum status mirror_reader_filter(struct mirror_reader *reader,
                                             const uint64_t **ret_bitmap, uint32_t *ret_bits,
                                             uint32_t *ret_count);
 
-/* As vector_search_run(); no hits where there are no vectors. */
+/* As vector_search_run(); no hits where there are no vectors. That those of the hits are what was
+ * put is looked at; another one that is damaged may be missing among them.
+ * STATUS_CORRUPT, STATUS_NO_MEMORY, STATUS_LIMIT_REACHED */
 MUST_CHECK enum status mirror_reader_search(struct mirror_reader             *reader,
                                             const struct vector_search_query *query,
                                             struct vector_search_hit *hits, uint32_t *ret_count);

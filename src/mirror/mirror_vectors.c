@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/crc32c.h"
 #include "index/vector_file.h"
 #include "mirror/mirror_budget.h"
 
@@ -32,6 +33,9 @@ enum status mirror_vectors_put(struct mirror_records *records, const uint32_t *r
         if (status == STATUS_LIMIT_REACHED && mirror_vectors_make_room(records))
             status = STATUS_OK;
     }
+    for (uint32_t i = 0; status == STATUS_OK && i < count; i++)
+        mirror_ids_row(records->ids, rows[i])->vector_checksum =
+            mirror_vectors_checksum(rows[i], vectors + (size_t)i * dimension, dimension);
     return status;
 }
 
@@ -115,6 +119,11 @@ static enum status add_vectors(struct mirror_records *records, const uint32_t *r
     status = vector_index_add(records->index, *rows, vectors);
     *ret_added = status == STATUS_OK;
     return status;
+}
+
+uint32_t mirror_vectors_checksum(uint32_t row, const float *vector, uint32_t dimension)
+{
+    return crc32c(crc32c(0, &row, sizeof row), vector, dimension * sizeof *vector);
 }
 
 bool mirror_vectors_make_room(struct mirror_records *records)

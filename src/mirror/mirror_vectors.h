@@ -18,6 +18,9 @@
 MUST_CHECK enum status mirror_vectors_put(struct mirror_records *records, const uint32_t *rows,
                                           const float *vectors, uint32_t count, uint32_t dimension);
 
+/* Of the vector of a row, as its owner keeps it. */
+uint32_t mirror_vectors_checksum(uint32_t row, const float *vector, uint32_t dimension);
+
 /* Of a row that may have none. */
 MUST_CHECK enum status mirror_vectors_remove(struct mirror_records *records, uint32_t row);
 

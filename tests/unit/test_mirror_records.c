@@ -4,6 +4,7 @@
 #include "mirror/mirror_records.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -562,6 +563,101 @@ START_TEST(readers_do_not_wait_for_each_other)
 }
 END_TEST
 
+/* ---- Damage ---------------------------------------------------------------------------------- */
+
+enum { FEW = 20 };
+
+static void fill_few(void)
+{
+    struct mirror_records_options options = options_of();
+
+    open_records(&options);
+    begin();
+    for (unsigned i = 0; i < FEW; i++) {
+        uint32_t row = append(i);
+
+        put_value(row, i, 0);
+        ck_assert_int_eq(mirror_records_put_vector(records, row, vector_of(i, 0), DIMENSION),
+                         STATUS_OK);
+    }
+    commit();
+}
+
+/* How many vectors are said to be damaged; others are right, and so are those that are found. */
+static unsigned count_damaged_vectors(void)
+{
+    float                      vector[DIMENSION], asked[DIMENSION] = {50, 50, 50, 50, 50};
+    struct vector_search_query query = {.vector = asked, .k = 3};
+    struct vector_search_hit   hits[3];
+    unsigned                   damaged = 0;
+    uint32_t                   count;
+    enum status                status;
+
+    ck_assert_int_eq(mirror_reader_begin(reader), STATUS_OK);
+    for (uint32_t row = 0; row < FEW; row++) {
+        status = mirror_reader_vector(reader, row, vector);
+        if (status == STATUS_OK)
+            ck_assert_mem_eq(vector, vector_of(row, 0), sizeof vector);
+        else
+            ck_assert_int_eq(status, STATUS_CORRUPT);
+        damaged += status != STATUS_OK;
+    }
+    status = mirror_reader_search(reader, &query, hits, &count);
+    ck_assert(status == STATUS_OK || (status == STATUS_CORRUPT && damaged > 0));
+    for (uint32_t i = 0; status == STATUS_OK && i < count; i++) {
+        const float *put = vector_of(hits[i].record, 0);
+        float        distance = 0;
+
+        for (unsigned j = 0; j < DIMENSION; j++)
+            distance += (put[j] - 50) * (put[j] - 50);
+        ck_assert_float_eq(hits[i].distance, distance);
+    }
+    mirror_reader_end(reader);
+    return damaged;
+}
+
+START_TEST(a_damaged_byte_of_vectors_is_told)
+{
+    enum { HEAD = 4096, STRIDE = 64 };
+    char path[128];
+    int  file;
+
+    fill_few();
+    snprintf(path, sizeof path, "%s.vectors", index_fixture_path);
+    file = open(path, O_RDWR);
+    ck_assert_int_ge(file, 0);
+    for (off_t at = HEAD - 8; at < HEAD + FEW * STRIDE; at++) {
+        bool is_used = at >= HEAD && (size_t)(at - HEAD) % STRIDE < sizeof(float[DIMENSION]);
+        unsigned char byte, damaged;
+
+        ck_assert_int_eq(pread(file, &byte, 1, at), 1);
+        damaged = byte ^ (unsigned char)(1 << at % 8);
+        ck_assert_int_eq(pwrite(file, &damaged, 1, at), 1);
+        ck_assert_uint_eq(count_damaged_vectors(), is_used);
+        ck_assert_int_eq(pwrite(file, &byte, 1, at), 1);
+    }
+    close(file);
+    ck_assert_uint_eq(count_damaged_vectors(), 0);
+}
+END_TEST
+
+/* It is mapped. */
+START_TEST(vectors_that_were_cut_short_are_told)
+{
+    char     path[128];
+    uint32_t row;
+
+    fill_few();
+    snprintf(path, sizeof path, "%s.vectors", index_fixture_path);
+    ck_assert_int_eq(truncate(path, 0), 0);
+    ck_assert_uint_eq(count_damaged_vectors(), FEW);
+    begin();
+    row = append(FEW);
+    ck_assert_int_eq(mirror_records_put_vector(records, row, vector_of(1, 1), DIMENSION),
+                     STATUS_CORRUPT);
+}
+END_TEST
+
 /* ---- Bounds ---------------------------------------------------------------------------------- */
 
 static uint64_t size_of(const char *ending)
@@ -859,6 +955,8 @@ int main(void)
     tcase_add_test(tcase, many_vectors_at_once_are_as_one_by_one);
     tcase_add_test(tcase, a_reading_sees_what_is_there_now);
     tcase_add_test(tcase, readers_do_not_wait_for_each_other);
+    tcase_add_test(tcase, a_damaged_byte_of_vectors_is_told);
+    tcase_add_test(tcase, vectors_that_were_cut_short_are_told);
     tcase_add_test(tcase, records_are_bounded);
     tcase_add_test(tcase, memory_is_bounded);
     tcase_add_test(tcase, one_change_keeps_to_the_memory);

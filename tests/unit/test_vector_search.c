@@ -177,6 +177,37 @@ START_TEST(a_parallel_build_is_as_good)
 }
 END_TEST
 
+/* It is mapped. */
+START_TEST(vectors_that_were_cut_short_are_told)
+{
+    struct vector_index_options options = index_fixture_options(dim, VECTOR_L2);
+    float                       found[dim];
+    struct vector_search_query  query = {.vector = found, .k = 10};
+    struct vector_search_hit    hits[10];
+    struct vector_search       *search;
+    uint32_t                    count;
+    char                        path[128];
+
+    points = index_fixture_points(1, few, dim, 5);
+    index_ = index_fixture_new(&options);
+    ck_assert_int_eq(vector_search_new(index_, &search), STATUS_OK);
+    for (uint32_t i = 0; i < few; i++)
+        ck_assert_int_eq(vector_index_add(index_, i, points + (size_t)i * dim), STATUS_OK);
+    memcpy(found, points, sizeof found);
+    ck_assert_int_eq(vector_search_run(search, &query, hits, &count, NULL), STATUS_OK);
+    ck_assert_uint_eq(count, 10);
+    snprintf(path, sizeof path, "%s.vectors", index_fixture_path);
+    ck_assert_int_eq(truncate(path, 0), 0);
+    ck_assert_int_eq(vector_search_run(search, &query, hits, &count, NULL), STATUS_CORRUPT);
+    ck_assert_uint_eq(count, 0);
+    ck_assert_int_eq(vector_search_get(search, 3, found), STATUS_CORRUPT);
+    ck_assert_int_eq(vector_index_add(index_, few, points), STATUS_CORRUPT);
+    vector_search_free(search);
+    vector_index_free(index_);
+    free(points);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("vector_search");
@@ -185,5 +216,6 @@ int main(void)
     tcase_add_checked_fixture(tcase, index_fixture_setup, index_fixture_teardown);
     tcase_add_test(tcase, readers_and_a_writer_do_not_disturb_each_other);
     tcase_add_test(tcase, a_parallel_build_is_as_good);
+    tcase_add_test(tcase, vectors_that_were_cut_short_are_told);
     return check_main("vector_search", tcase);
 }
