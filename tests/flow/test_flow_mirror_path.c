@@ -555,6 +555,27 @@ START_TEST(who_answers_while_it_is_lost_is_another_one)
 }
 END_TEST
 
+/* Or a write has. */
+START_TEST(who_takes_a_write_while_it_is_lost_is_another_one)
+{
+    struct flow_client *client;
+
+    start_in(PROXY_MIRROR_PREFER);
+    lose(2);
+    read_delay_us = 100000; /* the first one looks whether it is back */
+    expect_mirror(ask(JSON));
+    read_delay_us = 1000;
+    strcpy(chroma.list[0].document, "other");
+    client = flow_world_client(&world);
+    send_upsert(client, "new");
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    flow_world_expect(client, 200);
+    client = ask(JSON);
+    expect_chroma(client);
+    ck_assert_ptr_nonnull(strstr(flow_client_body(client, 0), "other"));
+}
+END_TEST
+
 START_TEST(a_connection_that_breaks_before_the_answer_is_no_error)
 {
     static const enum flow_fault faults[] = {FLOW_FAULT_RESET_BEFORE, FLOW_FAULT_RESET_AFTER,
@@ -893,6 +914,7 @@ int main(void)
     tcase_add_test(tcase, a_chroma_that_is_lost_is_stood_in_for_until_another_is_reached);
     tcase_add_test(tcase, who_would_wait_for_a_chroma_that_is_started_need_not);
     tcase_add_test(tcase, who_answers_while_it_is_lost_is_another_one);
+    tcase_add_test(tcase, who_takes_a_write_while_it_is_lost_is_another_one);
     tcase_add_test(tcase, a_connection_that_breaks_before_the_answer_is_no_error);
     tcase_add_test(tcase, a_half_answer_is_not_mended);
     tcase_add_test(tcase, a_deadline_is_met);
