@@ -184,6 +184,8 @@ void mirror_queue_pump(struct mirror_queue *queue)
         list_push_back(&queue->running, node);
         queue->running_to++;
     }
+    /* Not before an answer that is still to be applied: it belongs to the page before. */
+    queue->makes_page = queue->page == MIRROR_PAGE_WANTED && list_is_empty(&queue->changes);
     queue->is_running = true;
     queue->job = (struct worker_job){
         .kind = WORKER_POOL_INDEX, .run = mirror_queue_run, .done = mirror_queue_on_run};
@@ -217,7 +219,7 @@ static void mirror_queue_run(struct worker_job *job)
         if (queue->status == STATUS_OK)
             queue->status = mirror_queue_apply(queue, LIST_ITEM(node, struct mirror_change, node));
     }
-    if (queue->status == STATUS_OK && queue->page == MIRROR_PAGE_WANTED)
+    if (queue->status == STATUS_OK && queue->makes_page)
         mirror_queue_make_page(queue);
     else if (queue->status == STATUS_OK)
         queue->has_idle_work = !is_idle || mirror_copy_maintain(queue->copy);
@@ -251,7 +253,7 @@ static void mirror_queue_make_page(struct mirror_queue *queue)
 
     byte_buffer_clear(&queue->page_body);
     status = mirror_copy_page_request(queue->copy, queue->page_bytes, &queue->page_body);
-    queue->page = status == STATUS_OK ? MIRROR_PAGE_READY : MIRROR_PAGE_NONE;
+    queue->page_made = status == STATUS_OK ? MIRROR_PAGE_READY : MIRROR_PAGE_NONE;
     if (status != STATUS_NOT_FOUND)
         queue->status = status;
 }
@@ -261,6 +263,8 @@ static void mirror_queue_on_run(struct worker_job *job)
     struct mirror_queue *queue = CONTAINER_OF(job, struct mirror_queue, job);
 
     queue->is_running = false;
+    if (queue->makes_page && queue->status == STATUS_OK)
+        queue->page = queue->page_made;
     if (queue->is_freeing) {
         queue->copy = NULL;
         mirror_keeper_wake(queue->keeper); /* somebody may wait for its room */

@@ -56,7 +56,8 @@ struct mirror_queue {
 
     /* The job, and what came of the last one. */
     struct worker_job        job;
-    bool                     is_running, is_freeing, has_idle_work;
+    bool                     is_running, is_freeing, makes_page, has_idle_work;
+    enum mirror_page         page_made; /* READY or NONE, if it makes one */
     uint64_t                 running_to;
     enum status              status;
     const char              *reason; /* of the status; static, or NULL */
