@@ -72,6 +72,8 @@ const char *mirror_choice_obstacle(const struct mirror_keeper *keeper)
         return "it is not known yet which Chroma answers";
     if (proxy->family != CHROMA_FAMILY_RUST || keeper->is_unproved)
         return "copies were not proved for this version of Chroma";
+    if (!proxy->write_options.is_coalescing)
+        return "writes.coalesce is off, so that nobody knows the order of writes";
     return proxy->is_single ? NULL : "a distributed Chroma is not copied";
 }
 

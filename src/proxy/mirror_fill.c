@@ -152,7 +152,7 @@ static bool fill_may_ask(struct mirror_fill *fill)
 
     if (now_us < fill->next_us)
         return false;
-    if (backend_breaker_is_calm(proxy->breaker) &&
+    if (!proxy->admission.is_paused && backend_breaker_is_calm(proxy->breaker) &&
         now_us >= upstream_pool_retry_at_us(proxy->pool) &&
         memory_account_has_room(account, fill->page_bytes))
         return true;

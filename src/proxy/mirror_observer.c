@@ -62,11 +62,13 @@ static void observer_on_sent(struct write_observer *observer, struct write_notic
         mirror_fill_cross(keeper->fill, entry);
 }
 
-/* More than one collection, and not only their names? */
+/* More than one collection, and not only their names? What creates one changes no other, whatever
+ * became of it. */
 static bool observer_is_wide(const struct write_notice *notice)
 {
-    return !observer_is_of_one(notice) && (notice->change.reach == CHROMA_REACH_EVERYTHING ||
-                                           notice->change.reach == CHROMA_REACH_SCOPE);
+    return !observer_is_of_one(notice) && notice->route->info->reach != CHROMA_REACH_NAMES &&
+           (notice->change.reach == CHROMA_REACH_EVERYTHING ||
+            notice->change.reach == CHROMA_REACH_SCOPE);
 }
 
 /* To whoever goes by names a change of a collection by its UUID may reach further. */

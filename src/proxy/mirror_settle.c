@@ -104,10 +104,8 @@ static enum status settle_send(struct mirror_settle *settle)
 
     settle->part = byte_buffer_bytes(&settle->body);
     settle->call.origin = (struct call_origin){.flow = MIRROR_FLOW};
-    settle->notice = (struct write_notice){.route = &settle->route,
-                                           .body = &settle->part,
-                                           .body_parts = 1,
-                                           .leaves_description = true};
+    settle->notice =
+        (struct write_notice){.route = &settle->route, .body = &settle->part, .body_parts = 1};
     write_observer_sent(&proxy->observers, &settle->notice, now_us);
     status = call_start(&settle->call, proxy, settle->route.info, &request, &settle->sink, NULL);
     if (status == STATUS_OK)

@@ -625,6 +625,46 @@ START_TEST(only_a_collection_that_is_searched_as_it_says_is_copied)
 }
 END_TEST
 
+/* Each write goes by itself then, and two to a collection may be answered in any order. */
+START_TEST(without_lanes_nothing_is_copied)
+{
+    end();
+    start_as(1, true, false);
+    world.proxy->write_options.is_coalescing = false;
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS + 1000);
+    ck_assert_uint_eq(descriptions, 0);
+    ck_assert_ptr_nonnull(mirror_keeper_obstacle(world.proxy->mirror));
+}
+END_TEST
+
+START_TEST(nothing_is_asked_in_a_pause)
+{
+    proxy_pause(world.proxy, true);
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS + 5000);
+    ck_assert_uint_eq(world.backend.request_count, 0);
+    proxy_pause(world.proxy, false);
+    run_to_complete(0);
+}
+END_TEST
+
+/* It may have been made, or not: either way no record of another is another. */
+START_TEST(a_creation_of_unknown_outcome_leaves_the_copies)
+{
+    static const char head[] =
+        "POST /api/v2/tenants/t/databases/d/collections HTTP/1.1\r\nHost: chroma\r\nContent-Type: "
+        "application/json\r\nContent-Length: 14\r\n\r\n{\"name\":\"new\"}";
+
+    fill(0);
+    write_fault = FLOW_FAULT_RESET_AFTER;
+    flow_client_send(writer, head);
+    ck_assert(flow_world_run_to_answers(&world, writer, 1));
+    ck_assert_uint_eq(writer->answers[0].status, 502);
+    expect_same(0);
+}
+END_TEST
+
 /* By an operator, and by who judges a key. */
 static bool is_named(size_t collection, const char *name)
 {
@@ -1469,6 +1509,9 @@ int main(void)
     tcase_add_test(tcase, an_unknown_outcome_gives_up_the_copy_until_it_is_settled);
     tcase_add_test(tcase, what_may_lack_something_answers_only_where_that_is_allowed);
     tcase_add_test(tcase, only_a_collection_that_is_searched_as_it_says_is_copied);
+    tcase_add_test(tcase, without_lanes_nothing_is_copied);
+    tcase_add_test(tcase, nothing_is_asked_in_a_pause);
+    tcase_add_test(tcase, a_creation_of_unknown_outcome_leaves_the_copies);
     tcase_add_test(tcase, a_place_that_chroma_does_not_confirm_is_none);
     tcase_add_test(tcase, a_complete_copy_outlives_its_chroma);
     tcase_add_test(tcase, a_chroma_that_was_started_again_is_another_one_before_it_answers);
