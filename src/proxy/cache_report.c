@@ -39,6 +39,7 @@ bool cache_report_find(const struct proxy *proxy, struct bytes text, uint8_t ret
 {
     struct scope scope = {.tenant = BYTES_INIT("default_tenant"),
                           .database = BYTES_INIT("default_database")};
+    struct bytes whole = text;
     const char  *first = memchr(text.data, '/', text.size), *second = NULL;
 
     if (first != NULL) {
@@ -54,7 +55,7 @@ bool cache_report_find(const struct proxy *proxy, struct bytes text, uint8_t ret
     return (second == NULL && chroma_route_parse_uuid(text, ret_uuid)) ||
            collection_table_uuid(proxy->collections, scope, text, loop_now_us(proxy->loop),
                                  ret_uuid) ||
-           mirror_names_find(proxy->mirror, scope, text, ret_uuid);
+           mirror_names_find(proxy->mirror, whole, ret_uuid);
 }
 
 uint64_t cache_report_flush(struct proxy *proxy)

@@ -7,8 +7,8 @@
 
 #include "base/text.h"
 #include "mirror/mirror_lines.h"
-#include "proxy/cache_report.h"
 #include "proxy/mirror_keeper.h"
+#include "proxy/mirror_report.h"
 #include "proxy/proxy_state.h"
 
 /* Lines are gathered to so much before they are written. */
@@ -38,18 +38,12 @@ enum status mirror_export_begin(struct proxy *proxy, struct bytes name, const ch
 {
     uint8_t     uuid[16];
     const char *reason;
-    char        quoted[60];
     struct mirror_export *export;
     enum status status;
 
-    if (proxy->mirror == NULL || mirror_keeper_options(proxy->mirror)->mode == PROXY_MIRROR_OFF)
-        return error_set(error, STATUS_INVALID, "mirror.mode is off: there are no copies");
-    if (!cache_report_find(proxy, name, uuid) && !mirror_keeper_find(proxy->mirror, name, uuid))
-        return error_set(
-            error, STATUS_NOT_FOUND,
-            "no collection is known as %s (or as TENANT/DATABASE/NAME, or UUID) since the start: "
-            "get it once through the proxy",
-            text_quote(name, quoted, sizeof quoted));
+    status = mirror_report_find(proxy, name, uuid, error);
+    if (status != STATUS_OK)
+        return status;
     export = export_new(proxy, path);
     if (export == NULL)
         return error_set(error, STATUS_NO_MEMORY, "out of memory");

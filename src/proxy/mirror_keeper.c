@@ -36,7 +36,6 @@ static void     keeper_drop_all(struct mirror_keeper *keeper, bool only_unwanted
 static void                 keeper_on_left(struct mirror_keeper *keeper);
 static struct mirror_entry *keeper_add(struct mirror_keeper *keeper, const uint8_t uuid[16],
                                        enum status *ret_status);
-static bool                 keeper_is_called(const struct mirror_entry *entry, struct bytes text);
 static enum status          keeper_encode(struct bytes name, struct byte_buffer *out);
 
 /* ---- Life ----------------------------------------------------------------------------------- */
@@ -413,41 +412,6 @@ static enum status keeper_encode(struct bytes name, struct byte_buffer *out)
         status = byte_buffer_printf(out, SIZE_MAX, is_plain ? "%c" : "%%%02X", c);
     }
     return status;
-}
-
-bool mirror_keeper_find(const struct mirror_keeper *keeper, struct bytes text, uint8_t ret_uuid[16])
-{
-    size_t found = 0;
-
-    LIST_FOR_EACH(node, &keeper->entries)
-    {
-        const struct mirror_entry *entry = LIST_ITEM(node, struct mirror_entry, node);
-
-        if (entry->name == NULL || !keeper_is_called(entry, text))
-            continue;
-        memcpy(ret_uuid, entry->uuid, sizeof entry->uuid);
-        found++;
-    }
-    return found == 1;
-}
-
-static bool keeper_is_called(const struct mirror_entry *entry, struct bytes text)
-{
-    const char *parts[] = {entry->tenant, "/", entry->database, "/", entry->name};
-    bool        is_short = strcmp(entry->tenant, "default_tenant") == 0 &&
-                    strcmp(entry->database, "default_database") == 0;
-
-    if (is_short && bytes_equal(text, bytes_of(entry->name)))
-        return true;
-    for (size_t i = 0; i < COUNT_OF(parts); i++) {
-        struct bytes part = bytes_of(parts[i]);
-
-        if (text.size < part.size ||
-            !bytes_equal((struct bytes){.data = text.data, .size = part.size}, part))
-            return false;
-        text = bytes_skip(text, part.size);
-    }
-    return text.size == 0;
 }
 
 enum status mirror_keeper_drop(struct mirror_keeper *keeper, const uint8_t uuid[16])

@@ -115,11 +115,6 @@ struct mirror_keeper_usage mirror_keeper_usage(const struct mirror_keeper *keepe
  * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED  there are too many. */
 MUST_CHECK enum status mirror_keeper_fill(struct mirror_keeper *keeper, const uint8_t uuid[16]);
 
-/* The collection that is copied or wanted under this TENANT/DATABASE/NAME, or NAME in the default
- * database. False: none, or more than one. */
-MUST_CHECK bool mirror_keeper_find(const struct mirror_keeper *keeper, struct bytes text,
-                                   uint8_t ret_uuid[16]);
-
 /* Forget the copy of this collection; reads may begin another one. STATUS_NOT_FOUND. */
 MUST_CHECK enum status mirror_keeper_drop(struct mirror_keeper *keeper, const uint8_t uuid[16]);
 

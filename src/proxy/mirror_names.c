@@ -4,6 +4,7 @@
 
 #include "proxy/mirror_entry.h"
 
+static bool names_are(const struct mirror_entry *entry, struct bytes text);
 static bool names_hold(const struct mirror_entry *entry, struct scope *ret_scope,
                        struct bytes *ret_name);
 
@@ -15,25 +16,41 @@ bool mirror_names_of(const struct mirror_keeper *keeper, const uint8_t uuid[16],
     return entry != NULL && names_hold(entry, ret_scope, ret_name);
 }
 
-bool mirror_names_find(const struct mirror_keeper *keeper, struct scope scope, struct bytes name,
-                       uint8_t ret_uuid[16])
+bool mirror_names_find(const struct mirror_keeper *keeper, struct bytes text, uint8_t ret_uuid[16])
 {
+    size_t found = 0;
+
     if (keeper == NULL)
         return false;
     LIST_FOR_EACH(node, &keeper->entries)
     {
         const struct mirror_entry *entry = LIST_ITEM(node, struct mirror_entry, node);
-        struct scope               found;
-        struct bytes               called;
 
-        if (!names_hold(entry, &found, &called) || !bytes_equal(called, name) ||
-            !bytes_equal(found.tenant, scope.tenant) ||
-            !bytes_equal(found.database, scope.database))
+        if (entry->name == NULL || !names_are(entry, text))
             continue;
         memcpy(ret_uuid, entry->uuid, sizeof entry->uuid);
-        return true;
+        found++;
     }
-    return false;
+    return found == 1;
+}
+
+static bool names_are(const struct mirror_entry *entry, struct bytes text)
+{
+    const char *parts[] = {entry->tenant, "/", entry->database, "/", entry->name};
+    bool        is_short = strcmp(entry->tenant, "default_tenant") == 0 &&
+                    strcmp(entry->database, "default_database") == 0;
+
+    if (is_short && bytes_equal(text, bytes_of(entry->name)))
+        return true;
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        struct bytes part = bytes_of(parts[i]);
+
+        if (text.size < part.size ||
+            !bytes_equal((struct bytes){.data = text.data, .size = part.size}, part))
+            return false;
+        text = bytes_skip(text, part.size);
+    }
+    return text.size == 0;
 }
 
 bool mirror_names_was_read(const struct mirror_keeper *keeper, const struct chroma_route *route)

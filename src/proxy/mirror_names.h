@@ -24,9 +24,10 @@ struct mirror_keeper;
 MUST_CHECK bool mirror_names_of(const struct mirror_keeper *keeper, const uint8_t uuid[16],
                                 struct scope *ret_scope, struct bytes *ret_name);
 
-/* Which collection has this name? False: none with a complete copy. */
-MUST_CHECK bool mirror_names_find(const struct mirror_keeper *keeper, struct scope scope,
-                                  struct bytes name, uint8_t ret_uuid[16]);
+/* Which collection, copied or wanted, had this TENANT/DATABASE/NAME, or NAME in the default
+ * database, when that was known last? False: none, or more than one. NULL has none. */
+MUST_CHECK bool mirror_names_find(const struct mirror_keeper *keeper, struct bytes text,
+                                  uint8_t ret_uuid[16]);
 
 /* Was its complete copy read by this path? Without credentials, as all copies are. */
 MUST_CHECK bool mirror_names_was_read(const struct mirror_keeper *keeper,

@@ -4,9 +4,6 @@
 #include "proxy/cache_report.h"
 #include "proxy/proxy_state.h"
 
-static enum status mirror_report_find(const struct proxy *proxy, struct bytes name,
-                                      uint8_t ret_uuid[16], struct error *error);
-
 struct mirror_keeper_usage mirror_report_usage(const struct proxy *proxy)
 {
     return mirror_keeper_usage(proxy->mirror);
@@ -78,15 +75,14 @@ struct mirror_verify_info mirror_report_verified(const struct proxy *proxy)
     return mirror_verify_tell(proxy->mirror_verify);
 }
 
-static enum status mirror_report_find(const struct proxy *proxy, struct bytes name,
-                                      uint8_t ret_uuid[16], struct error *error)
+enum status mirror_report_find(const struct proxy *proxy, struct bytes name, uint8_t ret_uuid[16],
+                               struct error *error)
 {
     char quoted[60];
 
     if (proxy->mirror == NULL || mirror_keeper_options(proxy->mirror)->mode == PROXY_MIRROR_OFF)
         return error_set(error, STATUS_INVALID, "mirror.mode is off: there are no copies");
-    if (cache_report_find(proxy, name, ret_uuid) ||
-        mirror_keeper_find(proxy->mirror, name, ret_uuid))
+    if (cache_report_find(proxy, name, ret_uuid))
         return STATUS_OK;
     return error_set(
         error, STATUS_NOT_FOUND,

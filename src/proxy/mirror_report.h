@@ -16,6 +16,12 @@ struct mirror_keeper_usage mirror_report_usage(const struct proxy *proxy);
 void        mirror_report_each(const struct proxy *proxy, mirror_entry_fn *fn, void *ctx);
 const char *mirror_report_obstacle(const struct proxy *proxy);
 
+/* The collection that cache_report_find() understands by `name`.
+ * STATUS_NOT_FOUND  no collection is known by it; `error` says what to do.
+ * STATUS_INVALID    mirror.mode is off: there are no copies. */
+MUST_CHECK enum status mirror_report_find(const struct proxy *proxy, struct bytes name,
+                                          uint8_t ret_uuid[16], struct error *error);
+
 /* As mirror_keeper_fill() and mirror_keeper_drop(), for the collection that cache_report_find()
  * understands by `name`.
  * STATUS_NOT_FOUND        no collection is known by it.

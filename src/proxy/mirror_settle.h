@@ -1,11 +1,10 @@
 /* mirror_settle - have Chroma show all that it holds of a collection, before that is copied
  *
  * A write whose connection ends after it is in Chroma's log, and before it is applied, is durable
- * and seen by no read until the next write to that collection, however long that takes: 53 of 120
- * uploads of 300 records that were cut after 4 to 30 ms (Chroma 1.5.9). Such writes may be from
- * before this process. A copy that was read meanwhile would lack what the next write brings. So one
- * is sent first that changes nothing: an update of an id that nobody has, without columns. It made
- * all of them visible.
+ * and seen by no read until the next write to that collection, however long that takes (Chroma
+ * 1.5.9; tests/e2e/test_mirror.py makes one). Such writes may be from before this process. A copy
+ * that was read meanwhile would lack what the next write brings. So one is sent first that changes
+ * nothing: an update of an id that nobody has, without columns. It made all of them visible.
  *
  * It is a write to all who want to know of writes, and is never cut. Each of them is an object of
  * its own: one that hangs holds up its own collection only, of which no copy is begun meanwhile.
