@@ -18,6 +18,7 @@ static int    print_float_digits(float value, char *ret_digits);
 static double scale_by_ten(double value, int power);
 static bool   is_within_reach(const struct float_reach *reach, uint64_t digits, int power);
 static bool   take_double_text(double value, const char *text, char *ret_digits, int *ret_point);
+static size_t put_special(double value, char *out);
 static size_t put_float_text(bool is_negative, const char *digits, int point, int point_max,
                              int zeros_max, char *out);
 static char  *put_text(char *at, const char *text, int size);
@@ -29,10 +30,8 @@ size_t json_print_float(float value, char *out)
     char digits[JSON_PRINT_DIGITS_ROOM];
     int  point;
 
-    if (!isfinite(value))
-        return (size_t)snprintf(out, JSON_PRINT_MAX, "null");
-    if (value == 0)
-        return (size_t)snprintf(out, JSON_PRINT_MAX, "%s0.0", signbit(value) ? "-" : "");
+    if (value == 0 || !isfinite(value))
+        return put_special(value, out);
     point = print_float_digits(fabsf(value), digits);
     return put_float_text(value < 0, digits, point, POINT_MAX, ZEROS_MAX, out);
 }
@@ -43,12 +42,17 @@ size_t json_print_double(double value, char *out)
     char digits[JSON_PRINT_DIGITS_ROOM];
     int  point;
 
-    if (!isfinite(value))
-        return (size_t)snprintf(out, JSON_PRINT_MAX, "null");
-    if (value == 0)
-        return (size_t)snprintf(out, JSON_PRINT_MAX, "%s0.0", signbit(value) ? "-" : "");
+    if (value == 0 || !isfinite(value))
+        return put_special(value, out);
     point = json_print_double_digits(fabs(value), digits);
     return put_float_text(value < 0, digits, point, POINT_MAX, ZEROS_MAX, out);
+}
+
+static size_t put_special(double value, char *out)
+{
+    const char *text = !isfinite(value) ? "null" : signbit(value) ? "-0.0" : "0.0";
+
+    return (size_t)snprintf(out, JSON_PRINT_MAX, "%s", text);
 }
 
 /* A dot within the first digits, behind zeros, or before zeros if there are few; else an exponent.

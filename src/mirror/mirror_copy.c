@@ -45,35 +45,36 @@ struct mirror_copy {
     unsigned         pages_in_vain;
 };
 
-static enum status open_lock(struct mirror_copy *copy);
-static enum status begin_copy_change(struct mirror_copy *copy);
-static enum status end_copy_change(struct mirror_copy *copy, enum status status);
-static enum status put_list(struct mirror_copy *copy, const struct mirror_page *list,
-                            const char **ret_reason);
-static enum status take_hollow(struct mirror_copy *copy, size_t bytes_wanted,
-                               struct byte_buffer *ret_body);
-static enum status make_page_room(struct copy_page *page, uint32_t count);
-static enum status append_asked_id(struct byte_buffer *body, struct bytes id, bool is_first);
-static int         compare_asked(const void *left, const void *right);
-static enum status choose_page_records(struct mirror_copy          *copy,
-                                       const struct mirror_moments *moments,
-                                       struct mirror_page *answer, uint32_t *ret_rows,
-                                       uint32_t *ret_count, const char **ret_reason);
-static void        move_record(struct mirror_page *page, uint32_t from, uint32_t to);
-static enum status fill_records(struct mirror_copy *copy, const struct mirror_page *answer,
-                                const uint32_t *rows, uint32_t count, uint64_t known,
-                                const char **ret_reason);
-static enum status take_copy_page(struct mirror_copy *copy, struct mirror_page *answer,
-                                  const struct mirror_moments *moments, const char **ret_reason);
-static void        learn_page(struct mirror_copy *copy, size_t size, uint32_t count);
-static enum status apply_write(struct mirror_copy *copy, enum chroma_operation operation,
-                               struct bytes body, const struct mirror_moments *moments,
+static mirror_copy_fn answer_asked;
+static enum status    open_lock(struct mirror_copy *copy);
+static enum status    begin_copy_change(struct mirror_copy *copy);
+static enum status    end_copy_change(struct mirror_copy *copy, enum status status);
+static enum status    put_list(struct mirror_copy *copy, const struct mirror_page *list,
                                const char **ret_reason);
-static enum status apply_delete(struct mirror_copy *copy, struct bytes body, struct bytes answer,
-                                const char **ret_reason);
-static enum status find_deleted(struct mirror_copy *copy, struct bytes body,
-                                struct record_delete *ret_delete, const char **ret_reason);
-static bool        read_deleted_count(struct bytes answer, int64_t *ret_count);
+static enum status    take_hollow(struct mirror_copy *copy, size_t bytes_wanted,
+                                  struct byte_buffer *ret_body);
+static enum status    make_page_room(struct copy_page *page, uint32_t count);
+static enum status    append_asked_id(struct byte_buffer *body, struct bytes id, bool is_first);
+static int            compare_asked(const void *left, const void *right);
+static enum status    choose_page_records(struct mirror_copy          *copy,
+                                          const struct mirror_moments *moments,
+                                          struct mirror_page *answer, uint32_t *ret_rows,
+                                          uint32_t *ret_count, const char **ret_reason);
+static void           move_record(struct mirror_page *page, uint32_t from, uint32_t to);
+static enum status    fill_records(struct mirror_copy *copy, const struct mirror_page *answer,
+                                   const uint32_t *rows, uint32_t count, uint64_t known,
+                                   const char **ret_reason);
+static enum status    take_copy_page(struct mirror_copy *copy, struct mirror_page *answer,
+                                     const struct mirror_moments *moments, const char **ret_reason);
+static void           learn_page(struct mirror_copy *copy, size_t size, uint32_t count);
+static enum status    apply_write(struct mirror_copy *copy, enum chroma_operation operation,
+                                  struct bytes body, const struct mirror_moments *moments,
+                                  const char **ret_reason);
+static enum status    apply_delete(struct mirror_copy *copy, struct bytes body, struct bytes answer,
+                                   const char **ret_reason);
+static enum status    find_deleted(struct mirror_copy *copy, struct bytes body,
+                                   struct record_delete *ret_delete, const char **ret_reason);
+static bool           read_deleted_count(struct bytes answer, int64_t *ret_count);
 
 enum status mirror_copy_new(const struct mirror_records_options *options,
                             struct mirror_copy **ret_copy, struct error *error)
@@ -514,28 +515,33 @@ bool mirror_copy_maintain(struct mirror_copy *copy)
 
 /* ---- Answering ------------------------------------------------------------------------------ */
 
+struct asking {
+    const struct mirror_question *question;
+    unsigned                     *ret_status;
+    struct byte_buffer           *ret_body;
+    const char                  **ret_reason;
+};
+
 enum status mirror_copy_answer(struct mirror_copy *copy, const struct mirror_question *question,
                                unsigned *ret_status, struct byte_buffer *ret_body,
                                const char **ret_reason)
 {
-    struct mirror_reader *reader;
-    enum status           status = STATUS_NOT_IMPLEMENTED;
+    struct asking asking = {.question = question,
+                            .ret_status = ret_status,
+                            .ret_body = ret_body,
+                            .ret_reason = ret_reason};
 
-    pthread_rwlock_rdlock(&copy->lock);
     *ret_reason = "incomplete";
-    if (copy->is_listed && !copy->is_broken && mirror_records_hollow_count(copy->records) == 0)
-        status = mirror_readers_take(copy->readers, &reader);
-    if (status == STATUS_OK) {
-        status = mirror_reader_begin(reader);
-        if (status == STATUS_OK) {
-            status =
-                mirror_answer(copy->records, reader, question, ret_status, ret_body, ret_reason);
-            mirror_reader_end(reader);
-        }
-        mirror_readers_give(copy->readers, reader);
-    }
-    pthread_rwlock_unlock(&copy->lock);
-    return status;
+    return mirror_copy_read(copy, answer_asked, &asking);
+}
+
+static enum status answer_asked(const struct mirror_records *records, struct mirror_reader *reader,
+                                void *ctx)
+{
+    struct asking *asking = ctx;
+
+    return mirror_answer(records, reader, asking->question, asking->ret_status, asking->ret_body,
+                         asking->ret_reason);
 }
 
 enum status mirror_copy_read(struct mirror_copy *copy, mirror_copy_fn *fn, void *ctx)
