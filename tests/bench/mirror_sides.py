@@ -154,6 +154,10 @@ class Chroma(Side):
             status, answer, _ = self.ask("POST", f"{DATABASE}/collections/{self.uuid}/add", body)
             assert status == 201, answer
 
+    def keep_filled(self):
+        """For `prefer`, before anything else is written; it must not run."""
+        shutil.copytree(self.folder / "data", self.folder / "filled")
+
 
 class Prefer(Chroma):
     """`chromabouncer exec` with mirror.mode: prefer, on a copy of what Chroma holds."""
@@ -168,7 +172,7 @@ class Prefer(Chroma):
         self.spawn([program, "exec", "--status", "off", "--control", "off", *words, *chroma])
 
     def fill_from(self, other):
-        shutil.copytree(other.folder / "data", self.folder / "data")
+        shutil.copytree(other.folder / "filled", self.folder / "data")
         self.uuid = other.uuid
 
     def settle(self):
