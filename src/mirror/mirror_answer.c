@@ -12,12 +12,18 @@
  * (384 numbers, ten results) 10 000 need 100, 20 000 160, 50 000 256 and 100 000 less than 512. */
 enum { ef_least = 64, ef_records = 200 };
 
+/* One in so many is few: putting a row in order costs about as much as passing over these. */
+enum { few_of = 16 };
+
 static enum status answer_count(struct mirror_asked *asked);
 static enum status answer_records(struct mirror_asked *asked);
 static enum status read_filter(struct mirror_asked *asked);
 static enum status check_vectors(struct mirror_asked *asked);
 static bool        are_of_one_dimension(struct bytes vectors);
 static enum status find_listed(struct mirror_asked *asked);
+static void        walk_listed(struct mirror_asked *asked, uint64_t left);
+static enum status sort_listed(struct mirror_asked *asked, uint64_t left);
+static int         compare_places(const void *left, const void *right);
 static enum status find_nearest(struct mirror_asked *asked);
 static enum status take_asked_vector(struct mirror_asked *asked, struct json_scan *scan);
 static bool        loses_direction(const struct mirror_asked *asked);
@@ -157,27 +163,64 @@ static bool are_of_one_dimension(struct bytes vectors)
 static enum status find_listed(struct mirror_asked *asked)
 {
     const struct chroma_query *query = &asked->query;
-    bool                       is_limited = mirror_answer_core_has(asked, CHROMA_QUERY_LIMIT);
-    uint64_t all = asked->bitmap == NULL ? mirror_records_count(asked->records) : asked->bit_count;
-    uint64_t left = query->offset < all ? all - query->offset : 0, passed = 0;
-    size_t   position = 0;
-    uint32_t row;
-    enum status status;
+    uint32_t                   count = mirror_records_count(asked->records);
+    uint64_t                   all = asked->bitmap == NULL ? count : asked->bit_count;
+    uint64_t                   left = query->offset < all ? all - query->offset : 0;
+    enum status                status;
 
-    if (is_limited && query->limit < left)
+    if (mirror_answer_core_has(asked, CHROMA_QUERY_LIMIT) && query->limit < left)
         left = query->limit;
     status = answer_make_room(asked, left, 1);
-    while (status == STATUS_OK && asked->count < left &&
-           mirror_records_next(asked->records, &position, &row)) {
-        if (asked->bitmap != NULL &&
-            (row >= asked->bits || (asked->bitmap[row / 64] >> row % 64 & 1) == 0))
-            continue;
-        if (passed++ >= query->offset)
-            asked->rows[asked->count++] = row;
-    }
+    if (status == STATUS_OK && asked->bitmap != NULL && asked->bit_count < count / few_of)
+        status = sort_listed(asked, left);
+    else if (status == STATUS_OK)
+        walk_listed(asked, left);
     if (status == STATUS_OK)
         asked->ends[asked->list_count++] = asked->count;
     return status;
+}
+
+static void walk_listed(struct mirror_asked *asked, uint64_t left)
+{
+    uint64_t passed = 0;
+    size_t   position = 0;
+    uint32_t row;
+
+    while (asked->count < left && mirror_records_next(asked->records, &position, &row)) {
+        if (asked->bitmap != NULL &&
+            (row >= asked->bits || (asked->bitmap[row / 64] >> row % 64 & 1) == 0))
+            continue;
+        if (passed++ >= asked->query.offset)
+            asked->rows[asked->count++] = row;
+    }
+}
+
+/* Few of many are put in order, rather than all looked at. */
+static enum status sort_listed(struct mirror_asked *asked, uint64_t left)
+{
+    uint64_t *places = calloc(asked->bit_count + 1, sizeof *places);
+    uint32_t  count = 0;
+
+    if (places == NULL)
+        return STATUS_NO_MEMORY;
+    for (uint32_t i = 0; i < (asked->bits + 63) / 64; i++)
+        for (uint64_t bits = asked->bitmap[i]; bits != 0; bits &= bits - 1) {
+            uint32_t row = i * 64 + (uint32_t)__builtin_ctzll(bits);
+
+            places[count++] = (uint64_t)mirror_records_place(asked->records, row) << 32 | row;
+        }
+    qsort(places, count, sizeof *places, compare_places);
+    for (uint64_t i = asked->query.offset; asked->count < left; i++)
+        asked->rows[asked->count++] = (uint32_t)places[i];
+    free(places);
+    return STATUS_OK;
+}
+
+static int compare_places(const void *left, const void *right)
+{
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+
+    return (a > b) - (a < b);
 }
 
 static enum status find_nearest(struct mirror_asked *asked)

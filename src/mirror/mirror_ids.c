@@ -130,6 +130,11 @@ struct mirror_row *mirror_ids_row(const struct mirror_ids *ids, uint32_t row)
     return &rows_of(ids)[row];
 }
 
+uint32_t mirror_ids_place(const struct mirror_ids *ids, uint32_t row)
+{
+    return mirror_ids_row(ids, row)->place;
+}
+
 bool mirror_ids_next(const struct mirror_ids *ids, size_t *position, uint32_t *ret_row)
 {
     while (*position < ids->place_end) {

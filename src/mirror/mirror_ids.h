@@ -62,6 +62,9 @@ MUST_CHECK enum status mirror_ids_find(const struct mirror_ids *ids, struct byte
 struct bytes       mirror_ids_id(const struct mirror_ids *ids, uint32_t row);
 struct mirror_row *mirror_ids_row(const struct mirror_ids *ids, uint32_t row);
 
+/* Where it stands in the order: lower than those behind it. It may move when others are removed. */
+uint32_t mirror_ids_place(const struct mirror_ids *ids, uint32_t row);
+
 /* Walk the rows in their order: begin with *position 0, until false. */
 bool mirror_ids_next(const struct mirror_ids *ids, size_t *position, uint32_t *ret_row);
 

@@ -142,6 +142,11 @@ void mirror_records_set_mark(struct mirror_records *records, uint32_t row, uint6
     mirror_ids_row(records->ids, row)->mark = mark;
 }
 
+uint32_t mirror_records_place(const struct mirror_records *records, uint32_t row)
+{
+    return mirror_ids_place(records->ids, row);
+}
+
 bool mirror_records_next(const struct mirror_records *records, size_t *position, uint32_t *ret_row)
 {
     return mirror_ids_next(records->ids, position, ret_row);

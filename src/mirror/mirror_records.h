@@ -77,6 +77,9 @@ bool mirror_records_is_hollow(const struct mirror_records *records, uint32_t row
 uint64_t mirror_records_mark(const struct mirror_records *records, uint32_t row);
 void     mirror_records_set_mark(struct mirror_records *records, uint32_t row, uint64_t mark);
 
+/* Where it stands in the order: lower than those behind it, until the next change. */
+uint32_t mirror_records_place(const struct mirror_records *records, uint32_t row);
+
 /* Walk the rows in their order: begin with *position 0, until false. Records may be removed on the
  * way, none may be put. */
 bool mirror_records_next(const struct mirror_records *records, size_t *position, uint32_t *ret_row);

@@ -110,6 +110,15 @@ void mirror_records_set_mark(struct mirror_records *records, uint32_t row, uint6
     records->rows[row].mark = mark;
 }
 
+uint32_t mirror_records_place(const struct mirror_records *records, uint32_t row)
+{
+    uint32_t place = 0;
+
+    while (place < records->place_end && records->places[place] != (int)row)
+        place++;
+    return place;
+}
+
 bool mirror_records_next(const struct mirror_records *records, size_t *position, uint32_t *ret_row)
 {
     while (*position < records->place_end) {

@@ -11,8 +11,10 @@ body=src/mirror/mirror_answer_body.c
 json=src/mirror/mirror_answer_json.c
 lines=src/cli/record_lines.c
 print=src/json/json_print.c
-mutant $answer unit/test_mirror_answer 's/passed++ >= query->offset/true/' 'the offset is heeded'
-mutant $answer unit/test_mirror_answer 's/is_limited && query->limit < left/false/' 'the limit is heeded'
+mutant $answer unit/test_mirror_answer 's/passed++ >= asked->query.offset/true/' 'the offset is heeded'
+mutant $answer unit/test_mirror_answer 's/ \&\& query->limit < left)/ \&\& false)/' 'the limit is heeded'
+mutant $answer unit/test_mirror_answer 's/    qsort(places/    (void)(places/; s/sizeof \*places, compare_places)/compare_places)/' 'few are put in order'
+mutant $answer unit/test_mirror_answer 's/i = asked->query.offset; asked/i = 0; asked/' 'the offset is heeded among few'
 mutant $answer unit/test_mirror_answer 's/>> row % 64 & 1) == 0))$/>> row % 64 \& 1) == 2))/' 'only what was chosen is answered'
 mutant $body unit/test_mirror_answer 's/is_query ? "\\":\[" : "\\":"/"\\":"/' 'a query has a list of lists'
 mutant $choose unit/test_mirror_answer 's/if (!string.has_escapes)/if (true)/' 'escapes in ids are read'

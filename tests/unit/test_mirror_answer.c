@@ -149,6 +149,51 @@ START_TEST(answers_are_chromas)
 }
 END_TEST
 
+static void write_records(enum chroma_operation operation, const char *text)
+{
+    static uint64_t       moment = 10;
+    struct mirror_moments moments = {.sent = ++moment, .known = ++moment};
+
+    ck_assert_int_eq(
+        mirror_copy_write(copy, operation, bytes_of(text), BYTES_LITERAL("{}"), &moments, &reason),
+        STATUS_OK);
+}
+
+/* Of many, the few that are asked for stand in the order of all; a row that was free is used again,
+ * and its record stands last. */
+START_TEST(few_of_many_stand_in_order)
+{
+    static const struct {
+        const char *question, *ids;
+    } asked[] = {
+        {"{\"ids\":[\"n50\",\"b\",\"n3\",\"a\"],\"include\":[]}", "\"a\",\"n3\",\"n50\",\"b\""},
+        {"{\"ids\":[\"n50\",\"b\",\"n3\",\"a\"],\"offset\":1,\"limit\":2,\"include\":[]}",
+         "\"n3\",\"n50\""},
+        {"{\"ids\":[\"b\",\"a\"],\"offset\":2,\"include\":[]}", ""},
+        {"{\"where\":{\"k\":{\"$gte\":1}},\"offset\":1,\"include\":[]}", "\"n9\",\"b\""}};
+    char text[200], expected[200];
+
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(text, sizeof text, "{\"ids\":[\"n%u\"],\"embeddings\":[[1,2]],\"metadatas\":[%s]}",
+                 i, i == 9 ? "{\"k\":1}" : "null");
+        write_records(CHROMA_OPERATION_ADD, text);
+    }
+    write_records(CHROMA_OPERATION_DELETE, "{\"ids\":[\"b\"]}");
+    write_records(CHROMA_OPERATION_ADD,
+                  "{\"ids\":[\"b\"],\"embeddings\":[[1,2]],\"metadatas\":[{\"k\":2}]}");
+    for (size_t i = 0; i < COUNT_OF(asked); i++) {
+        ck_assert_int_eq(ask("get", asked[i].question, 1 << 20), STATUS_OK);
+        snprintf(expected, sizeof expected,
+                 "{\"ids\":[%s],\"embeddings\":null,\"documents\":null,\"uris\":null,"
+                 "\"metadatas\":null,\"include\":[]}",
+                 asked[i].ids);
+        ck_assert_msg(bytes_equal(byte_buffer_bytes(&body), bytes_of(expected)), "%s: %.*s",
+                      asked[i].question, (int)byte_buffer_size(&body),
+                      byte_buffer_bytes(&body).data);
+    }
+}
+END_TEST
+
 #define WHERE          "Invalid where clause"
 #define WHERE_DOCUMENT "Invalid where document clause"
 #define GOT(number)    "Collection expecting embedding with dimension of 2, got " number
@@ -411,6 +456,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, answers_are_chromas, 0, sizeof given / sizeof given[0]);
+    tcase_add_test(tcase, few_of_many_stand_in_order);
     tcase_add_loop_test(tcase, refusals_are_chromas, 0, COUNT_OF(refused));
     tcase_add_loop_test(tcase, a_query_among_ids_that_are_not_there_fails_as_in_chroma, 0,
                         COUNT_OF(unknown_ids));
