@@ -94,9 +94,15 @@ class Side:
         return total / 1024
 
     def cpu_us(self):
-        """Of all processes, those that have ended among them."""
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return tools.cpu_us(self.process.pid) + (int(fields[13]) + int(fields[14])) * 1e6 / tools.TICKS
+        """Of all processes, those that have ended and were waited for among them, whoever did."""
+        total = 0
+        for pid in tools.family(self.process.pid):
+            try:
+                fields = pathlib.Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+            except OSError:
+                continue
+            total += sum(int(field) for field in fields[11:15])
+        return total * 1e6 / tools.TICKS
 
     def settle(self):
         """Whatever it does after it was filled, it has done."""
