@@ -9,7 +9,7 @@
 
 #include "admin/embedded_use.h"
 #include "app/daemon_state.h"
-#include "proxy/finished_request.h"
+#include "calls/finished_request.h"
 
 /* For proxy_on_finished(); its context is the daemon. */
 finished_request_fn daemon_advice_note;

@@ -5,7 +5,7 @@
 
 #include "base/metric.h"
 #include "base/text.h"
-#include "proxy/guard.h"
+#include "lanes/guard.h"
 
 static enum status daemon_guard_list(const struct daemon *daemon, json_t *answer,
                                      struct error *error);

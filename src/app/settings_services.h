@@ -6,7 +6,7 @@
 #define APP_SETTINGS_SERVICES_H
 
 #include "app/settings.h"
-#include "proxy/service_options.h"
+#include "calls/service_options.h"
 
 /* STATUS_INVALID: `error` names the line of a record that nobody can be recognised by, or that
  * another one takes the requests of. */

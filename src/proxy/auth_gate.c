@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/auth.h"
-#include "proxy/auth_credentials.h"
+#include "auth/auth.h"
+#include "auth/auth_credentials.h"
+#include "auth/auth_judge.h"
 #include "proxy/auth_get.h"
-#include "proxy/auth_judge.h"
 #include "proxy/auth_list.h"
 #include "proxy/auth_recheck.h"
 #include "proxy/exchange.h"

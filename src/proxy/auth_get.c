@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "auth/auth_judge.h"
 #include "limits/key_ring.h"
-#include "proxy/auth_judge.h"
 #include "proxy/exchange.h"
 #include "proxy/pass_path.h"
 

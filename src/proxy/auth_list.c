@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/auth_judge.h"
+#include "auth/auth_query.h"
+#include "calls/request_head.h"
 #include "chroma/collection_answer.h"
 #include "limits/key_ring.h"
-#include "proxy/auth_judge.h"
-#include "proxy/auth_query.h"
 #include "proxy/exchange.h"
-#include "proxy/request_head.h"
 #include "json/json_scan.h"
 
 /* A Chroma of our own is started again, and asked again, unless it dies of it. */

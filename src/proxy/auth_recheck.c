@@ -1,6 +1,6 @@
 #include "proxy/auth_recheck.h"
 
-#include "proxy/auth.h"
+#include "auth/auth.h"
 #include "proxy/exchange.h"
 
 bool auth_recheck(struct exchange *exchange)

@@ -4,13 +4,13 @@
 #include <sys/random.h>
 
 #include "base/text.h"
+#include "calls/kept_head.h"
+#include "calls/learn_sink.h"
 #include "chroma/chroma_query.h"
 #include "chroma/request_identity.h"
 #include "proxy/cache_join.h"
 #include "proxy/construct_question.h"
 #include "proxy/exchange.h"
-#include "proxy/kept_head.h"
-#include "proxy/learn_sink.h"
 
 _Static_assert((int)REQUEST_IDENTITY_KEY_SIZE == (int)KEYED_DIGEST_KEY_SIZE, "two such keys");
 

@@ -29,11 +29,11 @@
 
 #include "base/byte_buffer.h"
 #include "base/memory_account.h"
+#include "calls/answer_sink.h"
+#include "calls/proxy_options.h"
 #include "http/http_head.h"
 #include "io/loop.h"
-#include "proxy/answer_sink.h"
 #include "proxy/cache_question.h"
-#include "proxy/proxy_options.h"
 #include "reads/cache_usage.h"
 
 struct exchange;

@@ -2,10 +2,10 @@
 
 #include <string.h>
 
+#include "calls/proxy_state.h"
+#include "copies/mirror_names.h"
 #include "proxy/cache_path.h"
 #include "proxy/cache_verify.h"
-#include "proxy/mirror_names.h"
-#include "proxy/proxy_state.h"
 
 static uint64_t entries_of(const struct proxy *proxy);
 

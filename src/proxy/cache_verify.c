@@ -1,14 +1,16 @@
 #include "proxy/cache_verify.h"
 
+#include "calls/own_flows.h"
+
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "base/rng.h"
+#include "calls/request_head.h"
 #include "chroma/same_answer.h"
+#include "lanes/write_lanes.h"
 #include "proxy/cache_path.h"
 #include "proxy/exchange.h"
-#include "proxy/request_head.h"
-#include "proxy/write_lanes.h"
 
 enum verify_verdict {
     VERIFY_COMPARE, /* both are there */

@@ -16,15 +16,11 @@
 
 #include "base/byte_buffer.h"
 #include "base/compiler.h"
-#include "proxy/services.h"
 #include "reads/query_cache.h"
 
 struct cache_verify;
 struct exchange;
 struct proxy;
-
-/* Its place in the queue of turns, which no service has. */
-enum { CACHE_VERIFY_FLOW = SERVICES_FLOWS };
 
 struct cache_verify_stats {
     uint64_t same, different;

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "chroma/collection_table.h"
+#include "lanes/write_lanes.h"
 #include "proxy/exchange.h"
-#include "proxy/write_lanes.h"
 
 /* Of clients that there are, paths have some 100 bytes, and a creation with an embedding function
  * and metadata some 1000. */

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "proxy/backend_breaker.h"
+#include "calls/backend_breaker.h"
 
 static void     deadline_watch_on_time(void *ctx);
 static void     watch_set_alarm(struct exchange *exchange);

@@ -1,11 +1,11 @@
 #include "proxy/dispatch.h"
 
+#include "calls/request_head.h"
 #include "proxy/auth_gate.h"
 #include "proxy/deadline_watch.h"
 #include "proxy/exchange.h"
 #include "proxy/guard_gate.h"
 #include "proxy/pass_path.h"
-#include "proxy/request_head.h"
 #include "proxy/service_admission.h"
 #include "proxy/write_path.h"
 

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "calls/read_facts.h"
 #include "io/clock.h"
-#include "proxy/read_facts.h"
 
 /* Exchanges kept for the next requests, with their small buffers. */
 enum { spare_max = 64, kept_capacity_max = 4096 };

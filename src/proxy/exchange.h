@@ -17,24 +17,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "auth/auth_ticket.h"
 #include "base/byte_buffer.h"
 #include "base/memory_account.h"
+#include "calls/access_log.h"
+#include "calls/admission.h"
+#include "calls/backend_breaker.h"
+#include "calls/call.h"
+#include "calls/client_deadline.h"
+#include "calls/lane_rooms.h"
+#include "calls/proxy_state.h"
+#include "calls/reply.h"
+#include "calls/service_ticket.h"
 #include "chroma/chroma_route.h"
 #include "front/front_connection.h"
 #include "http/http_head.h"
-#include "proxy/access_log.h"
-#include "proxy/admission.h"
-#include "proxy/auth_ticket.h"
-#include "proxy/backend_breaker.h"
+#include "lanes/write.h"
 #include "proxy/cache_question.h"
-#include "proxy/call.h"
-#include "proxy/client_deadline.h"
-#include "proxy/lane_rooms.h"
 #include "proxy/mirror_ticket.h"
-#include "proxy/proxy_state.h"
-#include "proxy/reply.h"
-#include "proxy/service_ticket.h"
-#include "proxy/write.h"
 
 enum exchange_state {
 #define STATE(name, successors) EXCHANGE_##name,

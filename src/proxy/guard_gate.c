@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "chroma/chroma_removal.h"
-#include "proxy/guard.h"
-#include "proxy/guard_look.h"
+#include "lanes/guard.h"
+#include "lanes/guard_look.h"
 
 /* A longer name is not known: Chroma's end at 512 bytes. */
 enum { gate_name_max = 640 };

@@ -4,13 +4,13 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "calls/kept_head.h"
+#include "calls/learn_sink.h"
 #include "chroma/request_identity.h"
 #include "chroma/write_observer.h"
+#include "copies/mirror_keeper.h"
 #include "proxy/construct_question.h"
 #include "proxy/exchange.h"
-#include "proxy/kept_head.h"
-#include "proxy/learn_sink.h"
-#include "proxy/mirror_keeper.h"
 
 /* What is digested under one key is never what is digested under another. */
 enum { KEY_QUESTION, KEY_IDENTITY, KEY_COUNT };

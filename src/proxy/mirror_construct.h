@@ -18,8 +18,8 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "calls/answer_sink.h"
 #include "http/http_head.h"
-#include "proxy/answer_sink.h"
 #include "proxy/construct_store.h"
 
 struct exchange;

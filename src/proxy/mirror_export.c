@@ -6,10 +6,10 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "calls/proxy_state.h"
+#include "copies/mirror_keeper.h"
 #include "mirror/mirror_lines.h"
-#include "proxy/mirror_keeper.h"
 #include "proxy/mirror_report.h"
-#include "proxy/proxy_state.h"
 
 /* Lines are gathered to so much before they are written. */
 enum { WRITE_BYTES = 1 << 20 };

@@ -6,13 +6,13 @@
 #include <sys/random.h>
 
 #include "chroma/request_identity.h"
+#include "copies/mirror_job.h"
+#include "copies/mirror_keeper.h"
+#include "copies/mirror_names.h"
 #include "proxy/cache_path.h"
 #include "proxy/exchange.h"
 #include "proxy/mirror_construct.h"
 #include "proxy/mirror_delay.h"
-#include "proxy/mirror_job.h"
-#include "proxy/mirror_keeper.h"
-#include "proxy/mirror_names.h"
 #include "proxy/mirror_trust.h"
 
 /* What a read waits for its copy, and for all of it, before it goes on without. Where Chroma does
@@ -431,7 +431,7 @@ void mirror_path_on_head(struct exchange *exchange, const struct http_head *head
         head->status < 200 || head->status > 299)
         return;
     if (exchange->proxy->is_lost) /* who else has answered? */
-        proxy_note_reached(exchange->proxy);
+        proxy_state_note_reached(exchange->proxy);
     mirror_keeper_note_answer(exchange->proxy->mirror, exchange->route.uuid);
     if (!path_is_read(exchange->route.operation))
         return;

@@ -34,8 +34,8 @@
 #include "base/byte_buffer.h"
 #include "base/compiler.h"
 #include "base/status.h"
+#include "calls/answer_sink.h"
 #include "http/http_head.h"
-#include "proxy/answer_sink.h"
 #include "proxy/mirror_ticket.h"
 
 struct exchange;

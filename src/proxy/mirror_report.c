@@ -1,8 +1,8 @@
 #include "proxy/mirror_report.h"
 
 #include "base/text.h"
+#include "calls/proxy_state.h"
 #include "proxy/cache_report.h"
-#include "proxy/proxy_state.h"
 
 struct mirror_keeper_usage mirror_report_usage(const struct proxy *proxy)
 {

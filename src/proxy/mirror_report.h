@@ -6,8 +6,8 @@
 #ifndef PROXY_MIRROR_REPORT_H
 #define PROXY_MIRROR_REPORT_H
 
-#include "proxy/mirror_keeper.h"
-#include "proxy/mirror_verify.h"
+#include "copies/mirror_keeper.h"
+#include "copies/mirror_verify.h"
 #include "proxy/proxy.h"
 
 /* As mirror_keeper_usage(), mirror_keeper_each() and mirror_keeper_obstacle(). Nothing where copies

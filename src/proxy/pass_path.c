@@ -3,20 +3,20 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "calls/backend_breaker.h"
+#include "calls/hold_sink.h"
+#include "calls/learn_sink.h"
+#include "calls/read_class.h"
+#include "calls/read_repeats.h"
+#include "calls/request_head.h"
 #include "chroma/chroma_answer.h"
 #include "http/http_writer.h"
 #include "io/clock.h"
+#include "lanes/write_lanes.h"
 #include "proxy/auth_recheck.h"
-#include "proxy/backend_breaker.h"
 #include "proxy/cache_path.h"
 #include "proxy/deadline_watch.h"
-#include "proxy/hold_sink.h"
-#include "proxy/learn_sink.h"
 #include "proxy/mirror_path.h"
-#include "proxy/read_class.h"
-#include "proxy/read_repeats.h"
-#include "proxy/request_head.h"
-#include "proxy/write_lanes.h"
 
 /* Chroma's descriptions of collections are learned from up to this size. */
 enum { learned_bytes_max = 256 * 1024 };

@@ -4,24 +4,24 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "auth/auth.h"
+#include "auth/auth_look.h"
+#include "calls/backend_breaker.h"
+#include "calls/call.h"
+#include "calls/own_flows.h"
+#include "calls/read_limit.h"
+#include "calls/services.h"
+#include "copies/mirror_keeper.h"
+#include "copies/mirror_verify.h"
 #include "io/clock.h"
-#include "proxy/auth.h"
-#include "proxy/auth_look.h"
-#include "proxy/backend_breaker.h"
+#include "lanes/guard.h"
+#include "lanes/write_lanes.h"
 #include "proxy/cache_path.h"
 #include "proxy/cache_verify.h"
-#include "proxy/call.h"
 #include "proxy/dispatch.h"
 #include "proxy/exchange.h"
-#include "proxy/guard.h"
-#include "proxy/mirror_flow.h"
-#include "proxy/mirror_keeper.h"
 #include "proxy/mirror_path.h"
-#include "proxy/mirror_verify.h"
 #include "proxy/pass_path.h"
-#include "proxy/read_limit.h"
-#include "proxy/services.h"
-#include "proxy/write_lanes.h"
 
 /* Calls are looked at so often for those that hang. */
 static const uint64_t hung_check_us = 1000000;
@@ -39,6 +39,11 @@ enum { collections_max = 1 << 14, collections_bytes_max = 8 << 20 };
 
 static void make_secrets(struct proxy *proxy);
 static void on_recovery(void *ctx);
+static void on_reached(struct proxy *proxy)
+{
+    mirror_keeper_new_incarnation(proxy->mirror);
+}
+
 static bool new_turns(struct proxy *proxy);
 static bool new_timeouts(struct proxy *proxy);
 static void proxy_set_cache(struct proxy *proxy, bool is_gateway);
@@ -73,6 +78,7 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
     list_init(&proxy->calls);
     list_init(&proxy->write_calls);
     write_observer_init(&proxy->observers);
+    proxy->on_reached = on_reached;
     loop_task_init(&proxy->room_task, run_waiters, proxy);
     admission_init(&proxy->admission, loop, options->requests_max);
     make_secrets(proxy);
@@ -123,7 +129,7 @@ static void on_recovery(void *ctx)
 static bool new_turns(struct proxy *proxy)
 {
     struct turn_queue_options options = {.connections_max = proxy->options.connections_max,
-                                         .services = MIRROR_FLOW + 1};
+                                         .services = OWN_FLOWS_END};
 
     proxy->turns = turn_queue_new(&options);
     if (proxy->turns != NULL)
@@ -159,19 +165,12 @@ void proxy_set_backend(struct proxy *proxy, const struct proxy_backend *backend)
         backend_breaker_new_incarnation(proxy->breaker);
         proxy->is_lost = backend->is_lost || turn_queue_is_held(proxy->turns);
         if (!proxy->is_lost)
-            proxy_note_reached(proxy);
+            proxy_state_note_reached(proxy);
     }
     proxy->incarnation = backend->incarnation;
     proxy->family = backend->family;
     proxy->is_single = backend->batch_records_max > PROXY_DISTRIBUTED_BATCH_RECORDS;
     write_lanes_set_backend(proxy->lanes, backend->batch_records_max);
-}
-
-void proxy_note_reached(struct proxy *proxy)
-{
-    proxy->is_lost = false;
-    proxy->reached++;
-    mirror_keeper_new_incarnation(proxy->mirror);
 }
 
 void proxy_watch_write_answers(struct proxy *proxy,
@@ -210,7 +209,7 @@ static void proxy_set_cache(struct proxy *proxy, bool is_gateway)
 void proxy_hold(struct proxy *proxy, bool held)
 {
     if (!held && proxy->is_lost)
-        proxy_note_reached(proxy);
+        proxy_state_note_reached(proxy);
     turn_queue_hold(proxy->turns, held, loop_now_us(proxy->loop));
     call_run_turns(proxy);
 }
@@ -499,12 +498,6 @@ static void count_unfinished(struct proxy *proxy)
     }
 }
 
-uint64_t proxy_body_max(const struct proxy *proxy)
-{
-    return proxy->options.body_bytes_max != 0 ? proxy->options.body_bytes_max
-                                              : chroma_family_info(proxy->family)->body_max;
-}
-
 struct limits_state proxy_limits(const struct proxy *proxy)
 {
     const struct turn_queue_stats *turns = turn_queue_stats(proxy->turns);
@@ -515,7 +508,7 @@ struct limits_state proxy_limits(const struct proxy *proxy)
                                             .writes = turns->turns[TURN_WRITE],
                                             .writes_max = write_lanes_in_flight_max(proxy->lanes),
                                             .writes_waiting = turns->waiting[TURN_WRITE],
-                                            .body_max = proxy_body_max(proxy),
+                                            .body_max = proxy_state_body_max(proxy),
                                             .refused = proxy->refused};
 
     for (enum turn_class each = 0; each < TURN_CLASSES; each++)

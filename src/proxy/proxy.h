@@ -11,20 +11,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "auth/auth_options.h"
+#include "auth/auth_state.h"
 #include "base/byte_buffer.h"
 #include "base/memory_account.h"
+#include "calls/breaker_state.h"
+#include "calls/finished_request.h"
+#include "calls/limits_state.h"
+#include "calls/proxy_options.h"
+#include "calls/service_options.h"
+#include "calls/service_state.h"
 #include "chroma/chroma_family.h"
 #include "front/front_connection.h"
 #include "io/loop.h"
 #include "io/worker_pool.h"
-#include "proxy/auth_options.h"
-#include "proxy/auth_state.h"
-#include "proxy/breaker_state.h"
-#include "proxy/finished_request.h"
-#include "proxy/limits_state.h"
-#include "proxy/proxy_options.h"
-#include "proxy/service_options.h"
-#include "proxy/service_state.h"
 #include "upstream/upstream_pool.h"
 
 struct proxy; /* opaque; proxy_state.h for the folder itself */

@@ -3,12 +3,12 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "lanes/write_lanes.h"
 #include "proxy/auth_gate.h"
 #include "proxy/cache_path.h"
 #include "proxy/deadline_watch.h"
 #include "proxy/guard_gate.h"
 #include "proxy/mirror_path.h"
-#include "proxy/write_lanes.h"
 
 /* Room is claimed so far ahead of what has arrived, more than one read brings: who announces much
  * and sends little holds little. */
@@ -100,7 +100,7 @@ static uint64_t write_path_room(const struct exchange *exchange, uint64_t size)
 static bool write_path_refuse_too_large(struct exchange *exchange, uint64_t size)
 {
     const struct proxy *proxy = exchange->proxy;
-    uint64_t            max = proxy_body_max(proxy);
+    uint64_t            max = proxy_state_body_max(proxy);
 
     if (max != 0 ? size <= max : size <= proxy->budget->max)
         return false;

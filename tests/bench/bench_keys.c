@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "auth/auth_credentials.h"
+#include "auth/auth_judge.h"
 #include "base/rng.h"
 #include "chroma/collection_table.h"
 #include "http/http_reader.h"
@@ -16,8 +18,6 @@
 #include "limits/key_text.h"
 #include "limits/service_limits.h"
 #include "limits/service_match.h"
-#include "proxy/auth_credentials.h"
-#include "proxy/auth_judge.h"
 
 enum { runs = 50, shown_keys = 64 };
 

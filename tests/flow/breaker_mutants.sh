@@ -5,7 +5,7 @@ set -eu
 # shellcheck source=tests/support/mutants.sh
 . "$(dirname "$0")/../support/mutants.sh"
 
-breaker=src/proxy/backend_breaker.c
+breaker=src/calls/backend_breaker.c
 table=src/limits/breaker_table.c
 mutant src/limits/breaker.c unit/test_breaker 's/breaker->is_tried = breaker->state == BREAKER_TRYING;/;/' 'one tries at a time'
 mutant src/limits/breaker.c unit/test_breaker 's/breaker->cause_calls = 0;/;/' 'failed connects are named'
@@ -29,11 +29,11 @@ mutant $breaker flow/test_flow_breaker 's/    if (breaker->want_heartbeat != NUL
 mutant $breaker flow/test_flow_breaker 's/        if (breaker->holds_reads) {/        if (1) {/' 'who waits goes when the setting changes'
 mutant $breaker flow/test_flow_breaker 's/    list_push_back(&breaker->waiting, &ticket->node);/    list_push_front(\&breaker->waiting, \&ticket->node);/' 'who waits goes in order'
 mutant $breaker flow/test_flow_breaker 's/^    list_remove(&ticket->node);/    ;/' 'who leaves waits no more'
-mutant src/proxy/read_repeats.c flow/test_flow_breaker 's/!is_calm/0/' 'no repeats while it fails'
-mutant src/proxy/read_repeats.c flow/test_flow_breaker 's/retry_at_us > now_us) {/0) {/' 'Retry-After, of reads'
-mutant src/proxy/read_repeats.c flow/test_flow_breaker 's/return retry_budget_take(.*/return true;/' 'the budget'
+mutant src/calls/read_repeats.c flow/test_flow_breaker 's/!is_calm/0/' 'no repeats while it fails'
+mutant src/calls/read_repeats.c flow/test_flow_breaker 's/retry_at_us > now_us) {/0) {/' 'Retry-After, of reads'
+mutant src/calls/read_repeats.c flow/test_flow_breaker 's/return retry_budget_take(.*/return true;/' 'the budget'
 mutant src/proxy/pass_path.c flow/test_flow_breaker 's/^        retry_budget_count(.*/        ;/' 'reads count for the budget'
-mutant src/proxy/write_lanes.c flow/test_flow_breaker 's/    outcome.retry_at_us = .*/    ;/' 'Retry-After, of writes'
+mutant src/lanes/write_lanes.c flow/test_flow_breaker 's/    outcome.retry_at_us = .*/    ;/' 'Retry-After, of writes'
 mutant src/writes/coalescer_outcome.c unit/test_coalescer 's/return outcome->retry_at_us > again_us ? outcome->retry_at_us : again_us;/return again_us;/' 'no repeat before its time'
 mutant src/writes/coalescer_outcome.c unit/test_coalescer 's/outcome->retry_at_us >= member->deadline.key/0/' 'who cannot wait is told'
 mutant src/upstream/upstream_transfer.c flow/test_flow_breaker 's/if (head->status != 429 \&\& head->status != 503)/if (head->status < 400)/' 'Retry-After of 429 and 503'
@@ -42,7 +42,7 @@ mutant src/upstream/upstream_control.c unit/test_upstream_control 's/        if 
 mutant src/upstream/upstream_health.c unit/test_upstream_health 's/        health->on_each(health->each_ctx, is_answered);/        health->on_each(health->each_ctx, true);/' 'heartbeats are told as they are'
 mutant src/http/http_retry_after.c unit/test_http_retry_after "s/\*end != '\\\\0'/0/" 'all of a date is read'
 
-deadline=src/proxy/client_deadline.c
+deadline=src/calls/client_deadline.c
 watch=src/proxy/deadline_watch.c
 mutant $deadline unit/test_client_deadline 's/|| time_us >= \*ret_us)/)/' 'the smallest counts'
 mutant $deadline unit/test_client_deadline 's/ \&\& time_us > 0;/;/' 'zero is none'

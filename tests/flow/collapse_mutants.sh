@@ -23,7 +23,7 @@ mutant src/proxy/cache_join.c flow/test_flow_collapse 's/        exchange_start_
 mutant src/proxy/pass_path.c flow/test_flow_collapse 's/    if (!timeout_queue_is_running(&exchange->deadline))/    if (!exchange->record.was_retried)/' 'who asks instead has the rest of its time'
 mutant src/proxy/cache_join.c flow/test_flow_collapse 's/    list_remove(&member->node);/    ;/' 'who leaves is not asked to ask'
 mutant src/proxy/pass_path.c flow/test_flow_collapse 's/    cache_path_leave(exchange);/    ;/' 'the flight of one that is over ends'
-mutant src/proxy/service_ticket.c flow/test_flow_collapse 's/           record->source == REQUEST_METRICS_SOURCE_COLLAPSED ||/           false ||/' 'who waited is charged its request'
+mutant src/calls/service_ticket.c flow/test_flow_collapse 's/           record->source == REQUEST_METRICS_SOURCE_COLLAPSED ||/           false ||/' 'who waited is charged its request'
 mutant src/proxy/cache_join.c flow/test_flow_collapse 's/    if (memory_account_has_room(account, single_flight_waiters(member) \* body.size))/    if (true)/' 'copies have a bound'
 mutant src/proxy/cache_path.c flow/test_flow_collapse 's/options.sheds \&\& call->transfer == NULL/options.sheds \&\& 0/' 'where waiting reads are refused nobody waits for one of them'
 mutant src/proxy/cache_report.c flow/test_flow_collapse 's/ret_report->stats.joined;/0;/' 'a look-up that was collapsed is one'

@@ -19,10 +19,10 @@ mutant src/proxy/construct_question.c flow/test_flow_construct 's/collection_tab
 mutant src/proxy/construct_question.c flow/test_flow_construct 's/return exchange->question.kind != CACHE_KIND_DESCRIPTION ||/return 1 ||/' 'what is kept is what writes are held against'
 mutant src/proxy/cache_path.c flow/test_flow_construct 's/query_validity_holds(&exchange->question.asked, ret_now)/1/' 'what a write crossed is not kept'
 mutant src/proxy/cache_path.c flow/test_flow_construct 's/        limit_us = cache->options.trust_us;/        ;/' 'credentials are trusted for a while'
-mutant src/proxy/kept_head.c flow/test_flow_construct 's/head->status != 200 ||//' 'only a 200 is kept'
-mutant src/proxy/write_call.c flow/test_flow_construct 's/    call->notice.leaves_description = .*/    call->notice.leaves_description = true;/' 'a write may change a description'
-mutant src/proxy/write_call.c flow/test_flow_construct 's/    size_t count = call->lone != NULL ? 1 : coalescer_batch_count(call->batch);/    size_t count = 1;/' 'each write of a batch may'
-mutant src/proxy/write_call.c flow/test_flow_construct 's/write->is_eligible ? &write->records : NULL/\&write->records/' 'what the scanner refused is not looked at'
+mutant src/calls/kept_head.c flow/test_flow_construct 's/head->status != 200 ||//' 'only a 200 is kept'
+mutant src/lanes/write_call.c flow/test_flow_construct 's/    call->notice.leaves_description = .*/    call->notice.leaves_description = true;/' 'a write may change a description'
+mutant src/lanes/write_call.c flow/test_flow_construct 's/    size_t count = call->lone != NULL ? 1 : coalescer_batch_count(call->batch);/    size_t count = 1;/' 'each write of a batch may'
+mutant src/lanes/write_call.c flow/test_flow_construct 's/write->is_eligible ? &write->records : NULL/\&write->records/' 'what the scanner refused is not looked at'
 mutant src/proxy/pass_path.c flow/test_flow_construct 's/        collection_table_note_read(.*/        ;/' 'the first read brings what was left'
 
 mutants_run

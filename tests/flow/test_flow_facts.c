@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "calls/look_budget.h"
 #include "flow/flow_world.h"
-#include "proxy/look_budget.h"
 #include "support/check_main.h"
 
 #define PATH(uuid) "/api/v2/tenants/t/databases/d/collections/" uuid "/"

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "flow/flow_world.h"
-#include "proxy/guard.h"
+#include "lanes/guard.h"
 #include "support/check_main.h"
 
 #define UUID "11111111-2222-3333-4444-555555555555"

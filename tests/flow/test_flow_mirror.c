@@ -4,13 +4,13 @@
 #include <string.h>
 
 #include "base/compiler.h"
+#include "calls/proxy_state.h"
+#include "copies/mirror_keeper.h"
+#include "copies/mirror_names.h"
 #include "flow/fake_mirror_copy.h"
 #include "flow/flow_world.h"
 #include "io/clock.h"
-#include "proxy/mirror_keeper.h"
-#include "proxy/mirror_names.h"
 #include "proxy/mirror_report.h"
-#include "proxy/proxy_state.h"
 #include "support/check_main.h"
 
 #define PATH "/api/v2/tenants/t/databases/d/collections/"

@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "base/compiler.h"
+#include "calls/proxy_state.h"
 #include "flow/fake_mirror_copy.h"
 #include "flow/flow_world.h"
 #include "proxy/cache_report.h"
-#include "proxy/proxy_state.h"
 #include "support/check_main.h"
 
 #define V2       "/api/v2"

@@ -3,13 +3,13 @@
 #include <string.h>
 
 #include "base/compiler.h"
+#include "calls/proxy_state.h"
+#include "copies/mirror_job.h"
+#include "copies/mirror_keeper.h"
 #include "flow/fake_mirror_copy.h"
 #include "flow/flow_world.h"
 #include "io/clock.h"
 #include "proxy/mirror_delay.h"
-#include "proxy/mirror_job.h"
-#include "proxy/mirror_keeper.h"
-#include "proxy/proxy_state.h"
 #include "support/check_main.h"
 
 #define UUID  "11111110-2222-3333-4444-555555555555"

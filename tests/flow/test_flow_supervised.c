@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "base/byte_buffer.h"
+#include "calls/proxy_state.h"
 #include "chroma/collection_table.h"
 #include "flow/flow_world.h"
-#include "proxy/proxy_state.h"
 #include "support/check_main.h"
 
 enum { kib = 1024, second_us = 1000000 };

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calls/proxy_state.h"
 #include "chroma/collection_table.h"
 #include "flow/flow_world.h"
-#include "proxy/proxy_state.h"
 #include "support/check_main.h"
 
 enum { kib = 1024, mib = 1024 * 1024 };

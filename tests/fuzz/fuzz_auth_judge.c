@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/auth_judge.h"
-#include "proxy/auth_query.h"
+#include "auth/auth_judge.h"
+#include "auth/auth_query.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

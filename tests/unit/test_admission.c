@@ -1,6 +1,6 @@
 /* What must hold: no more than `max` are admitted at once, the others in order, and who leaves is
  * not told. */
-#include "proxy/admission.h"
+#include "calls/admission.h"
 #include "support/check_main.h"
 #include "support/loop_drive.h"
 

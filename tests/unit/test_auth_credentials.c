@@ -1,6 +1,6 @@
 /* What must hold: a key is found wherever clients show theirs, and who shows two different ones is
  * noticed, however they are written. */
-#include "proxy/auth_credentials.h"
+#include "auth/auth_credentials.h"
 #include "support/check_main.h"
 
 static struct http_head        head;

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proxy/auth_judge.h"
+#include "auth/auth_judge.h"
 #include "support/check_main.h"
 
 #define T      "/api/v2/tenants/t"

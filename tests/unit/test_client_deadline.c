@@ -2,8 +2,8 @@
  * are counted, and nothing else is read. */
 #include <string.h>
 
+#include "calls/client_deadline.h"
 #include "http/http_field.h"
-#include "proxy/client_deadline.h"
 #include "support/check_main.h"
 
 enum { lines_max = 4 };

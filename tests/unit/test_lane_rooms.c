@@ -1,6 +1,6 @@
 /* What must hold: a collection takes at most as much of the room for writes as it leaves, so hung
  * ones never take all; one write may always go; order within a collection. */
-#include "proxy/lane_rooms.h"
+#include "calls/lane_rooms.h"
 #include "support/check_main.h"
 #include "support/loop_drive.h"
 #include "support/plain_budget.h"

@@ -2,7 +2,7 @@
  * microseconds, each size as often as it comes; a quiet time saves no more than the bound; small
  * bodies are free and large ones never looked at. */
 #include "base/rng.h"
-#include "proxy/look_budget.h"
+#include "calls/look_budget.h"
 #include "support/check_main.h"
 
 static struct look_budget budget;

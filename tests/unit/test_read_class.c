@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/byte_buffer.h"
-#include "proxy/read_class.h"
+#include "calls/read_class.h"
 #include "support/check_main.h"
 
 static enum concurrency_class class_of(enum chroma_operation operation, const char *body)

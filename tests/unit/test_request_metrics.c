@@ -1,7 +1,7 @@
 /* What must hold: every request is counted once, under labels from a fixed set. */
 #include <stdio.h>
 
-#include "proxy/request_metrics.h"
+#include "calls/request_metrics.h"
 #include "support/check_main.h"
 
 static struct request_metrics *metrics;

@@ -1,7 +1,7 @@
 /* What must hold: the coalescer is told of every write by whom it is sent and with whom it may
  * share a call, from the head of its request and the address of its client; all that a write keeps
  * is charged, and no more is kept than it needs. */
-#include "proxy/write.h"
+#include "lanes/write.h"
 
 #include <stdio.h>
 

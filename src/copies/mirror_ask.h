@@ -1,0 +1,71 @@
+/* mirror_ask - one question to Chroma for the keeper of copies, and its answer, kept whole
+ *
+ * It goes without credentials, in the last place of the queue of turns. Private to the keeper
+ * (mirror_state.h). Memory: the answer, up to a bound; charged to MEMORY_ACCOUNT_MIRROR.
+ */
+#ifndef COPIES_MIRROR_ASK_H
+#define COPIES_MIRROR_ASK_H
+
+#include "base/byte_buffer.h"
+#include "base/compiler.h"
+#include "calls/call.h"
+
+struct mirror_ask;
+struct mirror_entry;
+
+/* It is over, from the loop, possibly from within another callback of a call: STATUS_OK, there is
+ * an answer; else why there is none. */
+typedef void (*mirror_ask_fn)(struct mirror_ask *ask, enum status failure);
+
+/* Embedded in its owner; to be read when it is over. */
+struct mirror_ask {
+    unsigned           status;   /* of the answer */
+    bool               is_whole; /* else it was longer than the bound, or memory was out */
+    struct byte_buffer answer;
+    uint64_t           sent_us; /* when it had its turn */
+    uint64_t           cost_us; /* as turn_queue_done() was told */
+
+    /* Private. */
+    struct proxy      *proxy;
+    mirror_ask_fn      on_over;
+    bool               is_busy;
+    struct call        call;
+    struct answer_sink sink;
+    struct loop_timer *deadline;
+    struct byte_buffer head;
+    struct bytes       body;
+    size_t             charged, answer_max;
+};
+
+/* STATUS_NO_MEMORY */
+MUST_CHECK enum status mirror_ask_init(struct mirror_ask *ask, struct proxy *proxy,
+                                       mirror_ask_fn on_over);
+
+/* What is under way is given up. */
+void mirror_ask_done(struct mirror_ask *ask);
+
+/* Ask for the description of the collection, or what its `get` says to `body` (borrowed until it
+ * is over). STATUS_NO_MEMORY. */
+MUST_CHECK enum status mirror_ask_description(struct mirror_ask         *ask,
+                                              const struct mirror_entry *entry, size_t answer_max);
+MUST_CHECK enum status mirror_ask_get(struct mirror_ask *ask, const struct mirror_entry *entry,
+                                      struct bytes body, size_t answer_max);
+
+/* The same of its `query`. */
+MUST_CHECK enum status mirror_ask_query(struct mirror_ask *ask, const struct mirror_entry *entry,
+                                        struct bytes body, size_t answer_max);
+
+/* Is one under way? */
+static inline bool mirror_ask_is_busy(const struct mirror_ask *ask)
+{
+    return ask->is_busy;
+}
+
+/* Do not tell; what is under way is cut. No-op when nothing is. */
+void mirror_ask_cancel(struct mirror_ask *ask);
+
+/* Forget the answer, or give it: it is not charged any more. */
+void               mirror_ask_clear(struct mirror_ask *ask);
+struct byte_buffer mirror_ask_take(struct mirror_ask *ask);
+
+#endif

@@ -1,0 +1,673 @@
+#include "lanes/write_lanes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "chroma/chroma_repeat.h"
+#include "lanes/guard_look.h"
+#include "lanes/write_call.h"
+#include "lanes/write_metrics.h"
+#include "lanes/write_settle.h"
+
+/* A body above this is scanned on a worker. Vectors take 0.25 ms for a MiB, but bodies made to be
+ * slow (a million empty objects) 5 ms: the loop must not be held for a millisecond. */
+enum { scan_inline_max = 128 * 1024 };
+
+/* Of a record that may be merged: its decoded id, where its values begin, its id's hash. */
+enum { record_bytes = 48 };
+
+/* Distributed Chroma takes 1000 records at once and works on several calls at a time; the
+ * single-node server takes 5461 and has one writer. */
+enum { distributed_in_flight = 8 };
+
+/* How long a write that goes by itself waits before it is tried again. */
+static const uint64_t again_us = 250000;
+
+/* What kills Chroma is not sent for ever. */
+enum { losses_max = 3 };
+
+/* Connections die before the exit of their process is seen: so long it is waited for. */
+static const uint64_t proof_us = 1000000;
+
+struct write_lanes {
+    struct proxy         *proxy;
+    struct coalescer     *coalescer;
+    struct loop_task      pump_task;
+    struct loop_timer    *wake_timer;
+    uint64_t              wake_us; /* for which the timer is set */
+    struct timeout_queue *again;
+    uint32_t              in_flight_max;
+    uint64_t              deletes_lost; /* by a filter */
+};
+
+static bool write_lanes_takes(const struct write_lanes *lanes, const struct chroma_route *route);
+static void write_lanes_scan(struct worker_job *job);
+static void write_lanes_on_scanned(struct worker_job *job);
+static enum status write_lanes_offer(struct write_lanes *lanes, struct write *write);
+static bool     write_lanes_may_merge(const struct write_lanes *lanes, const struct write *write);
+static uint32_t write_lanes_find_dimension(void *ctx, const unsigned char lane[16]);
+static void     write_lanes_pump(void *ctx);
+static bool     write_lanes_ask_turn(struct write_lanes *lanes);
+static void     write_lanes_set_timer(struct write_lanes *lanes);
+static void     write_lanes_act(struct write_lanes *lanes, const struct coalescer_action *action);
+static void     write_lanes_send(struct write_lanes *lanes, struct coalescer_batch *batch);
+static void     write_lanes_send_guarded(struct write_lanes *lanes, struct coalescer_batch *batch,
+                                         struct turn *turn, enum guard_look_answer guard);
+static void     write_lanes_on_batch_guarded(struct write *write, enum guard_look_answer guard,
+                                             void *ctx);
+static bool     write_lanes_is_proved(const struct write_lanes     *lanes,
+                                      const struct coalescer_batch *batch);
+static bool     write_lanes_is_unsettled(const struct coalescer_batch *batch);
+static void     write_lanes_on_batch_over(struct write_call *call, void *ctx);
+static void     write_lanes_note_loss(struct write_lanes *lanes, struct write *write);
+static void     write_lanes_tell(struct write_call *call, struct write *write,
+                                 enum front_executed executed);
+static void     write_lanes_refuse(struct write *write, enum status status,
+                                   enum coalescer_executed executed);
+static void     write_lanes_release(struct write *write);
+static enum status write_lanes_send_alone(struct write_lanes *lanes, struct write *write);
+static void        write_lanes_on_alone_guarded(struct write *write, enum guard_look_answer guard,
+                                                void *ctx);
+static void        write_lanes_on_alone_over(struct write_call *call, void *ctx);
+static bool        write_lanes_may_repeat(struct write *write);
+static void        write_lanes_on_again(struct timeout *timeout);
+static void        write_lanes_on_settled(struct write *write, enum write_settled settled,
+                                          const struct http_head *head, struct bytes body);
+static void        write_lanes_end_alone(struct write *write, enum status status,
+                                         enum front_executed executed);
+static void        write_lanes_log_hang(const struct coalescer_batch *batch);
+
+static const enum front_executed executed_words[] = {
+    [COALESCER_EXECUTED_UNSAID] = FRONT_EXECUTED_UNSAID,
+    [COALESCER_EXECUTED_NO] = FRONT_EXECUTED_NO,
+    [COALESCER_EXECUTED_MAYBE] = FRONT_EXECUTED_MAYBE};
+
+struct write_lanes *write_lanes_new(struct proxy *proxy)
+{
+    const struct proxy_write_options *options = &proxy->write_options;
+    struct write_lanes               *lanes = calloc(1, sizeof *lanes);
+    struct coalescer_options          coalescer = {
+                 .role = options->is_gateway ? COALESCER_GATEWAY : COALESCER_SIDECAR,
+                 .backend = {.in_flight_max = options->in_flight_max == 0 ? 1 : options->in_flight_max},
+                 .batch_records_max = options->batch_records_max,
+                 .batch_bytes_max = options->batch_bytes_max,
+                 .split_oversize = options->split_oversize,
+                 .is_supervised = options->is_supervised,
+                 .patience_us = options->patience_us,
+                 .members_max = UINT32_MAX, /* bounded by room for bodies and by admission */
+                 .lanes_max = 1 << 16,
+                 .dimension = write_lanes_find_dimension,
+                 .dimension_ctx = proxy};
+
+    if (lanes == NULL)
+        return NULL;
+    memcpy(coalescer.secret, proxy->secret, sizeof coalescer.secret);
+    lanes->proxy = proxy;
+    loop_task_init(&lanes->pump_task, write_lanes_pump, lanes);
+    proxy->lanes_task = &lanes->pump_task;
+    proxy->lanes_turn.class = TURN_WRITE;
+    lanes->wake_us = UINT64_MAX;
+    lanes->in_flight_max = coalescer.backend.in_flight_max;
+    lanes->coalescer = coalescer_new(&coalescer);
+    lanes->wake_timer = loop_timer_new(proxy->loop, write_lanes_pump, lanes);
+    lanes->again = timeout_queue_new(proxy->loop, again_us, write_lanes_on_again);
+    if (lanes->coalescer == NULL || lanes->wake_timer == NULL || lanes->again == NULL) {
+        write_lanes_free(lanes);
+        return NULL;
+    }
+    return lanes;
+}
+
+void write_lanes_free(struct write_lanes *lanes)
+{
+    struct list_node *node;
+
+    if (lanes == NULL)
+        return;
+    loop_task_cancel(&lanes->pump_task);
+    loop_timer_free(lanes->wake_timer);
+    coalescer_free(lanes->coalescer);
+    while ((node = list_first(&lanes->proxy->write_calls)) != NULL)
+        write_call_free(write_call_of_node(node));
+    while ((node = list_first(&lanes->proxy->writes)) != NULL) {
+        struct write *write = LIST_ITEM(node, struct write, node);
+
+        write_settle_cancel(write);
+        write_leave(write);
+        write_free(write);
+    }
+    timeout_queue_free(lanes->again);
+    free(lanes);
+}
+
+enum status write_lanes_submit(struct write_lanes *lanes, struct write *write)
+{
+    write_settle_enter(write);
+    if (!write_lanes_takes(lanes, &write->route))
+        return write_lanes_send_alone(lanes, write);
+    if (byte_buffer_size(&write->body) <= scan_inline_max) {
+        write_scan(write);
+        guard_look_scan(write);
+        return write_lanes_offer(lanes, write);
+    }
+    write->scan_job = (struct worker_job){.run = write_lanes_scan, .done = write_lanes_on_scanned};
+    worker_pool_submit(lanes->proxy->workers, &write->scan_job);
+    return STATUS_OK;
+}
+
+/* Writes to records, and what must keep its place among them. What is created has no lane yet (and
+ * get_or_create leaves the records of what exists alone), and of an unknown route without a
+ * collection nothing can be said: these go by themselves. */
+static bool write_lanes_takes(const struct write_lanes *lanes, const struct chroma_route *route)
+{
+    if (!lanes->proxy->write_options.is_coalescing)
+        return false;
+    switch (route->operation) {
+    case CHROMA_OPERATION_RESET:
+    case CHROMA_OPERATION_DATABASE_DELETE:
+    case CHROMA_OPERATION_COLLECTION_DELETE:
+        return true;
+    default:
+        return route->has_uuid;
+    }
+}
+
+static void write_lanes_scan(struct worker_job *job)
+{
+    struct write *write = CONTAINER_OF(job, struct write, scan_job);
+
+    write_scan(write);
+    guard_look_scan(write);
+}
+
+static void write_lanes_on_scanned(struct worker_job *job)
+{
+    struct write *write = CONTAINER_OF(job, struct write, scan_job);
+    enum status   status;
+
+    if (write->is_given_up) { /* its client was told that nothing is executed */
+        write_free(write);
+        return;
+    }
+    status = write_lanes_offer(write->proxy->lanes, write);
+    if (status == STATUS_OK)
+        return;
+    write_tell_refused(write, status, FRONT_EXECUTED_NO, NULL);
+    write_free(write);
+}
+
+/* What its records take is held beside its body, and charged with it. */
+static enum status write_lanes_offer(struct write_lanes *lanes, struct write *write)
+{
+    struct coalescer_write offered;
+    enum status            status;
+
+    write_charge(write, write->records.count * record_bytes);
+    write_describe(write, loop_now_us(lanes->proxy->loop), &offered);
+    if (offered.kind == COALESCER_MERGEABLE && !write_lanes_may_merge(lanes, write))
+        offered.kind = COALESCER_BARRIER;
+    status = coalescer_add(lanes->coalescer, &offered, loop_now_us(lanes->proxy->loop));
+    if (status == STATUS_OK) {
+        write->is_in_lane = true;
+        loop_later(lanes->proxy->loop, &lanes->pump_task);
+    }
+    return status;
+}
+
+/* What this family takes together. Of a family that is not known nothing; what waits is judged when
+ * it is known, so here the question is what might be merged on some. */
+static bool write_lanes_may_merge(const struct write_lanes *lanes, const struct write *write)
+{
+    enum chroma_family family = lanes->proxy->family;
+    const char        *reason;
+
+    return chroma_family_may_merge(family == CHROMA_FAMILY_UNKNOWN ? CHROMA_FAMILY_RUST : family,
+                                   &write->route, &write->records, &reason);
+}
+
+static uint32_t write_lanes_find_dimension(void *ctx, const unsigned char lane[16])
+{
+    const struct proxy *proxy = ctx;
+
+    return collection_table_dimension(proxy->collections, lane);
+}
+
+/* Take all actions that are due. A batch is formed when it has its turn, not before: until then
+ * later writes may join it, and nothing of it is sent when a deadline passes. */
+static void write_lanes_pump(void *ctx)
+{
+    struct write_lanes     *lanes = ctx;
+    struct proxy           *proxy = lanes->proxy;
+    uint64_t                now_us = loop_now_us(proxy->loop);
+    struct coalescer_action action;
+
+    lanes->wake_us = UINT64_MAX;
+    for (;;) {
+        coalescer_set_may_send(lanes->coalescer, proxy->lanes_turn.state == TURN_OPEN);
+        coalescer_next(lanes->coalescer, now_us, &action);
+        if (action.kind != COALESCER_NONE)
+            write_lanes_act(lanes, &action);
+        else if (!write_lanes_ask_turn(lanes))
+            break;
+    }
+    if (proxy->lanes_turn.state == TURN_OPEN) { /* there is nothing to send after all */
+        turn_queue_done(proxy->turns, &proxy->lanes_turn, 0);
+        call_run_turns(proxy);
+    }
+    write_lanes_set_timer(lanes);
+}
+
+/* Ask for a turn if one is needed. True: it was granted at once. */
+static bool write_lanes_ask_turn(struct write_lanes *lanes)
+{
+    struct proxy       *proxy = lanes->proxy;
+    struct turn        *turn = &proxy->lanes_turn;
+    uint64_t            now_us = loop_now_us(proxy->loop);
+    const struct write *head = coalescer_wants_to_send(lanes->coalescer, now_us);
+
+    if (turn->state == TURN_WAITING && head == NULL)
+        turn_queue_leave(proxy->turns, turn);
+    if (turn->state != TURN_IDLE || head == NULL)
+        return false;
+    turn->service = head->lane_flow;
+    return turn_queue_ask(proxy->turns, turn, now_us) == STATUS_OK;
+}
+
+static void write_lanes_set_timer(struct write_lanes *lanes)
+{
+    uint64_t wake_us = coalescer_wake_us(lanes->coalescer);
+
+    if (wake_us == lanes->wake_us)
+        return;
+    lanes->wake_us = wake_us;
+    loop_timer_set(lanes->wake_timer, wake_us);
+}
+
+static void write_lanes_act(struct write_lanes *lanes, const struct coalescer_action *action)
+{
+    switch (action->kind) {
+    case COALESCER_SEND:
+        write_lanes_send(lanes, action->batch);
+        break;
+    case COALESCER_ANSWER:
+        write_lanes_tell(coalescer_batch_ctx(action->batch), action->member,
+                         executed_words[action->executed]);
+        break;
+    case COALESCER_REFUSE:
+        write_lanes_refuse(action->member, action->status, action->executed);
+        break;
+    case COALESCER_RELEASE:
+        write_lanes_release(action->member);
+        break;
+    case COALESCER_END:
+        if (coalescer_batch_ctx(action->batch) != NULL)
+            write_call_end(coalescer_batch_ctx(action->batch));
+        break;
+    case COALESCER_HELD:
+        write_lanes_log_hang(action->batch);
+        break;
+    case COALESCER_NONE:
+        break;
+    }
+}
+
+static void write_lanes_send(struct write_lanes *lanes, struct coalescer_batch *batch)
+{
+    static const struct coalescer_outcome apart = {.kind = COALESCER_APART};
+    static const struct coalescer_outcome lost = {.kind = COALESCER_RESET};
+    struct proxy                         *proxy = lanes->proxy;
+    uint64_t                              now_us = loop_now_us(proxy->loop);
+    struct write                         *first = coalescer_batch_member(batch, 0);
+    enum guard_look_answer                guard;
+
+    coalescer_batch_set_ctx(batch, NULL);
+    if (write_lanes_is_unsettled(batch)) { /* it stays lost */
+        coalescer_report(lanes->coalescer, batch, &lost, now_us);
+        return;
+    }
+    if (!write_lanes_is_proved(lanes, batch)) {
+        coalescer_report(lanes->coalescer, batch, &apart, now_us);
+        return;
+    }
+    guard = guard_look(first, &proxy->lanes_turn, write_lanes_on_batch_guarded, batch);
+    if (guard != GUARD_LOOK_ASKS)
+        write_lanes_send_guarded(lanes, batch, &proxy->lanes_turn, guard);
+}
+
+/* The guard has said what becomes of it: only what may be sent is. Without a `turn` it waits for
+ * one. */
+static void write_lanes_send_guarded(struct write_lanes *lanes, struct coalescer_batch *batch,
+                                     struct turn *turn, enum guard_look_answer guard)
+{
+    static const struct coalescer_outcome not_sent = {.kind = COALESCER_NOT_SENT};
+    static const struct coalescer_outcome refused = {.kind = COALESCER_ANSWERED,
+                                                     .http_status = 403};
+    uint64_t                              now_us = loop_now_us(lanes->proxy->loop);
+    size_t                                count = coalescer_batch_count(batch);
+    struct write_call                    *call = NULL;
+
+    if (guard == GUARD_LOOK_REFUSED) {
+        coalescer_report(lanes->coalescer, batch, &refused, now_us);
+        return;
+    }
+    if (guard == GUARD_LOOK_PASSES)
+        call = write_call_start_batch(lanes->proxy, batch, turn, write_lanes_on_batch_over, lanes);
+    coalescer_batch_set_ctx(batch, call);
+    for (size_t i = 0; i < count; i++) {
+        struct write *write = coalescer_batch_member(batch, i);
+
+        write->batch = (struct access_batch){.id = coalescer_batch_id(batch),
+                                             .members = (uint32_t)count,
+                                             .index = (uint32_t)i,
+                                             .attempts = coalescer_batch_attempt(batch) + 1,
+                                             .sent_us = now_us};
+    }
+    if (call == NULL)
+        coalescer_report(lanes->coalescer, batch, &not_sent, now_us);
+}
+
+static void write_lanes_on_batch_guarded(struct write *write, enum guard_look_answer guard,
+                                         void *ctx)
+{
+    struct write_lanes *lanes = write->proxy->lanes;
+
+    write_lanes_send_guarded(lanes, ctx, NULL, guard);
+    loop_later(lanes->proxy->loop, &lanes->pump_task);
+}
+
+/* Members that waited while the backend became one of another family may not share a call there. */
+static bool write_lanes_is_proved(const struct write_lanes     *lanes,
+                                  const struct coalescer_batch *batch)
+{
+    size_t count = coalescer_batch_count(batch);
+
+    for (size_t i = 0; i < count && count > 1; i++) {
+        if (!write_lanes_may_merge(lanes, coalescer_batch_member(batch, i)))
+            return false;
+    }
+    return true;
+}
+
+/* A deletion that was lost, and meanwhile somebody else may have created or deleted the same. */
+static bool write_lanes_is_unsettled(const struct coalescer_batch *batch)
+{
+    const struct write *write = coalescer_batch_member(batch, 0);
+
+    return write->can_settle && write->losses > 0 && !write_settle_may(write);
+}
+
+static void write_lanes_on_batch_over(struct write_call *call, void *ctx)
+{
+    struct write_lanes      *lanes = ctx;
+    struct coalescer_outcome outcome = write_call_outcome(call);
+
+    if (outcome.kind == COALESCER_RESET && write_call_write(call) != NULL)
+        write_lanes_note_loss(lanes, write_call_write(call));
+    outcome.retry_at_us = upstream_pool_retry_at_us(lanes->proxy->pool);
+    coalescer_report(lanes->coalescer, write_call_batch(call), &outcome,
+                     loop_now_us(lanes->proxy->loop));
+    loop_later(lanes->proxy->loop, &lanes->pump_task);
+}
+
+/* Of a write that goes alone, with a Chroma of our own. */
+static void write_lanes_note_loss(struct write_lanes *lanes, struct write *write)
+{
+    enum chroma_operation operation = write->route.operation;
+
+    if (!lanes->proxy->is_supervised)
+        return;
+    write->losses++;
+    if (operation == CHROMA_OPERATION_DELETE &&
+        !chroma_repeat_is_harmless(operation, byte_buffer_bytes(&write->body)))
+        lanes->deletes_lost++;
+}
+
+/* Without a call the guard has told its client. */
+static void write_lanes_tell(struct write_call *call, struct write *write,
+                             enum front_executed executed)
+{
+    if (call == NULL)
+        return;
+    if (!write_settle_is_deleted(write, write_call_outcome(call).http_status))
+        write_call_tell(call, write, executed);
+    else if (write_settle_may(write))
+        write_call_tell_deleted(call, write);
+    else
+        write_tell_refused(write, STATUS_BACKEND_RESET, FRONT_EXECUTED_MAYBE, NULL);
+}
+
+static void write_lanes_refuse(struct write *write, enum status status,
+                               enum coalescer_executed executed)
+{
+    const char *message = NULL;
+
+    if (status == STATUS_TIMED_OUT)
+        message = executed == COALESCER_EXECUTED_NO
+                      ? "the write was not sent within deadline.write: Chroma is down or too slow"
+                      : "Chroma did not answer within deadline.write; the write may yet be applied";
+    write_tell_refused(write, status, executed_words[executed], message);
+}
+
+/* Its answer may still pass. */
+static void write_lanes_release(struct write *write)
+{
+    if (write->call != NULL)
+        write_call_adopt(write->call, write);
+    else
+        write_free(write);
+}
+
+static enum status write_lanes_send_alone(struct write_lanes *lanes, struct write *write)
+{
+    enum guard_look_answer guard = guard_look(write, NULL, write_lanes_on_alone_guarded, lanes);
+
+    write->ends = write->proxy->ends;
+    if (guard == GUARD_LOOK_ASKS)
+        return STATUS_OK;
+    return guard == GUARD_LOOK_PASSES &&
+                   write_call_start_one(write, write_lanes_on_alone_over, lanes) != NULL
+               ? STATUS_OK
+               : STATUS_NO_MEMORY;
+}
+
+static void write_lanes_on_alone_guarded(struct write *write, enum guard_look_answer guard,
+                                         void *ctx)
+{
+    struct write_lanes *lanes = ctx;
+    enum front_executed executed = write->losses == 0 ? FRONT_EXECUTED_NO : FRONT_EXECUTED_MAYBE;
+
+    if (guard == GUARD_LOOK_REFUSED) {
+        write_free(write);
+    } else if (guard == GUARD_LOOK_PASSES) {
+        if (write_call_start_one(write, write_lanes_on_alone_over, lanes) == NULL)
+            write_lanes_end_alone(write, STATUS_NO_MEMORY, executed);
+    } else if (loop_now_us(lanes->proxy->loop) + again_us < write->deadline_us) {
+        write->is_lost = false;
+        timeout_queue_start(lanes->again, &write->again);
+    } else {
+        write_lanes_end_alone(write, STATUS_BACKEND_DOWN, executed);
+    }
+}
+
+static void write_lanes_on_alone_over(struct write_call *call, void *ctx)
+{
+    struct write_lanes      *lanes = ctx;
+    struct write            *write = write_call_write(call);
+    struct coalescer_outcome outcome = write_call_outcome(call);
+    enum status              failure = write_call_failure(call);
+
+    if (outcome.kind == COALESCER_RESET)
+        write_lanes_note_loss(lanes, write);
+    if (outcome.kind == COALESCER_ANSWERED) {
+        write_lanes_tell(call, write, FRONT_EXECUTED_UNSAID);
+    } else if (failure != STATUS_SHUTTING_DOWN &&
+               (outcome.kind == COALESCER_NOT_SENT || write_lanes_may_repeat(write)) &&
+               loop_now_us(lanes->proxy->loop) + again_us < write->deadline_us) {
+        write_call_end(call);
+        timeout_queue_start(lanes->again, &write->again);
+        return;
+    } else {
+        write_tell_refused(write, failure,
+                           outcome.kind == COALESCER_NOT_SENT && write->losses == 0
+                               ? FRONT_EXECUTED_NO
+                               : FRONT_EXECUTED_MAYBE,
+                           NULL);
+    }
+    write_call_adopt(call, write);
+    write_call_end(call);
+}
+
+/* It may have been lost with a Chroma of our own: would a repeat be harmless, or can it be settled,
+ * and is it not the third? */
+static bool write_lanes_may_repeat(struct write *write)
+{
+    write->is_lost =
+        write->proxy->is_supervised && write->losses < losses_max &&
+        (write_settle_may(write) ||
+         chroma_repeat_is_harmless(write->route.operation, byte_buffer_bytes(&write->body)));
+    write->lost_us = loop_now_us(write->proxy->loop);
+    return write->is_lost;
+}
+
+/* A write that was lost waits for the proof that Chroma has ended: a connection that broke by
+ * itself may have left it alive, and a repeat could then overtake what comes later. */
+static void write_lanes_on_again(struct timeout *timeout)
+{
+    struct write       *write = CONTAINER_OF(timeout, struct write, again);
+    struct write_lanes *lanes = write->proxy->lanes;
+    bool                is_proved = write->ends != write->proxy->ends;
+
+    if (write->is_lost && !is_proved) {
+        if (loop_now_us(write->proxy->loop) - write->lost_us < proof_us) {
+            timeout_queue_start(lanes->again, timeout);
+            return;
+        }
+        write_lanes_end_alone(write, STATUS_BACKEND_RESET, FRONT_EXECUTED_MAYBE);
+        return;
+    }
+    if (write->is_lost && write->can_settle) {
+        if (!write_settle_may(write))
+            write_lanes_end_alone(write, STATUS_BACKEND_RESET, FRONT_EXECUTED_MAYBE);
+        else if (write->route.operation != CHROMA_OPERATION_COLLECTION_CREATE)
+            write_lanes_on_settled(write, WRITE_SETTLED_ABSENT, NULL, (struct bytes){0});
+        else if (!write_settle_look(write, write_lanes_on_settled))
+            write_lanes_end_alone(write, STATUS_NO_MEMORY, FRONT_EXECUTED_MAYBE);
+        return;
+    }
+    write_lanes_on_settled(write, WRITE_SETTLED_ABSENT, NULL, (struct bytes){0});
+}
+
+static void write_lanes_on_settled(struct write *write, enum write_settled settled,
+                                   const struct http_head *head, struct bytes body)
+{
+    struct write_lanes *lanes = write->proxy->lanes;
+
+    switch (settled) {
+    case WRITE_SETTLED_DONE:
+        write_tell_answer(write, head, body, FRONT_EXECUTED_UNSAID);
+        write_free(write);
+        break;
+    case WRITE_SETTLED_ABSENT:
+        write->is_lost = false;
+        if (write_lanes_send_alone(lanes, write) != STATUS_OK)
+            write_lanes_end_alone(write, STATUS_NO_MEMORY,
+                                  write->losses == 0 ? FRONT_EXECUTED_NO : FRONT_EXECUTED_MAYBE);
+        break;
+    case WRITE_SETTLED_UNKNOWN:
+        write_lanes_end_alone(write, STATUS_BACKEND_RESET, FRONT_EXECUTED_MAYBE);
+        break;
+    case WRITE_SETTLED_AGAIN:
+        if (loop_now_us(lanes->proxy->loop) + again_us < write->deadline_us)
+            timeout_queue_start(lanes->again, &write->again);
+        else
+            write_lanes_end_alone(write, STATUS_BACKEND_RESET, FRONT_EXECUTED_MAYBE);
+        break;
+    }
+}
+
+static void write_lanes_end_alone(struct write *write, enum status status,
+                                  enum front_executed executed)
+{
+    write_tell_refused(write, status, executed, NULL);
+    write_free(write);
+}
+
+bool write_lanes_give_up(struct write *write, enum front_executed *ret_executed)
+{
+    if (write->is_in_lane)
+        return false;
+    write_leave(write);
+    if (write->call != NULL && write_call_is_sent(write->call)) {
+        *ret_executed = FRONT_EXECUTED_MAYBE;
+        return true;
+    }
+    *ret_executed = write->losses > 0 ? FRONT_EXECUTED_MAYBE : FRONT_EXECUTED_NO;
+    if (write->call != NULL) {
+        struct write_call *call = write->call;
+
+        write_call_cancel(call);
+        write_call_adopt(call, write);
+        write_call_end(call);
+    } else if (write->look != NULL || guard_look_is_asking(write) ||
+               timeout_queue_is_running(&write->again)) {
+        write_settle_cancel(write);
+        write_free(write);
+    } else {
+        write->is_given_up = true; /* a worker reads its body */
+    }
+    return true;
+}
+
+static void write_lanes_log_hang(const struct coalescer_batch *batch)
+{
+    struct log_line line;
+
+    log_begin(&line, LOG_WARNING, "write_hangs");
+    log_number(&line, "batch", coalescer_batch_id(batch));
+    log_number(&line, "writes", coalescer_batch_count(batch));
+    log_end(&line);
+}
+
+void write_lanes_set_backend(struct write_lanes *lanes, uint64_t batch_records_max)
+{
+    const struct chroma_family_info *family = chroma_family_info(lanes->proxy->family);
+    struct coalescer_backend backend = {.in_flight_max = lanes->proxy->write_options.in_flight_max,
+                                        .records_max = (uint32_t)batch_records_max,
+                                        .may_merge = family->merges,
+                                        .same_columns_only = family->same_columns};
+
+    if (backend.in_flight_max == 0)
+        backend.in_flight_max =
+            batch_records_max == PROXY_DISTRIBUTED_BATCH_RECORDS ? distributed_in_flight : 1;
+    lanes->in_flight_max = backend.in_flight_max;
+    coalescer_set_backend(lanes->coalescer, &backend);
+    loop_later(lanes->proxy->loop, &lanes->pump_task);
+}
+
+void write_lanes_backend_ended(struct write_lanes *lanes)
+{
+    coalescer_backend_ended(lanes->coalescer, loop_now_us(lanes->proxy->loop));
+    loop_later(lanes->proxy->loop, &lanes->pump_task);
+}
+
+void write_lanes_set_gateway(struct write_lanes *lanes, bool is_gateway)
+{
+    coalescer_set_role(lanes->coalescer, is_gateway ? COALESCER_GATEWAY : COALESCER_SIDECAR);
+}
+
+uint32_t write_lanes_in_flight_max(const struct write_lanes *lanes)
+{
+    return lanes->in_flight_max;
+}
+
+bool write_lanes_splits(const struct write_lanes *lanes)
+{
+    return lanes->proxy->write_options.is_coalescing && lanes->proxy->write_options.split_oversize;
+}
+
+enum status write_lanes_print_metrics(struct write_lanes *lanes, struct byte_buffer *out)
+{
+    return write_metrics_print(coalescer_stats(lanes->coalescer), lanes->deletes_lost,
+                               loop_now_us(lanes->proxy->loop), out);
+}
