@@ -10,6 +10,7 @@
 #include "app/daemon_breakers.h"
 #include "app/daemon_child.h"
 #include "app/daemon_guard.h"
+#include "app/daemon_limits.h"
 #include "app/daemon_mirror.h"
 #include "app/daemon_services.h"
 #include "base/log.h"
@@ -97,6 +98,8 @@ static enum status print_metrics(void *ctx, struct byte_buffer *out)
 
     read_process(daemon, &process);
     status = proxy_print_metrics(daemon->proxy, out);
+    if (status == STATUS_OK)
+        status = daemon_limits_print_metrics(daemon, out);
     if (status == STATUS_OK)
         status = metric_print(out, front_metrics, front_metric_count, front_stats(daemon->front));
     if (status == STATUS_OK)

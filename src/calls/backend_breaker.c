@@ -351,6 +351,18 @@ static void print_reason(const struct breaker_view *view, char *out, size_t size
         snprintf(out + used, size - (size_t)used, ", and %u tries since", breaker->reopened);
 }
 
+void backend_breaker_limits(const struct backend_breaker *breaker, struct limits_state *ret)
+{
+    bool is_open = !breaker_table_is_calm(breaker->table);
+
+    ret->breakers_open = breaker_table_stats(breaker->table)->open_collections + is_open;
+    ret->refused.breaker += breaker->refused;
+    LIST_FOR_EACH(node, &breaker->waiting)
+    {
+        ret->breakers_waiting++;
+    }
+}
+
 struct breaker_metrics {
     uint64_t state[2], opened[3], open_collections, refused, waited;
 };

@@ -18,6 +18,7 @@
 #include "base/list.h"
 #include "base/status.h"
 #include "calls/breaker_state.h"
+#include "calls/limits_state.h"
 #include "chroma/chroma_family.h"
 #include "chroma/chroma_route.h"
 #include "io/loop.h"
@@ -86,6 +87,9 @@ void backend_breaker_new_incarnation(struct backend_breaker *breaker);
 
 /* Are reads worth to be repeated? */
 bool backend_breaker_is_calm(const struct backend_breaker *breaker);
+
+/* Fill what is told of breaker.reads; what it refused is added. */
+void backend_breaker_limits(const struct backend_breaker *breaker, struct limits_state *ret);
 
 /* Call `fn` for those of reads and writes, and those of collections that are not closed. */
 void backend_breaker_each(const struct backend_breaker *breaker, breaker_state_fn *fn, void *ctx);

@@ -15,6 +15,11 @@ struct limits_refused {
     uint64_t memory;                  /* by memory_max */
     uint64_t bodies;                  /* by body_max, or what Chroma takes */
     uint64_t reads, connections;      /* with `overload: shed`: by what held their turn back */
+    uint64_t breaker;                 /* by breaker.reads */
+
+    /* Answered 504, sent or not, where no limit from above held them back: by queue.wait_max (what
+     * they wait for had no turn), deadline.read, deadline.write and deadline.from_client. */
+    uint64_t waits, read_deadlines, write_deadlines, client_deadlines;
 };
 
 struct limits_state {
@@ -27,6 +32,8 @@ struct limits_state {
     uint64_t reads_waiting;
     uint64_t writes, writes_max, writes_waiting;
     uint64_t body_max; /* of a write; 0: none but memory_max */
+    uint64_t breakers_open,
+        breakers_waiting; /* of reads and collections; reads that wait for one */
 
     struct limits_refused refused;
 };

@@ -276,6 +276,11 @@ const char *guard_reason_name(enum guard_reason reason)
     return reasons[reason].name;
 }
 
+bool guard_reason_says_max(enum guard_reason reason)
+{
+    return reasons[reason].says_max;
+}
+
 enum status guard_print_metrics(const struct proxy *proxy, struct byte_buffer *out)
 {
     struct guard_state state;

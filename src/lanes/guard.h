@@ -64,6 +64,9 @@ void guard_read(const struct proxy *proxy, struct guard_state *ret);
 /* "records". Static storage. */
 const char *guard_reason_name(enum guard_reason reason);
 
+/* Is it guard.records_max that refuses for it? */
+bool guard_reason_says_max(enum guard_reason reason);
+
 /* Append the guard's metrics; nothing where it never guarded anything. Outcomes as metric_print().
  */
 MUST_CHECK enum status guard_print_metrics(const struct proxy *proxy, struct byte_buffer *out);

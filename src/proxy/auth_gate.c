@@ -11,6 +11,7 @@
 #include "proxy/auth_get.h"
 #include "proxy/auth_list.h"
 #include "proxy/auth_recheck.h"
+#include "proxy/deadline_watch.h"
 #include "proxy/exchange.h"
 #include "proxy/service_admission.h"
 
@@ -200,9 +201,10 @@ static void wait_on_body_end(struct exchange *exchange)
 
 static void wait_on_deadline(struct exchange *exchange)
 {
-    reply_error(&exchange->reply, STATUS_TIMED_OUT, FRONT_EXECUTED_NO,
-                "Chroma did not say within queue.wait_max which collection this is, on which the "
-                "scope of the key rests");
+    deadline_watch_answer(
+        exchange, FRONT_EXECUTED_NO, &exchange->proxy->refused.waits,
+        "Chroma did not say within queue.wait_max which collection this is, on which the "
+        "scope of the key rests");
 }
 
 static void auth_gate_on_known(struct auth_look_ticket *look, enum status status,

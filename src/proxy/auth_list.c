@@ -9,6 +9,7 @@
 #include "calls/request_head.h"
 #include "chroma/collection_answer.h"
 #include "limits/key_ring.h"
+#include "proxy/deadline_watch.h"
 #include "proxy/exchange.h"
 #include "json/json_scan.h"
 
@@ -331,9 +332,10 @@ static void auth_list_on_deadline(struct exchange *exchange)
     if (exchange->state == EXCHANGE_ANSWERING && call_is_paused(&exchange->pass.call))
         exchange_start_deadline(exchange); /* the client is slow, not Chroma */
     else
-        reply_error(&exchange->reply, STATUS_TIMED_OUT, FRONT_EXECUTED_NO,
-                    "Chroma did not list its collections within deadline.read, or no turn came "
-                    "within queue.wait_max");
+        deadline_watch_answer(
+            exchange, FRONT_EXECUTED_NO, &exchange->proxy->refused.read_deadlines,
+            "Chroma did not list its collections within deadline.read, or no turn came "
+            "within queue.wait_max");
 }
 
 static void auth_list_on_client_gone(struct exchange *exchange)

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "proxy/deadline_watch.h"
 #include "proxy/exchange.h"
 
 /* 64 copies of the largest answer are 32 MiB. */
@@ -217,13 +218,17 @@ static void join_on_deadline(struct exchange *exchange)
     const struct flight_member *leader = single_flight_leader(&exchange->question.flight);
     bool                        waited_for_turn = timeout_queue_is_running(&exchange->deadline);
 
-    if (waited_for_turn && (leader == NULL || join_is_sent(leader)))
+    if (!exchange->client_deadline.is_over && waited_for_turn &&
+        (leader == NULL || join_is_sent(leader)))
         return; /* NULL: it is about to ask */
-    reply_error(&exchange->reply, STATUS_TIMED_OUT, FRONT_EXECUTED_NO,
-                waited_for_turn ? "it waited for queue.wait_max, as a request did that asks the "
-                                  "same and had no turn"
-                                : "Chroma did not answer another request, which asks the same, "
-                                  "within deadline.read");
+    deadline_watch_answer(exchange, FRONT_EXECUTED_NO,
+                          waited_for_turn ? &exchange->proxy->refused.waits
+                                          : &exchange->proxy->refused.read_deadlines,
+                          waited_for_turn
+                              ? "it waited for queue.wait_max, as a request did that asks the "
+                                "same and had no turn"
+                              : "Chroma did not answer another request, which asks the same, "
+                                "within deadline.read");
 }
 
 static void join_on_client_gone(struct exchange *exchange)

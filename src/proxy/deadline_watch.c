@@ -156,3 +156,15 @@ const char *deadline_watch_explain(struct exchange *exchange, bool sent, const c
                  (double)deadline->given_us / 1e3, deadline->field);
     return room;
 }
+
+void deadline_watch_answer(struct exchange *exchange, enum front_executed executed, uint64_t *ours,
+                           const char *message)
+{
+    char room[DEADLINE_WATCH_TEXT_SIZE];
+
+    if (exchange->client_deadline.is_over)
+        message = deadline_watch_explain(exchange, executed != FRONT_EXECUTED_NO, message, room);
+    else if (ours != NULL)
+        (*ours)++;
+    reply_error(&exchange->reply, STATUS_TIMED_OUT, executed, message);
+}

@@ -14,6 +14,7 @@
 #define PROXY_DEADLINE_WATCH_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "proxy/exchange.h"
 
@@ -34,5 +35,10 @@ void deadline_watch_tell(const struct exchange *exchange, struct write_request *
 enum { DEADLINE_WATCH_TEXT_SIZE = 240 };
 const char *deadline_watch_explain(struct exchange *exchange, bool sent, const char *message,
                                    char room[DEADLINE_WATCH_TEXT_SIZE]);
+
+/* Answer 504, since a clock has run out: its client's, or ours with `message`, which is counted in
+ * `*ours` (NULL: it is already). */
+void deadline_watch_answer(struct exchange *exchange, enum front_executed executed, uint64_t *ours,
+                           const char *message);
 
 #endif

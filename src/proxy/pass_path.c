@@ -528,24 +528,30 @@ static void pass_on_deadline(struct exchange *exchange)
 
 static void pass_miss_deadline(struct exchange *exchange)
 {
-    bool sent = call_is_sent(&exchange->pass.call);
-    char message[READ_LIMIT_TEXT_SIZE], room[DEADLINE_WATCH_TEXT_SIZE];
+    struct limits_refused *refused = &exchange->proxy->refused;
+    bool                   sent = call_is_sent(&exchange->pass.call);
+    uint64_t              *counter = NULL; /* NULL: who explains it counts it */
+    char                   text[READ_LIMIT_TEXT_SIZE];
+    const char            *message = text;
 
     exchange->client_deadline.is_over |= !exchange->pass.is_ours;
-    if (exchange_waits(exchange))
-        exchange_explain_wait(exchange, "it waited for queue.wait_max, as ", message);
-    else if (pass_is_bounded(exchange))
-        call_explain_refusal(&exchange->pass.call, false, message);
-    else
-        snprintf(message, sizeof message, "%s",
-                 backend_breaker_holds(&exchange->pass.breaker)
-                     ? "Chroma fails, and the breaker held the read back (breaker.reads: refuse)"
-                 : sent ? "Chroma did not answer within deadline.read"
-                        : "no connection to Chroma became free in time; see "
-                          "backend.connections_max, queue.wait_max and deadline.read");
-    reply_error(&exchange->reply, STATUS_TIMED_OUT, sent ? FRONT_EXECUTED_MAYBE : FRONT_EXECUTED_NO,
-                exchange->pass.is_ours ? message
-                                       : deadline_watch_explain(exchange, sent, message, room));
+    if (exchange_waits(exchange)) {
+        exchange_explain_wait(exchange, "it waited for queue.wait_max, as ", text);
+    } else if (pass_is_bounded(exchange)) {
+        call_explain_refusal(&exchange->pass.call, false, text);
+    } else if (backend_breaker_holds(&exchange->pass.breaker)) {
+        counter = &refused->breaker;
+        message = "Chroma fails, and the breaker held the read back (breaker.reads: refuse)";
+    } else if (sent) {
+        counter = &refused->read_deadlines;
+        message = "Chroma did not answer within deadline.read";
+    } else {
+        counter = &refused->waits;
+        message = "no connection to Chroma became free in time; see backend.connections_max, "
+                  "queue.wait_max and deadline.read";
+    }
+    deadline_watch_answer(exchange, sent ? FRONT_EXECUTED_MAYBE : FRONT_EXECUTED_NO, counter,
+                          message);
 }
 
 /* It waits for its turn, and for no Chroma that is known not to run. */

@@ -513,7 +513,10 @@ struct limits_state proxy_limits(const struct proxy *proxy)
 
     for (enum turn_class each = 0; each < TURN_CLASSES; each++)
         state.connections += turns->connections[each];
+    state.refused.client_deadlines =
+        proxy->client_deadlines.unsent + proxy->client_deadlines.passed;
     read_limit_state(proxy->read_limit, &state);
+    backend_breaker_limits(proxy->breaker, &state);
     return state;
 }
 

@@ -217,8 +217,12 @@ static void write_path_on_refused(struct write_waiter *waiter, enum status statu
         return;
     if (status == STATUS_BACKEND_RESET || status == STATUS_BACKEND_DOWN)
         exchange->record.end = ACCESS_END_BACKEND;
-    if (status == STATUS_TIMED_OUT)
-        message = deadline_watch_explain(exchange, executed == FRONT_EXECUTED_MAYBE, message, room);
+    if (status == STATUS_TIMED_OUT) {
+        const char *ours = message;
+
+        message = deadline_watch_explain(exchange, executed == FRONT_EXECUTED_MAYBE, ours, room);
+        exchange->proxy->refused.write_deadlines += message == ours;
+    }
     reply_error(&exchange->reply, status, executed, message);
 }
 
@@ -226,7 +230,8 @@ static void write_path_on_refused(struct write_waiter *waiter, enum status statu
 static void write_path_on_deadline(struct exchange *exchange)
 {
     enum front_executed executed = FRONT_EXECUTED_NO;
-    char                message[EXCHANGE_WAIT_TEXT_SIZE], room[DEADLINE_WATCH_TEXT_SIZE];
+    uint64_t           *counter = &exchange->proxy->refused.write_deadlines;
+    char                message[EXCHANGE_WAIT_TEXT_SIZE];
 
     if (exchange->reply.source != NULL && call_is_paused(exchange->reply.source)) {
         exchange_start_deadline(exchange); /* the client is slow, not Chroma */
@@ -237,18 +242,17 @@ static void write_path_on_deadline(struct exchange *exchange)
         return;
     if (exchange->reply.source == NULL)
         exchange->write = NULL;
-    if (exchange_waits(exchange))
+    if (exchange_waits(exchange)) {
         exchange_explain_wait(exchange, "the write waited for deadline.write, as ", message);
-    else
+        counter = NULL; /* it is counted there */
+    } else {
         snprintf(message, sizeof message, "%s",
                  executed == FRONT_EXECUTED_NO
                      ? "the write was not sent within deadline.write: Chroma is down or too slow, "
                        "or backend.connections_max too low"
                      : "Chroma did not answer within deadline.write; the write may yet be applied");
-    reply_error(&exchange->reply, STATUS_TIMED_OUT, executed,
-                exchange->client_deadline.is_over
-                    ? deadline_watch_explain(exchange, executed != FRONT_EXECUTED_NO, message, room)
-                    : message);
+    }
+    deadline_watch_answer(exchange, executed, counter, message);
 }
 
 /* The client cannot know whether its complete write was sent: it is, in any case. */

@@ -223,7 +223,7 @@ class WatchedProxy(Proxy):
 
     def metric(self, name):
         lines = [line for line in self.get("/metrics").splitlines() if line.startswith(f"{name} ")]
-        return float(lines[0].split()[1])
+        return float(lines[0].split()[-1])
 
     def moved(self):
         return self.metric("chromabouncer_backend_incarnations_total")

@@ -308,6 +308,9 @@ run 0 ctl --help;                    says out 'set KEY=VALUE'
     run 0 ctl services $control;     says out 'no services'
     run 0 ctl limits $control;       says out 'reads.limit'
     says out 'overload'
+    says out 'guard.records_max'
+    says out 'breaker.reads'
+    says out 'deadline.from_client'
     echo token >credential && chmod 644 credential # others may read it: as if it had not been said
     run 71 ctl set "auth.backend_credential_file=$PWD/credential" $control
     run 0 ctl set auth.forward=true $control

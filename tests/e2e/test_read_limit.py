@@ -91,6 +91,9 @@ def test_with_shed_they_are_refused_and_told_why(chroma, tmp_path):
         chroma.process.send_signal(signal.SIGSTOP)
         hangs = threading.Thread(target=limited.ask)
         hangs.start()
+        name = 'chromabouncer_limit_refused_total{limit="%s",service=""}'
+        for limit, row in limited.limits()[1].items():  # what ctl shows is on the metrics page
+            assert limited.proxy.metric(name % limit) == row["refused"], limit
         wait_for(lambda: limited.limits()[1]["reads.limit"]["in_use"] == 1, "one hangs")
         with pytest.raises(Exception, match="reads.limit is 1 now"):
             collection.count()

@@ -59,5 +59,14 @@ mutant src/writes/coalescer_deadline.c unit/test_coalescer 's/ || !member->is_cl
 mutant src/chroma/request_identity.c flow/test_flow_deadline '/case HTTP_FIELD_X_REQUEST_TIMEOUT_MS:/d' 'deadlines keep no writes apart'
 mutant src/limits/time_floor.c unit/test_time_floor 's/now_us - floor->began_us < 2 \* span_us ? floor->least_us : 0/floor->least_us/' 'what is old is forgotten'
 mutant src/limits/time_floor.c unit/test_time_floor 's/took_us < floor->least_us)/took_us > floor->least_us)/' 'the least counts'
+mutant $breaker flow/test_flow_breaker 's/ret->refused.breaker += breaker->refused;/;/' 'what the breaker refused is told of its limit'
+mutant src/proxy/pass_path.c flow/test_flow_breaker 's/counter = \&refused->breaker;/counter = NULL;/' 'and what it held back until its deadline'
+mutant src/proxy/pass_path.c flow/test_flow_collapse 's/counter = \&refused->read_deadlines;/counter = NULL;/' 'deadline.read has its count'
+mutant src/proxy/write_path.c flow/test_flow_limits 's/refused.write_deadlines += message == ours;/refused.write_deadlines += 0;/' 'so has deadline.write, in a lane'
+mutant src/proxy/write_path.c flow/test_flow_limits 's/counter = NULL; \/\* it is counted there \*\//(void)0;/' 'one refusal is counted once'
+mutant src/proxy/write_path.c flow/test_flow_deadline 's/message == ours;/true;/' 'a deadline of the client is not ours'
+mutant $watch flow/test_flow_auth 's/        (\*ours)++;/        (void)0;/' 'what waits for a look-up has its count'
+mutant $watch flow/test_flow_deadline 's/    if (exchange->client_deadline.is_over)$/    if (false)/' 'at its own deadline it is told of that'
+mutant src/proxy/cache_join.c flow/test_flow_deadline 's/if (!exchange->client_deadline.is_over \&\& waited/if (waited/' 'who waits for another has a deadline too'
 
 mutants_run

@@ -485,6 +485,7 @@ START_TEST(a_look_has_the_readers_deadline)
     world.proxy_options.queue_wait_max_us = 2000000;
     start();
     ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 504);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.waits, 1);
 }
 END_TEST
 

@@ -139,6 +139,8 @@ START_TEST(where_it_is_wanted_reads_are_refused_at_once_and_nothing_else)
     ck_assert_uint_eq(world.backend.records[30].heads, 0);
     ck_assert_uint_eq(metric("breaker_refused_total"), 1);
     ck_assert_uint_eq(metric("shed_total{reason=\"BREAKER_OPEN\"}"), 1);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.breaker, 1);
+    ck_assert_uint_ge(proxy_limits(world.proxy).breakers_open, 1);
     flow_world_expect(flow_world_ask(&world, "add", 31, 10, 10), 200);
     flow_world_expect(flow_world_ask(&world, "delete", 32, 10, 10), 200);
     client = flow_world_client(&world);
@@ -240,6 +242,7 @@ START_TEST(who_waits_for_it_has_his_deadline_and_may_leave)
     flow_client_close(leaves);
     ck_assert(flow_world_run_to_answers(&world, waits, 1));
     expect(waits, 504, "Executed: no\r\n", "the breaker held the read back");
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.breaker, 1);
     proxy_heartbeat(world.proxy, true);
     flow_world_run_ms(&world, 1000);
     ck_assert_uint_eq(world.backend.records[30].heads + world.backend.records[31].heads, 0);

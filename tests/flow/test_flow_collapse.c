@@ -575,6 +575,7 @@ START_TEST(each_has_the_deadline_that_it_would_have_alone)
     expect_error(second, 504);
     ck_assert_uint_gt(clock_now_us() - began_us, 1450000);
     ck_assert_uint_lt(clock_now_us() - began_us, 1550000);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.read_deadlines, 2);
 }
 END_TEST
 
@@ -615,6 +616,7 @@ START_TEST(the_limit_of_waits_is_one_for_a_turn)
     ck_assert_uint_gt(clock_now_us() - began_us, 1450000);
     ck_assert_uint_lt(clock_now_us() - began_us, 1600000);
     expect_calls(1);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.connections, 2); /* it took over */
 
     /* Whose call is sent, for that one nobody waits for a turn. */
     flow_world_run_ms(&world, 3000);

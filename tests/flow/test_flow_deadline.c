@@ -115,6 +115,8 @@ START_TEST(a_read_is_abandoned_at_its_deadline)
     ck_assert_uint_eq(world.backend.records[1].cancelled, 1);
     ck_assert_uint_eq(metric("total"), 1);
     ck_assert_uint_eq(metric("malformed_total"), _i == 3);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.client_deadlines, 1);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.read_deadlines, 0);
     ck_assert_uint_eq(metric("missed_total{sent=\"yes\"}"), 1);
 }
 END_TEST
@@ -204,6 +206,8 @@ START_TEST(a_write_that_waits_is_refused_when_it_comes_too_late)
     flow_world_run_ms(&world, 5000);
     ck_assert_uint_eq(world.backend.records[3].heads, 0);
     ck_assert_uint_eq(world.backend.records[2].applied, 1);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.client_deadlines, 1);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.write_deadlines, 0);
 }
 END_TEST
 
@@ -287,6 +291,18 @@ START_TEST(who_waits_for_the_limit_of_its_service_has_it_too)
 }
 END_TEST
 
+static struct flow_client *send_count(const char *fields)
+{
+    struct flow_client *client = flow_world_client(&world);
+
+    flow_client_printf(client,
+                       "GET /api/v2/tenants/t/databases/d/collections/"
+                       "11111111-2222-3333-4444-555555555555/count HTTP/1.1\r\n"
+                       "Host: chroma\r\n%s\r\n",
+                       fields);
+    return client;
+}
+
 /* It takes no call. */
 START_TEST(what_is_known_already_is_answered_however_little_time_is_left)
 {
@@ -299,16 +315,37 @@ START_TEST(what_is_known_already_is_answered_however_little_time_is_left)
                                             .is_bare = true};
     flow_world_start(&world);
     for (unsigned i = 0; i < 2; i++) {
-        client = flow_world_client(&world);
-        flow_client_printf(client,
-                           "GET /api/v2/tenants/t/databases/d/collections/"
-                           "11111111-2222-3333-4444-555555555555/count HTTP/1.1\r\n"
-                           "Host: chroma\r\n%s\r\n",
-                           i == 0 ? "" : MS(20));
+        client = send_count(i == 0 ? "" : MS(20));
         ck_assert(flow_world_run_to_answers(&world, client, 1));
         flow_world_expect(client, 200);
     }
     ck_assert_ptr_nonnull(strstr(flow_client_head(client, 0), "X-Chromabouncer-Source: cache\r\n"));
+}
+END_TEST
+
+/* It has no call of its own, but a deadline. */
+START_TEST(who_waits_for_anothers_answer_has_it_too)
+{
+    struct flow_client *first, *second;
+    uint64_t            began_us;
+
+    flow_world_keep_answers(&world);
+    world.backend.plan = (struct flow_plan){.delay_us = 2 * second_us,
+                                            .fields = "Content-Type: application/json\r\n",
+                                            .body = "5",
+                                            .is_bare = true};
+    flow_world_start(&world);
+    began_us = loop_now_us(world.loop);
+    first = send_count("");
+    flow_world_run_ms(&world, 10);
+    second = send_count(MS(500));
+    ck_assert(flow_world_run_to_answers(&world, second, 1));
+    expect(second, 504, "X-Chromabouncer-Executed: no\r\n", "not sent within the 500.0 ms");
+    ck_assert_uint_le(loop_now_us(world.loop) - began_us, 520000);
+    ck_assert(flow_world_run_to_answers(&world, first, 1));
+    flow_world_expect(first, 200);
+    ck_assert_uint_eq(world.backend.request_count, 1);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.client_deadlines, 1);
 }
 END_TEST
 
@@ -345,6 +382,7 @@ int main(void)
     tcase_add_loop_test(tcase, a_body_that_comes_too_late_is_not_waited_for, 0, 2);
     tcase_add_loop_test(tcase, who_waits_for_the_limit_of_its_service_has_it_too, 0, 2);
     tcase_add_test(tcase, what_is_known_already_is_answered_however_little_time_is_left);
+    tcase_add_test(tcase, who_waits_for_anothers_answer_has_it_too);
     tcase_add_test(tcase, an_answer_that_is_too_long_in_coming_is_cut);
     return check_main("flow_deadline", tcase);
 }

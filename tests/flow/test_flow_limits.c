@@ -153,6 +153,7 @@ START_TEST(who_waits_too_long_for_its_turn_is_told)
     ck_assert_uint_eq(write->answer_count, 0);
     flow_world_run_ms(&world, 3000);
     expect_not_executed(write, 504, "ChromaError");
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.write_deadlines, 1);
     flow_world_run_ms(&world, 100000);
     expect(first, 200);
     ck_assert_uint_eq(world.backend.records[2].heads + world.backend.records[3].heads, 0);
@@ -218,6 +219,7 @@ START_TEST(a_collection_whose_call_hangs_leaves_room_for_others)
     ck_assert_uint_eq(applied, 1);
     ck_assert_uint_gt(told, 0);
     ck_assert_uint_eq(proxy_limits(world.proxy).refused.write_bytes, told);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.write_deadlines, COUNT_OF(clients) - told);
     ck_assert_uint_eq(proxy_limits(world.proxy).refused.read_bytes, 0);
 }
 END_TEST
