@@ -70,6 +70,7 @@ mutant src/limits/fair_queue.c unit/test_turn_queue 's/all_node)->since_us = now
 mutant src/limits/concurrency_limit.c flow/test_flow_overload 's/limit->stale_windows < STALE_WINDOWS/true/' "stale ease is learned anew"
 mutant src/limits/concurrency_limit.c unit/test_concurrency_limit 's/limit->drops > 0 || ratio > tolerance/ratio > tolerance/' "drops"
 mutant src/limits/key_ring.c unit/test_key_ring 's/i < KEY_RING_DIGEST_SIZE; i++)$/i < 8; i++)/' "all of a digest is compared"
+mutant src/limits/key_ring.c unit/test_key_timing 's/difference |= (unsigned)(left\[i\] ^ right\[i\]);/if (left[i] != right[i]) return false;/' "keys are compared in constant time"
 mutant src/limits/key_scope.c unit/test_key_ring 's/(scope->verbs \& verb) != 0 \&\&//' "verbs"
 mutant src/limits/key_scope.c unit/test_key_ring 's/ \&\&$/ ||/' "all parts of a scope"
 mutant src/limits/key_scope.c unit/test_key_ring 's/return bytes_equal(pattern, BYTES_LITERAL("\*"));/return true;/' "what concerns all needs a star"
