@@ -25,6 +25,7 @@ static size_t                 split_patterns(char *text, const char **patterns);
 static enum status            daemon_mirror_list(const struct daemon *daemon, json_t *answer,
                                                  struct error *error);
 static json_t                *verified_of(const struct daemon *daemon);
+static json_t                *compared_of(const struct daemon *daemon);
 static void                   add_copy(const struct mirror_entry_info *info, void *ctx);
 static void    print_name(const struct mirror_entry_info *info, char *out, size_t size);
 static json_t *refills_of(const struct mirror_entry_info *info);
@@ -150,12 +151,12 @@ static enum status daemon_mirror_list(const struct daemon *daemon, json_t *answe
         strcpy(mode, "fallback");
     mirror_report_each(daemon->proxy, add_copy, &rows);
     members = json_pack(
-        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:O?, s:O?}", "mode", mode, "obstacle",
+        "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:O?, s:O?, s:o}", "mode", mode, "obstacle",
         obstacle == NULL ? "" : obstacle, "copies", (json_int_t)usage.entries, "complete",
         (json_int_t)usage.complete, "memory", (json_int_t)usage.memory, "memory_max",
         (json_int_t)settings_mirror_memory(settings), "disk", (json_int_t)usage.disk, "disk_max",
         (json_int_t)settings->mirror_disk_max_bytes, "directory", daemon->mirror_folder.path,
-        "collections", rows.rows, "verified", verified);
+        "collections", rows.rows, "verified", verified, "compared", compared_of(daemon));
     failed = members == NULL || verified == NULL || rows.rows == NULL || !rows.is_whole
                  ? -1
                  : json_object_update(answer, members);
@@ -176,6 +177,17 @@ static json_t *verified_of(const struct daemon *daemon)
     return json_pack("{s:s, s:s, s:I, s:I, s:s}", "collection", uuid, "result",
                      mirror_verify_state_name(info.state), "records", (json_int_t)info.records,
                      "again", (json_int_t)info.again, "reason", info.reason);
+}
+
+/* Of the reads that both were asked. */
+static json_t *compared_of(const struct daemon *daemon)
+{
+    struct mirror_compare_stats stats = mirror_report_compared(daemon->proxy);
+
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "same", (json_int_t)stats.same, "margin",
+                     (json_int_t)stats.margin, "different", (json_int_t)stats.different, "changed",
+                     (json_int_t)stats.changed, "unanswered", (json_int_t)stats.unanswered,
+                     "too_large", (json_int_t)stats.too_large);
 }
 
 static void add_copy(const struct mirror_entry_info *info, void *ctx)

@@ -368,6 +368,27 @@ static enum concurrency_outcome call_given_up(const struct call *call)
     return age_us >= call->proxy->options.deadline_read_us ? CONCURRENCY_DROPPED : CONCURRENCY_LEFT;
 }
 
+/* It keeps its place among the calls, which are in the order in which they had their turns. */
+void call_move(struct call *to, struct call *from, struct answer_sink *sink,
+               const struct bytes *body)
+{
+    assert(from->transfer != NULL && from->status == 0 && !from->request.is_write &&
+           !to->is_active);
+    *to = *from;
+    to->turn = (struct turn){.class = from->turn.class};
+    turn_queue_move(&to->turn, &from->turn);
+    to->sink = sink;
+    to->request.body = body;
+    to->on_writable = NULL;
+    list_node_init(&to->node);
+    list_insert_after(&from->node, &to->node);
+    list_remove(&from->node);
+    upstream_transfer_move(to->transfer, body, to);
+    from->connected_us = upstream_transfer_times(to->transfer)->connected_us;
+    from->transfer = NULL;
+    from->is_active = from->is_counted = false;
+}
+
 bool call_is_sent(const struct call *call)
 {
     return call->transfer != NULL && upstream_transfer_is_sent(call->transfer);

@@ -90,6 +90,12 @@ bool call_is_of_ended(const struct call *call);
  * No-op when it is not active. */
 void call_cancel(struct call *call);
 
+/* A read that has its turn, and no answer yet, becomes that of another owner: `to`, which is not
+ * active, whose sink is told from now on, and whose `body` is that of its request (not streamed).
+ * `from` is over, as after call_cancel(). */
+void call_move(struct call *to, struct call *from, struct answer_sink *sink,
+               const struct bytes *body);
+
 /* Is it waiting or under way? */
 static inline bool call_is_active(const struct call *call)
 {

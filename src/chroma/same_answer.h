@@ -17,4 +17,8 @@
  * same bytes. */
 bool same_answer(struct bytes one, struct bytes other);
 
+/* Of two answers to a `query`: do they say the same of every record that both have found? How many
+ * each has found, and in which order, does not matter. False as above. */
+bool same_answer_but_for_neighbours(struct bytes one, struct bytes other);
+
 #endif

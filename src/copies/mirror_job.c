@@ -189,6 +189,12 @@ static void job_tell(struct mirror_job *job, const char *reason)
     job_free(job);
 }
 
+void mirror_job_hand_over(struct mirror_job *job, mirror_job_fn *on_answer, void *ctx)
+{
+    job->on_answer = on_answer;
+    job->ctx = ctx;
+}
+
 void mirror_job_leave(struct mirror_job *job)
 {
     job->on_answer = NULL;

@@ -67,6 +67,9 @@ MUST_CHECK enum status mirror_job_begin(struct mirror_jobs               *jobs,
 /* Does it still wait for the copy? */
 bool mirror_job_waits(const struct mirror_job *job);
 
+/* Another one wants the answer. */
+void mirror_job_hand_over(struct mirror_job *job, mirror_job_fn *on_answer, void *ctx);
+
 /* Nobody wants the answer any more: nothing is told. */
 void mirror_job_leave(struct mirror_job *job);
 

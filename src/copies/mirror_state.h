@@ -10,6 +10,7 @@
  *   mirror_modify      which of them change a name only
  *   mirror_applied     what becomes of a copy that a worker has changed
  *   mirror_pick        which copy a reader gets
+ *   mirror_doubt       copies that were wrong
  *   mirror_names       names of what is copied, while Chroma cannot be asked
  *   mirror_info        what people are told
  *   mirror_keeper      its life, and what is done next

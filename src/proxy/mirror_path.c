@@ -11,6 +11,7 @@
 #include "copies/mirror_names.h"
 #include "proxy/cache_path.h"
 #include "proxy/exchange.h"
+#include "proxy/mirror_compare.h"
 #include "proxy/mirror_construct.h"
 #include "proxy/mirror_delay.h"
 #include "proxy/mirror_trust.h"
@@ -31,6 +32,7 @@ struct mirror_path {
     struct mirror_jobs       jobs;
     struct mirror_trust     *trust;
     struct mirror_construct *construct;
+    struct mirror_compare   *compare;
     uint64_t                 reached;  /* which Chroma has served what is in `trust` */
     uint64_t                 probe_us; /* when the next one may go */
     struct mirror_delay      delays[CHROMA_OPERATION_COUNT_OF];
@@ -79,7 +81,8 @@ struct mirror_path *mirror_path_new(struct proxy *proxy)
     path->jobs.proxy = proxy;
     path->trust = mirror_trust_new(proxy->secret);
     path->construct = mirror_construct_new(proxy);
-    if (path->trust == NULL || path->construct == NULL ||
+    path->compare = mirror_compare_new(proxy);
+    if (path->trust == NULL || path->construct == NULL || path->compare == NULL ||
         getrandom(path->key, sizeof path->key, GRND_NONBLOCK) != (ssize_t)sizeof path->key) {
         mirror_path_free(path);
         return NULL;
@@ -93,6 +96,7 @@ void mirror_path_free(struct mirror_path *path)
         return;
     mirror_trust_free(path->trust);
     mirror_construct_free(path->construct);
+    mirror_compare_free(path->compare);
     byte_buffer_done(&path->scratch);
     free(path);
 }
@@ -195,6 +199,7 @@ void mirror_path_hedge(struct exchange *exchange)
         delay_us = probe_head_start_us;
     else if (path_mode(exchange) >= PROXY_MIRROR_HEDGE && !path_is_construct(exchange))
         delay_us = mirror_delay_us(&path_of(exchange)->delays[exchange->route.operation]);
+    exchange->mirror.stamp = delay_us == UINT64_MAX ? 0 : mirror_compare_stamp(exchange);
     if (delay_us != UINT64_MAX)
         (void)path_set_timer(exchange, delay_us);
 }
@@ -389,6 +394,8 @@ static void path_on_answer(void *ctx, const struct mirror_job_answer *answer)
         mirror_delay_note(&path->delays[exchange->route.operation],
                           loop_now_us(path->proxy->loop) - call->asked_us);
     path->answers[ticket->mode]++;
+    if (ticket->mode == MIRROR_PATH_HEDGE)
+        mirror_compare_take_call(path->compare, exchange, answer);
     reply_mirrored(&exchange->reply, answer->status, answer->body, answer->age_us,
                    answer->is_complete);
 }
@@ -426,6 +433,8 @@ void mirror_path_on_head(struct exchange *exchange, const struct http_head *head
     bool                is_plain = cache_path_is_plain(exchange->head);
     unsigned char       who[MIRROR_TRUST_DIGEST_SIZE];
 
+    if (exchange->mirror.job != NULL && exchange->mirror.mode == MIRROR_PATH_HEDGE)
+        mirror_compare_take_job(path->compare, exchange, head);
     path_stop(&exchange->mirror);
     if (path_mode(exchange) == PROXY_MIRROR_OFF || !exchange->route.has_uuid ||
         head->status < 200 || head->status > 299)
@@ -444,7 +453,12 @@ void mirror_path_on_head(struct exchange *exchange, const struct http_head *head
 
 struct answer_sink *mirror_path_sink(struct exchange *exchange, const struct http_head *head)
 {
-    return path_is_construct(exchange) ? mirror_construct_sink(exchange, head) : NULL;
+    struct mirror_path *path = path_of(exchange);
+
+    if (path == NULL)
+        return NULL;
+    return path_is_construct(exchange) ? mirror_construct_sink(exchange, head)
+                                       : mirror_compare_sink(path->compare, exchange);
 }
 
 void mirror_path_keep(struct exchange *exchange, const struct http_head *head, struct bytes body)
@@ -457,6 +471,11 @@ void mirror_path_forget(struct mirror_path *path)
 {
     if (path != NULL)
         mirror_construct_forget(path->construct);
+}
+
+struct mirror_compare_stats mirror_path_compared(const struct mirror_path *path)
+{
+    return mirror_compare_get_stats(path == NULL ? NULL : path->compare);
 }
 
 static void path_end(struct mirror_ticket *ticket)
@@ -500,6 +519,8 @@ enum status mirror_path_print_metrics(const struct mirror_path *path, struct byt
     if (path == NULL)
         return STATUS_OK;
     status = metric_print(out, own, COUNT_OF(own), path);
+    if (status == STATUS_OK)
+        status = mirror_compare_print_metrics(path->compare, out);
     if (status == STATUS_OK)
         status = metric_print_header(out, "chromabouncer_mirror_refusals_total", "counter",
                                      "Reads that a copy might have answered and did not, by why.");

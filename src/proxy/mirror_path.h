@@ -4,7 +4,7 @@
  *
  *   fallback  Chroma is known to be down; or it has not answered, and the read would be refused
  *   hedge     Chroma has not answered for as long as nearly all of its answers take: whoever is
- *             first answers, and the other one is dropped
+ *             first answers, and the other one is dropped, or compared (mirror_compare.h)
  *   prefer    before it is sent, if nobody knows the answer yet
  *
  * where each mode does what stands above it, too. The copy decides whether it may be read
@@ -36,6 +36,7 @@
 #include "base/status.h"
 #include "calls/answer_sink.h"
 #include "http/http_head.h"
+#include "proxy/mirror_compare.h"
 #include "proxy/mirror_ticket.h"
 
 struct exchange;
@@ -66,7 +67,9 @@ bool mirror_path_stand_in(struct exchange *exchange, mirror_path_otherwise_fn *o
 /* Chroma's answer begins, and nothing of it was passed on yet. */
 void mirror_path_on_head(struct exchange *exchange, const struct http_head *head);
 
-/* Likewise: who keeps it for while Chroma is down. NULL: nobody. */
+/* Likewise: who keeps it, for while Chroma is down, or to be compared with the copy's. NULL:
+ * nobody.
+ */
 struct answer_sink *mirror_path_sink(struct exchange *exchange, const struct http_head *head);
 
 /* Chroma's answer to a creation, all of it: keep it if it may be. */
@@ -74,6 +77,9 @@ void mirror_path_keep(struct exchange *exchange, const struct http_head *head, s
 
 /* Others may have changed what is kept so, or it is not wanted any more. */
 void mirror_path_forget(struct mirror_path *path);
+
+/* What has been compared so far. */
+struct mirror_compare_stats mirror_path_compared(const struct mirror_path *path);
 
 /* Append the metrics. Outcomes as metric_print(). */
 MUST_CHECK enum status mirror_path_print_metrics(const struct mirror_path *path,

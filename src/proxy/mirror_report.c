@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "calls/proxy_state.h"
 #include "proxy/cache_report.h"
+#include "proxy/mirror_path.h"
 
 struct mirror_keeper_usage mirror_report_usage(const struct proxy *proxy)
 {
@@ -73,6 +74,11 @@ enum status mirror_report_verify(struct proxy *proxy, struct bytes name, struct 
 struct mirror_verify_info mirror_report_verified(const struct proxy *proxy)
 {
     return mirror_verify_tell(proxy->mirror_verify);
+}
+
+struct mirror_compare_stats mirror_report_compared(const struct proxy *proxy)
+{
+    return mirror_path_compared(proxy->mirror_path);
 }
 
 enum status mirror_report_find(const struct proxy *proxy, struct bytes name, uint8_t ret_uuid[16],

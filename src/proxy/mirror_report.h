@@ -8,6 +8,7 @@
 
 #include "copies/mirror_keeper.h"
 #include "copies/mirror_verify.h"
+#include "proxy/mirror_compare.h"
 #include "proxy/proxy.h"
 
 /* As mirror_keeper_usage(), mirror_keeper_each() and mirror_keeper_obstacle(). Nothing where copies
@@ -36,5 +37,8 @@ MUST_CHECK enum status mirror_report_drop(struct proxy *proxy, struct bytes name
 MUST_CHECK enum status    mirror_report_verify(struct proxy *proxy, struct bytes name,
                                                struct error *error);
 struct mirror_verify_info mirror_report_verified(const struct proxy *proxy);
+
+/* As mirror_path_compared(). */
+struct mirror_compare_stats mirror_report_compared(const struct proxy *proxy);
 
 #endif

@@ -40,6 +40,7 @@ struct mirror_ticket {
     enum mirror_path_mode mode;
     unsigned              tried; /* modes, by bit: not again */
     uint64_t              job_ends_us;
+    uint64_t              stamp; /* mirror_compare_stamp() when it was sent */
     bool                  is_noted, is_probe;
     struct mirror_asked   asked;
 };

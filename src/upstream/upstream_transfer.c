@@ -294,6 +294,12 @@ static void fail(struct upstream_transfer *transfer, enum status why, bool sent)
     loop_later(pool->loop, &pool->failed_task);
 }
 
+void upstream_transfer_move(struct upstream_transfer *transfer, const struct bytes *body, void *ctx)
+{
+    transfer->request.body = body;
+    transfer->ctx = ctx;
+}
+
 void upstream_transfer_cancel(struct upstream_transfer *transfer)
 {
     struct upstream_pool *pool = transfer->pool;

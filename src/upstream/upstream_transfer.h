@@ -54,6 +54,11 @@ bool upstream_transfer_is_paused(const struct upstream_transfer *transfer);
 /* Has any byte of the request gone to a socket? */
 bool upstream_transfer_is_sent(const struct upstream_transfer *transfer);
 
+/* The callbacks get `ctx` from now on; what the parts of the body say stands at `body` now, and the
+ * bytes of head and body are where they were. */
+void upstream_transfer_move(struct upstream_transfer *transfer, const struct bytes *body,
+                            void *ctx);
+
 /* Cut its connection; no callback follows. Not for a write that is sent. */
 void upstream_transfer_cancel(struct upstream_transfer *transfer);
 

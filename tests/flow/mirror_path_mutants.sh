@@ -38,4 +38,26 @@ mutant src/proxy/mirror_delay.c unit/test_mirror_delay 's/up = 0.95, down = 0.05
 mutant src/proxy/mirror_trust.c unit/test_mirror_trust 's/<= within_us/<= UINT64_MAX/' "trust has an end"
 mutant src/proxy/mirror_trust.c unit/test_mirror_trust 's/        list_remove(&entry->node);/        (void)0;/' "the oldest is the one noted longest ago"
 
+compare=src/proxy/mirror_compare.c
+mutant $compare $flow 's/loop_now_us(exchange->proxy->loop) >= compare->next_us/true/' "a sample is compared"
+mutant $compare $flow 's/return compare != NULL \&\& !compare->is_busy \&\&/return compare != NULL \&\&/' "one at a time"
+mutant $compare $flow 's/exchange->mirror.stamp != 0 \&\&/true \&\&/;s/stamp != compare->stamp/stamp != compare->stamp \&\& compare->stamp != 0/' "not while a write is under way"
+mutant $compare $flow 's/} else if (stamp != compare->stamp) {/} else if (false) {/' "nor if one came in between"
+mutant $compare $flow 's/} else if (compare->is_too_large) {/} else if (false) {/' "what is not whole is not compared"
+mutant $compare $flow 's/byte_buffer_append(buffer, data, MIRROR_COMPARE_ANSWER_MAX)/byte_buffer_append(buffer, data, SIZE_MAX)/' "a long answer is not held"
+mutant $compare $flow 's/^    call_cancel(&compare->call);$/    (void)0;/' "a call that hangs is given up"
+mutant $compare $flow 's/    mirror_doubt_collection(.*/    (void)0;/' "a copy that differs is given up"
+mutant $compare $flow 's/        mirror_compare_take_job(.*/        (void)0;/;s/        mirror_job_hand_over(.*/        (void)0;/;s/    compare->job = exchange->mirror.job;/    compare->job = NULL;/' "Chroma may be first"
+mutant $compare $flow 's/    if (compare->said_status != 0)/    if (true)/;s/    if (compare_is_answer(head->status) \&\&/    if (true ||/;s/kept_head_find(head, UINT64_MAX, &number)))/true))/' "an error of Chroma says nothing"
+mutant $compare $flow 's/    compare->charged = 0;/    (void)0;/' "what is held is given back"
+mutant src/copies/mirror_doubt.c $flow 's/    if (queue != entry->former)/    if (true)/' "and not kept"
+mutant src/proxy/mirror_path.c $flow 's/exchange->mirror.stamp = .*/exchange->mirror.stamp = 0;/' "reads are compared"
+same=src/chroma/same_answer.c
+search=unit/test_same_answer
+mutant $same $search 's/        if (place != NULL)/        if (false)/' "what both have found"
+mutant $same $search 's/json_array_size(others) != count/false/' "searches"
+mutant $same $search 's/json_typeof(found) != json_typeof(column)/false/' "columns"
+mutant $same $search 's/strcmp(json_object_iter_key(at), "include") == 0/false/' "what was asked for"
+mutant $same $search 's/(left == NULL) != (right == NULL) ||/false ||/' "columns as long"
+
 mutants_run
