@@ -102,6 +102,7 @@ static enum status mirror_ask_send(struct mirror_ask *ask, enum chroma_operation
     ask->answer_max = answer_max;
     ask->status = 0;
     ask->is_whole = true;
+    ask->lacks_memory = false;
     ask->call.origin = (struct call_origin){.flow = MIRROR_FLOW};
     request.head = byte_buffer_bytes(&ask->head);
     if (status == STATUS_OK)
@@ -122,11 +123,14 @@ static void mirror_ask_on_body(struct answer_sink *sink, struct bytes data)
 {
     struct mirror_ask *ask = CONTAINER_OF(sink, struct mirror_ask, sink);
     size_t             before = ask->answer.capacity;
+    enum status        status;
 
     if (!ask->is_whole)
         return;
-    if (byte_buffer_append(&ask->answer, data, ask->answer_max) != STATUS_OK) {
+    status = byte_buffer_append(&ask->answer, data, ask->answer_max);
+    if (status != STATUS_OK) {
         ask->is_whole = false;
+        ask->lacks_memory = status == STATUS_NO_MEMORY;
         mirror_ask_clear(ask);
         return;
     }
@@ -137,7 +141,9 @@ static void mirror_ask_on_body(struct answer_sink *sink, struct bytes data)
 
 static void mirror_ask_on_end(struct answer_sink *sink)
 {
-    mirror_ask_end(CONTAINER_OF(sink, struct mirror_ask, sink), STATUS_OK);
+    struct mirror_ask *ask = CONTAINER_OF(sink, struct mirror_ask, sink);
+
+    mirror_ask_end(ask, ask->lacks_memory ? STATUS_NO_MEMORY : STATUS_OK);
 }
 
 static void mirror_ask_on_failure(struct answer_sink *sink, enum status why, bool sent)

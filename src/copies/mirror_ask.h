@@ -14,13 +14,13 @@ struct mirror_ask;
 struct mirror_entry;
 
 /* It is over, from the loop, possibly from within another callback of a call: STATUS_OK, there is
- * an answer; else why there is none. */
+ * an answer; else why there is none, for want of memory too, which may be there the next time. */
 typedef void (*mirror_ask_fn)(struct mirror_ask *ask, enum status failure);
 
 /* Embedded in its owner; to be read when it is over. */
 struct mirror_ask {
     unsigned           status;   /* of the answer */
-    bool               is_whole; /* else it was longer than the bound, or memory was out */
+    bool               is_whole; /* else it was longer than the bound */
     struct byte_buffer answer;
     uint64_t           sent_us; /* when it had its turn */
     uint64_t           cost_us; /* as turn_queue_done() was told */
@@ -28,7 +28,7 @@ struct mirror_ask {
     /* Private. */
     struct proxy      *proxy;
     mirror_ask_fn      on_over;
-    bool               is_busy;
+    bool               is_busy, lacks_memory;
     struct call        call;
     struct answer_sink sink;
     struct loop_timer *deadline;

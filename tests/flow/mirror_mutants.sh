@@ -56,6 +56,7 @@ mutant src/copies/mirror_fill.c $t 's/    fill->use_own += fill->ask.cost_us;/  
 mutant src/copies/mirror_fill.c $t 's/(double)(stats->turns\[TURN_READ\] + stats->turns\[TURN_WRITE\])/0/' 'nobody knows how long a call will be'
 mutant src/copies/mirror_fill.c $t 's/    if (past_us < use_stale_us)/    if (true)/' 'nor from long ago how much others do'
 mutant src/copies/mirror_fill.c $t 's/ backend_breaker_is_calm(proxy->breaker) \&\&/ true \&\&/' 'a Chroma that fails is left alone'
+mutant src/copies/mirror_ask.c $t 's/ask->lacks_memory ? STATUS_NO_MEMORY : STATUS_OK/STATUS_OK/' 'an answer for which memory is out is not too large'
 mutant src/copies/mirror_fill.c $t 's/fill->ask.status == 401 || fill->ask.status == 403/0/' 'credentials stop it'
 mutant src/copies/mirror_fill.c $t 's/        fill->keeper->is_unproved = true;.*/        ;/' 'a Chroma for which nothing was proved is not asked again'
 mutant src/copies/mirror_fill.c $t 's/!collection_schema_is_default(byte_buffer_bytes(&fill->ask.answer))/0/' 'only the default schema is copied'

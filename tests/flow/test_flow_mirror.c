@@ -29,6 +29,7 @@ static bool            chroma_wants_credentials, chroma_is_old, reads_at_arrival
 static uint64_t        read_delay_us, write_delay_us;
 static unsigned        delay_random_us; /* more, at random */
 static enum flow_fault write_fault, read_fault;
+static size_t          padding; /* spaces behind the answers to gets */
 static unsigned        lists, pages, descriptions, settles;
 static const char     *schema, *place, *space; /* of all collections; their tenant */
 static const char     *distance;               /* of the record that any query finds */
@@ -88,6 +89,8 @@ static void answer_read(struct chroma_collection *collection, const char *target
     lists += is_list;
     pages += !is_list;
     fake_records_get(&collection->records, body, out);
+    for (size_t i = 0; i < padding; i++)
+        append(out, " ");
 }
 
 static void on_request(struct flow_backend *backend, const char *target, struct bytes body,
@@ -198,6 +201,7 @@ static void start_as(uint64_t seed, bool is_gateway, bool is_supervised)
     place = "t";
     space = "cosine";
     distance = "0";
+    padding = 0;
     static const char *const names[] = {"docs-*"};
     options = (struct proxy_mirror_options){.mode = PROXY_MIRROR_PREFER,
                                             .collections = names,
@@ -1097,6 +1101,43 @@ START_TEST(a_long_write_is_taken_over_and_not_copied)
 }
 END_TEST
 
+/* While it is set nobody gets so much at once. A sanitizer has its own malloc. */
+static size_t denied_size = SIZE_MAX;
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+void *__libc_malloc(size_t size);
+
+void *malloc(size_t size)
+{
+    return size < denied_size ? __libc_malloc(size) : NULL;
+}
+#endif
+
+static bool is_answer_coming(void *ctx)
+{
+    (void)ctx;
+    return world.budget.accounts[MEMORY_ACCOUNT_MIRROR].used > 2000;
+}
+
+/* Once is no reason not to ask again. */
+START_TEST(an_answer_for_which_memory_is_out_is_asked_for_again)
+{
+    padding = 20000;
+    read_fault = FLOW_FAULT_IN_PIECES;
+    note_read(0);
+    ck_assert(fake_loop_run_until(world.loop, is_answer_coming, NULL,
+                                  clock_now_us() + 60 * UINT64_C(1000000)));
+    denied_size = padding / 2;
+    flow_world_run_ms(&world, 200);
+    denied_size = SIZE_MAX;
+    ck_assert_int_ne(state_of(0), MIRROR_ENTRY_STOPPED);
+    run_to_complete(0);
+    ck_assert_uint_gt(lists, 1);
+    ck_assert_uint_eq(look(0).refills[MIRROR_REASON_TOO_LARGE], 0);
+    expect_same(0);
+}
+END_TEST
+
 /* The same name, another UUID. */
 START_TEST(a_collection_that_is_made_again_is_another_one)
 {
@@ -1525,6 +1566,7 @@ int main(void)
     tcase_add_test(tcase, what_was_listed_and_is_gone_ends_the_filling);
     tcase_add_test(tcase, writes_that_never_end_do_not_keep_a_copy_from_being_filled);
     tcase_add_test(tcase, a_long_write_is_taken_over_and_not_copied);
+    tcase_add_test(tcase, an_answer_for_which_memory_is_out_is_asked_for_again);
     tcase_add_test(tcase, a_collection_that_is_made_again_is_another_one);
     tcase_add_test(tcase, a_change_of_the_collection_gives_up_its_copy);
     tcase_add_test(tcase, a_change_of_name_or_metadata_leaves_the_copy);
