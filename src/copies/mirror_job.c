@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "calls/proxy_state.h"
+#include "copies/mirror_doubt.h"
 #include "copies/mirror_keeper.h"
 #include "io/worker_pool.h"
 
@@ -155,6 +156,7 @@ static void job_on_run(struct worker_job *work)
     struct mirror_job *job = CONTAINER_OF(work, struct mirror_job, work);
 
     job->jobs->running--;
+    mirror_doubt_on_read(&job->hold, job->status);
     if (job->on_answer == NULL)
         job_free(job);
     else

@@ -9,6 +9,7 @@
 #include "calls/own_flows.h"
 #include "chroma/chroma_answer.h"
 #include "chroma/same_answer.h"
+#include "copies/mirror_doubt.h"
 #include "copies/mirror_entry.h"
 #include "copies/mirror_keeper.h"
 #include "json/json_scan.h"
@@ -322,6 +323,7 @@ static void mirror_verify_on_done(struct worker_job *job)
 {
     struct mirror_verify *verify = CONTAINER_OF(job, struct mirror_verify, job);
 
+    mirror_doubt_on_read(&verify->hold, verify->outcome);
     mirror_hold_release(&verify->hold);
     if (verify_stamp(verify) != verify->stamp) {
         verify_again(verify);

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "calls/proxy_state.h"
+#include "copies/mirror_doubt.h"
 #include "copies/mirror_keeper.h"
 #include "mirror/mirror_lines.h"
 #include "proxy/mirror_report.h"
@@ -144,6 +145,8 @@ static void mirror_export_done(struct worker_job *job)
     struct mirror_export *export = CONTAINER_OF(job, struct mirror_export, job);
 
     export->has_ended = true;
+    if (export->result.status != STATUS_IO_FAILED) /* else it may be of the file that is written */
+        mirror_doubt_on_read(&export->hold, export->result.status);
     mirror_hold_release(&export->hold);
 }
 

@@ -41,7 +41,7 @@ mutant src/proxy/mirror_trust.c unit/test_mirror_trust 's/        list_remove(&e
 compare=src/proxy/mirror_compare.c
 mutant $compare $flow 's/loop_now_us(exchange->proxy->loop) >= compare->next_us/true/' "a sample is compared"
 mutant $compare $flow 's/return compare != NULL \&\& !compare->is_busy \&\&/return compare != NULL \&\&/' "one at a time"
-mutant $compare $flow 's/exchange->mirror.stamp != 0 \&\&/true \&\&/;s/stamp != compare->stamp/stamp != compare->stamp \&\& compare->stamp != 0/' "not while a write is under way"
+mutant $compare $flow 's/exchange->mirror.stamp != 0 \&\&/true \&\&/' "not while a write is under way"
 mutant $compare $flow 's/} else if (stamp != compare->stamp) {/} else if (false) {/' "nor if one came in between"
 mutant $compare $flow 's/} else if (compare->is_too_large) {/} else if (false) {/' "what is not whole is not compared"
 mutant $compare $flow 's/byte_buffer_append(buffer, data, MIRROR_COMPARE_ANSWER_MAX)/byte_buffer_append(buffer, data, SIZE_MAX)/' "a long answer is not held"
@@ -52,6 +52,12 @@ mutant $compare $flow 's/    if (compare->said_status != 0)/    if (true)/;s/   
 mutant $compare $flow 's/    compare->charged = 0;/    (void)0;/' "what is held is given back"
 mutant src/copies/mirror_doubt.c $flow 's/    if (queue != entry->former)/    if (true)/' "and not kept"
 mutant src/proxy/mirror_path.c $flow 's/exchange->mirror.stamp = .*/exchange->mirror.stamp = 0;/' "reads are compared"
+doubt=src/copies/mirror_doubt.c
+mutant src/copies/mirror_job.c $flow 's/    mirror_doubt_on_read(.*/    (void)0;/' "a damaged copy is given up"
+mutant $doubt $flow 's/status == STATUS_CORRUPT || //' "one with a damaged value"
+mutant $doubt $flow 's/ || status == STATUS_IO_FAILED//' "one that cannot be read"
+mutant $doubt $flow 's/if (status == STATUS_CORRUPT .*/if (status != STATUS_OK)/' "what cannot be answered is no damage"
+mutant $doubt $flow 's/if (hold->queue->entry != NULL)/if (true)/' "one that was left is nobody's"
 same=src/chroma/same_answer.c
 search=unit/test_same_answer
 mutant $same $search 's/        if (place != NULL)/        if (false)/' "what both have found"

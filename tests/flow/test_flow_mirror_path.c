@@ -322,6 +322,72 @@ START_TEST(what_the_copy_cannot_answer_is_asked_of_chroma)
 }
 END_TEST
 
+/* What is damaged may be more than what was found to be. */
+static void expect_given_up_for(enum status failure, unsigned times)
+{
+    fake_mirror_copies.answer_fails = failure;
+    expect_chroma(ask(JSON));
+    fake_mirror_copies.answer_fails = STATUS_OK;
+    ck_assert_uint_eq(metric("\nchromabouncer_mirror_given_up_total{reason=\"store\"}"), times);
+    ck_assert(!is_complete(NULL));
+    expect_chroma(ask(JSON));
+}
+
+START_TEST(a_damaged_copy_is_made_anew_after_a_growing_pause)
+{
+    static const enum status failures[] = {STATUS_CORRUPT, STATUS_IO_FAILED, STATUS_CORRUPT};
+
+    start_in(PROXY_MIRROR_PREFER);
+    for (unsigned i = 0; i < COUNT_OF(failures); i++) {
+        expect_given_up_for(failures[i], i + 1);
+        flow_world_run_ms(&world, (UINT64_C(1000) << i) - 100);
+        ck_assert_uint_eq(fake_mirror_copies.made, i + 1);
+        run_to_complete();
+        ck_assert_uint_eq(fake_mirror_copies.made, i + 2);
+        expect_mirror(ask(JSON));
+    }
+}
+END_TEST
+
+START_TEST(a_damaged_copy_is_not_kept_for_bad_times)
+{
+    options.allows_incomplete = true;
+    start_in(PROXY_MIRROR_PREFER);
+    expect_given_up_for(STATUS_CORRUPT, 1);
+    flow_backend_kill(&world.backend);
+    fake_net_set_mode(FAKE_NET_REFUSE);
+    flow_world_expect(ask(JSON), 503);
+}
+END_TEST
+
+START_TEST(a_damaged_copy_that_was_left_is_given_up_once)
+{
+    start_in(PROXY_MIRROR_PREFER);
+    fake_mirror_copies.answer_fails = STATUS_CORRUPT;
+    for (size_t i = 0; i < 5; i++)
+        send_get(flow_world_client(&world), JSON);
+    flow_world_run_ms(&world, 500);
+    ck_assert_uint_ge(refusals(status_name(STATUS_CORRUPT)), 2);
+    ck_assert_uint_eq(metric("\nchromabouncer_mirror_given_up_total{reason=\"store\"}"), 1);
+}
+END_TEST
+
+START_TEST(what_cannot_be_answered_is_no_damage)
+{
+    static const enum status failures[] = {STATUS_NOT_IMPLEMENTED, STATUS_TIMED_OUT,
+                                           STATUS_TOO_LARGE, STATUS_NO_MEMORY,
+                                           STATUS_LIMIT_REACHED};
+
+    start_in(PROXY_MIRROR_PREFER);
+    for (size_t i = 0; i < COUNT_OF(failures); i++) {
+        fake_mirror_copies.answer_fails = failures[i];
+        expect_chroma(ask(JSON));
+    }
+    fake_mirror_copies.answer_fails = STATUS_OK;
+    expect_mirror(ask(JSON));
+}
+END_TEST
+
 START_TEST(the_cache_answers_first)
 {
     flow_world_keep_answers(&world);
@@ -687,7 +753,7 @@ END_TEST
 
 START_TEST(without_a_copy_the_refusal_is_what_it_would_have_been)
 {
-    static const enum status failures[] = {STATUS_NOT_IMPLEMENTED, STATUS_IO_FAILED};
+    static const enum status failures[] = {STATUS_NOT_IMPLEMENTED, STATUS_TIMED_OUT};
 
     start_in(PROXY_MIRROR_FALLBACK);
     flow_backend_kill(&world.backend);
@@ -908,6 +974,25 @@ START_TEST(a_write_in_between_says_nothing)
 }
 END_TEST
 
+/* Chroma may show it already. */
+START_TEST(a_write_all_the_time_says_nothing)
+{
+    struct flow_client *writer;
+
+    start_hedging();
+    writer = flow_world_client(&world);
+    write_delay_us = 1000000;
+    send_upsert(writer, "long");
+    flow_world_run_ms(&world, 10);
+    overtake(300000);
+    ck_assert_uint_eq(connections(), 0);
+    flow_world_run_ms(&world, 500);
+    ck_assert_uint_eq(compared_in_all(), 0);
+    ck_assert(flow_world_run_to_answers(&world, writer, 1));
+    ck_assert(is_complete(NULL));
+}
+END_TEST
+
 /* Chroma has read what was there before a write that the copy has. */
 START_TEST(a_write_before_says_nothing)
 {
@@ -1114,6 +1199,10 @@ int main(void)
     tcase_add_test(tcase, headers_are_left_out_as_elsewhere);
     tcase_add_test(tcase, an_error_of_the_copy_is_an_answer);
     tcase_add_test(tcase, what_the_copy_cannot_answer_is_asked_of_chroma);
+    tcase_add_test(tcase, a_damaged_copy_is_made_anew_after_a_growing_pause);
+    tcase_add_test(tcase, a_damaged_copy_is_not_kept_for_bad_times);
+    tcase_add_test(tcase, a_damaged_copy_that_was_left_is_given_up_once);
+    tcase_add_test(tcase, what_cannot_be_answered_is_no_damage);
     tcase_add_test(tcase, the_cache_answers_first);
     tcase_add_test(tcase, a_client_can_forbid_it);
     tcase_add_test(tcase, what_chroma_reads_by_other_fields_is_chroma_s);
@@ -1145,6 +1234,7 @@ int main(void)
     tcase_add_test(tcase, a_copy_that_differs_is_given_up);
     tcase_add_test(tcase, a_copy_that_differs_is_not_kept_for_bad_times);
     tcase_add_test(tcase, a_write_in_between_says_nothing);
+    tcase_add_test(tcase, a_write_all_the_time_says_nothing);
     tcase_add_test(tcase, a_write_before_says_nothing);
     tcase_add_test(tcase, what_does_not_come_is_not_compared);
     tcase_add_test(tcase, a_sample_is_compared);
