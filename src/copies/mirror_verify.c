@@ -146,7 +146,7 @@ static bool verify_page(struct mirror_verify *verify)
     struct upstream_request request = {.body = &verify->sent_body, .body_parts = 1};
 
     verify->stamp = verify_stamp(verify);
-    if (verify->stamp == 0 || !verify_print_request(verify))
+    if (proxy->admission.is_paused || verify->stamp == 0 || !verify_print_request(verify))
         return false;
     verify->status = 0;
     verify->is_whole = true;
@@ -345,7 +345,8 @@ static void mirror_verify_on_done(struct worker_job *job)
 static void verify_again(struct mirror_verify *verify)
 {
     verify->info.again++;
-    if (++verify->tries > again_max)
+    verify->tries += !verify->keeper->proxy->admission.is_paused;
+    if (verify->tries > again_max)
         verify_end_with(verify, MIRROR_VERIFY_ENDED, "there was never a moment without a write");
     else
         loop_timer_set(verify->timer, loop_now_us(verify->keeper->proxy->loop) + again_us);

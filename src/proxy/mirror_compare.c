@@ -362,6 +362,11 @@ static void compare_release(struct mirror_compare *compare)
     compare->is_busy = false;
 }
 
+bool mirror_compare_is_asking(const struct mirror_compare *compare)
+{
+    return compare != NULL && call_is_active(&compare->call);
+}
+
 struct mirror_compare_stats mirror_compare_get_stats(const struct mirror_compare *compare)
 {
     return compare == NULL ? (struct mirror_compare_stats){0} : compare->stats;

@@ -20,6 +20,7 @@
 #ifndef PROXY_MIRROR_COMPARE_H
 #define PROXY_MIRROR_COMPARE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/byte_buffer.h"
@@ -63,6 +64,9 @@ void mirror_compare_take_job(struct mirror_compare *compare, struct exchange *ex
                              const struct http_head *head);
 struct answer_sink *mirror_compare_sink(struct mirror_compare *compare,
                                         const struct exchange *exchange);
+
+/* Is a call to Chroma under way whose client has left? */
+bool mirror_compare_is_asking(const struct mirror_compare *compare);
 
 /* Zeroes for NULL. */
 struct mirror_compare_stats mirror_compare_get_stats(const struct mirror_compare *compare);

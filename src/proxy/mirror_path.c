@@ -473,6 +473,11 @@ void mirror_path_forget(struct mirror_path *path)
         mirror_construct_forget(path->construct);
 }
 
+bool mirror_path_is_asking(const struct mirror_path *path)
+{
+    return path != NULL && mirror_compare_is_asking(path->compare);
+}
+
 struct mirror_compare_stats mirror_path_compared(const struct mirror_path *path)
 {
     return mirror_compare_get_stats(path == NULL ? NULL : path->compare);

@@ -78,6 +78,9 @@ void mirror_path_keep(struct exchange *exchange, const struct http_head *head, s
 /* Others may have changed what is kept so, or it is not wanted any more. */
 void mirror_path_forget(struct mirror_path *path);
 
+/* As mirror_compare_is_asking(). */
+bool mirror_path_is_asking(const struct mirror_path *path);
+
 /* What has been compared so far. */
 struct mirror_compare_stats mirror_path_compared(const struct mirror_path *path);
 

@@ -44,15 +44,16 @@ static void on_reached(struct proxy *proxy)
     mirror_keeper_new_incarnation(proxy->mirror);
 }
 
-static bool new_turns(struct proxy *proxy);
-static bool new_timeouts(struct proxy *proxy);
-static void proxy_set_cache(struct proxy *proxy, bool is_gateway);
-static void run_waiters(void *ctx);
-static bool take_control_turn(void *ctx);
-static void give_control_turn(void *ctx);
-static void on_hung_timer(void *ctx);
-static void free_turns(struct proxy *proxy);
-static void count_unfinished(struct proxy *proxy);
+static bool   new_turns(struct proxy *proxy);
+static bool   new_timeouts(struct proxy *proxy);
+static void   proxy_set_cache(struct proxy *proxy, bool is_gateway);
+static void   run_waiters(void *ctx);
+static bool   take_control_turn(void *ctx);
+static void   give_control_turn(void *ctx);
+static void   on_hung_timer(void *ctx);
+static void   free_turns(struct proxy *proxy);
+static void   count_unfinished(struct proxy *proxy);
+static size_t proxy_count_own(const struct proxy *proxy);
 
 struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
                         struct memory_account_budget *budget, struct upstream_pool *pool,
@@ -534,7 +535,17 @@ bool proxy_is_paused(const struct proxy *proxy)
 
 size_t proxy_under_way(const struct proxy *proxy)
 {
-    return proxy_unfinished(proxy) - proxy->admission.waiting_count;
+    return proxy_unfinished(proxy) - proxy->admission.waiting_count + proxy_count_own(proxy);
+}
+
+/* To fill copies, to verify what is kept, and to compare. None is begun during a pause. */
+static size_t proxy_count_own(const struct proxy *proxy)
+{
+    size_t count = mirror_path_is_asking(proxy->mirror_path);
+
+    for (uint32_t flow = SERVICES_FLOWS; flow < OWN_FLOWS_END; flow++)
+        count += turn_queue_service_turns(proxy->turns, flow);
+    return count;
 }
 
 size_t proxy_unfinished(const struct proxy *proxy)

@@ -124,7 +124,8 @@ MUST_CHECK enum status proxy_print_metrics(struct proxy *proxy, struct byte_buff
 void proxy_pause(struct proxy *proxy, bool is_paused);
 bool proxy_is_paused(const struct proxy *proxy);
 
-/* proxy_unfinished(), but for the requests that have not begun. */
+/* proxy_unfinished(), but for the requests that have not begun, and with the questions of the
+ * proxy's own that Chroma has not answered. */
 size_t proxy_under_way(const struct proxy *proxy);
 
 /* Requests whose client still waits, and writes that go on without one. */

@@ -209,6 +209,14 @@ bool mirror_copy_maintain(struct mirror_copy *copy)
     return false;
 }
 
+/* Nobody waits for that. */
+static bool is_of_verify(struct bytes body)
+{
+    static const char limit[] = "\"limit\":";
+
+    return memmem(body.data, body.size, limit, sizeof limit - 1) != NULL;
+}
+
 enum status mirror_copy_answer(struct mirror_copy *copy, const struct mirror_question *question,
                                unsigned *ret_status, struct byte_buffer *ret_body,
                                const char **ret_reason)
@@ -217,7 +225,8 @@ enum status mirror_copy_answer(struct mirror_copy *copy, const struct mirror_que
     fake_mirror_copies.answers++;
     if (fake_mirror_copies.answer_fails != STATUS_OK)
         return fake_mirror_copies.answer_fails;
-    assert(question->dimension == 2 && question->deadline_us > 0 && question->size_max > 0);
+    assert(question->dimension == 2 && question->size_max > 0);
+    assert(question->deadline_us > 0 || is_of_verify(question->body));
     *ret_status = fake_mirror_copies.answer_status == 0 ? 200 : fake_mirror_copies.answer_status;
     fake_records_get(&copy->records, question->body, ret_body);
     return STATUS_OK;

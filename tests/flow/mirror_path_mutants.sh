@@ -52,6 +52,7 @@ mutant $compare $flow 's/    if (compare->said_status != 0)/    if (true)/;s/   
 mutant $compare $flow 's/    compare->charged = 0;/    (void)0;/' "what is held is given back"
 mutant src/copies/mirror_doubt.c $flow 's/    if (queue != entry->former)/    if (true)/' "and not kept"
 mutant src/proxy/mirror_path.c $flow 's/exchange->mirror.stamp = .*/exchange->mirror.stamp = 0;/' "reads are compared"
+mutant src/proxy/proxy.c $flow 's/size_t count = mirror_path_is_asking(proxy->mirror_path);/size_t count = 0;/' "a pause waits for what is compared"
 doubt=src/copies/mirror_doubt.c
 mutant src/copies/mirror_job.c $flow 's/    mirror_doubt_on_read(.*/    (void)0;/' "a damaged copy is given up"
 mutant $doubt $flow 's/status == STATUS_CORRUPT || //' "one with a damaged value"

@@ -1138,6 +1138,72 @@ START_TEST(an_answer_for_which_memory_is_out_is_asked_for_again)
 }
 END_TEST
 
+static size_t under_way(void)
+{
+    return proxy_under_way(world.proxy);
+}
+
+static bool is_asking(void *ctx)
+{
+    (void)ctx;
+    return under_way() > 0;
+}
+
+/* Each question of a filling is waited for, the write that settles among them, and none begun. */
+START_TEST(a_pause_waits_for_the_questions_of_a_filling)
+{
+    unsigned paused = 0;
+
+    read_delay_us = write_delay_us = 300000;
+    note_read(0);
+    while (
+        state_of(0) != MIRROR_ENTRY_COMPLETE &&
+        fake_loop_run_until(world.loop, is_asking, NULL, clock_now_us() + 10 * UINT64_C(1000000))) {
+        ck_assert_uint_eq(under_way(), 1);
+        proxy_pause(world.proxy, true);
+        flow_world_run_ms(&world, 250);
+        ck_assert_uint_eq(under_way(), 1);
+        flow_world_run_ms(&world, 100);
+        for (unsigned i = 0; i < 20; i++) {
+            ck_assert_uint_eq(under_way(), 0);
+            flow_world_run_ms(&world, 100);
+        }
+        proxy_pause(world.proxy, false);
+        paused++;
+    }
+    ck_assert_uint_ge(paused, 4); /* what it is, what settles it, the list, the records */
+    ck_assert_uint_eq(settles, 1);
+    expect_same(0);
+}
+END_TEST
+
+START_TEST(a_pause_waits_for_a_page_that_is_verified)
+{
+    uint8_t uuid[16];
+
+    fill(0);
+    read_delay_us = 300000;
+    ck_assert(chroma_route_parse_uuid(bytes_of(chroma[0].uuid), uuid));
+    world.proxy->mirror_verify = mirror_verify_new(world.proxy->mirror);
+    ck_assert_int_eq(mirror_verify_begin(world.proxy->mirror_verify, uuid, NULL), STATUS_OK);
+    flow_world_run_ms(&world, 100);
+    proxy_pause(world.proxy, true);
+    ck_assert_uint_eq(under_way(), 1);
+    flow_world_run_ms(&world, 400);
+    ck_assert_uint_eq(under_way(), 0);
+    ck_assert_int_eq(mirror_report_verified(world.proxy).state, MIRROR_VERIFY_SAME);
+    ck_assert_int_eq(mirror_verify_begin(world.proxy->mirror_verify, uuid, NULL), STATUS_OK);
+    for (unsigned i = 0; i < 700; i++) {
+        flow_world_run_ms(&world, 100);
+        ck_assert_uint_eq(under_way(), 0);
+    }
+    ck_assert_int_eq(mirror_report_verified(world.proxy).state, MIRROR_VERIFY_RUNNING);
+    proxy_pause(world.proxy, false);
+    flow_world_run_ms(&world, 1000);
+    ck_assert_int_eq(mirror_report_verified(world.proxy).state, MIRROR_VERIFY_SAME);
+}
+END_TEST
+
 /* The same name, another UUID. */
 START_TEST(a_collection_that_is_made_again_is_another_one)
 {
@@ -1567,6 +1633,8 @@ int main(void)
     tcase_add_test(tcase, writes_that_never_end_do_not_keep_a_copy_from_being_filled);
     tcase_add_test(tcase, a_long_write_is_taken_over_and_not_copied);
     tcase_add_test(tcase, an_answer_for_which_memory_is_out_is_asked_for_again);
+    tcase_add_test(tcase, a_pause_waits_for_the_questions_of_a_filling);
+    tcase_add_test(tcase, a_pause_waits_for_a_page_that_is_verified);
     tcase_add_test(tcase, a_collection_that_is_made_again_is_another_one);
     tcase_add_test(tcase, a_change_of_the_collection_gives_up_its_copy);
     tcase_add_test(tcase, a_change_of_name_or_metadata_leaves_the_copy);

@@ -1038,6 +1038,19 @@ START_TEST(what_does_not_come_is_not_compared)
 }
 END_TEST
 
+START_TEST(a_pause_waits_for_what_is_compared)
+{
+    start_hedging();
+    overtake(300000);
+    proxy_pause(world.proxy, true);
+    ck_assert_uint_eq(proxy_under_way(world.proxy), 1);
+    flow_world_run_ms(&world, 500);
+    ck_assert_uint_eq(proxy_under_way(world.proxy), 0);
+    ck_assert_uint_eq(compared("same"), 1);
+    proxy_pause(world.proxy, false);
+}
+END_TEST
+
 /* One at a time, and a few in a second. */
 START_TEST(a_sample_is_compared)
 {
@@ -1237,6 +1250,7 @@ int main(void)
     tcase_add_test(tcase, a_write_all_the_time_says_nothing);
     tcase_add_test(tcase, a_write_before_says_nothing);
     tcase_add_test(tcase, what_does_not_come_is_not_compared);
+    tcase_add_test(tcase, a_pause_waits_for_what_is_compared);
     tcase_add_test(tcase, a_sample_is_compared);
     tcase_add_test(tcase, a_long_answer_is_not_compared);
     tcase_add_test(tcase, a_hedge_becomes_a_fallback);
