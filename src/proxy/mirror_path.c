@@ -53,6 +53,7 @@ static bool                   path_is_read(enum chroma_operation operation);
 static bool                   path_takes_fields(const struct exchange *exchange);
 static bool                   path_is_construct(const struct exchange *exchange);
 static bool                   path_is_down(const struct proxy *proxy);
+static bool                   path_would_hang(const struct exchange *exchange);
 static bool                   path_takes_probe(struct mirror_path *path);
 static bool                   path_begin(struct exchange *exchange, enum mirror_path_mode mode,
                                          mirror_path_otherwise_fn *otherwise);
@@ -157,7 +158,7 @@ bool mirror_path_answer(struct exchange *exchange, mirror_path_otherwise_fn *oth
     if (path_mode(exchange) == PROXY_MIRROR_OFF ||
         (!mirror_construct_ask(path_of(exchange)->construct, exchange) && !path_takes(exchange)))
         return false;
-    if (path_is_down(exchange->proxy)) {
+    if (path_is_down(exchange->proxy) || path_would_hang(exchange)) {
         exchange->mirror.is_probe =
             !exchange->route.info->is_write && path_takes_probe(path_of(exchange));
         return !exchange->mirror.is_probe && path_begin(exchange, MIRROR_PATH_FALLBACK, otherwise);
@@ -177,6 +178,13 @@ static bool path_is_down(const struct proxy *proxy)
 {
     return proxy->is_lost || upstream_pool_problem(proxy->pool)[0] != '\0' ||
            turn_queue_is_held(proxy->turns) || !backend_breaker_is_calm(proxy->breaker);
+}
+
+/* A client that is made begins with a question that may be a write, which is not asked twice: once
+ * sent it waits for as long as Chroma hangs. */
+static bool path_would_hang(const struct exchange *exchange)
+{
+    return path_is_construct(exchange) && call_count_hung(exchange->proxy) > 0;
 }
 
 static bool path_takes_probe(struct mirror_path *path)

@@ -16,7 +16,9 @@
  * sends none but those of a plain client, ever.
  *
  * In fallback what clients ask when they are made is answered as well (mirror_construct.h), from
- * what Chroma has told the same identity, lately if that shows more than a plain client does.
+ * what Chroma has told the same identity, lately if that shows more than a plain client does; and
+ * that also while some call hangs, before it is sent. A creation that was sent is not answered: it
+ * may be carried out after what its client does next, a deletion of what it names.
  *
  * A client may ask for Chroma's answer: Cache-Control: no-store, no-cache.
  *

@@ -9,6 +9,8 @@ path=src/proxy/mirror_path.c
 own=src/proxy/mirror_construct.c
 flow=flow/test_flow_mirror_construct
 unit=unit/test_construct_store
+mutant $path $flow 's/ || path_would_hang(exchange)//' "who would hang is answered"
+mutant $path $flow 's/call_count_hung(exchange->proxy) > 0/true/' "while it answers it is asked, hanging or not"
 mutant $own $flow 's/asked->stamp != 0 \&\& //' "what may have changed meanwhile is not kept"
 mutant $own $flow 's/           asked->stamp == construct_stamp(exchange);/           true;/' "what a write crossed is not kept"
 mutant $own $flow 's/ \&\& answer->reached == construct->proxy->reached//' "another Chroma may say otherwise"

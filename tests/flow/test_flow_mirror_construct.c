@@ -220,6 +220,82 @@ START_TEST(while_it_answers_it_is_asked)
 }
 END_TEST
 
+/* Nothing is answered any more, and a call has no answer for so long. */
+static void hang(unsigned ms)
+{
+    answer_delay_us = UINT64_C(3600000000);
+    ck_assert_uint_eq(do_request("GET", V2 "/heartbeat", "", ""), 0);
+    flow_world_run_ms(&world, ms - SECOND);
+}
+
+START_TEST(a_client_can_be_made_while_chroma_hangs)
+{
+    size_t sent;
+
+    learn();
+    hang(9500);
+    ck_assert_uint_eq(ask_with(creation, ""), 0); /* nobody knows it yet: it is sent, */
+    sent = world.backend.request_count;
+    for (int i = 0; i < 3; i++)
+        ck_assert(is_told(creation)); /* and these are not */
+    ck_assert_uint_eq(world.backend.request_count, sent);
+    for (int i = 0; i < question_count; i++)
+        ck_assert(is_told(i));
+    ck_assert_ptr_nonnull(
+        strstr(flow_client_head(client, 0), "X-Chromabouncer-Mirror: age=0; complete=yes\r\n"));
+}
+END_TEST
+
+/* It may be carried out after what its client does when it believes that it was. */
+START_TEST(a_creation_that_was_sent_is_not_answered)
+{
+    struct flow_client *creator;
+
+    learn();
+    hang(2000);
+    ck_assert_uint_eq(ask_with(creation, ""), 0);
+    creator = client;
+    flow_world_run_ms(&world, 15 * SECOND);
+    ck_assert(is_told(creation));
+    ck_assert_uint_eq(creator->answer_count, 0);
+    flow_world_run_ms(&world, 600 * SECOND);
+    ck_assert_uint_eq(creator->answer_count, 1);
+    ck_assert_uint_eq(creator->answers[0].status, 504);
+    ck_assert_ptr_nonnull(strstr(flow_client_head(creator, 0), "Executed: maybe\r\n"));
+}
+END_TEST
+
+START_TEST(what_would_create_is_sent_although_chroma_hangs)
+{
+    size_t sent;
+
+    learn();
+    hang(11000);
+    sent = world.backend.request_count;
+    ck_assert_uint_eq(do_request("POST", CREATE, "{\"name\":\"new\",\"get_or_create\":true}", ""),
+                      0);
+    ck_assert_uint_eq(do_request("DELETE", BY_NAME, "", ""), 0);
+    ck_assert_uint_eq(ask_with(creation, ""), 0); /* what it names may be gone */
+    ck_assert_uint_ge(world.backend.request_count, sent + 2);
+    ck_assert_uint_eq(ask_with(creation, "Cache-Control: no-store\r\n"), 0);
+}
+END_TEST
+
+START_TEST(who_answers_again_is_asked_again)
+{
+    learn();
+    hang(11000);
+    ck_assert(is_told(creation));
+    answer_delay_us = 1000;
+    flow_backend_kill(&world.backend); /* and what hung ends */
+    flow_world_run_ms(&world, SECOND);
+    for (int i = 0; i < 3; i++)
+        is_told(1);
+    ck_assert_uint_eq(ask_with(creation, ""), 200);
+    ck_assert(!is_told(creation));
+}
+END_TEST
+
 START_TEST(another_question_is_not_answered)
 {
     learn();
@@ -461,6 +537,10 @@ int main(void)
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_loop_test(tcase, a_client_can_be_made_while_chroma_is_down, 0, 3);
     tcase_add_test(tcase, while_it_answers_it_is_asked);
+    tcase_add_test(tcase, a_client_can_be_made_while_chroma_hangs);
+    tcase_add_test(tcase, a_creation_that_was_sent_is_not_answered);
+    tcase_add_test(tcase, what_would_create_is_sent_although_chroma_hangs);
+    tcase_add_test(tcase, who_answers_again_is_asked_again);
     tcase_add_test(tcase, another_question_is_not_answered);
     tcase_add_loop_test(tcase, what_the_request_says_is_minded, 0, 6);
     tcase_add_test(tcase, credentials_are_trusted_for_a_while);
