@@ -362,8 +362,10 @@ static void on_backend_change(void *ctx)
         .is_lost = upstream_control_is_lost(daemon->backend.control)};
 
     proxy_set_backend(daemon->proxy, &backend);
-    if (daemon->child != NULL)
-        daemon_child_on_health(daemon->child);
+    if (daemon->child == NULL)
+        return;
+    daemon_child_on_backend(daemon->child);
+    daemon_child_on_health(daemon->child);
 }
 
 static void on_want_heartbeat(void *ctx)
@@ -448,6 +450,7 @@ static void stop(struct daemon *daemon)
     front_free(daemon->front);
     worker_pool_free(daemon->workers);
     daemon_export_end(daemon);
+    daemon_child_keep_copies(daemon->child);
     descriptor_count_free(daemon->descriptors);
     backend_watch_done(&daemon->backend);
     upstream_pool_free(daemon->pool);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "app/daemon_advice.h"
+#include "app/daemon_kept.h"
 #include "app/daemon_recycle.h"
 #include "app/daemon_warm.h"
 #include "base/log.h"
@@ -68,6 +69,7 @@ struct daemon_child {
     struct loop_timer                *timer;
     struct daemon_recycle            *recycle;
     struct daemon_warm               *warm;
+    struct daemon_kept               *kept;
     struct look                       look;
     bool                              is_looking;
     int                               lock;      /* of the directory; -1: none */
@@ -75,11 +77,13 @@ struct daemon_child {
     uint64_t                          next_look_us;
     uint64_t                          begun_us;       /* the start that is under way */
     uint64_t                          oom_before;     /* the counter when it was started */
+    uint64_t                          end_us;         /* it is killed then, if it is to stop */
     bool                              is_wal;         /* exec.sqlite_wal */
     bool                              has_memory_max; /* exec.memory_max */
     bool                              told_leftover, told_stranger, told_end;
     unsigned                          others_seen; /* looks in a row */
     bool                              has_others;
+    bool                              is_closed;  /* as daemon_child_keep_copies() wants it */
     bool                              found_user; /* before the first start: nothing was started */
 };
 
@@ -131,8 +135,9 @@ struct daemon_child *daemon_child_new(struct daemon                    *daemon,
     child->timer = loop_timer_new(daemon->loop, on_alarm, child);
     child->recycle = daemon_recycle_new(daemon, end_grown, child);
     child->warm = daemon_warm_new(daemon, on_child_warm, child);
+    child->kept = daemon_kept_new(daemon);
     if (child->process == NULL || child->timer == NULL || child->recycle == NULL ||
-        child->warm == NULL) {
+        child->warm == NULL || child->kept == NULL) {
         daemon_child_free(child);
         return NULL;
     }
@@ -148,6 +153,7 @@ void daemon_child_free(struct daemon_child *child)
     child_process_free(child->process);
     daemon_recycle_free(child->recycle);
     daemon_warm_free(child->warm);
+    daemon_kept_free(child->kept);
     loop_timer_free(child->timer);
     drop_lock(child);
     free(child);
@@ -257,6 +263,8 @@ static void run_look(struct worker_job *job)
         look->locked = directory_lock_take(command->directory, &look->lock);
     if (command->directory[0] != '\0') /* after the lock: its last holder may have one running */
         look->has_user = directory_users_find(command->directory, look->group, &look->user);
+    if (look->kind == LOOK_DIRECTORY && !look->has_user && (look->lock >= 0 || child->lock >= 0))
+        daemon_kept_look(child->kept, command->directory);
     if (look->kind == LOOK_DIRECTORY && !look->has_user && look->locked != STATUS_AGAIN &&
         command->directory[0] != '\0')
         look->mode = database_mode_set(command->directory, child->is_wal, &look->mode_error);
@@ -334,6 +342,7 @@ static void start_process(struct daemon_child *child)
         log_event(LOG_INFO, "database_mode_changed", "mode", child->is_wal ? "wal" : "delete");
     else if (child->look.mode == STATUS_IO_FAILED) /* Chroma may say more about it */
         log_event(LOG_ERROR, "database_mode_not_changed", "reason", child->look.mode_error.text);
+    daemon_kept_open(child->kept);
     child->oom_before = oom_counter_read("");
     status = child_process_start(child->process, child->command.arguments, child->command.variables,
                                  child->command.without, &error);
@@ -452,6 +461,10 @@ static void on_child_exit(int wait_status, void *ctx)
     struct daemon_child  *child = ctx;
     enum supervisor_cause cause = cause_of(child, wait_status);
 
+    child->is_closed = child->supervisor.state == SUPERVISOR_ENDING &&
+                       child->supervisor.must_stop && child->supervisor.was_ready &&
+                       !(WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGKILL);
+    daemon_kept_on_ended(child->kept);
     upstream_health_hold(child->daemon->backend.health, true);
     proxy_hold(child->daemon->proxy, true);
     upstream_incarnation_void(child->daemon->backend.incarnation, "Chroma ended");
@@ -524,6 +537,7 @@ static void fail_child(struct daemon_child *child, const char *reason)
 
 void daemon_child_stop(struct daemon_child *child, uint64_t kill_at_us)
 {
+    child->end_us = kill_at_us;
     supervisor_stop(&child->supervisor, kill_at_us);
     if (child->supervisor.state == SUPERVISOR_FAILED && !child->told_end) {
         child->told_end = true;
@@ -531,6 +545,18 @@ void daemon_child_stop(struct daemon_child *child, uint64_t kill_at_us)
         return;
     }
     drive(child);
+}
+
+void daemon_child_keep_copies(struct daemon_child *child)
+{
+    if (child != NULL && child->is_closed && !child->has_others && child->lock >= 0 &&
+        child_process_id(child->process) == 0)
+        daemon_kept_save(child->kept, child->end_us);
+}
+
+void daemon_child_on_backend(struct daemon_child *child)
+{
+    daemon_kept_on_backend(child->kept);
 }
 
 bool daemon_child_found_user(const struct daemon_child *child)

@@ -63,6 +63,14 @@ bool daemon_child_was_ready(const struct daemon_child *child);
 /* Are collections of exec.warm being touched? */
 bool daemon_child_is_warming(const struct daemon_child *child);
 
+/* It was ended by daemon_child_stop(), having been ready, without being killed; nobody else was
+ * ever seen to use it, and its directory is still locked by us. Then, when the workers are gone:
+ * keep the copies. */
+void daemon_child_keep_copies(struct daemon_child *child);
+
+/* More may be known of which Chroma it is. */
+void daemon_child_on_backend(struct daemon_child *child);
+
 /* The health check's state has changed. */
 void daemon_child_on_health(struct daemon_child *child);
 

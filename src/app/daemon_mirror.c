@@ -203,7 +203,7 @@ static void add_copy(const struct mirror_entry_info *info, void *ctx)
         json_array_append_new(
             rows->rows,
             json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:I, s:f, s:I, s:f, s:s, "
-                      "s:s, s:o}",
+                      "s:s, s:o, s:s}",
                       "name", name, "state", mirror_entry_state_name(info->state), "reason", reason,
                       "records", (json_int_t)info->records, "hollow", (json_int_t)info->hollow,
                       "memory", (json_int_t)info->memory, "disk", (json_int_t)info->disk,
@@ -214,7 +214,7 @@ static void add_copy(const struct mirror_entry_info *info, void *ctx)
                       info->detail != NULL                 ? info->detail
                       : info->reason != MIRROR_REASON_NONE ? mirror_reason_text(info->reason)
                                                            : "",
-                      "refills", refills_of(info))) == 0;
+                      "refills", refills_of(info), "from", info->is_kept ? "kept" : "filled")) == 0;
 }
 
 /* As `ctl mirror fill` takes it: of Chroma's default database the name alone. */

@@ -24,7 +24,9 @@ void mirror_applied_take(struct mirror_queue *queue)
         mirror_choice_on_full(entry);
         break;
     default:
-        mirror_entry_give_up(entry, MIRROR_REASON_STORE, status_text(queue->status));
+        mirror_entry_give_up(
+            entry, queue->copy == NULL && queue->is_kept ? MIRROR_REASON_KEPT : MIRROR_REASON_STORE,
+            status_text(queue->status));
         break;
     }
 }

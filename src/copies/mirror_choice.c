@@ -1,5 +1,6 @@
 #include "copies/mirror_choice.h"
 
+#include "copies/mirror_kept.h"
 #include "limits/guard_rules.h"
 #include "limits/name_pattern.h"
 
@@ -37,7 +38,7 @@ void mirror_choice_begin(struct mirror_keeper *keeper)
     struct mirror_entry *best = NULL;
 
     if (keeper->filling != NULL || now_us < keeper->settled_us ||
-        mirror_choice_obstacle(keeper) != NULL)
+        mirror_choice_obstacle(keeper) != NULL || mirror_kept_begin(keeper))
         return;
     LIST_FOR_EACH(node, &keeper->entries)
     {

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "copies/mirror_choice.h"
+#include "copies/mirror_kept.h"
 
 /* Some 400 bytes each, and their names. */
 enum { mirror_entries_max = 1024 };
@@ -134,6 +136,20 @@ void mirror_entry_free(struct mirror_entry *entry)
     free(entry);
 }
 
+enum status mirror_entry_make_queue(struct mirror_entry *entry)
+{
+    struct mirror_records_options options = {.space = entry->space,
+                                             .memory_max = mirror_choice_memory_max(entry),
+                                             .disk_max = mirror_choice_disk_max(entry)};
+
+    /* 0 stands for no limit. */
+    options.memory_max += options.memory_max == 0;
+    options.disk_max += options.disk_max == 0;
+    memcpy(options.secret, entry->keeper->proxy->secret, sizeof options.secret);
+    entry->live = mirror_queue_new(entry, &options);
+    return entry->live == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+}
+
 void mirror_entry_note_read(struct mirror_entry *entry, uint64_t now_us)
 {
     entry->score = mirror_entry_score(entry, now_us) + 1;
@@ -201,14 +217,20 @@ void mirror_entry_try_complete(struct mirror_entry *entry)
     if (entry->state != MIRROR_ENTRY_FILLING || queue->page != MIRROR_PAGE_NONE ||
         queue->applied == 0 || queue->status != STATUS_OK || queue->state.hollow > 0 ||
         !mirror_queue_is_past(queue, entry->last_known) ||
-        mirror_state_has_open(entry, entry->last_known))
+        mirror_state_has_open(entry, entry->last_known) || !entry->is_described ||
+        queue->copy == NULL)
         return;
+    if (queue->is_kept && !mirror_kept_fits(entry)) {
+        mirror_entry_give_up(entry, MIRROR_REASON_KEPT, "it is described otherwise");
+        return;
+    }
     entry->state = MIRROR_ENTRY_COMPLETE;
     entry->filled_us = mirror_keeper_now_us(entry->keeper);
     entry->fill_us = entry->filled_us - entry->begun_us;
     entry->needed = queue->state.usage.memory;
-    entry->fills++;
-    entry->keeper->stats.completed++;
+    entry->fills += !queue->is_kept;
+    entry->keeper->stats.completed += !queue->is_kept;
+    entry->keeper->stats.kept += queue->is_kept;
     entry->keeper->filling = NULL;
     mirror_queue_leave(entry->former);
     entry->former = NULL;
@@ -263,7 +285,7 @@ static void mirror_entry_set_retry(struct mirror_entry *entry, enum mirror_reaso
     if (entry->state == MIRROR_ENTRY_COMPLETE && now_us - entry->filled_us >= calm_us)
         entry->backoff = 0;
     if (reason == MIRROR_REASON_ASKED || reason == MIRROR_REASON_ROLE ||
-        reason == MIRROR_REASON_INCARNATION) {
+        reason == MIRROR_REASON_INCARNATION || reason == MIRROR_REASON_KEPT) {
         entry->backoff = 0;
         entry->retry_us = 0;
         return;
@@ -338,6 +360,7 @@ static void mirror_entry_log(const struct mirror_entry *entry, enum log_level le
         log_number(&line, "memory_bytes", entry->live->state.usage.memory);
         log_number(&line, "disk_bytes", entry->live->state.usage.disk);
         log_ms(&line, "took_ms", entry->fill_us);
+        log_flag(&line, "kept", entry->live->is_kept);
     } else {
         log_text(&line, "reason", mirror_reason_label(entry->reason));
         if (entry->detail != NULL)

@@ -6,6 +6,7 @@ enum mirror_entry_state {
     MIRROR_ENTRY_WAITING,  /* to be begun, or begun again */
     MIRROR_ENTRY_LISTING,  /* Chroma is asked what it is, and for all ids, */
     MIRROR_ENTRY_FILLING,  /* and for records */
+    MIRROR_ENTRY_LOADING,  /* a kept one is read, or waits for Chroma (mirror_kept.h) */
     MIRROR_ENTRY_COMPLETE, /* it holds what Chroma holds; in role sidecar what it held */
     MIRROR_ENTRY_STOPPED   /* until somebody says fill; see its reason */
 };

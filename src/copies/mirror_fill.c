@@ -246,16 +246,7 @@ static void fill_ask_list(struct mirror_fill *fill, struct mirror_entry *entry)
 
 static enum status fill_make_queue(struct mirror_entry *entry)
 {
-    struct mirror_records_options options = {.space = entry->space,
-                                             .memory_max = mirror_choice_memory_max(entry),
-                                             .disk_max = mirror_choice_disk_max(entry)};
-
-    /* 0 stands for no limit. */
-    options.memory_max += options.memory_max == 0;
-    options.disk_max += options.disk_max == 0;
-    memcpy(options.secret, entry->keeper->proxy->secret, sizeof options.secret);
-    entry->live = mirror_queue_new(entry, &options);
-    return entry->live == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+    return mirror_entry_make_queue(entry);
 }
 
 static void fill_ask_page(struct mirror_fill *fill, struct mirror_entry *entry)

@@ -60,6 +60,7 @@ static void info_describe_copies(const struct mirror_entry *entry, uint64_t now_
         ret_info->age_us = now_us - entry->asked_us;
     if (entry->live == NULL)
         return;
+    ret_info->is_kept = entry->live->is_kept;
     ret_info->records = entry->live->state.records;
     ret_info->hollow = entry->live->state.hollow;
     filled = ret_info->records - ret_info->hollow;
@@ -77,6 +78,7 @@ static const struct metric_desc info_metrics[] = {
     STATE(MIRROR_ENTRY_WAITING, "waiting"),
     STATE(MIRROR_ENTRY_LISTING, "listing"),
     STATE(MIRROR_ENTRY_FILLING, "filling"),
+    STATE(MIRROR_ENTRY_LOADING, "loading"),
     STATE(MIRROR_ENTRY_COMPLETE, "complete"),
     STATE(MIRROR_ENTRY_STOPPED, "stopped"),
 #undef STATE
@@ -92,6 +94,8 @@ static const struct metric_desc info_metrics[] = {
            "Bodies of writes and answers that the copies have not taken in yet."),
     METRIC(COUNTER, info_numbers, stats.completed, "chromabouncer_mirror_fills_total",
            "Copies that became complete."),
+    METRIC(COUNTER, info_numbers, stats.kept, "chromabouncer_mirror_kept_total",
+           "Copies of the run before that became complete without being filled."),
     METRIC(COUNTER, info_numbers, stats.writes, "chromabouncer_mirror_writes_total",
            "Writes that were handed to copies."),
     METRIC(COUNTER, info_numbers, stats.lists, "chromabouncer_mirror_lists_total",

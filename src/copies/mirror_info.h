@@ -31,6 +31,7 @@ struct mirror_entry_info {
     uint64_t                age_us;   /* as mirror_hold_age_us(); of none that is complete 0 */
     uint64_t                retry_us; /* from now until it is begun again; 0: it does not wait */
     uint64_t                left_us;  /* estimate until it is filled; 0: none */
+    bool                    is_kept;  /* the copy is that of the run before */
     uint64_t                fills;    /* that became complete */
     uint64_t                fill_us;  /* that the last one took */
     uint64_t                refills[MIRROR_REASON_COUNT]; /* begun again, by reason */

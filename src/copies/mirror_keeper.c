@@ -7,6 +7,7 @@
 #include "copies/mirror_applied.h"
 #include "copies/mirror_choice.h"
 #include "copies/mirror_fill.h"
+#include "copies/mirror_kept.h"
 #include "copies/mirror_observer.h"
 #include "copies/mirror_pick.h"
 #include "copies/mirror_settle.h"
@@ -247,12 +248,15 @@ void mirror_keeper_new_incarnation(struct mirror_keeper *keeper)
     {
         struct mirror_entry *entry = LIST_ITEM(node, struct mirror_entry, node);
 
+        if (mirror_kept_outlives_reaching(entry))
+            continue;
         mirror_entry_give_up(entry, MIRROR_REASON_INCARNATION, NULL);
         if (entry->state == MIRROR_ENTRY_STOPPED) {
             entry->state = MIRROR_ENTRY_WAITING;
             entry->retry_us = 0;
         }
     }
+    keeper->was_reached = true;
     mirror_keeper_wake(keeper);
 }
 

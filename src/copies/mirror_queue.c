@@ -213,7 +213,9 @@ static void mirror_queue_run(struct worker_job *job)
     }
     queue->reason = NULL;
     if (queue->copy == NULL)
-        queue->status = mirror_copy_new(&queue->options, &queue->copy, NULL);
+        queue->status = queue->is_kept
+                            ? mirror_copy_open(&queue->options, &queue->kept, &queue->copy)
+                            : mirror_copy_new(&queue->options, &queue->copy, NULL);
     LIST_FOR_EACH(node, &queue->running)
     {
         if (queue->status == STATUS_OK)

@@ -53,6 +53,8 @@ struct mirror_queue {
     bool                          is_page_quiet; /* no write was under way beside the last one, */
     uint32_t                      hollow_before; /* before which so many records were hollow */
     bool                          is_listed;
+    bool                          is_kept; /* the first job opens what was saved, */
+    struct mirror_save_seal       kept;    /* of which this must be true */
 
     /* The job, and what came of the last one. */
     struct worker_job        job;

@@ -11,6 +11,7 @@
  *   mirror_applied     what becomes of a copy that a worker has changed
  *   mirror_pick        which copy a reader gets
  *   mirror_doubt       copies that were wrong
+ *   mirror_kept        copies that outlast their process
  *   mirror_names       names of what is copied, while Chroma cannot be asked
  *   mirror_info        what people are told
  *   mirror_keeper      its life, and what is done next
@@ -34,7 +35,7 @@ struct mirror_queue;
 
 struct mirror_stats {
     uint64_t refills[MIRROR_REASON_COUNT];
-    uint64_t completed, writes, lists, lists_crossed, pages, page_bytes;
+    uint64_t completed, kept, writes, lists, lists_crossed, pages, page_bytes;
 };
 
 struct mirror_keeper {
@@ -47,6 +48,8 @@ struct mirror_keeper {
     uint64_t                    settled_us;
     bool                        is_gateway;
     bool                        is_unproved; /* Chroma does not describe collections by UUID */
+    bool                        was_reached; /* a Chroma was, in this process */
+    bool                        is_kept_let; /* mirror_kept_let() */
 
     struct hash_map     *by_uuid;
     struct list          entries;
@@ -113,6 +116,7 @@ struct mirror_entry {
     uint64_t scored_us;
 
     uint64_t fills, fill_us, refills[MIRROR_REASON_COUNT], writes;
+    uint64_t kept_bytes; /* of files that were saved, in the end */
 };
 
 /* Have mirror_keeper.c look at everything at the end of this turn. */

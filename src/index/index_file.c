@@ -302,3 +302,10 @@ static enum status read_section(struct vector_index *index, int fd, char *array,
     }
     return STATUS_OK;
 }
+
+void index_file_forget(struct vector_index *index)
+{
+    (void)file_unlink(index->options.file_ops, index->path);
+    vector_file_reclaim(&index->file);
+    index->file.snapshot_exists = false;
+}

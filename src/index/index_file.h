@@ -65,4 +65,8 @@ MUST_CHECK enum status index_file_load(const struct vector_index_options *option
                                        struct vector_index **ret_index, uint64_t *ret_sequence,
                                        struct error *error);
 
+/* Remove the snapshot, after it was loaded or saved: nothing refers to it any more, so the space of
+ * what is changed from now on is used again at once. */
+void index_file_forget(struct vector_index *index);
+
 #endif

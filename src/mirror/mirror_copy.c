@@ -46,6 +46,7 @@ struct mirror_copy {
 };
 
 static mirror_copy_fn answer_asked;
+static enum status    make_copy(struct mirror_records *records, struct mirror_copy **ret_copy);
 static enum status    open_lock(struct mirror_copy *copy);
 static enum status    begin_copy_change(struct mirror_copy *copy);
 static enum status    end_copy_change(struct mirror_copy *copy, enum status status);
@@ -79,30 +80,57 @@ static bool           read_deleted_count(struct bytes answer, int64_t *ret_count
 enum status mirror_copy_new(const struct mirror_records_options *options,
                             struct mirror_copy **ret_copy, struct error *error)
 {
-    struct mirror_copy *copy = calloc(1, sizeof *copy);
-    enum status         status = STATUS_NO_MEMORY;
+    struct mirror_records *records;
+    enum status            status = mirror_records_new(options, &records, error);
 
-    if (copy == NULL)
-        return error_set(error, status, "%s: %s", options->path, status_text(status));
-    copy->page_records = page_records_first;
-    status = open_lock(copy);
-    if (status != STATUS_OK) {
-        free(copy);
-        return error_set(error, status, "%s: %s", options->path, status_text(status));
-    }
-    status = mirror_records_new(options, &copy->records, error);
     if (status == STATUS_OK) {
-        copy->readers = mirror_readers_new(copy->records);
-        if (copy->readers == NULL)
-            status = error_set(error, STATUS_NO_MEMORY, "%s: %s", options->path,
-                               status_text(STATUS_NO_MEMORY));
+        status = make_copy(records, ret_copy);
+        if (status != STATUS_OK)
+            error_set(error, status, "%s: %s", options->path, status_text(status));
     }
-    if (status != STATUS_OK) {
+    return status;
+}
+
+enum status mirror_copy_open(const struct mirror_records_options *options,
+                             const struct mirror_save_seal *seal, struct mirror_copy **ret_copy)
+{
+    struct mirror_records *records;
+    enum status            status = mirror_save_read(options, seal, &records);
+
+    if (status == STATUS_OK)
+        status = make_copy(records, ret_copy);
+    if (status == STATUS_OK)
+        (*ret_copy)->is_listed = true;
+    return status;
+}
+
+/* `records` are taken, whatever comes of it. */
+static enum status make_copy(struct mirror_records *records, struct mirror_copy **ret_copy)
+{
+    struct mirror_copy *copy = calloc(1, sizeof *copy);
+
+    if (copy == NULL || open_lock(copy) != STATUS_OK) {
+        mirror_records_free(records);
+        free(copy);
+        return STATUS_NO_MEMORY;
+    }
+    copy->page_records = page_records_first;
+    copy->records = records;
+    copy->readers = mirror_readers_new(copy->records);
+    if (copy->readers == NULL) {
         mirror_copy_free(copy);
-        return status;
+        return STATUS_NO_MEMORY;
     }
     *ret_copy = copy;
     return STATUS_OK;
+}
+
+enum status mirror_copy_save(struct mirror_copy *copy, uint64_t bytes_max,
+                             struct mirror_save_seal *ret_seal)
+{
+    return copy->is_listed && !copy->is_broken
+               ? mirror_save_write(copy->records, bytes_max, ret_seal)
+               : STATUS_NOT_IMPLEMENTED;
 }
 
 /* A flood of readers would keep a writer out for ever otherwise. */

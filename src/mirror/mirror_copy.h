@@ -42,12 +42,24 @@
 #include "mirror/mirror_moments.h"
 #include "mirror/mirror_question.h"
 #include "mirror/mirror_records.h"
+#include "mirror/mirror_save.h"
 
 struct mirror_copy;
 
 /* *ret_copy is given. Outcomes as mirror_records_new(). */
 MUST_CHECK enum status mirror_copy_new(const struct mirror_records_options *options,
                                        struct mirror_copy **ret_copy, struct error *error);
+
+/* A whole copy of what mirror_copy_save() saved at options->path; outcomes as mirror_save_read().
+ * The moments of its writes are those of the caller's clock. */
+MUST_CHECK enum status mirror_copy_open(const struct mirror_records_options *options,
+                                        const struct mirror_save_seal       *seal,
+                                        struct mirror_copy                 **ret_copy);
+
+/* Save a whole copy at its options' path, while no other call is under way; outcomes as
+ * mirror_save_write(). It goes on as before. */
+MUST_CHECK enum status mirror_copy_save(struct mirror_copy *copy, uint64_t bytes_max,
+                                        struct mirror_save_seal *ret_seal);
 
 /* Waits for nobody: no other call may be under way. NULL is fine. */
 void mirror_copy_free(struct mirror_copy *copy);

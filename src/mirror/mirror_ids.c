@@ -27,7 +27,9 @@ struct mirror_ids {
 
 static enum status make_id_place(struct mirror_ids *ids);
 static void        close_order_gaps(struct mirror_ids *ids);
+static enum status make_rows(struct mirror_ids *ids, uint32_t end);
 static enum status make_free_row(struct mirror_ids *ids);
+static enum status put_in_row(struct mirror_ids *ids, struct bytes id, uint32_t row);
 static enum status grow_id_slots(struct mirror_ids *ids);
 static uint32_t    find_id_slot(const struct mirror_ids *ids, struct bytes id, uint32_t hash);
 static void        empty_id_slot(struct mirror_ids *ids, uint32_t hole);
@@ -150,26 +152,37 @@ bool mirror_ids_next(const struct mirror_ids *ids, size_t *position, uint32_t *r
 
 enum status mirror_ids_put(struct mirror_ids *ids, struct bytes id, uint32_t *ret_row)
 {
-    uint32_t           row, text, hash = id_hash(ids, id);
-    struct mirror_row *entry;
-    enum status        status = make_id_place(ids);
+    uint32_t    row, next;
+    enum status status = make_free_row(ids);
 
-    if (status == STATUS_OK)
-        status = make_free_row(ids);
+    if (status != STATUS_OK)
+        return status;
+    row = ids->free_row;
+    next = rows_of(ids)[row].place;
+    status = put_in_row(ids, id, row);
+    if (status != STATUS_OK)
+        return status;
+    ids->free_row = next;
+    *ret_row = row;
+    return STATUS_OK;
+}
+
+/* Which is free. */
+static enum status put_in_row(struct mirror_ids *ids, struct bytes id, uint32_t row)
+{
+    uint32_t    text, hash = id_hash(ids, id);
+    enum status status = make_id_place(ids);
+
     if (status == STATUS_OK)
         status = grow_id_slots(ids);
     if (status == STATUS_OK)
         status = take_id_text(ids, id, &text);
     if (status != STATUS_OK)
         return status;
-    row = ids->free_row;
-    entry = &rows_of(ids)[row];
-    ids->free_row = entry->place;
     ids->slots[find_id_slot(ids, id, hash)] = row + 1;
-    *entry = (struct mirror_row){.text = text, .hash = hash, .place = ids->place_end};
+    rows_of(ids)[row] = (struct mirror_row){.text = text, .hash = hash, .place = ids->place_end};
     order_of(ids)[ids->place_end++] = row;
     ids->count++;
-    *ret_row = row;
     return STATUS_OK;
 }
 
@@ -205,13 +218,21 @@ static enum status make_free_row(struct mirror_ids *ids)
 
     if (ids->free_row != no_row)
         return STATUS_OK;
-    status = index_memory_commit(ids->memory, &ids->rows,
-                                 (ids->row_end + 1UL) * sizeof(struct mirror_row));
-    if (status != STATUS_OK)
-        return status;
-    rows_of(ids)[ids->row_end] = (struct mirror_row){.place = no_row};
-    ids->free_row = ids->row_end++;
-    return STATUS_OK;
+    status = make_rows(ids, ids->row_end + 1);
+    if (status == STATUS_OK)
+        ids->free_row = ids->row_end - 1;
+    return status;
+}
+
+/* All below `end` are there then, the new ones free. */
+static enum status make_rows(struct mirror_ids *ids, uint32_t end)
+{
+    enum status status =
+        index_memory_commit(ids->memory, &ids->rows, end * sizeof(struct mirror_row));
+
+    while (status == STATUS_OK && ids->row_end < end)
+        rows_of(ids)[ids->row_end++] = (struct mirror_row){.place = no_row};
+    return status;
 }
 
 /* Three quarters full at most: probes stay short. */
@@ -255,6 +276,32 @@ static uint32_t find_id_slot(const struct mirror_ids *ids, struct bytes id, uint
         slot = (slot + 1) & ids->slot_mask;
     }
     return slot;
+}
+
+enum status mirror_ids_restore(struct mirror_ids *ids, struct bytes id, uint32_t row)
+{
+    uint32_t    other;
+    enum status status = STATUS_OK;
+
+    if (mirror_ids_has(ids, row) || mirror_ids_find(ids, id, &other) == STATUS_OK)
+        return STATUS_CORRUPT;
+    if (row >= ids->records_max)
+        return STATUS_LIMIT_REACHED;
+    if (row >= ids->row_end)
+        status = make_rows(ids, row + 1);
+    return status == STATUS_OK ? put_in_row(ids, id, row) : status;
+}
+
+/* The lowest is taken first. */
+void mirror_ids_restored(struct mirror_ids *ids)
+{
+    ids->free_row = no_row;
+    for (uint32_t row = ids->row_end; row-- > 0;) {
+        if (mirror_ids_has(ids, row))
+            continue;
+        rows_of(ids)[row].place = ids->free_row;
+        ids->free_row = row;
+    }
 }
 
 void mirror_ids_remove(struct mirror_ids *ids, uint32_t row)

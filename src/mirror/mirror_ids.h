@@ -72,6 +72,12 @@ bool mirror_ids_next(const struct mirror_ids *ids, size_t *position, uint32_t *r
  * STATUS_LIMIT_REACHED, STATUS_NO_MEMORY: nothing changed. */
 MUST_CHECK enum status mirror_ids_put(struct mirror_ids *ids, struct bytes id, uint32_t *ret_row);
 
+/* What was saved comes back: put a record with `id` at the end, in this row. Others between the
+ * last row and it stay unused until mirror_ids_restored(), which ends this.
+ * STATUS_CORRUPT  the row or the id is there already. Others as mirror_ids_put(). */
+MUST_CHECK enum status mirror_ids_restore(struct mirror_ids *ids, struct bytes id, uint32_t row);
+void                   mirror_ids_restored(struct mirror_ids *ids);
+
 void mirror_ids_remove(struct mirror_ids *ids, uint32_t row);
 
 #endif

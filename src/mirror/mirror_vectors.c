@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/crc32c.h"
+#include "index/index_file.h"
 #include "index/vector_file.h"
 #include "mirror/mirror_budget.h"
 
@@ -16,6 +17,8 @@ enum {
 static enum status prepare_vectors(struct mirror_records *records, uint32_t dimension,
                                    uint32_t count);
 static enum status make_index(struct mirror_records *records, uint32_t dimension);
+static enum status fill_index_options(const struct mirror_records *records, uint32_t dimension,
+                                      struct vector_index_options *ret_options);
 static uint32_t    slots_max(const struct mirror_records *records, uint32_t dimension);
 static uint64_t    file_growth(const struct mirror_records *records, uint32_t count);
 static enum status add_vectors(struct mirror_records *records, const uint32_t *rows,
@@ -58,29 +61,58 @@ static enum status prepare_vectors(struct mirror_records *records, uint32_t dime
 
 static enum status make_index(struct mirror_records *records, uint32_t dimension)
 {
-    static const enum vector_metric metrics[] = {[COLLECTION_SPACE_L2] = VECTOR_L2,
-                                                 [COLLECTION_SPACE_COSINE] = VECTOR_COSINE,
-                                                 [COLLECTION_SPACE_IP] = VECTOR_IP};
-    struct vector_index_options     options = {.dim = dimension,
-                                               .metric = metrics[records->space],
-                                               .ef_construction = ef_construction,
-                                               .records_max = records->records_max,
-                                               .seed = records->seed,
-                                               .path = records->path,
-                                               .file_ops = records->file_ops};
-    enum status                     status;
+    struct vector_index_options options;
+    enum status                 status = fill_index_options(records, dimension, &options);
 
-    if (dimension == 0)
-        return STATUS_INVALID;
-    options.vectors_max = slots_max(records, dimension);
-    if (records->memory_max != 0)
-        options.memory_max = mirror_budget_left(records);
-    if (records->memory_max != 0 && options.memory_max == 0)
-        return STATUS_LIMIT_REACHED;
-    status = vector_index_new(&options, &records->index, NULL);
+    if (status == STATUS_OK)
+        status = vector_index_new(&options, &records->index, NULL);
     if (status == STATUS_OK)
         records->dimension = dimension;
     return status;
+}
+
+static enum status fill_index_options(const struct mirror_records *records, uint32_t dimension,
+                                      struct vector_index_options *ret_options)
+{
+    static const enum vector_metric metrics[] = {[COLLECTION_SPACE_L2] = VECTOR_L2,
+                                                 [COLLECTION_SPACE_COSINE] = VECTOR_COSINE,
+                                                 [COLLECTION_SPACE_IP] = VECTOR_IP};
+
+    if (dimension == 0)
+        return STATUS_INVALID;
+    *ret_options = (struct vector_index_options){.dim = dimension,
+                                                 .metric = metrics[records->space],
+                                                 .ef_construction = ef_construction,
+                                                 .vectors_max = slots_max(records, dimension),
+                                                 .records_max = records->records_max,
+                                                 .seed = records->seed,
+                                                 .path = records->path,
+                                                 .file_ops = records->file_ops};
+    if (records->memory_max != 0)
+        ret_options->memory_max = mirror_budget_left(records);
+    return records->memory_max != 0 && ret_options->memory_max == 0 ? STATUS_LIMIT_REACHED
+                                                                    : STATUS_OK;
+}
+
+enum status mirror_vectors_save(struct mirror_records *records, uint64_t sequence)
+{
+    return index_file_save(records->index, sequence, NULL);
+}
+
+enum status mirror_vectors_load(struct mirror_records *records, uint32_t dimension,
+                                uint64_t sequence)
+{
+    struct vector_index_options options;
+    uint64_t                    saved;
+    enum status                 status = fill_index_options(records, dimension, &options);
+
+    if (status == STATUS_OK)
+        status = index_file_load(&options, &records->index, &saved, NULL);
+    if (status != STATUS_OK)
+        return status;
+    records->dimension = dimension;
+    index_file_forget(records->index);
+    return saved == sequence ? STATUS_OK : STATUS_CORRUPT;
 }
 
 /* Slots of the dead are used again after repairs: as many as records, and some. What cannot fit

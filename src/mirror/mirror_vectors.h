@@ -21,6 +21,15 @@ MUST_CHECK enum status mirror_vectors_put(struct mirror_records *records, const 
 /* Of the vector of a row, as its owner keeps it. */
 uint32_t mirror_vectors_checksum(uint32_t row, const float *vector, uint32_t dimension);
 
+/* Write the index to its files, with this number in them; vectors stay where they are.
+ * STATUS_IO_FAILED, STATUS_NOT_PERMITTED, STATUS_NO_MEMORY, STATUS_LIMIT_REACHED */
+MUST_CHECK enum status mirror_vectors_save(struct mirror_records *records, uint64_t sequence);
+
+/* Open what was saved, of this dimension; its snapshot goes. There is no index yet.
+ * STATUS_CORRUPT, STATUS_NOT_FOUND  it is another one, damaged, or gone. Else as above. */
+MUST_CHECK enum status mirror_vectors_load(struct mirror_records *records, uint32_t dimension,
+                                           uint64_t sequence);
+
 /* Of a row that may have none. */
 MUST_CHECK enum status mirror_vectors_remove(struct mirror_records *records, uint32_t row);
 

@@ -1,0 +1,119 @@
+"""Copies that outlast the program: a real Chroma under exec, ended, changed, killed, started again."""
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+
+import chromadb
+
+from processes import wait_until, with_word
+from test_exec import Exec
+from test_mirror import QUESTIONS, RECORDS, Door, copy_of, fill, same, vector, wait_for_copy
+
+UPDATE = """
+import sys, chromadb
+client = chromadb.PersistentClient(sys.argv[1])
+client.get_collection("docs").update(ids=["id7"], documents=["by others"], embeddings=[[0.5] * 32])
+"""
+
+
+class Keeping(Exec):
+    """Its copies have a place."""
+
+    def __init__(self, flags=()):
+        super().__init__(wait=False)
+        self.place = self.directory / "copies"
+        self.control = self.directory / "control"
+        self.flags = ["--mirror=prefer", "--control", self.control, "--set", f"mirror.directory={self.place}"]
+        self.flags += ["--set", "cache.enabled=false", *flags]
+        self.start()
+
+    def stop(self):
+        assert self.end() == 0
+
+    def start_kept(self):
+        """Nobody reads anything. From then on a crash finds nothing."""
+        completed = len(self.events("mirror_complete"))
+        self.start()
+        wait_until(lambda: self.events("mirror_complete")[completed:])
+        assert not self.kept()
+        assert self.events("mirror_complete")[-1]["kept"]
+
+    def start_filled(self):
+        completed = len(self.events("mirror_complete"))
+        self.start()
+        _, path = self.collection()
+        wait_for_copy(self.control, "docs", Door(self.port), path)
+        assert not self.kept()
+        assert [line["kept"] for line in self.events("mirror_complete")[completed:]] == [False]
+
+    def collection(self):
+        found = chromadb.HttpClient(host="127.0.0.1", port=self.port).get_collection("docs")
+        return found, f"/api/v2/tenants/default_tenant/databases/default_database/collections/{found.id}"
+
+    def kept(self):
+        return list(self.place.glob("copies.*/*"))
+
+    def compare(self, questions=QUESTIONS):
+        """Answers of the copy, each the same as Chroma's."""
+        _, path = self.collection()
+        door, answers = Door(self.port), []
+        for method, what, body in questions:
+            status, answer, fields = door.ask(method, f"{path}/{what}", body)
+            assert fields["x-chromabouncer-mirror"] == "age=0; complete=yes", (what, body)
+            plain = door.ask(method, f"{path}/{what}", body, [("cache-control", "no-store")])
+            assert "x-chromabouncer-mirror" not in plain[2]
+            assert status == plain[0] and same(json.loads(answer), json.loads(plain[1])), (what, body)
+            answers.append(json.loads(answer))
+        return answers
+
+
+def change(collection):
+    """Every kind of write, so that rows and places are not what they were at first."""
+    collection.delete(ids=["id3", "id400"])
+    collection.update(ids=["id7"], documents=["another document"], embeddings=[vector(1007)])
+    collection.upsert(ids=["id3", "new"], embeddings=[vector(1003), vector(1004)], documents=["中文", "🙂"])
+
+
+def test_copies_outlast_a_clean_end_and_nothing_else():
+    with Keeping() as one:
+        collection, path = fill(one.port)
+        change(collection)
+        wait_for_copy(one.control, "docs", Door(one.port), path)
+        before = one.compare()
+        one.stop()
+        assert [line["records"] for line in one.events("mirror_kept")] == [RECORDS]
+        assert any(file.name == "manifest" for file in one.kept())
+
+        one.start_kept()
+        row = copy_of(one.control, "docs")
+        assert (row["state"], row["from"], row["fills"]) == ("complete", "kept", 0)
+        assert one.compare() == before
+        # It goes on like any other: what is written is seen, and kept again.
+        change(one.collection()[0])
+        one.collection()[0].add(ids=["later"], embeddings=[vector(2000)], documents=["later"])
+        after = one.compare()
+        assert after != before
+        one.stop()
+        one.start_kept()
+        assert one.compare() == after
+
+        # A kill finds nothing to be trusted.
+        one.end(signal.SIGKILL)
+        wait_until(lambda: not with_word(f"{one.directory}/db"))
+        one.start_filled()
+        assert copy_of(one.control, "docs")["from"] == "filled"
+        one.compare()
+        one.stop()
+
+        # An update in place by others: neither the number of records nor an id is another one.
+        assert one.kept()
+        subprocess.run([sys.executable, "-c", UPDATE, one.directory / "db"], check=True)
+        one.start_filled()
+        [line] = one.events("mirror_kept_not_used")
+        assert line["reason"] == "the database was changed since"
+        [answer] = one.compare([("POST", "get", {"ids": ["id7"]})])
+        assert answer["documents"] == ["by others"]
+    wait_until(lambda: not with_word(one.directory.name))
