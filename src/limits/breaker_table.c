@@ -13,7 +13,8 @@ struct collection_breaker {
 };
 
 struct breaker_table {
-    struct breaker             of[2]; /* reads and writes */
+    struct breaker             of[2];                        /* reads and writes */
+    struct breaker             groups[BREAKER_TABLE_GROUPS]; /* that have only seen successes */
     struct hash_map           *collections;
     struct list                by_failure;
     struct rng                 rng;
@@ -26,6 +27,7 @@ static struct bytes               table_key(const uint8_t *collection);
 static struct collection_breaker *table_find(const struct breaker_table *table,
                                              const uint8_t              *collection);
 static struct collection_breaker *table_add(struct breaker_table *table, const uint8_t *collection);
+static struct breaker *table_group(struct breaker_table *table, const uint8_t *collection);
 static void table_report_collection(struct breaker_table *table, const uint8_t *collection,
                                     enum breaker_outcome outcome, uint64_t began_us,
                                     uint64_t now_us);
@@ -116,6 +118,8 @@ static void table_report_collection(struct breaker_table *table, const uint8_t *
     struct breaker_view        view;
     enum breaker_state         before;
 
+    if (outcome == BREAKER_SUCCESS)
+        breaker_report(table_group(table, collection), outcome, began_us, now_us, &table->rng);
     if (entry == NULL && outcome == BREAKER_FAILURE)
         entry = table_add(table, collection);
     if (entry == NULL)
@@ -144,12 +148,19 @@ static struct collection_breaker *table_add(struct breaker_table *table, const u
         table_drop(table,
                    LIST_ITEM(list_last(&table->by_failure), struct collection_breaker, node));
     memcpy(entry->collection, collection, sizeof entry->collection);
+    entry->breaker = *table_group(table, collection);
     if (hash_map_put(table->collections, table_key(entry->collection), entry) != STATUS_OK) {
         free(entry);
         return NULL;
     }
     list_push_front(&table->by_failure, &entry->node);
     return entry;
+}
+
+/* UUIDs are random where Chroma makes them; who asks for others only makes a breaker slower. */
+static struct breaker *table_group(struct breaker_table *table, const uint8_t *collection)
+{
+    return &table->groups[collection[0] % BREAKER_TABLE_GROUPS];
 }
 
 static void table_drop(struct breaker_table *table, struct collection_breaker *entry)
@@ -223,6 +234,8 @@ void breaker_table_new_incarnation(struct breaker_table *table, uint64_t now_us)
 
     breaker_forget(&table->of[BREAKER_OF_READS]);
     breaker_forget(&table->of[BREAKER_OF_WRITES]);
+    for (size_t i = 0; i < BREAKER_TABLE_GROUPS; i++)
+        breaker_forget(&table->groups[i]);
     while ((node = list_first(&table->by_failure)) != NULL) {
         struct collection_breaker *entry = LIST_ITEM(node, struct collection_breaker, node);
         struct breaker_view        view = view_of_entry(entry);

@@ -4,8 +4,10 @@
  * of writes. One that could not connect says nothing of its collection. A collection has a breaker
  * from its first failure on, until ten seconds have passed without one; BREAKER_TABLE_COLLECTIONS
  * have one at a time, and the one that failed least recently makes room: it counts as closed then.
+ * What succeeded before the first failure counts as well. It is counted for BREAKER_TABLE_GROUPS
+ * groups of collections: one that shares its group with a busy one opens later, never sooner.
  *
- * Thread: event loop only. Memory: some 300 bytes for each collection.
+ * Thread: event loop only. Memory: 40 KiB, and some 300 bytes for each collection.
  */
 #ifndef LIMITS_BREAKER_TABLE_H
 #define LIMITS_BREAKER_TABLE_H
@@ -16,7 +18,7 @@
 #include "base/siphash.h"
 #include "limits/breaker.h"
 
-enum { BREAKER_TABLE_COLLECTIONS = 256 };
+enum { BREAKER_TABLE_COLLECTIONS = 256, BREAKER_TABLE_GROUPS = 256 };
 
 enum breaker_of { BREAKER_OF_READS, BREAKER_OF_WRITES, BREAKER_OF_COLLECTION };
 

@@ -103,7 +103,7 @@ static void open_collection(uint32_t number)
 {
     for (int i = 0; i < 20; i++) {
         report_reads(1, number, BREAKER_FAILURE);
-        report_reads(2, 100000, BREAKER_SUCCESS);
+        report_reads(2, 0, BREAKER_SUCCESS);
     }
 }
 
@@ -118,6 +118,44 @@ START_TEST(a_collection_that_fails_stops_no_other)
     ck_assert(passes(2));
     ck_assert(passes(0));
     ck_assert_uint_eq(breaker_table_stats(table)->open_collections, 1);
+}
+END_TEST
+
+/* The same evidence as for all reads: half of what was asked in ten seconds, not of what was asked
+ * since the first failure. */
+START_TEST(what_succeeded_before_the_first_failure_counts)
+{
+    report_reads(99, 2, BREAKER_SUCCESS); /* of another collection: they do not */
+    report_reads(100, 1, BREAKER_SUCCESS);
+    report_reads(99, 1, BREAKER_FAILURE);
+    ck_assert(passes(1));
+    report_reads(1, 1, BREAKER_FAILURE);
+    ck_assert(!passes(1));
+    ck_assert_int_eq(last_of, BREAKER_OF_COLLECTION);
+}
+END_TEST
+
+START_TEST(what_is_older_than_ten_seconds_does_not_count)
+{
+    report_reads(100, 1, BREAKER_SUCCESS);
+    now_us += 11 * SECOND;
+    report_reads(40, 0, BREAKER_SUCCESS); /* all reads together are well */
+    report_reads(19, 1, BREAKER_FAILURE);
+    ck_assert(passes(1));
+    report_reads(1, 1, BREAKER_FAILURE);
+    ck_assert(!passes(1));
+    ck_assert_int_eq(last_of, BREAKER_OF_COLLECTION);
+}
+END_TEST
+
+/* Nor what another Chroma answered. */
+START_TEST(what_another_chroma_answered_does_not_count)
+{
+    report_reads(100, 1, BREAKER_SUCCESS);
+    breaker_table_new_incarnation(table, now_us);
+    report_reads(40, 0, BREAKER_SUCCESS);
+    report_reads(20, 1, BREAKER_FAILURE);
+    ck_assert(!passes(1));
 }
 END_TEST
 
@@ -210,7 +248,7 @@ END_TEST
 static void fail_once(uint32_t number)
 {
     report_reads(1, number, BREAKER_FAILURE);
-    report_reads(2, 100000, BREAKER_SUCCESS);
+    report_reads(2, 0, BREAKER_SUCCESS);
 }
 
 /* It takes no place from one that still fails. */
@@ -291,6 +329,9 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, reads_and_writes_are_told_apart);
     tcase_add_test(tcase, a_collection_that_fails_stops_no_other);
+    tcase_add_test(tcase, what_succeeded_before_the_first_failure_counts);
+    tcase_add_test(tcase, what_is_older_than_ten_seconds_does_not_count);
+    tcase_add_test(tcase, what_another_chroma_answered_does_not_count);
     tcase_add_test(tcase, a_heartbeat_lets_one_try_and_three_close);
     tcase_add_test(tcase, who_is_held_by_one_takes_no_try_of_another);
     tcase_add_test(tcase, another_chroma_begins_with_closed_collections);
