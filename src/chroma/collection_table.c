@@ -29,6 +29,8 @@ static bool read_route_scope(const struct chroma_route *route, struct decoded *t
                              struct decoded *database, struct scope *ret_scope);
 static bool are_names_quiet(const struct collection_table *table,
                             const struct collection_scope *scope, uint64_t now_us);
+static bool find_uuid(struct collection_table *table, const struct collection_scope *scope,
+                      struct bytes name, uint8_t ret_uuid[16]);
 static enum collection_existence existence_of(const struct collection_table *table,
                                               const struct collection       *collection);
 static void note_sent(struct write_observer *observer, struct write_notice *notice,
@@ -276,11 +278,23 @@ bool collection_table_uuid(struct collection_table *table, struct scope scope, s
                            uint64_t now_us, uint8_t ret_uuid[16])
 {
     struct collection_scope *found = collection_store_find_scope(&table->store, scope);
-    struct collection       *collection;
 
-    if (!are_names_quiet(table, found, now_us))
-        return false;
-    collection = collection_store_named(&table->store, found, name);
+    return are_names_quiet(table, found, now_us) && find_uuid(table, found, name, ret_uuid);
+}
+
+bool collection_table_standing_uuid(struct collection_table *table, struct scope scope,
+                                    struct bytes name, uint64_t now_us, uint8_t ret_uuid[16])
+{
+    struct collection_scope *found = collection_store_find_scope(&table->store, scope);
+
+    return breaks_stamp(table, found, now_us) != 0 && find_uuid(table, found, name, ret_uuid);
+}
+
+static bool find_uuid(struct collection_table *table, const struct collection_scope *scope,
+                      struct bytes name, uint8_t ret_uuid[16])
+{
+    const struct collection *collection = collection_store_named(&table->store, scope, name);
+
     if (collection == NULL || collection->named_at <= table->names_void)
         return false;
     memcpy(ret_uuid, collection->uuid, sizeof collection->uuid);

@@ -117,6 +117,12 @@ uint64_t collection_table_names_stamp(struct collection_table *table, struct sco
 MUST_CHECK bool collection_table_uuid(struct collection_table *table, struct scope scope,
                                       struct bytes name, uint64_t now_us, uint8_t ret_uuid[16]);
 
+/* The same while creations are under way: what creates may meet a name that is known, and does not
+ * change it. */
+MUST_CHECK bool collection_table_standing_uuid(struct collection_table *table, struct scope scope,
+                                               struct bytes name, uint64_t now_us,
+                                               uint8_t ret_uuid[16]);
+
 /* The names of a collection that is there, as Chroma said at `oldest_us` or later; borrowed until
  * the table changes. False: they are not known, or may be changing. */
 MUST_CHECK bool collection_table_names(struct collection_table *table, const uint8_t uuid[16],

@@ -87,7 +87,7 @@ bool cache_join_wait(struct cache_join *join, struct exchange *exchange)
     exchange->path = &join_path;
     if (!timeout_queue_is_running(&exchange->deadline))
         exchange_start_deadline(exchange);
-    if (!timeout_queue_is_running(&exchange->wait_limit))
+    if (!timeout_queue_is_running(&exchange->wait_limit) && !exchange->route.info->is_write)
         timeout_queue_start(proxy->wait_limits, &exchange->wait_limit);
     join_let_run(exchange_of(single_flight_leader(&own->flight)));
     return true;
@@ -115,9 +115,12 @@ void cache_join_lead(struct cache_join *join, struct exchange *exchange)
                        &exchange->question.flight);
 }
 
+/* A creation counts as sent from the first: it waits among writes, not for a turn. */
 static bool join_is_sent(const struct flight_member *leader)
 {
-    return call_is_sent(&exchange_of(leader)->pass.call);
+    const struct exchange *exchange = exchange_of(leader);
+
+    return exchange->route.info->is_write || call_is_sent(&exchange->pass.call);
 }
 
 bool cache_join_is_awaited(struct exchange *exchange)
@@ -132,7 +135,7 @@ bool cache_join_is_awaited(struct exchange *exchange)
  * its head is there nothing is held back. */
 static void join_let_run(struct exchange *leader)
 {
-    if (leader->state != EXCHANGE_ANSWERING)
+    if (leader->state != EXCHANGE_ANSWERING || leader->route.info->is_write)
         return;
     leader->reply.source = NULL;
     call_resume(&leader->pass.call);
@@ -217,18 +220,22 @@ static void join_on_deadline(struct exchange *exchange)
 {
     const struct flight_member *leader = single_flight_leader(&exchange->question.flight);
     bool                        waited_for_turn = timeout_queue_is_running(&exchange->deadline);
+    const char                 *message = "Chroma did not answer another request, which asks the "
+                                          "same, within deadline.read";
+    uint64_t                   *counted = &exchange->proxy->refused.read_deadlines;
 
     if (!exchange->client_deadline.is_over && waited_for_turn &&
         (leader == NULL || join_is_sent(leader)))
         return; /* NULL: it is about to ask */
-    deadline_watch_answer(exchange, FRONT_EXECUTED_NO,
-                          waited_for_turn ? &exchange->proxy->refused.waits
-                                          : &exchange->proxy->refused.read_deadlines,
-                          waited_for_turn
-                              ? "it waited for queue.wait_max, as a request did that asks the "
-                                "same and had no turn"
-                              : "Chroma did not answer another request, which asks the same, "
-                                "within deadline.read");
+    if (waited_for_turn) {
+        counted = &exchange->proxy->refused.waits;
+        message = "it waited for queue.wait_max, as a request did that asks the same and had no "
+                  "turn";
+    } else if (exchange->route.info->is_write) {
+        counted = &exchange->proxy->refused.write_deadlines;
+        message = "Chroma did not answer another request, which is the same, within deadline.write";
+    }
+    deadline_watch_answer(exchange, FRONT_EXECUTED_NO, counted, message);
 }
 
 static void join_on_client_gone(struct exchange *exchange)

@@ -5,6 +5,10 @@
  * of the one that asked, which takes it at a pace of its own. Only an answer that may be kept is
  * given to others: a plain 200 of CACHE_PATH_OBJECT_MAX at most.
  *
+ * A creation that would create nothing is a read that goes the way of writes. Others wait for it
+ * only while it is certain to be one, and get its answer only if it was kept, which says that
+ * nothing came in between: what they get is what they would find, if they looked at that moment.
+ *
  * A request that has to ask after all begins again where its body was complete, at the end of the
  * loop's turn: when the one that it waited for is gone, one of all that wait; when the answer is
  * for that one only, each. The call of a request ends with it: it does not go on for those who

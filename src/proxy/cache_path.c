@@ -177,7 +177,7 @@ bool cache_path_answer(struct exchange *exchange)
         return true;
     }
     note_use(exchange, NULL);
-    if (exchange->route.info->is_write || !joins(cache) || !cache_join_wait(cache->join, exchange))
+    if (!joins(cache) || !cache_join_wait(cache->join, exchange))
         return false;
     query_cache_note_join(cache->cache, result);
     return true;
@@ -224,7 +224,14 @@ void cache_path_lead(struct exchange *exchange)
     struct read_cache *cache = exchange->proxy->cache;
     const struct call *call = &exchange->pass.call;
 
-    if (!joins(cache) || exchange->question.kind == CACHE_KIND_NONE || !call_is_active(call))
+    if (!joins(cache) || exchange->question.kind == CACHE_KIND_NONE)
+        return;
+    if (exchange->route.info->is_write) {
+        if (exchange->question.is_keyed)
+            cache_join_lead(cache->join, exchange);
+        return;
+    }
+    if (!call_is_active(call))
         return;
     if (exchange->proxy->options.sheds && call->transfer == NULL)
         return; /* it may be refused, and who waited for it would wait again */
@@ -486,11 +493,14 @@ void cache_path_keep(struct exchange *exchange, const struct http_head *head, st
     const struct access_record *record = &exchange->record;
     struct query_validity       now;
 
-    if (!may_keep(exchange, &now) || body.size > CACHE_PATH_OBJECT_MAX ||
-        !kept_head_find(head, CACHE_PATH_OBJECT_MAX, &exchange->question.head) ||
-        !put(exchange, &now, body, record->first_byte_us - record->connected_us))
-        return;
-    exchange->reply.cache_status = "chromabouncer; fwd=miss; stored";
+    if (may_keep(exchange, &now) && body.size <= CACHE_PATH_OBJECT_MAX &&
+        kept_head_find(head, CACHE_PATH_OBJECT_MAX, &exchange->question.head) &&
+        put(exchange, &now, body, record->first_byte_us - record->connected_us)) {
+        exchange->reply.cache_status = "chromabouncer; fwd=miss; stored";
+        cache_join_answer(exchange, kept_head(exchange->question.head), body);
+    } else if (exchange->question.join != NULL) {
+        cache_join_refuse(exchange->question.join, exchange);
+    }
 }
 
 /* Has nothing come that may have changed the answer? */

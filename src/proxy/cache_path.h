@@ -66,9 +66,8 @@ uint64_t cache_path_age_wanted(const struct http_head *head);
 /* Has the head nothing that an authenticating proxy might go by? */
 bool cache_path_is_plain(const struct http_head *head);
 
-/* The request is complete and was not sent yet. True: it is answered and finished; or, if it is no
- * write, it waits for the answer to another, and its path's on_room is called again if that is not
- * for it. */
+/* The request is complete and was not sent yet. True: it is answered and finished; or it waits for
+ * the answer to another, and its path's on_room is called again if that is not for it. */
 bool cache_path_answer(struct exchange *exchange);
 
 /* It was not answered, and its call is waiting or sent, or could not be: others may wait for it. */
@@ -76,6 +75,7 @@ void cache_path_lead(struct exchange *exchange);
 
 /* It is over: nobody waits for it. */
 void cache_path_leave(struct exchange *exchange);
+
 /* What an answer to the question would be kept under now. */
 struct query_validity cache_path_validity(struct proxy                *proxy,
                                           const struct cache_question *question);
@@ -83,7 +83,8 @@ struct query_validity cache_path_validity(struct proxy                *proxy,
 /* Chroma's answer begins: who keeps it. NULL: nobody. */
 struct answer_sink *cache_path_sink(struct exchange *exchange, const struct http_head *head);
 
-/* Chroma's answer to a write that was looked for, all of it: keep it if it may be. */
+/* Chroma's answer to a write that was looked for, all of it: keep it, and give it to who waits for
+ * it, if that may be. */
 void cache_path_keep(struct exchange *exchange, const struct http_head *head, struct bytes body);
 
 /* For who reports; borrowed. */

@@ -109,9 +109,10 @@ bool construct_question_find_collection(const struct exchange *exchange, uint8_t
                 ? decode_segment(route->collection, &name)
                 : read_creation(byte_buffer_bytes(&exchange->body), &name)) &&
            decode_segment(route->tenant, &tenant) && decode_segment(route->database, &database) &&
-           collection_table_uuid(proxy->collections,
-                                 (struct scope){.tenant = tenant.bytes, .database = database.bytes},
-                                 name.bytes, loop_now_us(proxy->loop), ret_uuid);
+           collection_table_standing_uuid(
+               proxy->collections,
+               (struct scope){.tenant = tenant.bytes, .database = database.bytes}, name.bytes,
+               loop_now_us(proxy->loop), ret_uuid);
 }
 
 static bool decode_segment(struct bytes segment, struct plain_name *ret_name)

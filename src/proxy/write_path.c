@@ -148,7 +148,8 @@ static void write_path_submit(struct exchange *exchange)
     if (!deadline_watch_suffices(exchange) || guard_gate_refuses(exchange))
         return;
     deadline_watch_tell(exchange, &request);
-    exchange_start_deadline(exchange);
+    if (!timeout_queue_is_running(&exchange->deadline)) /* else it waited for another's answer */
+        exchange_start_deadline(exchange);
     if (exchange->room.account != NULL)
         exchange_trim_room(exchange);
     exchange->waiter =
@@ -160,6 +161,7 @@ static void write_path_submit(struct exchange *exchange)
         exchange->write = write;
         if (write->is_in_lane)
             exchange_stop_clocks(exchange);
+        cache_path_lead(exchange);
         return;
     }
     if (write != NULL)
@@ -272,4 +274,5 @@ static void write_path_on_finished(struct exchange *exchange)
     exchange->write = NULL;
     if (exchange->reply.source != NULL)
         call_resume(exchange->reply.source);
+    cache_path_leave(exchange);
 }

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from bed import Chroma, Proxy, WatchedProxy, wait_for
+from bed import DATABASE, Chroma, Proxy, WatchedProxy, wait_for
 from test_cache import Asker, new_collection, records, wait_until_known
 
 SECONDS = float(os.environ.get("COLLAPSE_SECONDS", "4"))
@@ -29,7 +29,7 @@ def chroma():
 class At:
     """One who asks in a thread of its own."""
 
-    def __init__(self, port, path, body):
+    def __init__(self, port, path, body=QUERY):
         self.asker, self.answer = Asker(port), None
         self.thread = threading.Thread(target=self.run, args=(path, body))
         self.thread.start()
@@ -44,19 +44,19 @@ def total(proxy, prefix):
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
 
 
-def waiting(proxy):
-    reads = "_requests{class=\"read\"}"
-    return total(proxy, f"chromabouncer_inflight{reads}") + total(
-        proxy, f"chromabouncer_queue{reads}"
+def waiting(proxy, kind):
+    requests = f"_requests{{class=\"{kind}\"}}"
+    return total(proxy, f"chromabouncer_inflight{requests}") + total(
+        proxy, f"chromabouncer_queue{requests}"
     )
 
 
-def ask_at_once(chroma, proxy, path, count):
+def ask_at_once(chroma, proxy, path, count, body=QUERY, kind="read"):
     """While Chroma stands still; it goes on when all wait."""
     os.kill(chroma.process.pid, signal.SIGSTOP)
     try:
-        askers = [At(proxy.port, path, QUERY) for _ in range(count)]
-        wait_for(lambda: waiting(proxy) == count, "all wait")
+        askers = [At(proxy.port, path, body) for _ in range(count)]
+        wait_for(lambda: waiting(proxy, kind) == count, "all wait")
     finally:
         os.kill(chroma.process.pid, signal.SIGCONT)
     for at in askers:
@@ -83,6 +83,26 @@ def test_32_identical_queries_at_once_are_one_call(chroma):
         assert total(proxy, 'chromabouncer_cache_lookups_total{result="collapsed"}') == MANY - 1
         log = proxy.log.read_text()
         assert log.count("source=collapsed") + log.count('"source":"collapsed"') == MANY - 1
+
+
+def test_32_creations_at_once_of_what_is_there_are_one_call(chroma):
+    path = new_collection(chroma, "made")
+    body = {"name": "made", "get_or_create": True, "metadata": {"a": 1}}
+    with WatchedProxy(chroma.port, ["--set", "role=gateway"]) as proxy:
+        wait_until_known(chroma, proxy)
+        asker = Asker(proxy.port)
+        asker.ask("GET", f"{DATABASE}/collections/made")
+        asker.ask("POST", f"{path}/query", QUERY)
+        calls = 'chromabouncer_backend_requests_total{op="collection"'
+        before = total(proxy, calls)
+        askers = ask_at_once(chroma, proxy, f"{DATABASE}/collections", MANY, body, "other")
+        direct = Asker(chroma.port).ask("POST", f"{DATABASE}/collections", body)
+        assert all(at.asker.code == 200 and at.answer == direct for at in askers)
+        said = sorted(at.asker.status for at in askers)
+        assert said == ["chromabouncer; fwd=miss; collapsed"] * (MANY - 1) + [
+            "chromabouncer; fwd=miss; stored"
+        ]
+        assert total(proxy, calls) == before + 1
 
 
 def test_a_sidecar_sends_one_that_waits_for_its_turn_and_no_more(chroma):

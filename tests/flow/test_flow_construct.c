@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "flow/flow_world.h"
+#include "io/clock.h"
 #include "support/check_main.h"
 
 #define V2       "/api/v2"
@@ -19,6 +20,7 @@
 static struct flow_world   world;
 static struct flow_client *client;
 static char                answer[1000]; /* of Chroma, to whatever is not about records */
+static const char         *answer_body;
 static unsigned            answer_status;
 static enum flow_fault     write_fault; /* of what is about records */
 static uint64_t            answer_delay_us;
@@ -35,7 +37,7 @@ static void plan(struct flow_backend *backend, unsigned id, struct flow_plan *re
                                    .delay_us = answer_delay_us,
                                    .fields = "Content-Type: application/json\r\n",
                                    .is_bare = !is_of_records,
-                                   .body = is_of_records ? "{}" : answer};
+                                   .body = is_of_records ? "{}" : answer_body};
 }
 
 static void set_backend(enum chroma_family family, uint64_t batch_records_max, uint64_t incarnation)
@@ -53,6 +55,7 @@ static void begin_with(bool splits)
     world.write_options.split_oversize = splits;
     world.proxy_options.cache.verify_per_million = verify_per_million;
     world.backend.on_plan = plan;
+    answer_body = answer;
     answer_status = 200;
     answer_delay_us = 1000;
     write_fault = FLOW_FAULT_NONE;
@@ -554,6 +557,142 @@ START_TEST(a_description_that_a_write_crossed_is_not_kept)
 }
 END_TEST
 
+/* ---- Creations that wait for another --------------------------------------------------------- */
+
+enum { CREATORS = 8 };
+
+static struct flow_client *creators[CREATORS];
+static size_t              calls_before;
+
+/* Eight at once create what is there, and nobody has asked for that before; Chroma takes 100 ms. */
+static void create_at_once(const char *body)
+{
+    answer_delay_us = 100000;
+    calls_before = world.backend.request_count;
+    for (size_t i = 0; i < CREATORS; i++) {
+        client = creators[i] = flow_world_client(&world);
+        send_with("POST", CREATE, body, "");
+        flow_world_run_ms(&world, 1);
+    }
+    client = flow_world_client(&world);
+}
+
+/* Each is answered with this; so many of them by another's answer, for so many calls. */
+static void expect_created(const char *body, size_t collapsed, size_t calls)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < CREATORS; i++) {
+        if (creators[i] == NULL)
+            continue;
+        ck_assert(flow_world_run_to_answers(&world, creators[i], 1));
+        ck_assert_uint_eq(creators[i]->answers[0].status, answer_status);
+        ck_assert_str_eq(flow_client_body(creators[i], 0), body);
+        found += strstr(flow_client_head(creators[i], 0), "fwd=miss; collapsed\r\n") != NULL;
+    }
+    ck_assert_uint_eq(found, collapsed);
+    ck_assert_uint_eq(world.backend.request_count, calls_before + calls);
+}
+
+START_TEST(creations_at_once_of_what_is_there_are_one_call)
+{
+    keep_description(0);
+    create_at_once(NAMED("docs"));
+    ck_assert_uint_eq(world.backend.request_count, calls_before + 1);
+    expect_created(answer, CREATORS - 1, 1);
+    ck_assert(is_kept(2));
+}
+END_TEST
+
+START_TEST(creations_of_what_may_not_be_there_are_sent_each)
+{
+    describe(UUID, "docs", "2", "");
+    create_at_once(NAMED("docs"));
+    expect_created(answer, 0, CREATORS);
+}
+END_TEST
+
+START_TEST(a_creation_whose_answer_may_not_be_kept_is_sent_by_each)
+{
+    keep_description(0);
+    answer_status = 400;
+    create_at_once("{\"name\":\"docs\",\"get_or_create\":true,\"metadata\":{}}");
+    ck_assert_uint_eq(world.backend.request_count, calls_before + 1);
+    expect_created(answer, 0, CREATORS);
+    create_at_once("{\"name\":\"docs\",\"get_or_create\":true,\"metadata\":{}}");
+    ck_assert_uint_eq(world.backend.request_count, calls_before + CREATORS); /* for a while */
+    expect_created(answer, 0, CREATORS);
+}
+END_TEST
+
+/* Who comes after the write waits for none that was begun before it, and who waited is not given
+ * what Chroma may have said before. */
+START_TEST(a_write_parts_creations_that_wait)
+{
+    char former[sizeof answer];
+
+    keep_description(0);
+    memcpy(former, answer, sizeof former);
+    answer_body = former;
+    create_at_once(NAMED("docs"));
+    answer_body = answer;
+    answer_delay_us = 1000;
+    do_records("upsert", WITH("{\"c\":1}"));
+    describe(UUID, "docs", "2", "\"c\":{\"int\":{}}");
+    ck_assert(!is_kept(2));
+    ck_assert_str_eq(last_body(), answer);
+    ck_assert_uint_eq(creators[0]->answer_count, 0);
+    for (size_t i = 0; i < CREATORS; i++) {
+        ck_assert(flow_world_run_to_answers(&world, creators[i], 1));
+        ck_assert_str_eq(flow_client_body(creators[i], 0), i == 0 ? former : answer);
+    }
+}
+END_TEST
+
+START_TEST(if_who_creates_leaves_one_of_the_others_creates)
+{
+    struct proxy_options options = world.proxy_options;
+
+    options.queue_wait_max_us = 50000; /* is one for turns of reads */
+    proxy_set_options(world.proxy, &options);
+    keep_description(0);
+    create_at_once(NAMED("docs"));
+    flow_client_reset(creators[0]);
+    flow_client_reset(creators[3]);
+    creators[0] = creators[3] = NULL;
+    expect_created(answer, CREATORS - 3, 2);
+}
+END_TEST
+
+START_TEST(who_waits_for_a_creation_has_its_own_deadline)
+{
+    struct proxy_options options = world.proxy_options;
+    struct flow_client  *first, *second;
+    uint64_t             began_us;
+
+    options.deadline_write_us = 1000000;
+    proxy_set_options(world.proxy, &options);
+    keep_description(0);
+    answer_delay_us = 100000000;
+    began_us = clock_now_us();
+    first = client = flow_world_client(&world);
+    send_with("POST", CREATE, NAMED("docs"), "");
+    flow_world_run_ms(&world, 500);
+    second = client = flow_world_client(&world);
+    send_with("POST", CREATE, NAMED("docs"), "");
+    calls_before = world.backend.request_count;
+    ck_assert(flow_world_run_to_answers(&world, first, 1));
+    ck_assert_uint_eq(first->answers[0].status, 504);
+    ck_assert_uint_lt(clock_now_us() - began_us, 1050000);
+    ck_assert_uint_eq(second->answer_count, 0);
+    ck_assert_uint_eq(world.backend.request_count, calls_before);
+    ck_assert(flow_world_run_to_answers(&world, second, 1));
+    ck_assert_uint_eq(second->answers[0].status, 504);
+    ck_assert_uint_gt(clock_now_us() - began_us, 1450000);
+    ck_assert_uint_lt(clock_now_us() - began_us, 1550000);
+}
+END_TEST
+
 START_TEST(some_chromas_are_always_asked)
 {
     static const struct {
@@ -617,6 +756,12 @@ int main(void)
     tcase_add_test(tcase, what_is_described_under_another_uuid_is_not_kept);
     tcase_add_loop_test(tcase, a_description_that_a_write_crossed_is_not_kept, 0,
                         COUNT_OF(descriptions));
+    tcase_add_test(tcase, creations_at_once_of_what_is_there_are_one_call);
+    tcase_add_test(tcase, creations_of_what_may_not_be_there_are_sent_each);
+    tcase_add_test(tcase, a_creation_whose_answer_may_not_be_kept_is_sent_by_each);
+    tcase_add_test(tcase, a_write_parts_creations_that_wait);
+    tcase_add_test(tcase, if_who_creates_leaves_one_of_the_others_creates);
+    tcase_add_test(tcase, who_waits_for_a_creation_has_its_own_deadline);
     tcase_add_test(tcase, some_chromas_are_always_asked);
     return check_main("flow_construct", tcase);
 }

@@ -131,6 +131,15 @@ static unsigned named(const char *name)
     return number;
 }
 
+/* Whatever else is being created. */
+static unsigned standing(const char *name)
+{
+    uint8_t uuid[16];
+
+    return collection_table_standing_uuid(table, scope_d, bytes_of(name), now_us, uuid) ? uuid[15]
+                                                                                        : 0;
+}
+
 static enum collection_existence existence(unsigned number)
 {
     struct collection_facts facts;
@@ -328,13 +337,14 @@ START_TEST(a_creation_hides_names_and_leaves_records_alone)
     look_up(1, "a", "3");
     stamp = stamp_of(1);
     send_to(&create, "POST", D "/collections", 0);
-    ck_assert(named("a") == 0 && stamp_of(1) == stamp);
+    ck_assert(named("a") == 0 && stamp_of(1) == stamp && standing("a") == 1);
+    ck_assert_uint_eq(standing("b"), 0);
     answer_with(&create, WRITE_OUTCOME_REFUSED, "");
     ck_assert(named("a") == 1 && stamp_of(1) == stamp);
     send_to(&create, "POST", D "/collections", 0);
     answer_with(&create, WRITE_OUTCOME_UNKNOWN, "");
     ck_assert_int_eq(create.notice.change.reach, CHROMA_REACH_SCOPE);
-    ck_assert(named("a") == 0 && stamp_of(1) == 0);
+    ck_assert(named("a") == 0 && stamp_of(1) == 0 && standing("a") == 0);
     write_observer_settled(&observers, &create.notice, now_us);
     ck_assert(named("a") == 0 && stamp_of(1) > stamp);
     look_up(1, "a", "3");
