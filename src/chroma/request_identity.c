@@ -2,7 +2,9 @@
 
 #include <string.h>
 
-static void write_lower_case(char *to, struct bytes from);
+static enum status write_identity_fields(const struct http_head *head, bool with_age,
+                                         struct byte_buffer *out);
+static void        write_lower_case(char *to, struct bytes from);
 
 bool request_identity_is_ignored(const struct http_field *field)
 {
@@ -28,7 +30,24 @@ bool request_identity_is_ignored(const struct http_field *field)
     }
 }
 
+bool request_identity_is_of_age(const struct http_field *field)
+{
+    return bytes_equal_nocase(field->name, BYTES_LITERAL("cache-control")) ||
+           bytes_equal_nocase(field->name, BYTES_LITERAL("pragma"));
+}
+
 enum status request_identity_write(const struct http_head *head, struct byte_buffer *out)
+{
+    return write_identity_fields(head, true, out);
+}
+
+enum status request_identity_write_ageless(const struct http_head *head, struct byte_buffer *out)
+{
+    return write_identity_fields(head, false, out);
+}
+
+static enum status write_identity_fields(const struct http_head *head, bool with_age,
+                                         struct byte_buffer *out)
 {
     enum status status = STATUS_OK;
 
@@ -37,7 +56,7 @@ enum status request_identity_write(const struct http_head *head, struct byte_buf
         size_t                   name_at;
         struct bytes parts[] = {field->name, BYTES_INIT(": "), field->value, BYTES_INIT("\r\n")};
 
-        if (request_identity_is_ignored(field))
+        if (request_identity_is_ignored(field) || (!with_age && request_identity_is_of_age(field)))
             continue;
         name_at = byte_buffer_size(out);
         for (size_t j = 0; j < COUNT_OF(parts) && status == STATUS_OK; j++)

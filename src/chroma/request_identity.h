@@ -26,10 +26,17 @@ enum { REQUEST_IDENTITY_DIGEST_SIZE = 16, REQUEST_IDENTITY_KEY_SIZE = 2 * SIPHAS
 /* Does this field say nothing about who asks and what for? */
 bool request_identity_is_ignored(const struct http_field *field);
 
+/* Does it say how old an answer may be that the client takes (Cache-Control, Pragma)? */
+bool request_identity_is_of_age(const struct http_field *field);
+
 /* Append the identity to `out`: the fields in their order, names in lower case. Equal bytes, equal
  * identity. Outcomes as byte_buffer_append(), without a limit. */
 MUST_CHECK enum status request_identity_write(const struct http_head *head,
                                               struct byte_buffer     *out);
+
+/* The same without what is of age, for who minds that itself. */
+MUST_CHECK enum status request_identity_write_ageless(const struct http_head *head,
+                                                      struct byte_buffer     *out);
 
 /* A keyed digest, for keys of tables: nobody who lacks the key can aim at another's. `key` is
  * random, of this process, and secret. */

@@ -1,34 +1,23 @@
 #include "proxy/cache_path.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "base/text.h"
 #include "calls/kept_head.h"
 #include "calls/learn_sink.h"
-#include "chroma/chroma_query.h"
 #include "chroma/request_identity.h"
 #include "proxy/cache_join.h"
+#include "proxy/cache_keys.h"
 #include "proxy/construct_question.h"
 #include "proxy/exchange.h"
-
-_Static_assert((int)REQUEST_IDENTITY_KEY_SIZE == (int)KEYED_DIGEST_KEY_SIZE, "two such keys");
 
 /* So long a write of a process that was killed takes at most, unless Chroma's database is locked.
  */
 static const uint64_t settle_us = 10000000;
 
-/* What is digested under one key is never what is digested under another. */
-enum digest_key {
-    DIGEST_KEY_QUERY,
-    DIGEST_KEY_IDENTITY,
-    DIGEST_KEY_CONSTRUCT,
-    DIGEST_KEY_JOIN,
-    DIGEST_KEY_COUNT
-};
-
 struct read_cache {
     struct query_cache        *cache; /* NULL while it is off */
+    struct cache_keys         *keys;
     struct cache_join         *join;  /* NULL: no memory */
     struct cache_usage        *usage; /* NULL before it was on, and without memory */
     struct memory_account     *account;
@@ -36,21 +25,19 @@ struct read_cache {
     struct proxy_cache_options options;
     bool                       is_gateway;
     uint64_t                   settled_us; /* what was kept before is not answered afterwards */
-    struct byte_buffer         scratch;
     uint64_t                   bypassed, given_stale;
-    unsigned char              keys[DIGEST_KEY_COUNT][KEYED_DIGEST_KEY_SIZE]; /* random */
     uint64_t                   flushes;
     cache_path_hit_fn         *on_hit; /* NULL: nobody */
 };
 
-static bool is_on(const struct read_cache *cache);
-static bool joins(const struct read_cache *cache);
-static bool is_bypass(enum cache_kind kind, uint64_t age_us);
-static bool has_plain_query(const struct exchange *exchange);
-static bool wait_for_other_s_turn(struct exchange *exchange);
-static bool make_open_key(struct exchange *exchange);
-static bool make_question_key(struct exchange *exchange, struct query_cache_key *ret_key);
-static bool read_query(const struct exchange *exchange, struct query_cache_key *ret_key);
+static void                    turn_off(struct read_cache *cache);
+static void                    turn_on(struct read_cache *cache);
+static bool                    is_on(const struct read_cache *cache);
+static bool                    joins(const struct read_cache *cache);
+static bool                    is_bypass(enum cache_kind kind, uint64_t age_us);
+static bool                    has_plain_query(const struct exchange *exchange);
+static bool                    wait_for_other_s_turn(struct exchange *exchange);
+static bool                    make_open_key(struct exchange *exchange);
 static enum query_cache_result find_answer(struct exchange *exchange, uint64_t age_us,
                                            struct query_cache_hit *ret_hit);
 static bool                    allows_stale(const struct exchange *exchange);
@@ -84,12 +71,12 @@ struct read_cache *cache_path_new(const struct proxy_cache_options *options,
     cache->account = account;
     cache->bytes_max = options->bytes_max;
     cache->settled_us = loop_now_us(loop) + settle_us;
-    /* Keys that could be guessed are no keys: rather no cache. */
-    if (getrandom(cache->keys, sizeof cache->keys, GRND_NONBLOCK) != (ssize_t)sizeof cache->keys) {
+    cache->keys = cache_keys_new();
+    if (cache->keys == NULL) {
         free(cache);
         return NULL;
     }
-    cache->join = cache_join_new(loop, cache->keys[DIGEST_KEY_JOIN]);
+    cache->join = cache_join_new(loop, cache_keys_secret(cache->keys));
     return cache;
 }
 
@@ -97,37 +84,54 @@ void cache_path_free(struct read_cache *cache)
 {
     if (cache == NULL)
         return;
-    query_cache_free(cache->cache);
+    turn_off(cache);
+    cache_keys_free(cache->keys);
     cache_join_free(cache->join);
     cache_usage_free(cache->usage);
-    byte_buffer_done(&cache->scratch);
     free(cache);
 }
 
 void cache_path_set(struct read_cache *cache, const struct proxy_cache_options *options,
                     bool is_gateway)
 {
-    struct query_cache_options sizes = {.object_bytes_max = CACHE_PATH_OBJECT_MAX,
-                                        .services = SERVICES_MAX};
     bool is_wanted = options->is_enabled && (is_gateway || options->max_staleness_us > 0);
 
     if (cache == NULL)
         return;
-    if (cache->is_gateway && !is_gateway) {
-        query_cache_free(cache->cache);
-        cache->cache = NULL;
-    }
+    if (cache->is_gateway && !is_gateway)
+        turn_off(cache);
     cache->options = *options;
     cache->is_gateway = is_gateway;
-    sizes.bytes_max = cache->bytes_max;
-    if (!is_wanted) {
-        query_cache_free(cache->cache);
-        cache->cache = NULL;
-    } else if (cache->cache == NULL) {
-        cache->cache = query_cache_new(&sizes, cache->account);
-        if (cache->usage == NULL)
-            cache->usage = cache_usage_new(cache->keys[DIGEST_KEY_QUERY]);
-    }
+    if (!is_wanted)
+        turn_off(cache);
+    else if (cache->cache == NULL)
+        turn_on(cache);
+}
+
+static void turn_off(struct read_cache *cache)
+{
+    query_cache_free(cache->cache);
+    cache->cache = NULL;
+    cache_keys_forget(cache->keys);
+}
+
+/* What bodies meant gets a small part of the memory. */
+static void turn_on(struct read_cache *cache)
+{
+    enum { MEANINGS_PART = 64 };
+    size_t meanings =
+        cache_keys_remember(cache->keys, cache->bytes_max / MEANINGS_PART, cache->account);
+
+    cache->cache =
+        query_cache_new(&(struct query_cache_options){.bytes_max = cache->bytes_max,
+                                                      .bytes_beside = meanings,
+                                                      .object_bytes_max = CACHE_PATH_OBJECT_MAX,
+                                                      .services = SERVICES_MAX},
+                        cache->account);
+    if (cache->cache == NULL)
+        cache_keys_forget(cache->keys);
+    if (cache->usage == NULL)
+        cache->usage = cache_usage_new(cache_keys_secret(cache->keys));
 }
 
 static bool is_on(const struct read_cache *cache)
@@ -161,7 +165,7 @@ bool cache_path_answer(struct exchange *exchange)
     if (!is_on(cache))
         return wait_for_other_s_turn(exchange);
     age_us = age_limit(cache, exchange->head, 0);
-    if (age_us == 0 || !make_question_key(exchange, &question->key)) {
+    if (age_us == 0 || !cache_keys_make(cache->keys, exchange, &question->key)) {
         cache->bypassed += is_bypass(question->kind, age_us);
         exchange->reply.cache_status = is_bypass(question->kind, age_us)
                                            ? "chromabouncer; fwd=bypass"
@@ -196,8 +200,9 @@ static bool wait_for_other_s_turn(struct exchange *exchange)
 /* Unless the client wants Chroma's own answer. */
 static bool make_open_key(struct exchange *exchange)
 {
-    exchange->question.is_keyed = cache_path_age_wanted(exchange->head) > 0 &&
-                                  make_question_key(exchange, &exchange->question.key);
+    exchange->question.is_keyed =
+        cache_path_age_wanted(exchange->head) > 0 &&
+        cache_keys_make(exchange->proxy->cache->keys, exchange, &exchange->question.key);
     return exchange->question.is_keyed;
 }
 
@@ -272,38 +277,6 @@ static bool has_plain_query(const struct exchange *exchange)
     return query.size == 0 ? exchange->head->target.size == exchange->head->path.size
                            : exchange->route.operation == CHROMA_OPERATION_COUNT &&
                                  bytes_equal(query, BYTES_LITERAL("read_level=index_and_wal"));
-}
-
-static bool make_question_key(struct exchange *exchange, struct query_cache_key *ret_key)
-{
-    struct read_cache *cache = exchange->proxy->cache;
-
-    if (exchange->question.kind == CACHE_KIND_RECORDS
-            ? !read_query(exchange, ret_key)
-            : !construct_question_read(exchange, cache->keys[DIGEST_KEY_CONSTRUCT], &cache->scratch,
-                                       ret_key))
-        return false;
-    byte_buffer_clear(&cache->scratch);
-    if (request_identity_write(exchange->head, &cache->scratch) != STATUS_OK)
-        return false;
-    request_identity_digest(byte_buffer_bytes(&cache->scratch), cache->keys[DIGEST_KEY_IDENTITY],
-                            ret_key->identity);
-    return true;
-}
-
-static bool read_query(const struct exchange *exchange, struct query_cache_key *ret_key)
-{
-    const struct chroma_family_info *family = chroma_family_info(exchange->proxy->family);
-    struct chroma_query              query;
-    const char                      *reason;
-
-    if (chroma_query_read(
-            &exchange->route, family->null_is_default, byte_buffer_bytes(&exchange->body),
-            exchange->proxy->cache->keys[DIGEST_KEY_QUERY], &query, &reason) != STATUS_OK)
-        return false;
-    memcpy(ret_key->collection, exchange->route.uuid, sizeof ret_key->collection);
-    memcpy(ret_key->digest, query.digest, sizeof ret_key->digest);
-    return true;
 }
 
 static enum query_cache_result find_answer(struct exchange *exchange, uint64_t age_us,
@@ -394,9 +367,7 @@ bool cache_path_is_plain(const struct http_head *head)
     for (size_t i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];
 
-        if (!field->hop_by_hop && !is_plain_field(field) &&
-            !bytes_equal_nocase(field->name, BYTES_LITERAL("cache-control")) &&
-            !bytes_equal_nocase(field->name, BYTES_LITERAL("pragma")))
+        if (!field->hop_by_hop && !is_plain_field(field) && !request_identity_is_of_age(field))
             return false;
     }
     return true;

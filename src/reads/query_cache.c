@@ -39,7 +39,7 @@ struct query_cache {
     struct chunk_pool          chunks;
     struct query_cache_entry **buckets;
     size_t                     bucket_mask;
-    size_t                     fixed_bytes; /* charged for all but the blocks */
+    size_t                     fixed_bytes; /* of all but the blocks */
     struct share              *shares;
     struct query_cache_stats   stats;
     struct query_cache_holding holdings[QUERY_CACHE_OWNER_KINDS][QUERY_CACHE_OWNERS_MAX];
@@ -125,13 +125,13 @@ struct query_cache *query_cache_new(const struct query_cache_options *options,
         cache->shares[i].hand = &cache->shares[i].order.head;
     }
     cache->bucket_mask = buckets - 1;
-    cache->fixed_bytes = sizeof *cache + buckets * sizeof *cache->buckets +
+    cache->fixed_bytes = options->bytes_beside + sizeof *cache + buckets * sizeof *cache->buckets +
                          cache->options.services * sizeof *cache->shares;
     chunk_pool_init(
         &cache->chunks,
         options->bytes_max > cache->fixed_bytes ? options->bytes_max - cache->fixed_bytes : 0,
         account);
-    memory_account_charge(account, cache->fixed_bytes);
+    memory_account_charge(account, cache->fixed_bytes - options->bytes_beside);
     cache->stats.bytes = cache->fixed_bytes;
     return cache;
 }
@@ -147,7 +147,7 @@ void query_cache_free(struct query_cache *cache)
             drop_entry(cache, LIST_ITEM(list_first(order), struct query_cache_entry, order));
     }
     chunk_pool_done(&cache->chunks);
-    memory_account_release(cache->account, cache->fixed_bytes);
+    memory_account_release(cache->account, cache->fixed_bytes - cache->options.bytes_beside);
     free(cache->buckets);
     free(cache->shares);
     free(cache);

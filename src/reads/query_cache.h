@@ -40,6 +40,7 @@ struct query_cache_options {
     size_t bytes_max;
     size_t object_bytes_max; /* of one answer */
     size_t services;         /* 0 stands for 1 */
+    size_t bytes_beside;     /* of bytes_max, that the caller holds and has charged */
 };
 
 /* All three are compared in full. The digest must be keyed: it spreads the entries, too. */

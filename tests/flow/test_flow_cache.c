@@ -101,6 +101,75 @@ START_TEST(the_second_time_chroma_is_not_asked)
 }
 END_TEST
 
+/* Whoever says how old an answer may be is given the one that all are given, if it is young enough.
+ */
+START_TEST(the_age_that_a_client_takes_is_heeded)
+{
+    struct flow_client *client;
+
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    ck_assert(!is_hit(client, "{}", ""));
+    ck_assert(is_hit(client, "{}", "Cache-Control: max-age=5\r\n"));
+    flow_world_run_ms(&world, 3000);
+    ck_assert(is_hit(client, "{}", "Cache-Control: max-age=5\r\n"));
+    ck_assert(!is_hit(client, "{}", "Cache-Control: max-age=2\r\n"));
+    ck_assert(says(client, "fwd=miss; stored"));
+    flow_world_run_ms(&world, 1000);
+    ck_assert(is_hit(client, "{}", ""));
+    ck_assert(strstr(flow_client_head(client, client->answer_count - 1), "\r\nAge: 1\r\n") != NULL);
+    ck_assert(!is_hit(client, "{}", "Cache-Control: max-age=0\r\n"));
+    ck_assert(says(client, "fwd=bypass"));
+    ck_assert(!is_hit(client, "{}", "Cache-Control: max-age=9, no-transform\r\n"));
+    ck_assert(!is_hit(client, "{}", "Cache-Control: max-age=9\r\nPragma: no-cache\r\n"));
+    ck_assert(!is_hit(client, "{}", "Cache-Control: max-age=9\r\nX-Chroma-Token: a\r\n"));
+    ck_assert(is_hit(client, "{}", "X-Chroma-Token: a\r\n"));
+    ck_assert(is_hit(client, "{}", "Cache-Control: max-age=9\r\n"));
+}
+END_TEST
+
+/* With room for more, so that it is remembered what it means. */
+static const char *long_body(const char *rest)
+{
+    static char body[2000];
+
+    snprintf(body, sizeof body, "{\"ids\":[\"%01000d\"]%s}", 7, rest);
+    return body;
+}
+
+START_TEST(long_bodies_mean_what_they_meant)
+{
+    struct flow_client *client;
+    const char         *path = strstr(COLLECTION, "/collections/");
+
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    ck_assert(!is_hit(client, long_body(",\"limit\":null"), ""));
+    ck_assert(is_hit(client, long_body(",\"limit\":null"), ""));
+    ck_assert(is_hit(client, long_body(""), ""));
+    ck_assert(is_hit(client, long_body(""), ""));
+    ck_assert(!is_hit(client, long_body(",\"limit\":1"), ""));
+    ck_assert(!is_hit(client, long_body(""), "X-Chroma-Token: a\r\n"));
+    ck_assert(!is_hit(client, long_body(",\"x\":1"), ""));
+    ck_assert(says(client, "fwd=bypass"));
+    ck_assert(!is_hit(client, long_body(",\"x\":1"), ""));
+    ck_assert(says(client, "fwd=bypass"));
+    flow_client_printf(client,
+                       "POST /api/v2/tenants/t/databases/e%sget HTTP/1.1\r\nHost: chroma\r\n"
+                       "Content-Length: %zu\r\n\r\n%s",
+                       path, strlen(long_body("")), long_body(""));
+    ck_assert(flow_world_run_to_answers(&world, client, client->answer_count + 1));
+    ck_assert(says(client, "fwd=miss; stored"));
+    /* Older servers tell null from nothing. */
+    proxy_set_backend(world.proxy, &(struct proxy_backend){.family = CHROMA_FAMILY_PYTHON,
+                                                           .batch_records_max = 41666,
+                                                           .incarnation = 77});
+    ck_assert(!is_hit(client, long_body(",\"limit\":null"), ""));
+    ck_assert(!is_hit(client, long_body(""), ""));
+    ck_assert(is_hit(client, long_body(""), ""));
+}
+END_TEST
+
 START_TEST(pipelined_hits_are_answered_in_order)
 {
     struct flow_client *client;
@@ -429,6 +498,8 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_test(tcase, the_second_time_chroma_is_not_asked);
+    tcase_add_test(tcase, the_age_that_a_client_takes_is_heeded);
+    tcase_add_test(tcase, long_bodies_mean_what_they_meant);
     tcase_add_test(tcase, pipelined_hits_are_answered_in_order);
     tcase_add_test(tcase, a_write_ends_what_was_kept_when_it_is_sent);
     tcase_add_test(tcase, an_answer_that_a_write_crossed_is_not_kept);

@@ -67,4 +67,14 @@ mutant src/reads/cache_usage.c unit/test_cache_usage 's/quiet->number).entries >
 mutant src/reads/cache_usage.c unit/test_cache_usage 's/        list_push_back(&usage->used, &collection->node);/        list_push_front(\&usage->used, \&collection->node);/' 'the quietest makes room'
 mutant src/reads/cache_usage.c unit/test_cache_usage 's/        usage->counts\[QUERY_CACHE_COLLECTION\]\[quiet->number\] = .*/        ;/' 'who comes begins at zero'
 
+mutant src/base/block_digest.c unit/test_block_digest 's/(words\[1\] + key\[3\])/(words[1] + key[1])/' 'the sums have keys of their own'
+mutant src/base/block_digest.c unit/test_block_digest 's/    keyed_digest_take(digest, size, 2);/    ;/' 'sizes count'
+mutant src/base/block_digest.c unit/test_block_digest 's/ key += 2)/ key += 0)/' 'places have keys of their own'
+mutant src/base/block_digest.c unit/test_block_digest 's/    if (at < block.size) {/    if (0) {/' 'the last bytes count'
+mutant src/reads/meaning_memo.c unit/test_meaning_memo 's/memcmp(set->ways\[i\].text, text, KEYED_DIGEST_SIZE) == 0/1/' 'what is found was put there for that text'
+mutant src/reads/meaning_memo.c unit/test_meaning_memo 's/    set->ways\[1\] = set->ways\[0\];/    ;/' 'the newer one of three that meet stays, and the one before'
+mutant src/reads/query_cache.c unit/test_query_cache 's/    cache->fixed_bytes = options->bytes_beside + /    cache->fixed_bytes = /' 'what the caller holds is part of the cap'
+mutant src/chroma/request_identity.c unit/test_request_identity 's/(!with_age \&\& request_identity_is_of_age(field))/request_identity_is_of_age(field)/' 'identities hold what is of age'
+mutant src/chroma/request_identity.c unit/test_request_identity 's/(!with_age \&\& request_identity_is_of_age(field))/0/' 'but where it is not wanted'
+
 mutants_run

@@ -7,6 +7,8 @@
 #include "http/http_reader.h"
 #include "support/check_main.h"
 
+static bool is_ageless;
+
 /* The identity of a request with these fields. Given. */
 static struct byte_buffer identity_of(const char *fields)
 {
@@ -20,7 +22,10 @@ static struct byte_buffer identity_of(const char *fields)
     input.size =
         (size_t)snprintf(text, sizeof text, "POST /x HTTP/1.1\r\nHost: h\r\n%s\r\n", fields);
     ck_assert_int_eq(http_reader_feed(reader, &input, &body), HTTP_READER_HEAD);
-    ck_assert_int_eq(request_identity_write(http_reader_head(reader), &identity), STATUS_OK);
+    ck_assert_int_eq(is_ageless
+                         ? request_identity_write_ageless(http_reader_head(reader), &identity)
+                         : request_identity_write(http_reader_head(reader), &identity),
+                     STATUS_OK);
     http_reader_free(reader);
     return identity;
 }
@@ -78,6 +83,27 @@ START_TEST(only_what_tells_requests_apart_counts)
 }
 END_TEST
 
+START_TEST(what_is_of_age_counts_only_where_it_is_wanted)
+{
+    static const char *const fields[] = {"X-Api-Key: a\r\n",
+                                         "Cache-Control: max-age=1\r\nX-Api-Key: a\r\n",
+                                         "X-Api-Key: a\r\nPRAGMA: no-cache\r\n"};
+
+    for (int ageless = 0; ageless < 2; ageless++) {
+        is_ageless = ageless == 1;
+        for (size_t i = 0; i < COUNT_OF(fields); i++) {
+            struct byte_buffer first = identity_of(fields[0]), other = identity_of(fields[i]);
+
+            ck_assert_int_eq(bytes_equal(byte_buffer_bytes(&first), byte_buffer_bytes(&other)),
+                             ageless || i == 0);
+            ck_assert(byte_buffer_size(&first) > 0);
+            byte_buffer_done(&first);
+            byte_buffer_done(&other);
+        }
+    }
+}
+END_TEST
+
 START_TEST(each_half_of_the_digest_has_a_key_of_its_own)
 {
     unsigned char key[REQUEST_IDENTITY_KEY_SIZE] = {0};
@@ -101,6 +127,7 @@ int main(void)
     TCase *tcase = tcase_create("request_identity");
 
     tcase_add_loop_test(tcase, only_what_tells_requests_apart_counts, 0, COUNT_OF(pairs));
+    tcase_add_test(tcase, what_is_of_age_counts_only_where_it_is_wanted);
     tcase_add_test(tcase, each_half_of_the_digest_has_a_key_of_its_own);
     return check_main("request_identity", tcase);
 }
