@@ -28,6 +28,7 @@ struct auth;
 struct backend_breaker;
 struct cache_verify;
 struct guard;
+struct lane_stay;
 struct mirror_keeper;
 struct mirror_verify;
 struct mirror_path;
@@ -63,7 +64,11 @@ struct proxy {
     struct collection_table *collections;
     void (*on_write_answer)(void *ctx, enum chroma_operation operation, unsigned status,
                             struct bytes body); /* NULL: nobody */
-    void                  *write_answer_ctx;
+    void *write_answer_ctx;
+    /* Who may ask Chroma something before a write is sent, while its lane is held
+     * (lanes/lane_stay.h). NULL: nobody. True: it stays until lane_stay_end(). */
+    bool (*on_lane)(void *ctx, struct lane_stay *stay, struct turn *turn);
+    void                  *lane_ctx;
     struct write_observers observers; /* of whatever may change something; the table is first */
 
     struct guard         *guard;         /* NULL: nothing was ever guarded */

@@ -54,7 +54,7 @@ enum write_notice_state {
     WRITE_NOTICE_OVER
 };
 
-/* Zeroed but for the first six, which the caller fills. Lives in the object of the request and
+/* Zeroed but for the first seven, which the caller fills. Lives in the object of the request and
  * must stay where it is until it is over. */
 struct write_notice {
     const struct chroma_route *route;     /* borrowed, with what it points to, until it is over */
@@ -64,6 +64,10 @@ struct write_notice {
     size_t                     body_parts; /* what became of it */
     struct byte_buffer        *spare_body; /* all of it when it is known, if nobody needs it any
                                             * more: an observer may take it; else NULL */
+
+    struct byte_buffer *found; /* of a delete: what a `get` of its filter said just
+                                * before, with nothing else on its way: an observer
+                                * may take it. NULL, or empty: it was not asked */
 
     /* For observers to read. */
     struct write_change     change; /* from write_observer_sent() on; may widen when it is known */

@@ -103,14 +103,23 @@ static enum status mirror_ask_send(struct mirror_ask *ask, enum chroma_operation
     ask->status = 0;
     ask->is_whole = true;
     ask->lacks_memory = false;
-    ask->call.origin = (struct call_origin){.flow = MIRROR_FLOW};
+    ask->call.origin = (struct call_origin){.flow = ask->within_us == 0 ? MIRROR_FLOW : ask->flow,
+                                            .is_exempt = ask->within_us > 0};
     request.head = byte_buffer_bytes(&ask->head);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK && ask->turn != NULL)
+        status = call_start_with_turn(&ask->call, proxy, chroma_route_info(operation), &request,
+                                      &ask->sink, ask->turn);
+    else if (status == STATUS_OK)
         status =
             call_start(&ask->call, proxy, chroma_route_info(operation), &request, &ask->sink, NULL);
     ask->is_busy = status == STATUS_OK;
     if (ask->is_busy)
-        loop_timer_set(ask->deadline, loop_now_us(proxy->loop) + proxy->options.deadline_read_us);
+        loop_timer_set(ask->deadline,
+                       loop_now_us(proxy->loop) +
+                           (ask->within_us > 0 ? ask->within_us : proxy->options.deadline_read_us));
+    ask->turn = NULL;
+    ask->flow = 0;
+    ask->within_us = 0;
     return status;
 }
 

@@ -25,6 +25,11 @@ struct mirror_ask {
     uint64_t           sent_us; /* when it had its turn */
     uint64_t           cost_us; /* as turn_queue_done() was told */
 
+    /* For the next question, which forgets them: of one that a write waits for. */
+    uint64_t     within_us; /* no answer counts after so long; 0: it is not such a one */
+    uint32_t     flow;      /* that of the write, for its place in the queue; */
+    struct turn *turn;      /* a turn that was granted, which it takes; NULL: it waits for one */
+
     /* Private. */
     struct proxy      *proxy;
     mirror_ask_fn      on_over;

@@ -63,6 +63,7 @@ static void        fill_settle(struct mirror_fill *fill, struct mirror_entry *en
 static void        fill_ask_probe(struct mirror_fill *fill, struct mirror_entry *entry);
 static void        fill_ask_list(struct mirror_fill *fill, struct mirror_entry *entry);
 static void        fill_ask_page(struct mirror_fill *fill, struct mirror_entry *entry);
+static bool        fill_is_deleted_from(const struct mirror_entry *entry);
 static enum status fill_make_queue(struct mirror_entry *entry);
 static void        fill_begin(struct mirror_fill *fill, enum fill_step step);
 static void        fill_on_over(struct mirror_ask *ask, enum status failure);
@@ -217,15 +218,8 @@ static void fill_ask_probe(struct mirror_fill *fill, struct mirror_entry *entry)
 /* Not while a delete is under way, which the list may have met half. */
 static void fill_ask_list(struct mirror_fill *fill, struct mirror_entry *entry)
 {
-    LIST_FOR_EACH(node, &entry->open)
-    {
-        enum chroma_operation operation =
-            LIST_ITEM(node, struct write_notice, mirror_node)->route->operation;
-
-        if (operation != CHROMA_OPERATION_ADD && operation != CHROMA_OPERATION_UPSERT &&
-            operation != CHROMA_OPERATION_UPDATE)
-            return; /* when it is known this is pumped */
-    }
+    if (fill_is_deleted_from(entry))
+        return; /* when it is known this is pumped */
     if (entry->live == NULL && mirror_choice_is_freeing(fill->keeper))
         return; /* likewise */
     if (entry->live == NULL && fill_make_queue(entry) != STATUS_OK) {
@@ -242,6 +236,16 @@ static void fill_ask_list(struct mirror_fill *fill, struct mirror_entry *entry)
         entry->list_sent = fill->sent;
     else
         fill_pause(fill, 1);
+}
+
+static bool fill_is_deleted_from(const struct mirror_entry *entry)
+{
+    LIST_FOR_EACH(node, &entry->open)
+    {
+        if (mirror_state_may_delete(LIST_ITEM(node, struct write_notice, mirror_node)))
+            return true;
+    }
+    return false;
 }
 
 static enum status fill_make_queue(struct mirror_entry *entry)
@@ -469,7 +473,7 @@ static void fill_take_list(struct mirror_fill *fill)
 {
     struct mirror_entry *entry = fill->keeper->filling;
 
-    if (entry->is_crossed) {
+    if (entry->is_crossed || fill_is_deleted_from(entry)) {
         fill->keeper->stats.lists_crossed++;
         mirror_queue_clear(entry->live);
         entry->list_sent = 0;

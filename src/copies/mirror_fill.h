@@ -30,7 +30,7 @@ void mirror_fill_on_settled(struct mirror_entry *entry, unsigned status);
 /* When it is to be pumped although nothing happened; UINT64_MAX: never. */
 uint64_t mirror_fill_wake_us(const struct mirror_fill *fill);
 
-/* A delete was sent, or more than records may change: a list that is under way says nothing. */
+/* Records were deleted, or more may have changed: a list that is under way says nothing. */
 void mirror_fill_cross(struct mirror_fill *fill, struct mirror_entry *entry);
 
 #endif

@@ -8,6 +8,7 @@
 #include "copies/mirror_choice.h"
 #include "copies/mirror_fill.h"
 #include "copies/mirror_kept.h"
+#include "copies/mirror_lane.h"
 #include "copies/mirror_observer.h"
 #include "copies/mirror_pick.h"
 #include "copies/mirror_settle.h"
@@ -53,6 +54,7 @@ struct mirror_keeper *mirror_keeper_new(struct proxy *proxy)
     list_init(&keeper->entries);
     list_init(&keeper->queues);
     list_init(&keeper->settles);
+    list_init(&keeper->lanes);
     loop_task_init(&keeper->pump, keeper_pump, keeper);
     mirror_observer_init(keeper);
     keeper->on_left = keeper_on_left;
@@ -66,6 +68,8 @@ struct mirror_keeper *mirror_keeper_new(struct proxy *proxy)
         return NULL;
     }
     write_observer_add(&proxy->observers, &keeper->observer);
+    proxy->on_lane = mirror_lane_on_write;
+    proxy->lane_ctx = keeper;
     return keeper;
 }
 
@@ -79,7 +83,9 @@ void mirror_keeper_free(struct mirror_keeper *keeper)
         mirror_entry_free(LIST_ITEM(node, struct mirror_entry, node));
     while ((node = list_first(&keeper->queues)) != NULL)
         mirror_queue_free(LIST_ITEM(node, struct mirror_queue, node));
+    keeper->proxy->on_lane = NULL;
     mirror_settle_free_all(keeper);
+    mirror_lane_free_all(keeper);
     mirror_fill_free(keeper->fill);
     loop_task_cancel(&keeper->pump);
     loop_timer_free(keeper->timer);

@@ -6,6 +6,7 @@
 #include "copies/mirror_choice.h"
 #include "copies/mirror_fill.h"
 #include "copies/mirror_modify.h"
+#include "mirror/record_delete.h"
 
 /* Bodies that wait to be applied: half of what the copies may take, but one of the largest that
  * Chroma takes. */
@@ -19,7 +20,7 @@ static void observer_on_settled(struct write_observer *observer, struct write_no
                                 bool is_lost, uint64_t now_us);
 static bool observer_is_wide(const struct write_notice *notice);
 static bool observer_is_of_one(const struct write_notice *notice);
-static bool observer_may_delete(const struct write_notice *notice);
+static bool observer_took_nothing(const struct write_notice *notice, struct bytes answer);
 static void observer_give_up_all(struct mirror_keeper *keeper, const struct write_notice *notice,
                                  enum write_outcome outcome);
 static bool observer_is_in_scope(const struct mirror_entry *entry,
@@ -58,8 +59,6 @@ static void observer_on_sent(struct write_observer *observer, struct write_notic
     if (entry == NULL || (entry->live == NULL && keeper->filling != entry))
         return;
     list_push_back(&entry->open, &notice->mirror_node);
-    if (observer_may_delete(notice))
-        mirror_fill_cross(keeper->fill, entry);
 }
 
 /* More than one collection, and not only their names? What creates one changes no other, whatever
@@ -79,14 +78,6 @@ static bool observer_is_of_one(const struct write_notice *notice)
             notice->change.reach == CHROMA_REACH_RECORDS || mirror_modify_is_one(notice));
 }
 
-static bool observer_may_delete(const struct write_notice *notice)
-{
-    enum chroma_operation operation = notice->route->operation;
-
-    return operation != CHROMA_OPERATION_ADD && operation != CHROMA_OPERATION_UPSERT &&
-           operation != CHROMA_OPERATION_UPDATE;
-}
-
 static void observer_on_known(struct write_observer *observer, struct write_notice *notice,
                               enum write_outcome outcome, struct bytes answer, uint64_t now_us)
 {
@@ -98,6 +89,9 @@ static void observer_on_known(struct write_observer *observer, struct write_noti
     (void)now_us;
     if (observer_is_of_one(notice))
         entry = mirror_entry_find(keeper, notice->change.uuid);
+    if (entry != NULL && was_open && mirror_state_may_delete(notice) &&
+        outcome != WRITE_OUTCOME_REFUSED && !observer_took_nothing(notice, answer))
+        mirror_fill_cross(keeper->fill, entry);
     if (is_told) {
         list_remove(&notice->mirror_node);
         keeper->wide_open -= notice->mirror_is_wide;
@@ -115,6 +109,15 @@ static void observer_on_known(struct write_observer *observer, struct write_noti
     }
     mirror_choice_begin(keeper); /* now nothing is under way; at the end of the turn the next is */
     mirror_keeper_wake(keeper);
+}
+
+/* A delete, as its answer says. */
+static bool observer_took_nothing(const struct write_notice *notice, struct bytes answer)
+{
+    uint64_t count;
+
+    return notice->route->operation == CHROMA_OPERATION_DELETE &&
+           record_delete_read_count(answer, &count) && count == 0;
 }
 
 /* Another copy may be begun. */
@@ -234,6 +237,10 @@ static enum status observer_copy(struct mirror_change *change, const struct writ
     if (notice->spare_body != NULL) {
         change->body = *notice->spare_body;
         *notice->spare_body = (struct byte_buffer){0};
+    }
+    if (notice->found != NULL) {
+        change->found = *notice->found;
+        *notice->found = (struct byte_buffer){0};
     }
     for (size_t i = 0; i < notice->body_parts && notice->spare_body == NULL; i++)
         size += notice->body[i].size;

@@ -78,6 +78,7 @@ void mirror_queue_free_change(struct mirror_change *change)
         return;
     byte_buffer_done(&change->body);
     byte_buffer_done(&change->answer);
+    byte_buffer_done(&change->found);
     free(change);
 }
 
@@ -119,7 +120,8 @@ static void mirror_queue_charge(struct mirror_queue *queue, const struct mirror_
 
 static size_t mirror_queue_size_of(const struct mirror_change *change)
 {
-    return sizeof *change + change->body.capacity + change->answer.capacity;
+    return sizeof *change + change->body.capacity + change->answer.capacity +
+           change->found.capacity;
 }
 
 void mirror_queue_clear(struct mirror_queue *queue)
@@ -243,6 +245,9 @@ static enum status mirror_queue_apply(struct mirror_queue *queue, struct mirror_
         mirror_copy_page_failed(queue->copy);
         break;
     case MIRROR_CHANGE_WRITE:
+        if (byte_buffer_size(&change->found) > 0)
+            return mirror_copy_delete_found(queue->copy, byte_buffer_bytes(&change->found), answer,
+                                            &change->moments, &queue->reason);
         return mirror_copy_write(queue->copy, change->operation, body, answer, &change->moments,
                                  &queue->reason);
     }

@@ -26,6 +26,7 @@ struct mirror_change {
     enum chroma_operation   operation; /* of a write */
     struct mirror_moments   moments;
     struct byte_buffer      body, answer;
+    struct byte_buffer      found; /* before a delete by a filter; empty: it was not asked */
 };
 
 /* The body of the next question for records. */

@@ -5,6 +5,7 @@
  *   mirror_choice      which collections have one
  *   mirror_ask         one question to Chroma
  *   mirror_settle      a write that makes visible what Chroma holds
+ *   mirror_lane        questions that a write waits for
  *   mirror_fill        which questions, when, and what the answers mean
  *   mirror_observer    writes on their way to the copies
  *   mirror_modify      which of them change a name only
@@ -57,6 +58,7 @@ struct mirror_keeper {
     struct mirror_entry *filling; /* one is filled at a time; NULL: none */
     struct mirror_fill  *fill;
     struct list          settles;                                    /* those under way */
+    struct list          lanes;                                      /* questions in lanes */
     void (*on_left)(struct mirror_keeper *keeper);                   /* nobody is filled any more */
     void (*on_settled)(struct mirror_entry *entry, unsigned status); /* 0: no answer */
     void (*on_applied)(struct mirror_queue *queue);                  /* a worker has */
@@ -125,6 +127,15 @@ void mirror_keeper_wake(struct mirror_keeper *keeper);
 static inline uint64_t mirror_keeper_now_us(const struct mirror_keeper *keeper)
 {
     return loop_now_us(keeper->proxy->loop);
+}
+
+/* May this write take records away? */
+static inline bool mirror_state_may_delete(const struct write_notice *notice)
+{
+    enum chroma_operation operation = notice->route->operation;
+
+    return operation != CHROMA_OPERATION_ADD && operation != CHROMA_OPERATION_UPSERT &&
+           operation != CHROMA_OPERATION_UPDATE;
 }
 
 /* Is a write under way that was sent at this moment or before? */

@@ -170,6 +170,7 @@ void write_free(struct write *write)
     byte_buffer_done(&write->shared_head);
     byte_buffer_done(&write->identity);
     byte_buffer_done(&write->body);
+    byte_buffer_done(&write->stay.found);
     if (write->room.account != NULL)
         memory_account_claim_release(&write->room);
     lane_rooms_leave(write->proxy->lane_rooms, &write->lane_room);

@@ -31,6 +31,7 @@
 #include "http/http_head.h"
 #include "io/timeout_queue.h"
 #include "io/worker_pool.h"
+#include "lanes/lane_stay.h"
 #include "writes/coalescer.h"
 
 struct guard_look;
@@ -123,6 +124,8 @@ struct write {
     /* Of one that may take something from what is guarded: guard_look.h; else NULL. */
     struct guard_look *guard;
     void (*on_free)(struct write *write);
+
+    struct lane_stay stay;
 
     /* Of one that goes by itself. */
     bool           is_lost; /* with its last call, and it may be sent again if Chroma ended */

@@ -199,6 +199,7 @@ static void write_call_notice(struct write_call *call, const struct write *first
     if (first->is_eligible &&
         (operation == CHROMA_OPERATION_ADD || operation == CHROMA_OPERATION_UPSERT))
         call->notice.dimension = (uint32_t)first->records.dimension;
+    call->notice.found = call->lone != NULL ? &call->lone->stay.found : NULL;
     call->notice.leaves_description = write_call_leaves_description(call);
     write_observer_sent(&call->proxy->observers, &call->notice, loop_now_us(call->proxy->loop));
 }

@@ -56,6 +56,11 @@ static void     write_lanes_send_guarded(struct write_lanes *lanes, struct coale
                                          struct turn *turn, enum guard_look_answer guard);
 static void     write_lanes_on_batch_guarded(struct write *write, enum guard_look_answer guard,
                                              void *ctx);
+static bool     write_lanes_stays(struct write_lanes *lanes, struct coalescer_batch *batch,
+                                  struct turn *turn);
+static void     write_lanes_on_batch_stayed(struct lane_stay *stay, bool has_ended, void *ctx);
+static void     write_lanes_send_now(struct write_lanes *lanes, struct coalescer_batch *batch,
+                                     struct turn *turn);
 static bool     write_lanes_is_proved(const struct write_lanes     *lanes,
                                       const struct coalescer_batch *batch);
 static bool     write_lanes_is_unsettled(const struct coalescer_batch *batch);
@@ -344,15 +349,59 @@ static void write_lanes_send_guarded(struct write_lanes *lanes, struct coalescer
     static const struct coalescer_outcome refused = {.kind = COALESCER_ANSWERED,
                                                      .http_status = 403};
     uint64_t                              now_us = loop_now_us(lanes->proxy->loop);
-    size_t                                count = coalescer_batch_count(batch);
-    struct write_call                    *call = NULL;
 
     if (guard == GUARD_LOOK_REFUSED) {
         coalescer_report(lanes->coalescer, batch, &refused, now_us);
         return;
     }
-    if (guard == GUARD_LOOK_PASSES)
-        call = write_call_start_batch(lanes->proxy, batch, turn, write_lanes_on_batch_over, lanes);
+    if (guard != GUARD_LOOK_PASSES) {
+        coalescer_report(lanes->coalescer, batch, &not_sent, now_us);
+        return;
+    }
+    if (!write_lanes_stays(lanes, batch, turn))
+        write_lanes_send_now(lanes, batch, turn != NULL && turn->state == TURN_OPEN ? turn : NULL);
+}
+
+/* Does somebody want to ask Chroma something before? */
+static bool write_lanes_stays(struct write_lanes *lanes, struct coalescer_batch *batch,
+                              struct turn *turn)
+{
+    struct write *first = coalescer_batch_member(batch, 0);
+    bool          is_alone = coalescer_batch_count(batch) == 1;
+
+    first->stay.route = &first->route;
+    first->stay.body = is_alone ? byte_buffer_bytes(&first->body) : (struct bytes){0};
+    first->stay.flow = first->lane_flow;
+    first->stay.deadline_us = first->deadline_us;
+    return lane_stay_begin(&first->stay, lanes->proxy, turn, write_lanes_on_batch_stayed, batch);
+}
+
+/* It has waited while Chroma was asked something: if Chroma has ended meanwhile, who sends the
+ * batch would take that for the end of its own call. */
+static void write_lanes_on_batch_stayed(struct lane_stay *stay, bool has_ended, void *ctx)
+{
+    static const struct coalescer_outcome not_sent = {.kind = COALESCER_NOT_SENT};
+    struct write                         *write = CONTAINER_OF(stay, struct write, stay);
+    struct write_lanes                   *lanes = write->proxy->lanes;
+
+    if (stay->found.capacity > 0)
+        write_charge(write, stay->found.capacity);
+    if (has_ended)
+        coalescer_report(lanes->coalescer, ctx, &not_sent, loop_now_us(lanes->proxy->loop));
+    else
+        write_lanes_send_now(lanes, ctx, NULL);
+    loop_later(lanes->proxy->loop, &lanes->pump_task);
+}
+
+static void write_lanes_send_now(struct write_lanes *lanes, struct coalescer_batch *batch,
+                                 struct turn *turn)
+{
+    static const struct coalescer_outcome not_sent = {.kind = COALESCER_NOT_SENT};
+    uint64_t                              now_us = loop_now_us(lanes->proxy->loop);
+    size_t                                count = coalescer_batch_count(batch);
+    struct write_call                    *call =
+        write_call_start_batch(lanes->proxy, batch, turn, write_lanes_on_batch_over, lanes);
+
     coalescer_batch_set_ctx(batch, call);
     for (size_t i = 0; i < count; i++) {
         struct write *write = coalescer_batch_member(batch, i);

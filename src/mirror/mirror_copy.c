@@ -75,7 +75,7 @@ static enum status    apply_delete(struct mirror_copy *copy, struct bytes body, 
                                    const char **ret_reason);
 static enum status    find_deleted(struct mirror_copy *copy, struct bytes body,
                                    struct record_delete *ret_delete, const char **ret_reason);
-static bool           read_deleted_count(struct bytes answer, int64_t *ret_count);
+static enum status    remove_records(struct mirror_copy *copy, struct record_delete *found);
 
 enum status mirror_copy_new(const struct mirror_records_options *options,
                             struct mirror_copy **ret_copy, struct error *error)
@@ -467,27 +467,61 @@ static enum status apply_write(struct mirror_copy *copy, enum chroma_operation o
     return status;
 }
 
+/* One that took nothing changes nothing, and it need not be known what it would have taken. */
 static enum status apply_delete(struct mirror_copy *copy, struct bytes body, struct bytes answer,
                                 const char **ret_reason)
 {
     struct record_delete found;
-    int64_t              count;
-    bool                 has_count = read_deleted_count(answer, &count);
+    uint64_t             count = 0;
+    bool                 has_count = record_delete_read_count(answer, &count);
     enum status          status = find_deleted(copy, body, &found, ret_reason);
 
+    if (status == STATUS_NOT_IMPLEMENTED && has_count && count == 0)
+        return STATUS_OK;
     if (status != STATUS_OK)
         return status;
     *ret_reason = "a delete of another number than Chroma says";
-    if (has_count ? count < 0 || (uint64_t)count != found.count : found.is_filtered) {
+    if (has_count ? count != found.count : found.is_filtered) {
         record_delete_done(&found);
         return STATUS_NOT_IMPLEMENTED;
     }
-    status = begin_copy_change(copy);
+    return remove_records(copy, &found);
+}
+
+static enum status remove_records(struct mirror_copy *copy, struct record_delete *found)
+{
+    enum status status = begin_copy_change(copy);
+
     if (status == STATUS_OK)
-        status = record_delete_apply(copy->records, &found);
+        status = record_delete_apply(copy->records, found);
     status = end_copy_change(copy, status);
-    record_delete_done(&found);
+    record_delete_done(found);
     return status;
+}
+
+enum status mirror_copy_delete_found(struct mirror_copy *copy, struct bytes found,
+                                     struct bytes answer, const struct mirror_moments *moments,
+                                     const char **ret_reason)
+{
+    struct record_delete rows;
+    uint64_t             count;
+    enum status          status;
+
+    *ret_reason = "a write, but no list";
+    if (!copy->is_listed || copy->is_broken)
+        return STATUS_NOT_IMPLEMENTED;
+    if (moments->known < copy->list_sent)
+        return STATUS_OK; /* it is in the list */
+    copy->pages_in_vain = 0;
+    status = record_delete_take(copy->records, found, &rows, ret_reason);
+    if (status != STATUS_OK)
+        return status;
+    *ret_reason = "a delete of another number than was found before it";
+    if (!record_delete_read_count(answer, &count) || count != rows.count) {
+        record_delete_done(&rows);
+        return STATUS_NOT_IMPLEMENTED;
+    }
+    return remove_records(copy, &rows);
 }
 
 /* Nobody else changes the records meanwhile, so the lock is not needed. */
@@ -506,27 +540,6 @@ static enum status find_deleted(struct mirror_copy *copy, struct bytes body,
     }
     mirror_readers_give(copy->readers, reader);
     return status;
-}
-
-/* {"deleted":3} */
-static bool read_deleted_count(struct bytes answer, int64_t *ret_count)
-{
-    struct json_scan   scan;
-    struct json_string key;
-    struct json_number number;
-    double             real;
-    bool               found = false;
-
-    json_scan_init(&scan, answer);
-    json_scan_object(&scan);
-    while (json_scan_member(&scan, &key)) {
-        if (json_scan_equals(key, BYTES_LITERAL("deleted")) &&
-            json_scan_kind(&scan) == JSON_KIND_NUMBER && json_scan_number(&scan, &number))
-            found = json_number_read(number, ret_count, &real) == JSON_NUMBER_INTEGER;
-        else
-            json_scan_value(&scan, NULL);
-    }
-    return json_scan_end(&scan) && found;
 }
 
 bool mirror_copy_maintain(struct mirror_copy *copy)

@@ -98,11 +98,20 @@ void mirror_copy_page_failed(struct mirror_copy *copy);
 /* ---- Keeping -------------------------------------------------------------------------------- */
 
 /* An add, upsert, update or delete of this collection; `answer` is Chroma's, for the count that a
- * delete has. */
+ * delete has: of one by a filter it must be what the copy finds, or 0 where it cannot tell. */
 MUST_CHECK enum status mirror_copy_write(struct mirror_copy *copy, enum chroma_operation operation,
                                          struct bytes body, struct bytes answer,
                                          const struct mirror_moments *moments,
                                          const char                 **ret_reason);
+
+/* A delete by a filter, where Chroma said just before which records it was going to take, with
+ * nothing else on its way: `found` is its answer to record_delete_print_question(). Whatever is
+ * hollow meanwhile. Outcomes as mirror_copy_write(); STATUS_NOT_IMPLEMENTED also if it took others.
+ */
+MUST_CHECK enum status mirror_copy_delete_found(struct mirror_copy *copy, struct bytes found,
+                                                struct bytes                 answer,
+                                                const struct mirror_moments *moments,
+                                                const char                 **ret_reason);
 
 /* Idle work. Returns whether there is more. */
 bool mirror_copy_maintain(struct mirror_copy *copy);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "mirror/filter.h"
+#include "mirror/mirror_page.h"
 #include "json/json_scan.h"
 
 enum delete_field {
@@ -70,6 +71,63 @@ enum status record_delete_find(struct mirror_records *records, struct mirror_rea
     return STATUS_OK;
 }
 
+enum status record_delete_print_question(struct bytes body, struct byte_buffer *out,
+                                         bool *ret_is_plain)
+{
+    struct bytes   fields[DELETE_FIELD_COUNT] = {{.data = NULL}};
+    struct filter *filter;
+    const char    *reason;
+    enum status    status = read_delete_body(body, fields, &reason);
+
+    if (status != STATUS_OK)
+        return status;
+    if (fields[DELETE_WHERE].data == NULL && fields[DELETE_WHERE_DOCUMENT].data == NULL)
+        return STATUS_NOT_FOUND;
+    if (fields[DELETE_IDS].data != NULL && fields[DELETE_LIMIT].data != NULL)
+        return STATUS_NOT_IMPLEMENTED;
+    status = filter_new(fields[DELETE_WHERE], fields[DELETE_WHERE_DOCUMENT], &filter, &reason);
+    *ret_is_plain = status == STATUS_OK;
+    if (status == STATUS_OK)
+        filter_free(filter);
+    if (status != STATUS_NO_MEMORY)
+        status = byte_buffer_append(out, BYTES_LITERAL("{\"include\":[]"), SIZE_MAX);
+    for (size_t i = 0; i < DELETE_FIELD_COUNT && status == STATUS_OK; i++) {
+        if (fields[i].data == NULL)
+            continue;
+        status = byte_buffer_printf(out, SIZE_MAX, ",\"%s\":", field_names[i]);
+        if (status == STATUS_OK)
+            status = byte_buffer_append(out, fields[i], SIZE_MAX);
+    }
+    return status == STATUS_OK ? byte_buffer_append(out, BYTES_LITERAL("}"), SIZE_MAX) : status;
+}
+
+enum status record_delete_take(struct mirror_records *records, struct bytes answer,
+                               struct record_delete *ret_delete, const char **ret_reason)
+{
+    struct mirror_page   page;
+    struct record_delete found = {.is_filtered = true};
+    enum status          status = mirror_page_read(answer, false, &page, ret_reason);
+
+    if (status != STATUS_OK)
+        return status;
+    found.rows = malloc((page.count + 1UL) * sizeof *found.rows);
+    status = found.rows == NULL ? STATUS_NO_MEMORY : STATUS_OK;
+    for (uint32_t i = 0; status == STATUS_OK && i < page.count; i++)
+        status = mirror_records_find(records, page.ids[i], &found.rows[found.row_count++]);
+    if (status == STATUS_NOT_FOUND) {
+        *ret_reason = "a delete of a record that is not here";
+        status = STATUS_NOT_IMPLEMENTED;
+    }
+    mirror_page_done(&page);
+    leave_once(&found);
+    found.count = found.row_count;
+    if (status == STATUS_OK)
+        *ret_delete = found;
+    else
+        record_delete_done(&found);
+    return status;
+}
+
 enum status record_delete_apply(struct mirror_records *records, const struct record_delete *found)
 {
     enum status status = STATUS_OK;
@@ -77,6 +135,28 @@ enum status record_delete_apply(struct mirror_records *records, const struct rec
     for (size_t i = 0; status == STATUS_OK && i < found->row_count; i++)
         status = mirror_records_remove(records, found->rows[i]);
     return status;
+}
+
+bool record_delete_read_count(struct bytes answer, uint64_t *ret_count)
+{
+    struct json_scan   scan;
+    struct json_string key;
+    struct json_number number;
+    int64_t            count = 0;
+    double             real;
+    bool               found = false;
+
+    json_scan_init(&scan, answer);
+    json_scan_object(&scan);
+    while (json_scan_member(&scan, &key)) {
+        if (json_scan_equals(key, BYTES_LITERAL("deleted")) &&
+            json_scan_kind(&scan) == JSON_KIND_NUMBER && json_scan_number(&scan, &number))
+            found = json_number_read(number, &count, &real) == JSON_NUMBER_INTEGER && count >= 0;
+        else
+            json_scan_value(&scan, NULL);
+    }
+    *ret_count = (uint64_t)count;
+    return json_scan_end(&scan) && found;
 }
 
 void record_delete_done(struct record_delete *found)

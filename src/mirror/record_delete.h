@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/byte_buffer.h"
 #include "base/bytes.h"
 #include "base/compiler.h"
 #include "base/status.h"
@@ -38,10 +39,29 @@ MUST_CHECK enum status record_delete_find(struct mirror_records *records,
                                           struct record_delete *ret_delete,
                                           const char          **ret_reason);
 
+/* The other way to know them: Chroma is asked which they are, with nothing else on its way.
+ * Append the body of the `get` that finds what this delete will take; *ret_is_plain: a copy that is
+ * whole can tell as well.
+ * STATUS_NOT_FOUND        it has no filter, so its ids are these.
+ * STATUS_NOT_IMPLEMENTED  it cannot be read, or takes what no `get` tells: a limit among ids.
+ * STATUS_NO_MEMORY */
+MUST_CHECK enum status record_delete_print_question(struct bytes body, struct byte_buffer *out,
+                                                    bool *ret_is_plain);
+
+/* `answer` is Chroma's to that question. *ret_delete is filled in as by record_delete_find().
+ * STATUS_NOT_IMPLEMENTED  it is no such answer, or has a record that is not here.
+ * STATUS_NO_MEMORY */
+MUST_CHECK enum status record_delete_take(struct mirror_records *records, struct bytes answer,
+                                          struct record_delete *ret_delete,
+                                          const char          **ret_reason);
+
 /* Between mirror_records_begin() and mirror_records_commit(), whose outcomes it has. No record was
  * put or removed since. */
 MUST_CHECK enum status record_delete_apply(struct mirror_records      *records,
                                            const struct record_delete *found);
+
+/* How many records Chroma says that it has deleted: {"deleted":3}. False: it does not. */
+bool record_delete_read_count(struct bytes answer, uint64_t *ret_count);
 
 /* Harmless on zeroes and a second time. */
 void record_delete_done(struct record_delete *found);

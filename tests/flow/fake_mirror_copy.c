@@ -165,7 +165,8 @@ static enum status delete_filtered(struct mirror_copy *copy, struct bytes answer
     size_t count;
 
     if (hollow_count(copy) > 0)
-        return STATUS_NOT_IMPLEMENTED;
+        return bytes_equal(answer, BYTES_LITERAL("{\"deleted\":0}")) ? STATUS_OK
+                                                                     : STATUS_NOT_IMPLEMENTED;
     count = fake_records_write(&copy->records, "delete", BYTES_LITERAL("{\"where\":{}}"));
     snprintf(expected, sizeof expected, "{\"deleted\":%zu}", count);
     return bytes_equal(answer, bytes_of(expected)) ? STATUS_OK : STATUS_NOT_IMPLEMENTED;
@@ -201,6 +202,32 @@ enum status mirror_copy_write(struct mirror_copy *copy, enum chroma_operation op
             fake_records_append(&copy->records, ids[i], documents[i]);
     }
     return check_memory(copy);
+}
+
+enum status mirror_copy_delete_found(struct mirror_copy *copy, struct bytes found,
+                                     struct bytes answer, const struct mirror_moments *moments,
+                                     const char **ret_reason)
+{
+    static char ids[FAKE_RECORDS_MAX][FAKE_RECORDS_TEXT];
+    size_t      count = fake_records_read(found, "ids", ids);
+    char        expected[40];
+
+    assert(copy->is_listed);
+    note_known(copy, moments);
+    fake_mirror_copies.writes++;
+    fake_mirror_copies.deletes_found++;
+    *ret_reason = "as the test wants it";
+    snprintf(expected, sizeof expected, "{\"deleted\":%zu}", count);
+    if (!bytes_equal(answer, bytes_of(expected)))
+        return STATUS_NOT_IMPLEMENTED;
+    for (size_t i = 0; i < count; i++) {
+        struct fake_record *record = fake_records_find(&copy->records, ids[i]);
+
+        if (record == NULL)
+            return STATUS_NOT_IMPLEMENTED;
+        fake_records_remove(&copy->records, record);
+    }
+    return STATUS_OK;
 }
 
 bool mirror_copy_maintain(struct mirror_copy *copy)

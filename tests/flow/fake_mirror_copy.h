@@ -13,6 +13,7 @@
 struct fake_mirror_copies {
     size_t      made, alive, alive_peak;
     size_t      writes, pages, pages_failed;
+    size_t      deletes_found; /* among the writes: those told with what was found before */
     size_t      page_records;  /* asked for at once */
     uint64_t    record_memory; /* that each takes */
     size_t      answers;

@@ -118,6 +118,7 @@ void fake_records_get(struct fake_records *records, struct bytes body, struct by
 {
     static char         ids[FAKE_RECORDS_MAX][FAKE_RECORDS_TEXT];
     size_t              asked = fake_records_read(body, "ids", ids), count = 0;
+    bool                is_filtered = memmem(body.data, body.size, "\"where", 6) != NULL;
     struct fake_record *found[FAKE_RECORDS_MAX];
 
     for (size_t i = 0; i < records->count; i++) {
@@ -125,7 +126,7 @@ void fake_records_get(struct fake_records *records, struct bytes body, struct by
 
         for (size_t j = 0; j < asked; j++)
             is_asked |= strcmp(ids[j], records->list[i].id) == 0;
-        if (is_asked)
+        if (is_asked && (!is_filtered || fake_records_is_filtered(&records->list[i])))
             found[count++] = &records->list[i];
     }
     put(out, "{\"ids\":[");

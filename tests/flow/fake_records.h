@@ -2,7 +2,7 @@
  *
  * What a fake Chroma and a fake copy (fake_mirror_copy.h) have in common. Bodies are those of the
  * flow tests: `"ids":["a","b"]` and `"documents":["x","y"]`, without escapes; a delete by a filter
- * has `"where"` and takes what begins with `x`.
+ * has `"where"` and takes what begins with `x`, which a get with one finds.
  */
 #ifndef FLOW_FAKE_RECORDS_H
 #define FLOW_FAKE_RECORDS_H

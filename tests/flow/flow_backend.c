@@ -467,7 +467,7 @@ static void write_answer(struct flow_backend_connection *connection)
     append(&connection->out, text);
     if (connection->is_batch && !plan->is_bare)
         append(&connection->out, "X-Ids: ,");
-    for (size_t i = 0; i < connection->batch_count; i++) {
+    for (size_t i = 0; i < connection->batch_count && !plan->is_bare; i++) {
         snprintf(text, sizeof text, "%u,", connection->batch_ids[i]);
         append(&connection->out, text);
     }

@@ -91,5 +91,14 @@ mutant src/copies/mirror_keeper.c $t 's/        mirror_entry_give_up(entry, MIRR
 mutant src/copies/mirror_keeper.c $t 's/    keeper_drop_all(keeper, options->mode != PROXY_MIRROR_OFF);/    ;/' 'turned off all copies go'
 mutant src/copies/mirror_keeper.c $t 's/    loop_timer_set(keeper->timer, keeper->looks_us);/    ;/' 'what is read soon after another is looked at'
 mutant src/proxy/proxy.c $t 's/    if (!held \&\& proxy->is_lost)/    if (0)/' 'a Chroma that was started again is another one'
+mutant src/copies/mirror_lane.c $t 's/entry->list_sent == 0 ||/true ||/' 'a delete by a filter is asked while records are hollow'
+mutant src/copies/mirror_lane.c $t 's/is_plain \&\& entry->state == MIRROR_ENTRY_COMPLETE/is_plain/' 'also by a filter that a whole copy reads'
+mutant src/copies/mirror_lane.c $t 's/is_plain \&\& entry->state/entry->state/' 'and a whole copy asks for what it does not read'
+mutant src/copies/mirror_lane.c $t 's/if (status == STATUS_OK \&\& is_plain \&\& entry->state == MIRROR_ENTRY_COMPLETE)/if (false)/' 'but not for what it does'
+mutant src/copies/mirror_lane.c $t 's/    lane->ask.within_us = LANE_STAY_MAX_US;/    lane->ask.within_us = 100 * LANE_STAY_MAX_US;/' 'a delete waits for a second'
+mutant src/lanes/lane_stay.c $t 's/stay->deadline_us < loop_now_us(proxy->loop) + 2 \* LANE_STAY_MAX_US/false/' 'but not near its deadline'
+mutant src/copies/mirror_observer.c $t 's/        change->found = \*notice->found;/        ;/' 'the copy is told'
+mutant src/copies/mirror_observer.c $t 's/ \&\& !observer_took_nothing(notice, answer))/)/' 'a delete of nothing does not cross a list'
+mutant src/copies/mirror_fill.c $t 's/    if (entry->is_crossed || fill_is_deleted_from(entry)) {/    if (entry->is_crossed) {/' 'one that is under way does'
 
 mutants_run

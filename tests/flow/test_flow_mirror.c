@@ -30,7 +30,8 @@ static uint64_t        read_delay_us, write_delay_us;
 static unsigned        delay_random_us; /* more, at random */
 static enum flow_fault write_fault, read_fault;
 static size_t          padding; /* spaces behind the answers to gets */
-static unsigned        lists, pages, descriptions, settles;
+static unsigned        lists, pages, descriptions, settles, asks;
+static const char     *between; /* the id of a record of others' that a delete meets; NULL */
 static const char     *schema, *place, *space; /* of all collections; their tenant */
 static const char     *distance;               /* of the record that any query finds */
 
@@ -86,8 +87,12 @@ static void answer_read(struct chroma_collection *collection, const char *target
         append(out, "]]}");
         return;
     }
-    lists += is_list;
-    pages += !is_list;
+    if (body.size > 0 && memmem(body.data, body.size, "\"where", 6) != NULL)
+        asks++;
+    else if (is_list)
+        lists++;
+    else
+        pages++;
     fake_records_get(&collection->records, body, out);
     for (size_t i = 0; i < padding; i++)
         append(out, " ");
@@ -131,6 +136,8 @@ static void on_request(struct flow_backend *backend, const char *target, struct 
         collection->exists = false;
         append(answer, "{}");
     } else if (is_due) {
+        if (between != NULL && strcmp(operation, "delete") == 0)
+            fake_records_append(&collection->records, between, "another's");
         settles += body.size > 0 && memmem(body.data, body.size, "settles", 7) != NULL;
         if (collection->unseen != NULL)
             fake_records_append(&collection->records, collection->unseen, "unseen");
@@ -196,7 +203,8 @@ static void start_as(uint64_t seed, bool is_gateway, bool is_supervised)
     read_delay_us = write_delay_us = 1000;
     delay_random_us = 0;
     write_fault = read_fault = FLOW_FAULT_NONE;
-    lists = pages = descriptions = settles = 0;
+    lists = pages = descriptions = settles = asks = 0;
+    between = NULL;
     schema = "null";
     place = "t";
     space = "cosine";
@@ -1482,6 +1490,185 @@ START_TEST(filling_leaves_chroma_to_a_long_call)
 }
 END_TEST
 
+/* ---- Deletes by a filter -------------------------------------------------------------------- */
+
+/* Of twenty records, ten of which a filter takes, some are not read yet. */
+static void begin_to_fill(void)
+{
+    char id[20];
+
+    for (unsigned i = 0; i < 10; i++) {
+        snprintf(id, sizeof id, "x%u", i);
+        fake_records_append(&chroma[0].records, id, "first");
+    }
+    fake_mirror_copies.page_records = 1;
+    read_delay_us = 5000;
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS);
+    for (unsigned i = 0; pages < 3 && i < 1000; i++)
+        flow_world_run_ms(&world, 1);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_FILLING);
+    ck_assert_uint_gt(look(0).hollow, 10);
+}
+
+static const char by_filter[] = "{\"where\":{\"a\":1}}";
+
+START_TEST(a_delete_by_a_filter_does_not_begin_a_filling_anew)
+{
+    begin_to_fill();
+    do_write(0, "delete", by_filter, 200);
+    ck_assert_uint_eq(asks, 1);
+    run_to_complete(0);
+    expect_same(0);
+    ck_assert_uint_eq(look(0).records, 10);
+    ck_assert_uint_eq(lists, 1);
+    ck_assert_uint_eq(fake_mirror_copies.deletes_found, 1);
+    upsert(0, "x1", "again"); /* and one that is whole knows by itself */
+    do_write(0, "delete", by_filter, 200);
+    expect_same(0);
+    ck_assert_uint_eq(asks, 1);
+    ck_assert_uint_eq(look(0).fills, 1);
+}
+END_TEST
+
+START_TEST(a_filter_that_a_copy_does_not_read_is_asked)
+{
+    upsert(0, "x1", "a");
+    fill(0);
+    do_write(0, "delete", "{\"where_document\":{\"$regex\":\"x\"}}", 200);
+    expect_same(0);
+    ck_assert_uint_eq(asks, 1);
+    ck_assert_uint_eq(look(0).records, 10);
+    do_write(0, "delete", "{\"ids\":[\"k1\"]}", 200);
+    expect_same(0);
+    ck_assert_uint_eq(asks, 1);
+}
+END_TEST
+
+START_TEST(what_a_delete_takes_beside_what_was_found_gives_up_the_copy)
+{
+    begin_to_fill();
+    between = "x-other";
+    do_write(0, "delete", by_filter, 200);
+    between = NULL;
+    flow_world_run_ms(&world, 50);
+    ck_assert_uint_eq(look(0).refills[MIRROR_REASON_UNREADABLE], 1);
+    run_to_complete(0);
+    expect_same(0);
+}
+END_TEST
+
+/* It waits for a second, and is Chroma's whatever the copy knows. */
+START_TEST(a_delete_is_sent_if_nobody_says_what_it_takes)
+{
+    uint64_t began_us;
+
+    begin_to_fill();
+    read_delay_us = 30000000;
+    began_us = clock_now_us();
+    do_write(0, "delete", by_filter, 200);
+    ck_assert_uint_ge(clock_now_us() - began_us, 1000000);
+    ck_assert_uint_le(clock_now_us() - began_us, 1200000);
+    ck_assert_uint_eq(chroma[0].records.count, 10);
+    read_delay_us = 1000;
+    run_to_complete(0);
+    expect_same(0);
+    ck_assert_uint_eq(look(0).refills[MIRROR_REASON_UNREADABLE], 1);
+}
+END_TEST
+
+START_TEST(a_delete_is_sent_if_chroma_does_not_say_what_it_takes)
+{
+    begin_to_fill();
+    chroma_wants_credentials = true;
+    do_write(0, "delete", by_filter, 200);
+    ck_assert_uint_eq(chroma[0].records.count, 10);
+}
+END_TEST
+
+/* Its client's deadline is not spent on a question. */
+START_TEST(a_delete_whose_deadline_is_near_is_sent_at_once)
+{
+    begin_to_fill();
+    world.proxy->options.deadline_write_us = 1500000;
+    do_write(0, "delete", by_filter, 200);
+    ck_assert_uint_eq(asks, 0);
+    ck_assert_uint_eq(chroma[0].records.count, 10);
+}
+END_TEST
+
+/* What comes after it stays after it. */
+START_TEST(writes_behind_a_delete_wait_for_its_question)
+{
+    struct flow_client *other = flow_world_client(&world);
+
+    begin_to_fill();
+    read_delay_us = 50000;
+    send_write(writer, 0, "delete", by_filter);
+    flow_world_run_ms(&world, 10);
+    send_write(other, 0, "upsert",
+               "{\"ids\":[\"x1\"],\"embeddings\":[[1,2]],\"documents\":[\"after\"]}");
+    ck_assert(flow_world_run_to_answers(&world, other, 1));
+    ck_assert_uint_eq(writer->answer_count, 1);
+    ck_assert_uint_eq(asks, 1);
+    ck_assert_ptr_nonnull(fake_records_find(&chroma[0].records, "x1"));
+    ck_assert_uint_eq(chroma[0].records.count, 11);
+    run_to_complete(0);
+    expect_same(0);
+    ck_assert_uint_eq(lists, 1);
+}
+END_TEST
+
+/* Without a word on what it would have taken. */
+START_TEST(a_delete_that_takes_nothing_changes_nothing)
+{
+    begin_to_fill();
+    do_write(0, "delete", by_filter, 200);
+    run_to_complete(0);
+    chroma_wants_credentials = true; /* it cannot be asked */
+    do_write(0, "delete", "{\"where_document\":{\"$regex\":\"x\"}}", 200);
+    expect_same(0);
+}
+END_TEST
+
+/* Fill it anew, until its ids are being listed. */
+static void begin_to_list(void)
+{
+    unsigned settled = settles + 1;
+
+    ck_assert_int_eq(mirror_keeper_fill(world.proxy->mirror, route_of(0).uuid), STATUS_OK);
+    read_delay_us = 100000;
+    lists = 0;
+    for (unsigned i = 0; i < 2000 && (settles < settled || world.backend.busy == 0); i++)
+        flow_world_run_ms(&world, 1);
+    ck_assert_uint_eq(settles, settled);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_LISTING);
+}
+
+START_TEST(a_delete_that_takes_nothing_does_not_cross_a_list)
+{
+    fill(0);
+    begin_to_list();
+    do_write(0, "delete", "{\"limit\":9}", 200);
+    run_to_complete(0);
+    expect_same(0);
+    ck_assert_uint_eq(lists, 1);
+}
+END_TEST
+
+START_TEST(a_delete_that_ends_after_a_list_crosses_it)
+{
+    fill(0);
+    begin_to_list();
+    write_delay_us = 500000;
+    do_write(0, "delete", "{\"ids\":[\"k2\"]}", 200);
+    ck_assert_uint_eq(lists, 1);
+    run_to_complete(0);
+    expect_same(0);
+    ck_assert_uint_eq(lists, 2);
+}
+END_TEST
+
 /* ---- Writes while it is filled -------------------------------------------------------------- */
 
 enum { WRITERS = 4, writes_before = 40, writes_after = 20 };
@@ -1500,15 +1687,17 @@ static void write_at_random(struct writing *writing)
     unsigned                 id = fake_loop_random(6);
 
     writing->number = (size_t)(writing - writings);
-    if (strcmp(operation, "delete") == 0)
+    if (strcmp(operation, "delete") == 0 && fake_loop_chance(50))
+        snprintf(body, sizeof body, "%s", by_filter);
+    else if (strcmp(operation, "delete") == 0)
         snprintf(body, sizeof body, "{\"ids\":[\"k%u\",\"c%zu-%u\"]}", fake_loop_random(10),
                  writing->number, id);
     else
         snprintf(body, sizeof body,
-                 "{\"ids\":[\"c%zu-%u\",\"k%u\"],\"embeddings\":[[1,2],[3,4]],\"documents\":"
+                 "{\"ids\":[\"%c%zu-%u\",\"k%u\"],\"embeddings\":[[1,2],[3,4]],\"documents\":"
                  "[\"v%u\",\"v%u\"]}",
-                 writing->number, id, fake_loop_random(10), fake_loop_random(1000000),
-                 fake_loop_random(1000000));
+                 fake_loop_chance(30) ? 'x' : 'c', writing->number, id, fake_loop_random(10),
+                 fake_loop_random(1000000), fake_loop_random(1000000));
     send_write(writing->client, 0, operation, body);
     writing->sent++;
 }
@@ -1647,6 +1836,16 @@ int main(void)
     tcase_add_test(tcase, filling_leaves_chroma_to_others);
     tcase_add_test(tcase, filling_takes_half_of_what_others_leave_idle);
     tcase_add_test(tcase, filling_leaves_chroma_to_a_long_call);
+    tcase_add_test(tcase, a_delete_by_a_filter_does_not_begin_a_filling_anew);
+    tcase_add_test(tcase, a_filter_that_a_copy_does_not_read_is_asked);
+    tcase_add_test(tcase, what_a_delete_takes_beside_what_was_found_gives_up_the_copy);
+    tcase_add_test(tcase, a_delete_is_sent_if_nobody_says_what_it_takes);
+    tcase_add_test(tcase, a_delete_is_sent_if_chroma_does_not_say_what_it_takes);
+    tcase_add_test(tcase, a_delete_whose_deadline_is_near_is_sent_at_once);
+    tcase_add_test(tcase, writes_behind_a_delete_wait_for_its_question);
+    tcase_add_test(tcase, a_delete_that_takes_nothing_changes_nothing);
+    tcase_add_test(tcase, a_delete_that_takes_nothing_does_not_cross_a_list);
+    tcase_add_test(tcase, a_delete_that_ends_after_a_list_crosses_it);
     tcase_add_test(tcase, a_copy_that_is_filled_while_writes_pass_is_what_chroma_holds);
     tcase_add_test(tcase, the_end_comes_at_any_time);
     return check_main("flow_mirror", tcase);

@@ -1,6 +1,7 @@
 /* What must hold: lists and pages fill a copy, writes keep it, and what is doubtful is read again;
  * what is no such answer is told. */
 #include "mirror/mirror_copy.h"
+#include "mirror/record_delete.h"
 
 #include "base/compiler.h"
 #include "mirror/mirror_records.h"
@@ -185,10 +186,13 @@ START_TEST(a_delete_by_filter_needs_what_it_asks_for)
                           "{\"deleted\":0}", 3, 4),
                      STATUS_OK);
     ck_assert_int_eq(told(CHROMA_OPERATION_DELETE, "{\"ids\":[\"a\"],\"where\":{\"k\":1}}",
-                          "{\"deleted\":0}", 3, 4),
+                          "{\"deleted\":1}", 3, 4),
                      STATUS_NOT_IMPLEMENTED);
-    ck_assert_int_eq(told(CHROMA_OPERATION_DELETE, by_filter, "{\"deleted\":0}", 3, 4),
+    ck_assert_int_eq(told(CHROMA_OPERATION_DELETE, by_filter, "{\"deleted\":1}", 3, 4),
                      STATUS_NOT_IMPLEMENTED);
+    ck_assert_int_eq(told(CHROMA_OPERATION_DELETE, by_filter, "{}", 3, 4), STATUS_NOT_IMPLEMENTED);
+    ck_assert_int_eq(told(CHROMA_OPERATION_DELETE, by_filter, "{\"deleted\":0}", 3, 4), STATUS_OK);
+    ck_assert_uint_eq(hollow(), 1);
     ck_assert_ptr_nonnull(request(1));
     ck_assert_int_eq(page("{\"ids\":[\"a\"],\"embeddings\":[[1,2]],\"metadatas\":[{\"k\":1}],"
                           "\"documents\":[\"page\"],\"uris\":[null]}",
@@ -203,6 +207,61 @@ START_TEST(a_delete_by_filter_needs_what_it_asks_for)
     ck_assert_int_eq(told(CHROMA_OPERATION_DELETE, "{\"ids\":[\"a\"]}", "{\"deleted\":0}", 9, 10),
                      STATUS_NOT_IMPLEMENTED);
     ck_assert_int_eq(told(CHROMA_OPERATION_DELETE, "{\"ids\":[\"a\"]}", "{}", 9, 10), STATUS_OK);
+}
+END_TEST
+
+static enum status found(const char *ids, const char *answer, uint64_t sent, uint64_t known)
+{
+    return mirror_copy_delete_found(copy, bytes_of(ids), bytes_of(answer),
+                                    &(struct mirror_moments){sent, known}, &reason);
+}
+
+START_TEST(a_delete_takes_what_was_found_before_it)
+{
+    ck_assert_int_eq(found("{\"ids\":[]}", "{\"deleted\":0}", 1, 2), STATUS_NOT_IMPLEMENTED);
+    ck_assert_int_eq(list("{\"ids\":[\"a\",\"b\",\"c\"]}", 5, 6), STATUS_OK);
+    ck_assert_int_eq(found("{\"ids\":[\"a\"]}", "{\"deleted\":1}", 3, 4), STATUS_OK);
+    ck_assert_uint_eq(hollow(), 3); /* it was known before the list */
+    ck_assert_int_eq(found("{\"ids\":[\"c\",\"a\"]}", "{\"deleted\":2}", 7, 8), STATUS_OK);
+    ck_assert_uint_eq(hollow(), 1);
+    ck_assert_int_eq(found("{\"ids\":[]}", "{\"deleted\":0}", 9, 10), STATUS_OK);
+    ck_assert_int_eq(found("{\"ids\":[\"b\"]}", "{\"deleted\":2}", 9, 10), STATUS_NOT_IMPLEMENTED);
+    ck_assert_int_eq(found("{\"ids\":[\"b\"]}", "{}", 9, 10), STATUS_NOT_IMPLEMENTED);
+    ck_assert_int_eq(found("{\"ids\":[\"a\"]}", "{\"deleted\":1}", 9, 10), STATUS_NOT_IMPLEMENTED);
+    ck_assert_str_eq(reason, "a delete of a record that is not here");
+    ck_assert_int_eq(found("{\"message\":\"no\"}", "{\"deleted\":1}", 9, 10),
+                     STATUS_NOT_IMPLEMENTED);
+    ck_assert_uint_eq(hollow(), 1);
+}
+END_TEST
+
+static void expect_question(const char *body, enum status expected, const char *question,
+                            bool is_plain)
+{
+    struct byte_buffer out = {0};
+    bool               plain = false;
+
+    ck_assert_int_eq(record_delete_print_question(bytes_of(body), &out, &plain), expected);
+    if (expected == STATUS_OK) {
+        ck_assert(bytes_equal(byte_buffer_bytes(&out), bytes_of(question)));
+        ck_assert_int_eq(plain, is_plain);
+    }
+    byte_buffer_done(&out);
+}
+
+START_TEST(chroma_is_asked_what_a_filter_takes)
+{
+    expect_question("{\"ids\":[\"a\"]}", STATUS_NOT_FOUND, NULL, false);
+    expect_question("{\"ids\":[\"a\"],\"where\":null}", STATUS_NOT_FOUND, NULL, false);
+    expect_question("{\"ids\":null,\"where\":{\"k\":1},\"limit\":7}", STATUS_OK,
+                    "{\"include\":[],\"where\":{\"k\":1},\"limit\":7}", true);
+    expect_question("{\"where_document\":{\"$regex\":\"a\"},\"ids\":[\"a\"]}", STATUS_OK,
+                    "{\"include\":[],\"ids\":[\"a\"],\"where_document\":{\"$regex\":\"a\"}}",
+                    false);
+    expect_question("{\"where\":{\"k\":1},\"ids\":[\"a\"],\"limit\":1}", STATUS_NOT_IMPLEMENTED,
+                    NULL, false);
+    expect_question("{\"where\":{\"k\":1},\"where\":{}}", STATUS_NOT_IMPLEMENTED, NULL, false);
+    expect_question("[]", STATUS_NOT_IMPLEMENTED, NULL, false);
 }
 END_TEST
 
@@ -344,6 +403,8 @@ int main(void)
     tcase_add_test(tcase, a_record_that_was_put_anew_is_not_what_the_page_says);
     tcase_add_test(tcase, what_is_in_the_list_is_not_told_twice);
     tcase_add_test(tcase, a_delete_by_filter_needs_what_it_asks_for);
+    tcase_add_test(tcase, a_delete_takes_what_was_found_before_it);
+    tcase_add_test(tcase, chroma_is_asked_what_a_filter_takes);
     tcase_add_test(tcase, what_is_no_answer_says_so);
     tcase_add_test(tcase, a_list_with_an_id_twice_is_none);
     tcase_add_test(tcase, what_is_listed_and_never_comes_ends);
