@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import pathlib
 import random
 import signal
 import socket
@@ -110,6 +111,7 @@ class Mirrored:
 
     def __init__(self, chroma, proxy, control):
         self.port, self.control, self.database = proxy.port, control, chroma.database
+        self.chroma = chroma.process
         self.collection, self.path = fill(proxy.port)
         self.door, self.direct = Door(proxy.port), Door(chroma.port)
         wait_for_copy(control, "docs", self.door, self.path)
@@ -224,6 +226,55 @@ def test_a_write_behind_the_proxys_back_is_found(mirrored):
     body = {"ids": ["id9"], "documents": ["not seen"], "embeddings": [vector(9)]}
     assert mirrored.direct.ask("POST", f"{mirrored.path}/update", body)[0] == 200
     assert verified(mirrored.control, "docs")["result"] == "different"
+    wait_for_copy(mirrored.control, "docs", mirrored.door, mirrored.path)
+    compare(mirrored.door, mirrored.direct, mirrored.path)
+
+
+def ask_late(mirrored):
+    """Chroma answers this only when the copy has."""
+    mirrored.chroma.send_signal(signal.SIGSTOP)
+    status, _, fields = mirrored.door.ask("POST", f"{mirrored.path}/get", {"ids": ["id9"]})
+    mirrored.chroma.send_signal(signal.SIGCONT)
+    assert (status, fields["x-chromabouncer-source"]) == (200, "mirror")
+
+
+def compared(control):
+    return ctl(control, "mirror")["compared"]
+
+
+def test_who_was_overtaken_is_compared(mirrored):
+    ctl(mirrored.control, "set", "mirror.mode=hedge")
+    for _ in range(60):  # how long Chroma takes
+        mirrored.door.ask("POST", f"{mirrored.path}/get", {"ids": ["id9"]})
+    same_before = compared(mirrored.control)["same"]
+    time.sleep(0.2)
+    ask_late(mirrored)
+    wait_until(lambda: compared(mirrored.control)["same"] == same_before + 1)
+    body = {"ids": ["id9"], "documents": ["not seen either"], "embeddings": [vector(9)]}
+    assert mirrored.direct.ask("POST", f"{mirrored.path}/update", body)[0] == 200
+    time.sleep(0.2)
+    ask_late(mirrored)
+    wait_until(lambda: compared(mirrored.control)["different"] == 1)
+    assert copy_of(mirrored.control, "docs")["reason"] == "differs"
+    ctl(mirrored.control, "set", "mirror.mode=prefer")
+    wait_for_copy(mirrored.control, "docs", mirrored.door, mirrored.path)
+    compare(mirrored.door, mirrored.direct, mirrored.path)
+
+
+def test_a_damaged_copy_is_made_anew(mirrored):
+    folder = pathlib.Path(ctl(mirrored.control, "mirror")["directory"])
+    uuid = mirrored.path.rsplit("/", 1)[1]
+    for file in folder.glob(f"{uuid}-*"):
+        data = file.read_bytes()
+        if b"document 8 " in data:
+            with file.open("r+b") as out:  # the same file, as a disk would damage it
+                out.write(data.replace(b"document 8 ", b"document 9 "))
+    status, text, fields = mirrored.door.ask("POST", f"{mirrored.path}/get", {"ids": ["id8"]})
+    assert (status, fields["x-chromabouncer-source"]) == (200, "backend")
+    assert b"document 8 " in text
+    row = copy_of(mirrored.control, "docs")
+    assert (row["reason"], row["refills"]["store"]) == ("store", 1)
+    assert "checksum" in row["why"]
     wait_for_copy(mirrored.control, "docs", mirrored.door, mirrored.path)
     compare(mirrored.door, mirrored.direct, mirrored.path)
 
