@@ -49,6 +49,7 @@ enum status call_start(struct call *call, struct proxy *proxy,
     call->turn.service = call->origin.flow;
     call->turn.cost_us = call->origin.cost_us;
     call->turn.is_exempt = call_is_exempt(call);
+    call->turn.was_held = call->origin.was_held;
     if (call->origin.has_collection && proxy->services != NULL)
         call->turn.gate = services_gate(proxy->services, call->origin.service, call->turn.class,
                                         call->origin.collection);

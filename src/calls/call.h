@@ -44,6 +44,7 @@ struct call_origin {
     uint8_t                collection[16];
     enum concurrency_class read_class;
     bool                   is_exempt; /* from limits on reads: a write needs its answer */
+    bool                   was_held;  /* by a pause, or an open breaker */
 };
 
 /* Embedded in its owner; zeroes at first. Only call.c writes to it, but for `origin`, which its

@@ -214,7 +214,10 @@ static bool pass_is_let(struct exchange *exchange)
 
 static void pass_on_let(struct breaker_ticket *ticket)
 {
-    pass_call(CONTAINER_OF(ticket, struct exchange, pass.breaker));
+    struct exchange *exchange = CONTAINER_OF(ticket, struct exchange, pass.breaker);
+
+    exchange->pass.was_held = true;
+    pass_call(exchange);
 }
 
 static void pass_call(struct exchange *exchange)
@@ -241,6 +244,7 @@ static void pass_call(struct exchange *exchange)
         request.head = byte_buffer_bytes(&pass->head);
         request.body_parts = pass->body.size > 0 && !pass->is_streaming;
         pass->call.origin = service_ticket_origin(&exchange->service, &exchange->route);
+        pass->call.origin.was_held = pass->was_held || exchange->admission.was_paused;
         pass->call.origin.read_class =
             read_class_find(exchange->route.operation, pass->body, pass->is_streaming);
         status = call_start(&pass->call, proxy, exchange->route.info, &request, &pass->entry,
