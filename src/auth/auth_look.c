@@ -65,6 +65,8 @@ static void auth_look_on_failure(struct answer_sink *sink, enum status why, bool
 static void end_look(struct auth_look *look, enum status status, const struct auth_names *names);
 static void end_look_without_chroma(struct auth_look *look, enum status why);
 static void give_up_look(struct auth_look *look);
+static bool find_names(struct auth_looks *looks, const struct chroma_route *route,
+                       const struct http_head *head, uint64_t by_us, struct auth_names *ret_names);
 static void free_look(void *object);
 
 static const struct answer_sink_ops auth_look_ops = {.on_head = auth_look_on_head,
@@ -101,9 +103,26 @@ void auth_look_free(struct auth_looks *looks)
 bool auth_look_find(struct auth_looks *looks, const struct chroma_route *route,
                     const struct http_head *head, struct auth_names *ret_names)
 {
-    const struct proxy *proxy = looks->proxy;
-    uint64_t            now_us = loop_now_us(proxy->loop), place;
-    uint64_t            oldest_us = proxy->is_gateway || now_us < trust_us ? 0 : now_us - trust_us;
+    return find_names(looks, route, head, loop_now_us(looks->proxy->loop), ret_names);
+}
+
+bool auth_look_recall(struct auth_looks *looks, const struct chroma_route *route,
+                      const struct http_head *head, uint64_t judged_us,
+                      struct auth_names *ret_names)
+{
+    uint64_t now_us = loop_now_us(looks->proxy->loop);
+
+    return find_names(looks, route, head, now_us - judged_us < trust_us ? judged_us : now_us,
+                      ret_names);
+}
+
+/* No older than trusted at `by_us`. */
+static bool find_names(struct auth_looks *looks, const struct chroma_route *route,
+                       const struct http_head *head, uint64_t by_us, struct auth_names *ret_names)
+{
+    const struct proxy   *proxy = looks->proxy;
+    uint64_t              now_us = loop_now_us(proxy->loop), place;
+    uint64_t              oldest_us = proxy->is_gateway || by_us < trust_us ? 0 : by_us - trust_us;
     const struct missing *missing;
     struct scope          scope;
 
@@ -137,6 +156,7 @@ static uint64_t place_of_route(const struct auth_looks *looks, const struct chro
 void auth_look_ask(struct auth_looks *looks, struct auth_look_ticket *ticket)
 {
     ticket->place = place_of_route(looks, ticket->route, ticket->head);
+    ticket->tries = 0;
     list_push_back(&looks->waiting, &ticket->node);
     loop_timer_set(looks->timer, loop_now_us(looks->proxy->loop));
 }

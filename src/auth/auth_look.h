@@ -54,6 +54,12 @@ void auth_look_free(struct auth_looks *looks);
 bool auth_look_find(struct auth_looks *looks, const struct chroma_route *route,
                     const struct http_head *head, struct auth_names *ret_names);
 
+/* The same for who was judged at `judged_us`: less than 5 s ago, and what was known then is not too
+ * old now. */
+bool auth_look_recall(struct auth_looks *looks, const struct chroma_route *route,
+                      const struct http_head *head, uint64_t judged_us,
+                      struct auth_names *ret_names);
+
 /* Ask; `on_known` is called from the loop, later. The ticket's head, route and on_known are set. */
 void auth_look_ask(struct auth_looks *looks, struct auth_look_ticket *ticket);
 

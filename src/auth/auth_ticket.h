@@ -16,6 +16,7 @@
 
 struct auth;
 struct auth_rules;
+struct exchange;
 struct exchange_path;
 struct key_ring_key;
 
@@ -27,7 +28,9 @@ struct auth_ticket {
     const struct auth_names    *names;      /* for that, if they were just looked up */
     const struct exchange_path *path;       /* which it takes after a wait */
     struct auth_look_ticket     look;       /* while it waits for names */
-    void                       *state;      /* of auth_list or auth_get */
+    uint64_t judged_us; /* a read of a collection, last; 0: none, or not judged */
+    void (*go_on)(struct exchange *exchange); /* when it is judged again */
+    void *state;                              /* of auth_list or auth_get */
     void (*free_state)(void *state);
 
     /* A refusal, while its body is read or its time has not come. */

@@ -17,6 +17,7 @@
 struct admission_ticket {
     struct list_node node; /* while it waits */
     bool             is_held;
+    bool             was_paused;                          /* it waited for the end of a pause */
     void (*on_admitted)(struct admission_ticket *ticket); /* from the loop */
 };
 

@@ -12,6 +12,7 @@ static void        call_init(struct call *call, struct proxy *proxy,
                              const struct upstream_request *request, struct answer_sink *sink);
 static bool        call_is_exempt(const struct call *call);
 static enum status call_send(struct call *call);
+static bool        call_is_let(struct call *call);
 static void        call_shed(struct proxy *proxy);
 static void        call_set_shed_timer(struct proxy *proxy);
 static void        call_on_interim(const struct http_head *head, void *ctx);
@@ -49,6 +50,7 @@ enum status call_start(struct call *call, struct proxy *proxy,
     call->turn.service = call->origin.flow;
     call->turn.cost_us = call->origin.cost_us;
     call->turn.is_exempt = call_is_exempt(call);
+    call->turn.was_held = call->origin.was_held;
     if (call->origin.has_collection && proxy->services != NULL)
         call->turn.gate = services_gate(proxy->services, call->origin.service, call->turn.class,
                                         call->origin.collection);
@@ -149,7 +151,7 @@ void call_run_turns(struct proxy *proxy)
             loop_later(proxy->loop, proxy->lanes_task);
             continue;
         }
-        status = call_send(call);
+        status = call_is_let(call) ? call_send(call) : STATUS_AGAIN;
         if (status == STATUS_OK)
             continue;
         call->is_active = false;
@@ -157,6 +159,15 @@ void call_run_turns(struct proxy *proxy)
         answer_sink_failure(call->sink, status, false);
     }
     call_set_shed_timer(proxy);
+}
+
+/* By its owner; else its turn is given back. */
+static bool call_is_let(struct call *call)
+{
+    if (call->origin.may_go == NULL || call->origin.may_go(call))
+        return true;
+    turn_queue_done(call->proxy->turns, &call->turn, 1);
+    return false;
 }
 
 /* Only reads wait with a time-out, and each is of a call. */

@@ -37,6 +37,8 @@
 
 /* For whom it is, in the order of turns (see services.h), and what it costs; zeroes: for nobody in
  * particular, a plain get. */
+struct call;
+
 struct call_origin {
     uint32_t               service, flow;
     uint64_t               cost_us;        /* expected time at Chroma */
@@ -44,6 +46,10 @@ struct call_origin {
     uint8_t                collection[16];
     enum concurrency_class read_class;
     bool                   is_exempt; /* from limits on reads: a write needs its answer */
+    bool                   was_held;  /* by a pause, or an open breaker */
+    /* When its turn comes, if it waited for it. False: its sink is told that it failed with
+     * STATUS_AGAIN, and nothing was sent. NULL: it goes. */
+    bool (*may_go)(struct call *call);
 };
 
 /* Embedded in its owner; zeroes at first. Only call.c writes to it, but for `origin`, which its

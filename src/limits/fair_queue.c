@@ -11,7 +11,9 @@ struct fair_flow {
     int64_t          quantum_us;  /* what it gains in each round */
     uint64_t         calm;        /* of the queue, when it was last active */
     uint64_t         rounds;      /* of the queue, up to which its debt was paid off while idle */
+    size_t           held;        /* that wait and were held before */
     bool             is_standing; /* one has waited out the timeout, and it was not short since */
+    bool             is_excused;  /* it had such, and since then nobody's time was looked at */
     bool             is_closed;
 };
 
@@ -41,6 +43,8 @@ static void look_at_oldest(const struct fair_queue *queue, struct fair_flow *flo
 static bool is_full(const struct fair_gate *gate);
 static void unpark_first(struct fair_queue *queue, struct fair_gate *gate);
 static bool skip_rounds(struct fair_queue *queue, uint64_t now_us);
+static void note_held(struct fair_queue *queue, struct fair_item *item);
+static void begin_anew(struct fair_queue *queue, struct fair_flow *flow, uint64_t now_us);
 
 struct fair_queue *fair_queue_new(size_t flows)
 {
@@ -98,6 +102,8 @@ void fair_queue_add(struct fair_queue *queue, struct fair_item *item, uint64_t n
     item->since_us = now_us;
     if (item->cost_us < (uint64_t)quantum_us)
         item->cost_us = (uint64_t)quantum_us; /* calls that cost nothing would never end a round */
+    if (item->is_held)
+        note_held(queue, item);
     flow->count++;
     queue->count++;
     list_push_back(&flow->items, &item->node);
@@ -286,6 +292,7 @@ void fair_queue_remove(struct fair_queue *queue, struct fair_item *item)
     list_remove(&item->node);
     list_remove(&item->all_node);
     flow->count--;
+    flow->held -= item->is_held;
     flow->is_standing &= flow->count > 0;
     queue->count--;
     if (item->gate != NULL)
@@ -305,25 +312,47 @@ void fair_queue_settle(struct fair_queue *queue, uint32_t flow_number, uint64_t 
         flow->deficit_us = -debt_max_us;
 }
 
-void fair_queue_begin_anew(struct fair_queue *queue, uint64_t now_us)
+void fair_queue_end_hold(struct fair_queue *queue, uint64_t now_us)
 {
     LIST_FOR_EACH(node, &queue->all)
     {
-        LIST_ITEM(node, struct fair_item, all_node)->since_us = now_us;
+        struct fair_item *item = LIST_ITEM(node, struct fair_item, all_node);
+
+        item->since_us = now_us;
+        if (!item->is_held)
+            note_held(queue, item);
     }
+}
+
+static void note_held(struct fair_queue *queue, struct fair_item *item)
+{
+    struct fair_flow *flow = &queue->flows[item->flow];
+
+    item->is_held = true;
+    flow->held++;
+    flow->is_excused = true;
+    flow->is_standing = false;
 }
 
 struct fair_item *fair_queue_expired(struct fair_queue *queue, uint64_t now_us)
 {
-    const struct list_node *oldest = list_first(&queue->all);
+    const struct list_node *oldest;
     struct fair_item       *item;
 
-    if (oldest == NULL || queue->options.timeout_us == 0)
+    if (queue->options.timeout_us == 0)
         return NULL;
-    item = LIST_ITEM(oldest, struct fair_item, all_node);
-    if (now_us - item->since_us >= queue->options.timeout_us) {
-        queue->flows[item->flow].is_standing = true;
-        return item;
+    while ((oldest = list_first(&queue->all)) != NULL) {
+        struct fair_flow *flow;
+
+        item = LIST_ITEM(oldest, struct fair_item, all_node);
+        flow = &queue->flows[item->flow];
+        if (now_us - item->since_us < queue->options.timeout_us)
+            break;
+        if (!flow->is_excused) {
+            flow->is_standing = true;
+            return item;
+        }
+        begin_anew(queue, flow, now_us);
     }
     LIST_FOR_EACH(node, &queue->active)
     {
@@ -334,6 +363,25 @@ struct fair_item *fair_queue_expired(struct fair_queue *queue, uint64_t now_us)
             return item;
     }
     return NULL;
+}
+
+/* All of the flow wait from now on. Once more when the last of those that were held has gone: who
+ * came behind them had to wait for them. */
+static void begin_anew(struct fair_queue *queue, struct fair_flow *flow, uint64_t now_us)
+{
+    size_t left = queue->count;
+
+    flow->is_excused = flow->held > 0;
+    for (struct list_node *node = list_first(&queue->all), *next; left > 0; left--, node = next) {
+        struct fair_item *item = LIST_ITEM(node, struct fair_item, all_node);
+
+        next = node->next;
+        if (&queue->flows[item->flow] != flow)
+            continue;
+        item->since_us = now_us;
+        list_remove(node);
+        list_push_back(&queue->all, node);
+    }
 }
 
 uint64_t fair_queue_expiry_us(const struct fair_queue *queue)

@@ -14,7 +14,8 @@
  * flow of which one has waited out the timeout has a standing queue, until it is short again: its
  * calls are then refused after the shorter `standing_us`, and the newest go first where that is
  * allowed, since the oldest will hardly be answered in time. A flow that asks for less than its
- * part does not get there.
+ * part does not get there. While a flow has calls that were held for another reason than its load
+ * (a pause), none of it is given back: its queue is as long as the pause was, and stands for that.
  *
  * Thread: event loop only. Memory: 100 bytes for each flow; items are embedded in their owners.
  */
@@ -50,6 +51,7 @@ struct fair_item {
     uint32_t          flow;
     uint64_t          cost_us; /* expected, charged when it is taken; at least 1 ms */
     struct fair_gate *gate;    /* or NULL */
+    bool              is_held; /* it was, before it was added */
 
     uint64_t         since_us;
     struct list_node node;     /* in its flow or its gate */
@@ -101,8 +103,8 @@ void fair_queue_remove(struct fair_queue *queue, struct fair_item *item);
 void fair_queue_settle(struct fair_queue *queue, uint32_t flow, uint64_t charged_us,
                        uint64_t actual_us);
 
-/* All that wait have waited for no time yet; their order stays. */
-void fair_queue_begin_anew(struct fair_queue *queue, uint64_t now_us);
+/* All that wait were held until now; their order stays. */
+void fair_queue_end_hold(struct fair_queue *queue, uint64_t now_us);
 
 /* One that has waited for too long, still in the queue; NULL: none. */
 struct fair_item *fair_queue_expired(struct fair_queue *queue, uint64_t now_us);

@@ -150,7 +150,7 @@ void turn_queue_hold(struct turn_queue *queue, bool held, uint64_t now_us)
 {
     if (queue->is_held && !held)
         for (enum turn_class each = TURN_READ; each < TURN_CLASSES; each++)
-            fair_queue_begin_anew(queue->fair[each], now_us);
+            fair_queue_end_hold(queue->fair[each], now_us);
     queue->is_held = held;
 }
 
@@ -231,8 +231,10 @@ size_t turn_queue_service_turns_max(const struct turn_queue *queue, uint32_t ser
 
 static void order_push(struct turn_queue *queue, struct turn *turn, uint64_t now_us)
 {
-    turn->item =
-        (struct fair_item){.flow = turn->service, .cost_us = turn->cost_us, .gate = turn->gate};
+    turn->item = (struct fair_item){.flow = turn->service,
+                                    .cost_us = turn->cost_us,
+                                    .gate = turn->gate,
+                                    .is_held = turn->was_held};
     if (is_fair(turn))
         fair_queue_add(queue->fair[turn->class], &turn->item, now_us);
     else

@@ -20,7 +20,7 @@
  *
  * With shed_us those that have waited for long are given back by turn_queue_shed(), to be refused;
  * under a standing queue of a service sooner, and its newest reads then go first. Not while the
- * queue is held, and what was held waits anew.
+ * queue is held, nor, of a service, while what was held waits, here or before it asked.
  *
  * An exempt read (a health check, a look-up that a write needs) has a connection as any read, but
  * no bound on turns or on its wait concerns it, and it goes before the others of its class.
@@ -65,6 +65,7 @@ struct turn {
     uint64_t          deadline_us; /* of the wait, for the counters; 0: none */
     struct fair_gate *gate;      /* bounds the turns that share it, all of one class and service */
     bool              is_exempt; /* READ */
+    bool              was_held;  /* before it asked: by a pause */
 
     enum turn_state  state;
     uint64_t         asked_us, granted_us;

@@ -11,6 +11,7 @@
 #include "proxy/auth_get.h"
 #include "proxy/auth_list.h"
 #include "proxy/auth_recheck.h"
+#include "proxy/auth_verdict.h"
 #include "proxy/deadline_watch.h"
 #include "proxy/exchange.h"
 #include "proxy/service_admission.h"
@@ -18,17 +19,14 @@
 /* A body up to this size is read before its request is refused: the connection can be used on. */
 enum { auth_read_bytes_max = 64 << 10, message_size = 640 };
 
-static bool              auth_gate_change_head(struct exchange *exchange);
-static void              auth_gate_judge(struct exchange *exchange, const struct auth_names *names);
-static enum auth_verdict judge_exchange(struct exchange *exchange, const struct auth_names *names,
-                                        const struct bytes *body, char *why);
-static void              auth_gate_wait(struct exchange *exchange);
-static void              wait_on_body_end(struct exchange *exchange);
-static void              wait_on_deadline(struct exchange *exchange);
-static void              auth_gate_on_known(struct auth_look_ticket *look, enum status status,
-                                            const struct auth_names *names);
+static bool auth_gate_change_head(struct exchange *exchange);
+static void auth_gate_judge(struct exchange *exchange, const struct auth_names *names);
+static void auth_gate_wait(struct exchange *exchange);
+static void wait_on_body_end(struct exchange *exchange);
+static void wait_on_deadline(struct exchange *exchange);
+static void auth_gate_on_known(struct auth_look_ticket *look, enum status status,
+                               const struct auth_names *names);
 static void refuse_verdict(struct exchange *exchange, enum auth_verdict verdict, const char *why);
-static void refuse_not_found(struct exchange *exchange);
 static void auth_gate_refuse(struct exchange *exchange, enum auth_refusal refusal,
                              enum status status, const char *format, ...) PRINTF_LIKE(4, 5);
 static void answer_refusal(struct exchange *exchange, enum status status, uint64_t wait_us,
@@ -112,7 +110,7 @@ static bool auth_gate_change_head(struct exchange *exchange)
 static void auth_gate_judge(struct exchange *exchange, const struct auth_names *names)
 {
     char              why[AUTH_JUDGE_WHY_SIZE];
-    enum auth_verdict verdict = judge_exchange(exchange, names, NULL, why);
+    enum auth_verdict verdict = auth_verdict_find(exchange, names, NULL, why);
 
     switch (verdict) {
     case AUTH_NEEDS_NAMES:
@@ -127,30 +125,13 @@ static void auth_gate_judge(struct exchange *exchange, const struct auth_names *
         service_admission_begin(exchange);
         break;
     case AUTH_ALLOWED:
+        if (exchange->route.has_uuid && !exchange->route.info->is_write)
+            exchange->auth.judged_us = loop_now_us(exchange->proxy->loop);
         service_admission_begin(exchange);
         break;
     default:
         refuse_verdict(exchange, verdict, why);
     }
-}
-
-/* `names` NULL: as far as they are known without asking. */
-static enum auth_verdict judge_exchange(struct exchange *exchange, const struct auth_names *names,
-                                        const struct bytes *body, char *why)
-{
-    const struct key_ring_key *key = exchange->auth.key;
-    struct auth_names          known;
-    struct auth_question       question = {.head = exchange->head,
-                                           .route = &exchange->route,
-                                           .scopes = key->scopes,
-                                           .scope_count = key->scope_count,
-                                           .names = names,
-                                           .body = body};
-
-    if (names == NULL && exchange->route.has_uuid &&
-        auth_look_find(auth_looks(exchange->proxy->auth), &exchange->route, exchange->head, &known))
-        question.names = &known;
-    return auth_judge(&question, why);
 }
 
 bool auth_gate_check_body(struct exchange *exchange)
@@ -159,11 +140,11 @@ bool auth_gate_check_body(struct exchange *exchange)
     char              why[AUTH_JUDGE_WHY_SIZE];
     enum auth_verdict verdict;
 
-    if (!auth_recheck(exchange))
+    if (!auth_recheck(exchange, NULL))
         return false;
     if (!exchange->auth.needs_body)
         return true;
-    verdict = judge_exchange(exchange, exchange->auth.names, &body, why);
+    verdict = auth_verdict_find(exchange, exchange->auth.names, &body, why);
     if (verdict == AUTH_ALLOWED) {
         exchange->auth.needs_body = false;
         return true;
@@ -235,27 +216,10 @@ static void auth_gate_on_known(struct auth_look_ticket *look, enum status status
 
 static void refuse_verdict(struct exchange *exchange, enum auth_verdict verdict, const char *why)
 {
-    const struct key_ring_key *key = exchange->auth.key;
+    struct auth_verdict_told told;
 
-    if (verdict == AUTH_NOT_FOUND)
-        refuse_not_found(exchange);
-    else if (verdict == AUTH_INVALID)
-        auth_gate_refuse(exchange, AUTH_REFUSAL_INVALID, STATUS_INVALID, "%s", why);
-    else
-        auth_gate_refuse(exchange, AUTH_REFUSAL_SCOPE, STATUS_FORBIDDEN,
-                         "the key %s does not allow %s; the operator gives it with `chromabouncer "
-                         "key add NAME --allow '%s'`",
-                         key->name, why, why);
-}
-
-/* In Chroma's own words, which do not tell whether there is one. */
-static void refuse_not_found(struct exchange *exchange)
-{
-    char uuid[CHROMA_ROUTE_UUID_SIZE];
-
-    chroma_route_print_uuid(exchange->route.uuid, uuid);
-    auth_gate_refuse(exchange, AUTH_REFUSAL_NOT_FOUND, STATUS_NOT_FOUND,
-                     "Collection [%s] does not exist.", uuid);
+    auth_verdict_explain(exchange, verdict, why, &told);
+    auth_gate_refuse(exchange, told.refusal, told.status, "%s", told.message);
 }
 
 static void auth_gate_refuse(struct exchange *exchange, enum auth_refusal refusal,

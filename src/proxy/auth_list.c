@@ -134,6 +134,7 @@ static void ask_for_page(struct exchange *exchange)
         request_head_write_get(exchange->head, byte_buffer_bytes(&list->target), &pass->head)) {
         request.head = byte_buffer_bytes(&pass->head);
         pass->call.origin = service_ticket_origin(&exchange->service, &exchange->route);
+        pass->call.origin.was_held = exchange->admission.was_paused;
         status = call_start(&pass->call, proxy, exchange->route.info, &request, &pass->entry, NULL);
     }
     if (status != STATUS_OK)

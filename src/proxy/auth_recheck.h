@@ -1,7 +1,13 @@
-/* auth_recheck - is the key of a request that has waited still known?
+/* auth_recheck - may a request that has waited still be sent?
  *
- * A request goes by the keys that there were when it came (auth.h). Before it goes on, after it
- * waited for admission, for room or for its body, a key that was revoked meanwhile ends it.
+ * A request goes by the keys that there were when it came (auth.h), and is judged then. Before it
+ * goes on, after it waited for admission, for room, for its body or for its turn, a key that was
+ * revoked meanwhile ends it. A read of a collection is judged again, by the names that the
+ * collection has now: another may have renamed it. Where those are not known they are asked for,
+ * and the read goes on later.
+ *
+ * A name is at most 5 s old when a read is judged by it (auth_look.h); in role sidecar a read that
+ * waits longer than that is judged by one that is asked for.
  *
  * Private to proxy/. Thread: event loop only.
  */
@@ -12,7 +18,11 @@
 
 struct exchange;
 
-/* False: it is refused, and goes no further. */
-bool auth_recheck(struct exchange *exchange);
+/* False: it is refused, and goes no further; or it waits, and `go_on` is called from the loop,
+ * unless it is refused then. `go_on` may be NULL for a write. */
+bool auth_recheck(struct exchange *exchange, void (*go_on)(struct exchange *exchange));
+
+/* Would auth_recheck() let it go on at once? */
+bool auth_recheck_holds(const struct exchange *exchange);
 
 #endif

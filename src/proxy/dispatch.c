@@ -127,6 +127,10 @@ void dispatch_on_shed_wait(struct timeout *timeout)
         timeout_queue_start(exchange->proxy->shed_waits, timeout);
         return;
     }
+    if (exchange->admission.was_paused) { /* the pause is why so many wait */
+        timeout_queue_start(exchange->proxy->wait_limits, timeout);
+        return;
+    }
     exchange_explain_wait(exchange, "", message);
     reply_error(&exchange->reply, STATUS_OVERLOADED, FRONT_EXECUTED_NO, message);
 }

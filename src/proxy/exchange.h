@@ -94,6 +94,7 @@ struct exchange {
         bool                       was_sent; /* then */
         bool                       is_ours;  /* the deadline that it missed */
         struct byte_buffer         raised;   /* an answer that was changed */
+        bool                       was_held; /* by a breaker, before it asked for its turn */
         bool is_held;        /* nothing of the answer is passed before it is complete */
         bool is_streaming;   /* the body goes to Chroma as it arrives */
         bool keeps_deadline; /* the answer may be asked for again, within the time of the first */

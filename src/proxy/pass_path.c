@@ -47,6 +47,7 @@ static void                pass_send(struct exchange *exchange);
 static bool                pass_is_let(struct exchange *exchange);
 static void                pass_on_let(struct breaker_ticket *ticket);
 static void                pass_call(struct exchange *exchange);
+static bool                pass_may_go(struct call *call);
 static void                pass_fail_start(struct exchange *exchange);
 static void                pass_on_writable(struct call *call);
 static void                pass_stream(struct exchange *exchange, struct bytes data, bool last);
@@ -135,7 +136,7 @@ static void pass_begin_streaming(struct exchange *exchange)
 {
     exchange->pass.is_streaming = true;
     front_connection_pause_body(exchange->reply.connection);
-    if (auth_recheck(exchange))
+    if (auth_recheck(exchange, pass_send))
         pass_send(exchange);
 }
 
@@ -163,7 +164,7 @@ void pass_path_take_over(struct exchange *exchange, struct answer_sink *sink)
 /* The request is complete. */
 static void pass_ask(struct exchange *exchange)
 {
-    if (!auth_recheck(exchange))
+    if (!auth_recheck(exchange, pass_ask))
         return;
     mirror_path_note_read(exchange);
     if (!cache_path_answer(exchange) && !mirror_path_answer(exchange, pass_ask_after_all))
@@ -173,7 +174,7 @@ static void pass_ask(struct exchange *exchange)
 /* The copy of the collection has no answer. */
 static void pass_ask_after_all(struct exchange *exchange)
 {
-    if (auth_recheck(exchange))
+    if (auth_recheck(exchange, pass_ask_after_all))
         pass_ask_chroma(exchange);
 }
 
@@ -214,7 +215,10 @@ static bool pass_is_let(struct exchange *exchange)
 
 static void pass_on_let(struct breaker_ticket *ticket)
 {
-    pass_call(CONTAINER_OF(ticket, struct exchange, pass.breaker));
+    struct exchange *exchange = CONTAINER_OF(ticket, struct exchange, pass.breaker);
+
+    exchange->pass.was_held = true;
+    pass_call(exchange);
 }
 
 static void pass_call(struct exchange *exchange)
@@ -230,6 +234,8 @@ static void pass_call(struct exchange *exchange)
     enum status             status = STATUS_NO_MEMORY;
     uint64_t                now_us = loop_now_us(proxy->loop);
 
+    if (!auth_recheck(exchange, pass_call))
+        return;
     if (!pass->is_streaming && framing != HTTP_FRAMING_NONE) {
         framing = HTTP_FRAMING_LENGTH;
         length = byte_buffer_size(&exchange->body);
@@ -241,6 +247,8 @@ static void pass_call(struct exchange *exchange)
         request.head = byte_buffer_bytes(&pass->head);
         request.body_parts = pass->body.size > 0 && !pass->is_streaming;
         pass->call.origin = service_ticket_origin(&exchange->service, &exchange->route);
+        pass->call.origin.was_held = pass->was_held || exchange->admission.was_paused;
+        pass->call.origin.may_go = exchange->auth.key == NULL ? NULL : pass_may_go;
         pass->call.origin.read_class =
             read_class_find(exchange->route.operation, pass->body, pass->is_streaming);
         status = call_start(&pass->call, proxy, exchange->route.info, &request, &pass->entry,
@@ -255,6 +263,12 @@ static void pass_call(struct exchange *exchange)
     pass->why = status;
     if (!mirror_path_stand_in(exchange, pass_fail_start))
         pass_fail_start(exchange);
+}
+
+/* Its key and its collection's name may have changed while it waited. */
+static bool pass_may_go(struct call *call)
+{
+    return auth_recheck_holds(CONTAINER_OF(call, struct exchange, pass.call));
 }
 
 static void pass_fail_start(struct exchange *exchange)
@@ -452,6 +466,10 @@ static void pass_on_failure(struct answer_sink *sink, enum status why, bool sent
 {
     struct exchange *exchange = CONTAINER_OF(sink, struct exchange, pass.entry);
 
+    if (why == STATUS_AGAIN) { /* it may not go yet, or no more */
+        pass_call(exchange);
+        return;
+    }
     if (exchange->state != EXCHANGE_ANSWERING)
         pass_note_times(exchange);
     exchange->pass.deaths += sent;

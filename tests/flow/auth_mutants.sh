@@ -34,7 +34,7 @@ mutant src/proxy/auth_gate.c flow/test_flow_auth 's/exchange->path = &auth_list_
 mutant src/proxy/auth_gate.c flow/test_flow_auth 's/    if (ticket->key == NULL \&\& shown.are_two).*/    if (0)/' 'a key beside another credential does not reach Chroma'
 mutant src/auth/auth.c flow/test_flow_auth 's/    return rules == now || /    return 1 || rules == now || /' 'what was revoked while it waited is refused'
 mutant src/proxy/auth_get.c flow/test_flow_auth 's/    if (head->status != 404) {/    if (true) {/' "what is not there is not created"
-mutant src/auth/auth_look.c flow/test_flow_auth 's/oldest_us = proxy->is_gateway || now_us < trust_us ? 0/oldest_us = true ? 0/' "a name is 5 s old at most"
+mutant src/auth/auth_look.c flow/test_flow_auth 's/oldest_us = proxy->is_gateway || by_us < trust_us ? 0/oldest_us = true ? 0/' "a name is 5 s old at most"
 mutant src/auth/auth_look.c flow/test_flow_auth 's/parts\[2\] = siphash_1_3(secret, /parts[2] = 0 * siphash_1_3(secret, /' "the place counts"
 mutant src/auth/auth_look.c flow/test_flow_auth 's/        if (is_active(looks, ticket->place))/        if (false)/' "one look for all"
 mutant src/auth/auth_look.c flow/test_flow_auth 's/    if (looks->proxy->admission.is_paused)/    if (false)/' "nothing is asked in a pause"
@@ -48,5 +48,11 @@ mutant src/app/keys_file.c unit/test_keys_file 's/(info.st_mode \& 077) != 0/(in
 mutant src/app/keys_file.c unit/test_keys_file 's/if (flock(draft->fd, LOCK_EX) != 0 ||/if (/' "changes wait for each other"
 mutant src/app/keys_file.c unit/test_keys_file 's/named.st_ino == mine.st_ino/true/' "what was renamed is no draft"
 mutant src/app/keys_file.c unit/test_keys_file 's/if (wanted.found > 1)/if (false)/' "a name that several have"
+mutant src/calls/call.c flow/test_flow_auth 's/ || call->origin.may_go(call))/ || true)/' "a read is looked at when its turn comes"
+mutant src/calls/call.c flow/test_flow_auth 's/    turn_queue_done(call->proxy->turns, &call->turn, 1);/    ;/' "who may not go gives his turn back"
+mutant src/proxy/auth_recheck.c flow/test_flow_auth 's/auth_verdict_find(exchange, &names, NULL, why) == AUTH_ALLOWED/true/' "it is judged by the name of then"
+mutant src/proxy/auth_recheck.c flow/test_flow_auth 's/    return is_known(exchange) \&\&/    return/' "and by the keys of then"
+mutant src/auth/auth_look.c flow/test_flow_auth 's/now_us - judged_us < trust_us ? judged_us : now_us/judged_us/' "a judgement is 5 s old at most"
+mutant src/auth/auth_look.c flow/test_flow_auth 's/now_us - judged_us < trust_us ? judged_us : now_us/now_us/' "but so old it may be"
 
 mutants_run

@@ -31,5 +31,9 @@ mutant src/proxy/exchange.c flow/test_flow_reads 's/counter = \&refused->request
 mutant src/proxy/exchange.c flow/test_flow_limits 's/^        counter = \&refused->write_bytes;/        counter = \&refused->read_bytes;/' 'a part of the room for writes'
 mutant src/calls/reply.c flow/test_flow_clients 's/reply->proxy->refused.bodies++;//' 'bodies that are too large are counted'
 mutant src/proxy/pass_path.c flow/test_flow_limits 's/else if (pass_is_bounded(exchange))/else if (false)/' 'at its deadline a read is told what held it back'
+mutant src/calls/admission.c flow/test_flow_reads 's/->was_paused = true;/->was_paused = false;/' 'what a pause held is not refused early'
+mutant src/proxy/dispatch.c flow/test_flow_reads 's/if (exchange->admission.was_paused) {/if (false) {/' 'nor while it waits for admission'
+mutant src/calls/call.c flow/test_flow_reads 's/call->turn.was_held = call->origin.was_held;/;/' 'nor while it waits for its turn'
+mutant src/limits/turn_queue.c flow/test_flow_reads 's/fair_queue_end_hold(queue->fair\[each\], now_us);/;/' 'what waited for a Chroma that did not run neither'
 
 mutants_run

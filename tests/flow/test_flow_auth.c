@@ -345,6 +345,123 @@ START_TEST(what_was_revoked_while_it_waited_is_refused)
 }
 END_TEST
 
+/* One read at a time, and the first hangs: the second waits for its turn. */
+static struct flow_client *wait_for_turn(void)
+{
+    struct flow_client *second;
+
+    world.proxy_options.reads_max = 1;
+    start();
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 200); /* names are known */
+    delay_us = 200000;
+    client = flow_world_client(&world);
+    send_to(client, ADMIN, "POST", C "/" UUID "/get", "{}");
+    flow_world_run_ms(&world, 10);
+    delay_us = 1000;
+    second = flow_world_client(&world);
+    send_to(second, READER, "POST", C "/" UUID "/query", "{}");
+    flow_world_run_ms(&world, 10);
+    ck_assert_uint_eq(proxy_limits(world.proxy).reads_waiting, 1);
+    return second;
+}
+
+static void rename_to(const char *name)
+{
+    struct flow_client *third = flow_world_client(&world);
+    char                body[60];
+
+    snprintf(body, sizeof body, "{\"new_name\":\"%s\"}", name);
+    send_to(third, WRITER, "PUT", C "/" UUID, body);
+    name_of_uuid = name;
+    ck_assert(flow_world_run_to_answers(&world, third, 1));
+    flow_world_expect(third, 200);
+}
+
+static bool was_queried(void)
+{
+    return strstr(flow_backend_last_head(&world.backend), "/query ") != NULL;
+}
+
+START_TEST(who_waits_for_a_turn_is_judged_by_the_name_of_then)
+{
+    struct flow_client *second, *third;
+
+    world.write_options.is_gateway = _i < 4;
+    second = wait_for_turn();
+    rename_to(_i % 2 == 0 ? "other" : "docs-2");
+    if (_i < 2) { /* who asks for it meanwhile */
+        third = flow_world_client(&world);
+        send_to(third, WRITER, "POST", C "/" UUID "/upsert", "{\"ids\":[\"r\"]}");
+        ck_assert(flow_world_run_to_answers(&world, third, 1));
+    }
+    ck_assert_uint_eq(second->answer_count, 0);
+    ck_assert(flow_world_run_to_answers(&world, second, 1));
+    flow_world_expect(second, _i % 2 == 0 ? 404 : 200);
+    ck_assert_int_eq(was_queried(), _i % 2 == 1);
+    if (_i % 2 == 0)
+        ck_assert_ptr_nonnull(strstr(flow_client_body(second, 0), "[" UUID "] does not exist."));
+    flow_world_run_ms(&world, 300);
+    flow_world_expect(client, 200);
+    ck_assert_uint_eq(ask(ADMIN, "POST", C "/" UUID "/get", "{}"), 200); /* turns are given back */
+}
+END_TEST
+
+START_TEST(who_waits_for_a_turn_while_his_key_is_revoked_is_refused)
+{
+    struct key_ring    *empty = key_ring_new(), *full = options.keys;
+    struct flow_client *second = wait_for_turn();
+
+    options.keys = empty;
+    set_auth();
+    ck_assert(flow_world_run_to_answers(&world, second, 1));
+    flow_world_expect(second, 401);
+    ck_assert(!was_queried());
+    key_ring_drop(full);
+}
+END_TEST
+
+/* Others may have renamed it past this proxy; within 5 s that may go unseen. */
+START_TEST(in_a_sidecar_who_waits_for_long_is_judged_by_a_fresh_name)
+{
+    struct flow_client *second;
+    unsigned            before;
+
+    world.proxy_options.reads_max = 1;
+    start();
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 200);
+    flow_world_run_ms(&world, 4000);
+    delay_us = _i == 0 ? 7000000 : 3000000;
+    client = flow_world_client(&world);
+    send_to(client, ADMIN, "POST", C "/" UUID "/get", "{}");
+    flow_world_run_ms(&world, 10);
+    delay_us = 1000;
+    second = flow_world_client(&world);
+    send_to(second, READER, "POST", C "/" UUID "/query", "{}");
+    flow_world_run_ms(&world, 1000);
+    name_of_uuid = "other";
+    before = looks;
+    ck_assert(flow_world_run_to_answers(&world, second, 1));
+    flow_world_expect(second, _i == 0 ? 404 : 200);
+    ck_assert_uint_eq(looks, before + (_i == 0));
+}
+END_TEST
+
+START_TEST(who_is_judged_anew_may_leave)
+{
+    struct flow_client *second = wait_for_turn();
+
+    delay_us = 100000;
+    look_status = 503; /* asked again until somebody can say */
+    rename_to("other");
+    flow_world_run_ms(&world, 210);
+    flow_client_close(second);
+    flow_world_run_ms(&world, 1000);
+    ck_assert(!was_queried());
+    look_status = 0;
+    ck_assert_uint_eq(ask(ADMIN, "POST", C "/" UUID "/get", "{}"), 200);
+}
+END_TEST
+
 /* ---- Names ---------------------------------------------------------------------------------- */
 
 START_TEST(a_uuid_is_asked_about_once_and_again_after_5_s)
@@ -721,6 +838,10 @@ int main(void)
     tcase_add_test(tcase, wrong_keys_are_answered_later_and_right_ones_are_not);
     tcase_add_test(tcase, what_was_revoked_is_refused_at_once_and_what_runs_goes_on);
     tcase_add_loop_test(tcase, what_was_revoked_while_it_waited_is_refused, 0, 2);
+    tcase_add_loop_test(tcase, who_waits_for_a_turn_is_judged_by_the_name_of_then, 0, 6);
+    tcase_add_test(tcase, who_waits_for_a_turn_while_his_key_is_revoked_is_refused);
+    tcase_add_loop_test(tcase, in_a_sidecar_who_waits_for_long_is_judged_by_a_fresh_name, 0, 2);
+    tcase_add_test(tcase, who_is_judged_anew_may_leave);
     tcase_add_test(tcase, a_uuid_is_asked_about_once_and_again_after_5_s);
     tcase_add_test(tcase, in_a_gateway_a_name_holds_until_it_may_have_changed);
     tcase_add_test(tcase, a_uuid_out_of_scope_is_one_that_is_not_there);

@@ -488,6 +488,63 @@ START_TEST(while_chroma_is_known_not_to_run_reads_wait)
 }
 END_TEST
 
+static void hold(int how, bool is_held)
+{
+    if (how == 0)
+        proxy_pause(world.proxy, is_held);
+    else
+        proxy_hold(world.proxy, is_held);
+}
+
+/* Half a second of work waits when it ends, and who comes meanwhile waits behind it. */
+START_TEST(what_was_held_is_not_refused_afterwards_nor_who_came_behind_it)
+{
+    struct flow_client *clients[110];
+
+    world.backend.plan.delay_us = 10000;
+    start_with(2, true);
+    hold(_i, true);
+    for (unsigned i = 0; i < 100; i++)
+        clients[i] = query(i + 1);
+    flow_world_run_ms(&world, 1000);
+    hold(_i, false);
+    flow_world_run_ms(&world, 300);
+    for (unsigned i = 100; i < COUNT_OF(clients); i++)
+        clients[i] = query(i + 1);
+    flow_world_run_ms(&world, 400);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++)
+        flow_world_expect(clients[i], 200);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.reads, 0);
+    for (unsigned i = 0; i < 100; i++)
+        ck_assert_uint_le(world.backend.order[i], 100);
+
+    /* Then the load is looked at again. */
+    for (unsigned i = 0; i < 100; i++)
+        clients[i] = query(i + 200);
+    flow_world_run_ms(&world, 1000);
+    ck_assert_uint_gt(proxy_limits(world.proxy).refused.reads, 50);
+}
+END_TEST
+
+START_TEST(what_a_pause_held_waits_for_admission_as_long_as_it_may)
+{
+    struct flow_client *clients[40];
+
+    world.proxy_options.requests_max = 5;
+    world.backend.plan.delay_us = 50000;
+    start_with(0, true);
+    proxy_pause(world.proxy, true);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++)
+        clients[i] = query(i + 1);
+    flow_world_run_ms(&world, 1000);
+    proxy_pause(world.proxy, false);
+    flow_world_run_ms(&world, 500);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++)
+        flow_world_expect(clients[i], 200);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.requests, 0);
+}
+END_TEST
+
 START_TEST(who_leaves_before_is_not_refused)
 {
     hang_first_for(second_us);
@@ -550,6 +607,9 @@ int main(void)
     tcase_add_test(tcase, writes_and_health_checks_are_never_refused);
     tcase_add_test(tcase, who_is_not_admitted_in_time_is_refused_too);
     tcase_add_test(tcase, while_chroma_is_known_not_to_run_reads_wait);
+    tcase_add_loop_test(tcase, what_was_held_is_not_refused_afterwards_nor_who_came_behind_it, 0,
+                        2);
+    tcase_add_test(tcase, what_a_pause_held_waits_for_admission_as_long_as_it_may);
     tcase_add_test(tcase, who_leaves_before_is_not_refused);
     tcase_add_test(tcase, metrics_tell_the_limit_and_what_was_refused);
     return check_main("test_flow_reads", tcase);

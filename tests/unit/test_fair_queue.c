@@ -226,6 +226,58 @@ START_TEST(who_has_waited_for_the_timeout_expires)
 }
 END_TEST
 
+/* Its time stands still while what was held waits, and begins when the last of it has gone. */
+START_TEST(behind_what_was_held_nobody_expires)
+{
+    struct fair_item *held, *behind, *other;
+
+    shed_after(100 * MS, 10 * MS);
+    held = add(0, MS);
+    fair_queue_end_hold(queue, now_us);
+    now_us += 50 * MS;
+    behind = add(0, MS);
+    now_us += 60 * MS;
+    ck_assert_ptr_null(fair_queue_expired(queue, now_us));
+    ck_assert_uint_gt(fair_queue_expiry_us(queue), now_us); /* nobody wakes for nothing */
+    other = add(1, MS);
+    now_us += 100 * MS;
+    ck_assert_ptr_eq(fair_queue_expired(queue, now_us), other); /* another service is another */
+    fair_queue_remove(queue, other);
+    ck_assert_ptr_eq(take_first(), held);
+    now_us += 99 * MS;
+    ck_assert_ptr_null(fair_queue_expired(queue, now_us));
+    now_us += MS;
+    ck_assert_ptr_null(fair_queue_expired(queue, now_us)); /* looked at for the first time */
+    now_us += 99 * MS;
+    ck_assert_ptr_null(fair_queue_expired(queue, now_us));
+    now_us += MS;
+    ck_assert_ptr_eq(fair_queue_expired(queue, now_us), behind);
+}
+END_TEST
+
+/* What stood before it was held does not stand any more; who leaves counts no longer. */
+START_TEST(a_hold_ends_a_standing_queue)
+{
+    struct fair_item *first, *second;
+
+    shed_after(100 * MS, 10 * MS);
+    first = add(0, MS);
+    second = add(0, MS);
+    now_us += 100 * MS;
+    ck_assert_ptr_eq(fair_queue_expired(queue, now_us), first);
+    fair_queue_end_hold(queue, now_us);
+    now_us += 50 * MS;
+    ck_assert_ptr_null(fair_queue_expired(queue, now_us));
+    fair_queue_remove(queue, first);
+    fair_queue_remove(queue, second);
+    second = add(0, MS);
+    now_us += 100 * MS;
+    ck_assert_ptr_null(fair_queue_expired(queue, now_us));
+    now_us += 100 * MS;
+    ck_assert_ptr_eq(fair_queue_expired(queue, now_us), second);
+}
+END_TEST
+
 START_TEST(under_a_standing_queue_the_newest_go_and_the_others_expire_sooner)
 {
     struct fair_item *first, *old, *new;
@@ -425,6 +477,8 @@ int main(void)
     tcase_add_test(tcase, those_at_a_full_gate_step_aside_in_order);
     tcase_add_test(tcase, nothing_expires_unless_asked_for);
     tcase_add_test(tcase, who_has_waited_for_the_timeout_expires);
+    tcase_add_test(tcase, behind_what_was_held_nobody_expires);
+    tcase_add_test(tcase, a_hold_ends_a_standing_queue);
     tcase_add_test(tcase, under_a_standing_queue_the_newest_go_and_the_others_expire_sooner);
     tcase_add_test(tcase, a_queue_that_is_short_again_stands_no_longer);
     tcase_add_test(tcase, what_waits_for_a_gate_expires_too);
