@@ -16,6 +16,8 @@ The proxy is asked over the unix socket CHROMABOUNCER_WRAP, one JSON line each w
 
 import contextlib
 import copy
+import errno
+import fcntl
 import http.client
 import json
 import os
@@ -31,13 +33,16 @@ NOTE_SECONDS = 1.0
 IDLE_SECONDS = 40.0  # as long as Chroma's own clients keep an idle connection
 
 addresses = {}  # of a directory's real path: the proxy's (host, port), or None: stays embedded
+held = []  # descriptors whose locks say that this process has the wrapped directory embedded
 lock = threading.RLock()
 
 
-def renew_lock():
-    """In a forked child: none of its threads holds it."""
+def renew():
+    """In a forked child: none of its threads holds the lock; what its parent has embedded it asks for."""
     global lock
     lock = threading.RLock()
+    for path in [path for path in addresses if addresses[path] is None]:
+        del addresses[path]
 
 
 class Redirected(str):
@@ -66,7 +71,7 @@ def install(module):
 
     shared.__init__ = __init__
     shared._get_identifier_from_settings = staticmethod(_get_identifier_from_settings)
-    os.register_at_fork(after_in_child=renew_lock)
+    os.register_at_fork(after_in_child=renew)
     if hasattr(module.Settings, "settings_customise_sources"):  # Chroma below 1.0 has pydantic 1
         module.Settings.settings_customise_sources = classmethod(sources_that_matter)
 
@@ -104,15 +109,35 @@ def ask(path, allow_reset):
             return str(answer["host"]), int(answer["port"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         answer = {"reason": f"no answer: {error!r}"}
+        if isinstance(error, ConnectionRefusedError):  # others may have clients of its Chroma yet
+            answer = {"reason": "the proxy has ended; start the command anew", "in_use": True}
     if answer.get("other_directory"):
         note("other_directory", path)
         return None
     reason = f"chromabouncer: {path} is not served: {answer.get('reason')}"
     if answer.get("in_use") or os.environ.get("CHROMABOUNCER_WRAP_STRICT") == "1":
         raise RuntimeError(reason)
+    if not take_alone(path):
+        raise RuntimeError(f"{reason}; another process has it open, and two damage it")
     note("stayed_embedded", path)
     print(f"{reason}; process {os.getpid()} opens it itself", file=sys.stderr, flush=True)
     return None
+
+
+def take_alone(path):
+    """Of the processes that would have `path` embedded one may, as long as it or a child of it lives."""
+    try:
+        os.makedirs(path, exist_ok=True)
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return True  # Chroma will say so in its own words
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        return error.errno not in (errno.EAGAIN, errno.EACCES)  # else there are no locks here
+    held.append(descriptor)
+    return True
 
 
 def note(what, path):

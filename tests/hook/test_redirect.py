@@ -1,9 +1,14 @@
 """Which clients become clients of the proxy, and that the others stay what they are."""
 
 import importlib.metadata
+import json
+import os
 import sys
+import textwrap
 
 import pytest
+
+from conftest import PRELUDE
 
 OPEN_IN_EVERY_WAY = """
 os.makedirs(directory, exist_ok=True)
@@ -154,11 +159,59 @@ def test_where_it_would_be_wrong_or_is_not_wanted_no_client_is_embedded(wrap, re
     assert not wrapped.stand_in.asked("note")
 
 
-def test_without_a_proxy_clients_stay_embedded(wrap):
+OPEN = """
+try:
+    client = chromadb.PersistentClient(directory)
+    seen = api(client)
+except RuntimeError as error:
+    seen = str(error)
+"""
+IN_A_FORK = """
+if os.fork() == 0:
+    chromadb.api.client.SharedSystemClient.clear_system_cache()
+    {open}
+    tell(child=seen)
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_where_there_is_no_proxy_a_client_stays_embedded(wrap):
     wrapped = wrap()
-    wrapped.stand_in.stop_listening()
+    os.unlink(wrapped.stand_in.socket_path)
     ran = wrapped.run("tell(api=api(chromadb.PersistentClient(directory)))")
     assert ran.api in ("rust", "segment") and "no answer" in ran.errors
+
+
+def test_beside_clients_of_a_proxy_that_has_died_no_client_is_embedded(wrap):
+    wrapped = wrap()
+    wrapped.stand_in.stop_listening()
+    ran = wrapped.run(OPEN + "tell(seen=seen, exists=os.path.exists(directory))")
+    assert "the proxy has ended" in ran.seen and not ran.exists
+
+
+def test_of_many_processes_one_at_a_time_stays_embedded(wrap):
+    wrapped = wrap(refuse="no chroma command")
+    other = PRELUDE + OPEN + "tell(seen=seen)"
+    code = f"""
+        import subprocess
+        def another():
+            ran = subprocess.run([sys.executable, "-c", {other!r}, directory], capture_output=True, text=True)
+            return json.loads(ran.stdout.splitlines()[-1])["seen"]
+        first = api(chromadb.PersistentClient(directory))
+        tell(first=first, beside=another())
+        """
+    ran = wrapped.run(code)
+    assert ran.first in ("rust", "segment") and "another process has it open" in ran.beside
+    assert wrapped.run(OPEN + "tell(seen=seen)").seen == ran.first  # the other one has ended
+
+
+def test_a_fork_of_an_embedded_process_does_not_open_the_directory_again(wrap):
+    wrapped = wrap(refuse="no chroma command")
+    forking = IN_A_FORK.format(open=textwrap.indent(OPEN, "    ").strip())
+    ran = wrapped.run(OPEN + "tell(parent=seen)\n" + forking)
+    seen = [json.loads(line) for line in ran.output.splitlines() if line.startswith("{")]
+    assert "another process has it open" in {**seen[0], **seen[1]}["child"]
 
 
 def test_reset_is_allowed_as_the_client_says(wrap, embedded):
