@@ -104,7 +104,7 @@ static void look_at_others_later(struct daemon_child *child, uint64_t pause_us);
 static void on_others_seen(struct daemon_child *child);
 static void become_sidecar(struct daemon_child *child, const char *reason);
 static void on_child_warm(void *ctx);
-static void end_grown(void *ctx);
+static void end_for_another(void *ctx);
 static enum supervisor_cause cause_of(const struct daemon_child *child, int wait_status);
 static void                  log_end_of_child(const struct daemon_child *child, int wait_status,
                                               enum supervisor_cause cause);
@@ -133,7 +133,7 @@ struct daemon_child *daemon_child_new(struct daemon                    *daemon,
     supervisor_init(&child->supervisor, &options);
     child->process = child_process_new(daemon->loop, &process_events, child);
     child->timer = loop_timer_new(daemon->loop, on_alarm, child);
-    child->recycle = daemon_recycle_new(daemon, end_grown, child);
+    child->recycle = daemon_recycle_new(daemon, end_for_another, child);
     child->warm = daemon_warm_new(daemon, on_child_warm, child);
     child->kept = daemon_kept_new(daemon);
     if (child->process == NULL || child->timer == NULL || child->recycle == NULL ||
@@ -448,7 +448,13 @@ static void become_sidecar(struct daemon_child *child, const char *reason)
     proxy_set_gateway(child->daemon->proxy, false);
 }
 
-static void end_grown(void *ctx)
+void daemon_child_renew(struct daemon_child *child)
+{
+    drop_lock(child);
+    daemon_recycle_begin(child->recycle);
+}
+
+static void end_for_another(void *ctx)
 {
     struct daemon_child *child = ctx;
 

@@ -51,6 +51,10 @@ struct daemon_child_command {
 /* Start it, and keep it running. Once. */
 void daemon_child_begin(struct daemon_child *child, const struct daemon_child_command *command);
 
+/* End it, which is ready, between requests, and start it anew: its directory was replaced, and is
+ * locked anew. on_ready or on_failed tells. */
+void daemon_child_renew(struct daemon_child *child);
+
 /* End it: INT now, KILL at `kill_at_us`; on_stopped tells. */
 void daemon_child_stop(struct daemon_child *child, uint64_t kill_at_us);
 

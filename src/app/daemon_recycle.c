@@ -22,7 +22,6 @@ struct daemon_recycle {
     bool               has_paused;
 };
 
-static void begin_recycle(struct daemon_recycle *recycle);
 static void on_recycle_timer(void *ctx);
 
 struct daemon_recycle *daemon_recycle_new(struct daemon *daemon, void (*end)(void *ctx), void *ctx)
@@ -59,15 +58,17 @@ void daemon_recycle_on_memory(struct daemon_recycle *recycle, uint64_t bytes)
     log_number(&line, "exec.memory_max", max_bytes);
     log_end(&line);
     if (!is_new)
-        begin_recycle(recycle);
+        daemon_recycle_begin(recycle);
 }
 
 /* A pause that somebody else has begun is his to end. */
-static void begin_recycle(struct daemon_recycle *recycle)
+void daemon_recycle_begin(struct daemon_recycle *recycle)
 {
     struct daemon *daemon = recycle->daemon;
     struct error   error;
 
+    if (recycle->state == RECYCLE_WAITS || recycle->state == RECYCLE_ENDS)
+        return;
     if (!proxy_is_paused(daemon->proxy))
         recycle->has_paused = daemon_pause(daemon, &error) == STATUS_OK;
     recycle->state = RECYCLE_WAITS;

@@ -1,4 +1,5 @@
-/* daemon_recycle - Chroma that has grown above exec.memory_max is started anew, between requests
+/* daemon_recycle - Chroma that must be started anew is ended between requests: it has grown above
+ * exec.memory_max, or its directory was replaced
  *
  * New requests wait as in a pause, those under way finish, for a time at most; then Chroma is told
  * to end, and the pause ends when the next one is ready. One that is above the limit from the
@@ -18,6 +19,9 @@ struct daemon_recycle *daemon_recycle_new(struct daemon *daemon, void (*end)(voi
 
 /* Chroma, which is ready, takes so much memory. */
 void daemon_recycle_on_memory(struct daemon_recycle *recycle, uint64_t bytes);
+
+/* End it, which is ready, for another reason. Nothing happens where that is under way. */
+void daemon_recycle_begin(struct daemon_recycle *recycle);
 
 /* It has ended, for whatever reason. */
 void daemon_recycle_on_ended(struct daemon_recycle *recycle);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "child/chroma_command.h"
 #include "child/chroma_config.h"
+#include "child/database_file.h"
 #include "child/hook_door.h"
 #include "child/peer_user.h"
 #include "child/wrapped_processes.h"
@@ -53,8 +54,10 @@ struct daemon_wrap {
     struct wrapped_processes       processes;
     struct loop_watch             *application;
     struct loop_timer             *timer;
-    struct worker_job              look;
+    struct worker_job              look, compare;
     bool                           is_looking, is_marked; /* what the look found */
+    bool                           is_comparing, is_served_known;
+    struct database_file           served, found; /* what Chroma has open; what lies there now */
     bool                           has_opened, has_stayed, is_ending, never_started, was_told;
 };
 
@@ -71,6 +74,10 @@ static enum status make_rust_command(struct daemon_wrap *wrap, const struct hook
                                      struct error *error);
 static void make_python_command(struct daemon_wrap *wrap, const struct hook_request *request);
 static void on_wrap_ready(void *ctx);
+static void compare_directory(struct daemon_wrap *wrap);
+static void run_compare(struct worker_job *job);
+static void on_compared(struct worker_job *job);
+static void answer_waiting(struct daemon_wrap *wrap);
 static void on_wrap_failed(const char *reason, void *ctx);
 static void on_wrap_stopped(void *ctx);
 static void answer_visitor(struct daemon_wrap *wrap, struct hook_visitor *visitor);
@@ -182,10 +189,13 @@ static void on_hook_open(struct daemon_wrap *wrap, struct hook_visitor *visitor,
     wrap->has_opened = true;
     if (wrap->state == WRAP_CLOSED)
         begin_chroma(wrap, request);
-    if (wrap->state == WRAP_STARTING)
-        wrap->waiting[wrap->waiting_count++] = visitor;
-    else
+    if (wrap->state == WRAP_FAILED) {
         answer_visitor(wrap, visitor);
+        return;
+    }
+    wrap->waiting[wrap->waiting_count++] = visitor;
+    if (wrap->state == WRAP_READY)
+        compare_directory(wrap);
 }
 
 static void begin_chroma(struct daemon_wrap *wrap, const struct hook_request *request)
@@ -244,6 +254,50 @@ static void on_wrap_ready(void *ctx)
     struct daemon_wrap *wrap = ctx;
 
     wrap->state = WRAP_READY;
+    wrap->is_served_known = false;
+    compare_directory(wrap);
+}
+
+/* Who opens a directory anew finds what lies there now, not what lay there when Chroma began: the
+ * application may have removed it or put another one in its place. */
+static void compare_directory(struct daemon_wrap *wrap)
+{
+    if (wrap->is_comparing)
+        return;
+    wrap->is_comparing = true;
+    wrap->compare =
+        (struct worker_job){.kind = WORKER_POOL_WATCH, .run = run_compare, .done = on_compared};
+    worker_pool_submit(wrap->daemon->workers, &wrap->compare);
+}
+
+static void run_compare(struct worker_job *job)
+{
+    struct daemon_wrap *wrap = CONTAINER_OF(job, struct daemon_wrap, compare);
+
+    wrap->found = database_file_find(wrap->directory);
+}
+
+static void on_compared(struct worker_job *job)
+{
+    struct daemon_wrap *wrap = CONTAINER_OF(job, struct daemon_wrap, compare);
+
+    wrap->is_comparing = false;
+    if (wrap->state == WRAP_STARTING) /* it has ended meanwhile */
+        return;
+    if (!wrap->is_served_known)
+        wrap->served = wrap->found;
+    wrap->is_served_known = true;
+    if (wrap->state == WRAP_FAILED || database_file_is(wrap->served, wrap->found)) {
+        answer_waiting(wrap);
+        return;
+    }
+    log_event(LOG_WARNING, "directory_was_replaced", "path", wrap->directory);
+    wrap->state = WRAP_STARTING;
+    daemon_child_renew(wrap->daemon->child);
+}
+
+static void answer_waiting(struct daemon_wrap *wrap)
+{
     while (wrap->waiting_count > 0)
         answer_visitor(wrap, wrap->waiting[--wrap->waiting_count]);
 }
@@ -256,8 +310,7 @@ static void on_wrap_failed(const char *reason, void *ctx)
 
     wrap->state = WRAP_FAILED;
     snprintf(wrap->reason, sizeof wrap->reason, "%s", reason);
-    while (wrap->waiting_count > 0)
-        answer_visitor(wrap, wrap->waiting[--wrap->waiting_count]);
+    answer_waiting(wrap);
 }
 
 static void on_wrap_stopped(void *ctx)

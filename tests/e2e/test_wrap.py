@@ -64,6 +64,21 @@ def test_processes_see_at_once_what_others_have_written(folder):
     assert result.stdout.count("['0', '1', '2', '3'] 4") == 4, result.stderr
 
 
+def test_who_opens_a_directory_anew_finds_what_lies_there_now(folder):
+    code = (
+        "import shutil; shutil.rmtree('db', True) if sys.argv[3] == 'remove' else None; "
+        + ADD
+        + "print(sorted(x.get()['ids'])); "
+    )
+    code = "import sys; " + code
+    steps = f"""{PYTHONS[0]} -c "$CODE" one 1 remove && {PYTHONS[0]} -c "$CODE" two 2 remove &&
+        mv db aside && cp -r aside db && {PYTHONS[0]} -c "$CODE" three 3 keep"""
+    result = run(folder, "sh", "-c", steps, env={**os.environ, "CODE": code})
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split("\n")[1::2] == ["['one']", "['two']", "['three', 'two']"]
+    assert result.stderr.count("directory_was_replaced") == 2
+
+
 def test_status_output_and_process_are_the_commands_own(folder):
     result = run(folder, "sh", "-c", "echo $$; echo oops >&2; exit 42")
     assert result.returncode == 42
