@@ -9,6 +9,7 @@ static void        print_members(FILE *out, json_t *object, bool all);
 static void        print_rows(FILE *out, const char *name, json_t *rows);
 static size_t      name_columns(json_t *rows, const char **names, int *widths);
 static const char *cell(const json_t *value, char *out);
+static const char *words(const json_t *list, char *out);
 static bool        says_something(const char *key, const json_t *value);
 
 void ctl_table_print(FILE *out, json_t *answer)
@@ -104,10 +105,28 @@ static const char *cell(const json_t *value, char *out)
     case JSON_FALSE:
         snprintf(out, CELL_SIZE, "%s", json_is_true(value) ? "yes" : "no");
         return out;
+    case JSON_ARRAY:
+        if (json_is_string(json_array_get(value, 0)))
+            return words(value, out);
+        /* fall through */
     default:
         snprintf(out, CELL_SIZE, "-");
         return out;
     }
+}
+
+/* Those of a list of texts, with a blank between them, as many as fit. */
+static const char *words(const json_t *list, char *out)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < json_array_size(list) && size < CELL_SIZE; i++) {
+        const char *word = json_string_value(json_array_get(list, i));
+
+        size += (size_t)snprintf(out + size, CELL_SIZE - size, "%s%s", i == 0 ? "" : " ",
+                                 word == NULL ? "?" : word);
+    }
+    return out;
 }
 
 static bool says_something(const char *key, const json_t *value)

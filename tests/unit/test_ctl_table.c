@@ -15,6 +15,8 @@ static const struct {
     {"{\"rows\":[{\"name\":\"one\",\"n\":1},{\"name\":\"fourteen\",\"n\":20.5}]}",
      "rows\nname      n\none       1\nfourteen  20.5\n"},
     {"{\"rows\":[]}", "no rows\n"},
+    {"{\"rows\":[{\"may\":[\"read\",\"add\"],\"of\":[{}]},{\"may\":[],\"of\":[]}]}",
+     "rows\nmay       of\nread add  -\n-         -\n"},
     {"{\"rows\":[{\"a\":1,\"b\":2},{\"a\":3}]}", "rows\na  b\n1  2\n3  -\n"},
     {"{\"v\":\"1\",\"metrics\":{\"a_total\":0,\"b_total{x=\\\"y\\\"}\":7,\"c_bucket\":3}}",
      "v  1\n\nmetrics\nb_total{x=\"y\"}  7\n"},
