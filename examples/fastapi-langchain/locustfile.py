@@ -1,9 +1,11 @@
 """The load: each user writes and searches as fast as it is answered, 70 % searches.
 
+REPEATED percent of the searches that stand alone are for one of twenty texts.
+
 After each /ingest that was acknowledged the same user searches for its text, on a new connection, so
 that any worker may answer. An answer without it is counted as `missed`.
 
-Run: TEXTS=DIR RECORDS=N [RESULT=FILE] locust --headless --host URL --users 20 --run-time 30s
+Run: TEXTS=DIR RECORDS=N [REPEATED=N] [RESULT=FILE] locust --headless --host URL --users 20 --run-time 30s
 """
 
 import itertools
@@ -20,6 +22,7 @@ from locust.contrib.fasthttp import FastHttpUser
 from table import load_texts
 
 texts = load_texts(os.environ["TEXTS"])
+repeated, popular = int(os.environ.get("REPEATED", "0")), texts[:20]
 stored, unwritten = texts[: int(os.environ["RECORDS"])], texts[int(os.environ["RECORDS"]) :]
 next_text = itertools.cycle(unwritten)
 acknowledged, missed = [], []
@@ -32,7 +35,8 @@ class Reader(FastHttpUser):
 
     @task(4)
     def search(self):
-        self.find(random.choice(stored)["text"], 4)
+        asked = popular if random.randrange(100) < repeated else stored
+        self.find(random.choice(asked)["text"], 4)
 
     @task(3)
     def ingest_and_look(self):

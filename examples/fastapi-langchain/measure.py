@@ -1,7 +1,7 @@
 """measure - the unfixed application alone, the fixed one, and the unfixed one under `wrap`, without and
 with a mirror, in turn.
 
-Usage: measure.py [--quick] [--rounds N] [--seconds N] [--workers N,N] [--variants A,B]
+Usage: measure.py [--quick] [--rounds N] [--seconds N] [--workers N,N] [--variants A,B] [--repeated N]
                   [--wrap "COMMAND ..."] [--mirror "COMMAND ..."] [--output FILE.md]
 
 Each run gets a fresh copy of one prepared directory. Prints a table of the medians over the rounds
@@ -39,6 +39,7 @@ VARIANTS = {
     "fixed": "fixed",
     "wrap": "unfixed under `wrap`",
     "mirror": "unfixed under `wrap --mirror`",
+    "uncached": "unfixed under `wrap`, `cache.enabled: false`",
     "floor": "floor: a store that answers at once",
 }
 COLUMNS = (
@@ -81,9 +82,17 @@ def parse():
     parser.add_argument("--seconds", type=int)
     parser.add_argument("--records", type=int)
     parser.add_argument("--workers", type=numbers, default=[1, 4])
-    parser.add_argument("--variants", type=names, default=list(VARIANTS))
+    parser.add_argument(
+        "--variants", type=names, default=[name for name in VARIANTS if name != "uncached"]
+    )
+    parser.add_argument("--repeated", type=int, default=0, metavar="PERCENT")
     parser.add_argument("--wrap", default=f"{ROOT}/chromabouncer wrap --", type=shlex.split)
     parser.add_argument("--mirror", default=f"{ROOT}/chromabouncer wrap --mirror --", type=shlex.split)
+    parser.add_argument(
+        "--uncached",
+        default=f"{ROOT}/chromabouncer wrap --set cache.enabled=false --",
+        type=shlex.split,
+    )
     parser.add_argument("--output")
     arguments = parser.parse_args()
     quick = arguments.quick
@@ -166,7 +175,11 @@ class Run:
         return [BIN / "chroma", "run", config]
 
     def application(self):
-        under = {"wrap": self.arguments.wrap, "mirror": self.arguments.mirror}.get(self.variant)
+        under = {
+            "wrap": self.arguments.wrap,
+            "mirror": self.arguments.mirror,
+            "uncached": self.arguments.uncached,
+        }.get(self.variant)
         module = self.variant if under is None else "unfixed"
         command = [BIN / "uvicorn", f"{module}:app", "--app-dir", HERE, "--port", self.port]
         command += ["--workers", self.workers, "--no-access-log", "--log-level", "warning"]
@@ -224,13 +237,17 @@ class Run:
         command = [BIN / "locust", "-f", HERE / "locustfile.py", "--headless", "--only-summary"]
         command += ["--host", f"http://127.0.0.1:{self.port}", "--users", USERS]
         command += ["--spawn-rate", USERS, "--run-time", f"{seconds}s", "--stop-timeout", "60"]
-        records = str(self.arguments.records)
+        load = {
+            "RECORDS": str(self.arguments.records),
+            "REPEATED": str(self.arguments.repeated),
+            "RESULT": result,
+        }
         subprocess.run(
             [str(part) for part in command],
             check=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**self.environment(), "DATABASE": "", "RECORDS": records, "RESULT": result},
+            env={**self.environment(), "DATABASE": "", **load},
         )
         return json.loads(pathlib.Path(result).read_text(encoding="utf-8"))
 
