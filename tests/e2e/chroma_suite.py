@@ -3,7 +3,7 @@
 
     chroma_suite.py [--python PYTHON] [--mode prefer] [TEST]...
 
-PYTHON is one with chromadb, pytest, pytest-asyncio, hypothesis and psutil (by default an environment
+PYTHON is one with the packages below (by default an environment
 made in .venvs/). The tests are those that the wheel of chromadb carries; they run against a fresh
 server, then against another through chromabouncer, one after the other. Prints what differs; exit
 status 1 if a test passes alone and fails through. Some minutes; run by hand.
@@ -19,7 +19,8 @@ import xml.etree.ElementTree
 
 from bed import ROOT, Chroma, WatchedProxy
 
-PACKAGES = ["chromadb==1.5.9", "pytest", "pytest-asyncio", "hypothesis", "psutil", "httpx"]
+PACKAGES = ["chromadb==1.5.9", "pytest<9", "pytest-asyncio", "hypothesis", "psutil", "httpx", "fastapi",
+            "opentelemetry-instrumentation-fastapi"]  # fmt: skip
 TESTS = ["test_api.py", "test_client.py", "api", "property/test_filtering.py", "property/test_embeddings.py",
          "property/test_add.py", "property/test_collections.py", "test_multithreaded.py"]  # fmt: skip
 
