@@ -107,6 +107,7 @@ struct mirror_entry {
     uint64_t              written;                       /* when a write to it was known last */
     uint64_t              asked_us, begun_us, filled_us; /* filled_us: 0: never */
     unsigned              crossings, failures;
+    unsigned              last_pages, lane_asks; /* see mirror_fill.c */
 
     /* Giving up and beginning again. */
     unsigned backoff;
