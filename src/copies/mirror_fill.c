@@ -544,7 +544,8 @@ static bool fill_read_description(struct mirror_fill *fill, struct mirror_entry 
     return true;
 }
 
-/* Where there is nothing to tell by, it must at least have been made as what it is said to be. */
+/* Where there is nothing to tell by, it must at least have been made as what it is said to be; and
+ * it is asked again when there is (mirror_applied.c). */
 static void fill_take_probe(struct mirror_fill *fill)
 {
     struct mirror_entry     *entry = fill->keeper->filling;
@@ -552,6 +553,7 @@ static void fill_take_probe(struct mirror_fill *fill)
         mirror_space_read(byte_buffer_bytes(&fill->ask.answer), entry->dimension);
 
     entry->is_probed = true;
+    entry->is_unseen = result == MIRROR_SPACE_EMPTY;
     entry->failures = 0;
     if (result == MIRROR_SPACE_DIFFERS || (result == MIRROR_SPACE_EMPTY && entry->is_doubted))
         mirror_entry_give_up(entry, MIRROR_REASON_UNFIT,

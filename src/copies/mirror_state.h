@@ -100,6 +100,7 @@ struct mirror_entry {
     bool                  is_described, is_settled, is_probed, is_listed, is_crossed;
     uint64_t              settling;   /* the mirror_settle that it waits for; 0: none */
     bool                  is_doubted; /* its metadata says another space than it does */
+    bool                  is_unseen;  /* there was no record to tell its space by */
     enum collection_space space;
     uint32_t              dimension;
     uint64_t              list_sent;                     /* its moment; 0: it was not asked for */

@@ -105,5 +105,7 @@ mutant src/copies/mirror_fill.c $t 's/    return entry->last_pages >= last_pages
 mutant src/copies/mirror_fill.c $t 's/    fill->ask.within_us = lane_moment_us;/    fill->ask.within_us = 100 * lane_moment_us;/' 'and only for a moment'
 mutant src/copies/mirror_fill.c $t 's/            fill->lane_us = .*/            ;/' 'nor again soon'
 mutant src/copies/mirror_fill.c $t 's/    return now_us < fill->lane_wait_until_us;/    return true;/' 'where no write comes it is as good without'
+mutant src/copies/mirror_modify.c $t 's/    else if (outcome == WRITE_OUTCOME_UNKNOWN \&\&/    else if (false \&\&/' 'a renaming that may yet be applied is waited for'
+mutant src/copies/mirror_applied.c $t 's/    if (entry->is_unseen \&\& queue->state.records > 0)/    if (false)/' 'a space that could not be told is asked again'
 
 mutants_run

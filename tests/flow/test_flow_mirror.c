@@ -82,6 +82,10 @@ static void answer_read(struct chroma_collection *collection, const char *target
         return;
     }
     if (strcmp(strrchr(target, '/'), "/query") == 0) {
+        if (distance == NULL) {
+            append(out, "{\"ids\":[[]],\"embeddings\":[[]],\"distances\":[[]]}");
+            return;
+        }
         append(out, "{\"ids\":[[\"k1\"]],\"embeddings\":[[[1,0]]],\"distances\":[[");
         append(out, distance);
         append(out, "]]}");
@@ -634,6 +638,34 @@ START_TEST(only_a_collection_that_is_searched_as_it_says_is_copied)
     ck_assert_uint_eq(lists, 0);
     distance = "6.3125"; /* from 0.75, -2.5 */
     fill(1);
+}
+END_TEST
+
+/* One that was emptied, and is filled again. */
+START_TEST(the_space_of_an_empty_collection_is_asked_when_it_has_records)
+{
+    space = "l2";
+    distance = NULL; /* nothing is found */
+    chroma[0].records.count = 0;
+    fill(0);
+    expect_same(0);
+    distance = "0.7126"; /* it is another space */
+    upsert(0, "k1", "first");
+    flow_world_run_ms(&world, 10);
+    expect_none(0, false, "waiting");
+    flow_world_run_ms(&world, 2000);
+    ck_assert_int_eq(look(0).reason, MIRROR_REASON_UNFIT);
+    ck_assert_int_eq(mirror_keeper_fill(world.proxy->mirror, route_of(0).uuid), STATUS_OK);
+    distance = NULL;
+    chroma[0].records.count = 0;
+    run_to_complete(0);
+    distance = "6.3125"; /* it is not */
+    upsert(0, "k1", "again");
+    flow_world_run_ms(&world, 10);
+    run_to_complete(0);
+    expect_same(0);
+    upsert(0, "k1", "and again");
+    expect_same(0);
 }
 END_TEST
 
@@ -1366,6 +1398,25 @@ START_TEST(a_description_does_not_bring_back_the_old_name)
 }
 END_TEST
 
+/* A renaming that was lost before the description is asked for may be applied after it. */
+START_TEST(a_description_says_no_name_while_a_renaming_may_be_applied)
+{
+    read_fault = FLOW_FAULT_RESET_BEFORE;
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS + 100); /* it has no answer, and waits */
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_LISTING);
+    ck_assert_uint_eq(descriptions, 0);
+    write_fault = FLOW_FAULT_RESET_BEFORE;
+    do_change(0, "{\"new_name\":\"docs-late\"}");
+    write_fault = read_fault = FLOW_FAULT_NONE;
+    flow_world_run_ms(&world, 60000);
+    ck_assert_uint_eq(descriptions, 0);
+    chroma[0].name = "docs-late";
+    run_to_complete(0);
+    ck_assert(is_named(0, "docs-late"));
+}
+END_TEST
+
 START_TEST(changes_do_not_make_the_pause_longer)
 {
     for (unsigned i = 0; i < 5; i++) {
@@ -1894,6 +1945,7 @@ int main(void)
     tcase_add_test(tcase, an_unknown_outcome_gives_up_the_copy_until_it_is_settled);
     tcase_add_test(tcase, what_may_lack_something_answers_only_where_that_is_allowed);
     tcase_add_test(tcase, only_a_collection_that_is_searched_as_it_says_is_copied);
+    tcase_add_test(tcase, the_space_of_an_empty_collection_is_asked_when_it_has_records);
     tcase_add_test(tcase, without_lanes_nothing_is_copied);
     tcase_add_test(tcase, nothing_is_asked_in_a_pause);
     tcase_add_test(tcase, a_creation_of_unknown_outcome_leaves_the_copies);
@@ -1926,6 +1978,7 @@ int main(void)
     tcase_add_test(tcase, what_may_change_more_gives_up_the_copy);
     tcase_add_test(tcase, a_copy_goes_when_its_new_name_is_not_wanted);
     tcase_add_test(tcase, a_description_does_not_bring_back_the_old_name);
+    tcase_add_test(tcase, a_description_says_no_name_while_a_renaming_may_be_applied);
     tcase_add_test(tcase, changes_do_not_make_the_pause_longer);
     tcase_add_test(tcase, others_may_have_written_beside_a_sidecar);
     tcase_add_test(tcase, filling_takes_no_rest_where_chroma_is_idle);
