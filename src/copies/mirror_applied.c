@@ -38,7 +38,9 @@ static void applied_check(struct mirror_entry *entry, struct mirror_queue *queue
     bool is_in_vain = queue->is_page_quiet && queue->state.hollow >= queue->hollow_before;
 
     queue->is_page_quiet = false;
-    if (entry->state == MIRROR_ENTRY_COMPLETE && queue->state.hollow > 0)
+    if (entry->is_unseen && queue->state.records > 0)
+        mirror_entry_give_up(entry, MIRROR_REASON_CHANGED, "now its space can be told");
+    else if (entry->state == MIRROR_ENTRY_COMPLETE && queue->state.hollow > 0)
         mirror_entry_give_up(entry, MIRROR_REASON_UNREADABLE, "a record is not known any more");
     else if (entry->state == MIRROR_ENTRY_FILLING && is_in_vain)
         mirror_entry_give_up(entry, MIRROR_REASON_ANSWER, "records that were listed are gone");

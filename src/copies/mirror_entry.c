@@ -200,8 +200,9 @@ bool mirror_entry_begin(struct mirror_entry *entry)
         return false;
     entry->state = MIRROR_ENTRY_LISTING;
     entry->is_described = entry->is_settled = entry->is_probed = entry->is_listed = false;
+    entry->is_unseen = false;
     entry->list_sent = entry->last_known = entry->seen = 0;
-    entry->crossings = entry->failures = 0;
+    entry->crossings = entry->failures = entry->last_pages = entry->lane_asks = 0;
     entry->begun_us = entry->asked_us = now_us;
     keeper->filling = entry;
     mirror_keeper_wake(keeper);

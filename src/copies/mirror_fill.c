@@ -9,6 +9,7 @@
 #include "copies/mirror_ask.h"
 #include "copies/mirror_choice.h"
 #include "copies/mirror_settle.h"
+#include "lanes/lane_stay.h"
 #include "mirror/mirror_space.h"
 #include "json/json_scan.h"
 
@@ -37,6 +38,12 @@ static const uint64_t fill_pause_us = 250000;
 enum { pause_doublings = 7 };
 enum { failures_max = 8 };
 
+/* When a write was under way beside so many pages for the last records, the next ones are asked for
+ * in the lane, before a write that has its turn. If there is none soon, it is as good without. One
+ * that takes longer than a moment is not waited for, nor tried again soon. */
+static const uint64_t lane_wait_us = 50000, lane_moment_us = 250000, lane_pause_us = 10000000;
+enum { last_records_max = 512, last_pages = 3, lane_asks_max = 64 };
+
 enum fill_step { FILL_DESCRIPTION, FILL_PROBE, FILL_LIST, FILL_PAGE };
 
 struct mirror_fill {
@@ -51,6 +58,12 @@ struct mirror_fill {
     uint64_t                   granted;   /* turns, before it was asked */
     uint64_t                   others_us; /* somebody else was last seen to use Chroma */
 
+    /* In the lane of what is filled. */
+    struct lane_stay *stay; /* a write that waits for the page; NULL: none does */
+    struct loop_task  leave_lane;
+    uint64_t          lane_us;            /* not before */
+    uint64_t          lane_wait_until_us; /* for a write; 0: it has not begun to wait */
+
     /* How much others use it: the time of their calls in that of the clock. */
     double   use;
     uint64_t use_from_us;       /* the beginning of the window that is measured */
@@ -64,6 +77,10 @@ static void        fill_ask_probe(struct mirror_fill *fill, struct mirror_entry 
 static void        fill_ask_list(struct mirror_fill *fill, struct mirror_entry *entry);
 static void        fill_ask_page(struct mirror_fill *fill, struct mirror_entry *entry);
 static bool        fill_is_deleted_from(const struct mirror_entry *entry);
+static bool        fill_waits_for_lane(struct mirror_fill *fill, const struct mirror_entry *entry);
+static bool        fill_is_for_lane(const struct mirror_entry *entry);
+static void        fill_let_write_go(struct mirror_fill *fill);
+static void        fill_leave_lane(void *ctx);
 static enum status fill_make_queue(struct mirror_entry *entry);
 static void        fill_begin(struct mirror_fill *fill, enum fill_step step);
 static void        fill_on_over(struct mirror_ask *ask, enum status failure);
@@ -90,6 +107,7 @@ struct mirror_fill *mirror_fill_new(struct mirror_keeper *keeper)
         return NULL;
     fill->keeper = keeper;
     fill->page_bytes = page_bytes_min * 4;
+    loop_task_init(&fill->leave_lane, fill_leave_lane, fill);
     if (mirror_ask_init(&fill->ask, keeper->proxy, fill_on_over) != STATUS_OK) {
         free(fill);
         return NULL;
@@ -102,6 +120,7 @@ void mirror_fill_free(struct mirror_fill *fill)
     if (fill == NULL)
         return;
     mirror_ask_done(&fill->ask);
+    loop_task_cancel(&fill->leave_lane);
     byte_buffer_done(&fill->probe);
     free(fill);
 }
@@ -109,14 +128,18 @@ void mirror_fill_free(struct mirror_fill *fill)
 void mirror_fill_cancel(struct mirror_fill *fill)
 {
     mirror_ask_cancel(&fill->ask);
+    fill_let_write_go(fill);
 }
 
 uint64_t mirror_fill_wake_us(const struct mirror_fill *fill)
 {
+    uint64_t wake_us =
+        fill->next_us > fill->lane_wait_until_us ? fill->next_us : fill->lane_wait_until_us;
+
     return mirror_ask_is_busy(&fill->ask) || fill->keeper->filling == NULL ||
-                   fill->next_us <= mirror_keeper_now_us(fill->keeper)
+                   wake_us <= mirror_keeper_now_us(fill->keeper)
                ? UINT64_MAX
-               : fill->next_us;
+               : wake_us;
 }
 
 void mirror_fill_cross(struct mirror_fill *fill, struct mirror_entry *entry)
@@ -141,7 +164,7 @@ void mirror_fill_pump(struct mirror_fill *fill)
         fill_ask_probe(fill, entry);
     else if (entry->list_sent == 0)
         fill_ask_list(fill, entry);
-    else if (entry->live->page == MIRROR_PAGE_READY)
+    else if (entry->live->page == MIRROR_PAGE_READY && !fill_waits_for_lane(fill, entry))
         fill_ask_page(fill, entry);
 }
 
@@ -264,6 +287,68 @@ static void fill_ask_page(struct mirror_fill *fill, struct mirror_entry *entry)
         fill_pause(fill, 1);
 }
 
+/* ---- The last records ----------------------------------------------------------------------- */
+
+/* For a while, if what is left is written all the time. */
+static bool fill_waits_for_lane(struct mirror_fill *fill, const struct mirror_entry *entry)
+{
+    uint64_t now_us = mirror_keeper_now_us(fill->keeper);
+
+    if (!fill_is_for_lane(entry) || now_us < fill->lane_us)
+        return false;
+    if (fill->lane_wait_until_us == 0) {
+        fill->lane_wait_until_us = now_us + lane_wait_us;
+        mirror_keeper_wake(fill->keeper);
+    }
+    return now_us < fill->lane_wait_until_us;
+}
+
+static bool fill_is_for_lane(const struct mirror_entry *entry)
+{
+    return entry->last_pages >= last_pages && entry->lane_asks < lane_asks_max &&
+           entry->live->state.hollow <= last_records_max;
+}
+
+/* No write to it is under way, nor is one sent before the answer: each record of the page is what
+ * it says. */
+bool mirror_fill_ask_in_lane(struct mirror_fill *fill, struct lane_stay *stay, struct turn *turn)
+{
+    struct mirror_entry *entry = fill->keeper->filling;
+    uint64_t             now_us = mirror_keeper_now_us(fill->keeper);
+
+    if (entry->state != MIRROR_ENTRY_FILLING || entry->live->page != MIRROR_PAGE_READY ||
+        !fill_is_for_lane(entry) || !list_is_empty(&entry->open) || fill->stay != NULL ||
+        mirror_ask_is_busy(&fill->ask) || now_us < fill->lane_us || !fill_may_ask(fill))
+        return false;
+    entry->lane_asks++;
+    fill->ask.within_us = lane_moment_us;
+    fill->ask.flow = stay->flow;
+    fill->ask.turn = turn;
+    fill_ask_page(fill, entry);
+    if (!mirror_ask_is_busy(&fill->ask))
+        return false;
+    fill->stay = stay;
+    return true;
+}
+
+/* Later, as this may be within the end of another write. */
+static void fill_let_write_go(struct mirror_fill *fill)
+{
+    if (fill->stay != NULL)
+        loop_later(fill->keeper->proxy->loop, &fill->leave_lane);
+}
+
+static void fill_leave_lane(void *ctx)
+{
+    struct mirror_fill *fill = ctx;
+    struct lane_stay   *stay = fill->stay;
+
+    fill->stay = NULL;
+    lane_stay_end(stay);
+}
+
+/* ---- Questions ------------------------------------------------------------------------------ */
+
 /* Whatever is sent from now on may be in the answer. */
 static void fill_begin(struct mirror_fill *fill, enum fill_step step)
 {
@@ -271,6 +356,7 @@ static void fill_begin(struct mirror_fill *fill, enum fill_step step)
 
     fill->step = step;
     fill->sent = ++fill->keeper->clock;
+    fill->lane_wait_until_us = 0;
     fill_look_for_others(fill, 0);
     fill->granted = stats->granted[TURN_READ] + stats->granted[TURN_WRITE];
 }
@@ -286,8 +372,11 @@ static void fill_on_over(struct mirror_ask *ask, enum status failure)
         fill_rest_now(fill);
         fill_take(fill);
     } else {
+        if (fill->stay != NULL)
+            fill->lane_us = mirror_keeper_now_us(fill->keeper) + lane_pause_us;
         fill_failed(fill, MIRROR_REASON_UNANSWERED);
     }
+    fill_let_write_go(fill);
     mirror_ask_clear(ask);
     mirror_keeper_wake(fill->keeper);
 }
@@ -455,7 +544,8 @@ static bool fill_read_description(struct mirror_fill *fill, struct mirror_entry 
     return true;
 }
 
-/* Where there is nothing to tell by, it must at least have been made as what it is said to be. */
+/* Where there is nothing to tell by, it must at least have been made as what it is said to be; and
+ * it is asked again when there is (mirror_applied.c). */
 static void fill_take_probe(struct mirror_fill *fill)
 {
     struct mirror_entry     *entry = fill->keeper->filling;
@@ -463,6 +553,7 @@ static void fill_take_probe(struct mirror_fill *fill)
         mirror_space_read(byte_buffer_bytes(&fill->ask.answer), entry->dimension);
 
     entry->is_probed = true;
+    entry->is_unseen = result == MIRROR_SPACE_EMPTY;
     entry->failures = 0;
     if (result == MIRROR_SPACE_DIFFERS || (result == MIRROR_SPACE_EMPTY && entry->is_doubted))
         mirror_entry_give_up(entry, MIRROR_REASON_UNFIT,
@@ -496,9 +587,11 @@ static void fill_take_page(struct mirror_fill *fill)
     struct mirror_entry *entry = fill->keeper->filling;
 
     fill->keeper->stats.page_bytes += byte_buffer_size(&fill->ask.answer);
-    entry->live->is_page_quiet =
-        list_is_empty(&entry->open) && entry->written < fill->sent && !entry->live->is_running;
+    entry->live->is_page_quiet = list_is_empty(&entry->open) && entry->written < fill->sent &&
+                                 entry->live->applied == entry->live->told;
     entry->live->hollow_before = entry->live->state.hollow;
+    if (!entry->live->is_page_quiet && entry->live->hollow_before <= last_records_max)
+        entry->last_pages++;
     if (!fill_tell(fill, MIRROR_CHANGE_PAGE))
         return;
     entry->failures = 0;

@@ -12,6 +12,9 @@
 
 #include "copies/mirror_entry.h"
 
+struct lane_stay;
+struct turn;
+
 /* `keeper` is borrowed. NULL: no memory. */
 struct mirror_fill *mirror_fill_new(struct mirror_keeper *keeper);
 
@@ -20,6 +23,11 @@ void mirror_fill_free(struct mirror_fill *fill);
 
 /* Ask what is to be asked next, if it may be asked now. */
 void mirror_fill_pump(struct mirror_fill *fill);
+
+/* A write to the collection that is filled is about to be sent. True: it stays, until
+ * lane_stay_end(), while its last records are asked for, which are written again and again. The
+ * granted `turn` may be taken either way. */
+bool mirror_fill_ask_in_lane(struct mirror_fill *fill, struct lane_stay *stay, struct turn *turn);
 
 /* No more for the entry that is being filled. */
 void mirror_fill_cancel(struct mirror_fill *fill);

@@ -6,8 +6,9 @@
  * to the collection is handed to the copy with the moment of its answer, in the order of answers.
  * What changes a copy runs on a worker, for each copy one thing at a time and in order.
  *
- * Chroma is asked again for records that were written while it was asked: one that is written all
- * the time, without a pause, keeps its copy from becoming complete.
+ * Chroma is asked again for records that were written while it was asked. The last ones are asked
+ * for while a write to the collection stays for a moment, so writes that never end do not keep a
+ * copy from becoming complete.
  *
  * A copy is given up and begun anew, not before some time has passed, when something happened that
  * it cannot follow (enum mirror_reason). Until there is a complete one again, what was given up

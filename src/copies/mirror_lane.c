@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "copies/mirror_ask.h"
+#include "copies/mirror_fill.h"
 #include "lanes/lane_stay.h"
 #include "mirror/record_delete.h"
 
@@ -18,20 +19,33 @@ struct mirror_lane {
     struct byte_buffer    body;
 };
 
+static bool        lane_find_deleted(struct mirror_keeper *keeper, struct mirror_entry *entry,
+                                     struct lane_stay *stay, struct turn *turn);
 static enum status lane_print(const struct mirror_entry *entry, const struct lane_stay *stay,
                               struct byte_buffer *out);
 static bool lane_ask(struct mirror_lane *lane, struct mirror_entry *entry, struct turn *turn);
 static void lane_on_over(struct mirror_ask *ask, enum status failure);
 static void lane_free(void *object);
 
-bool mirror_lane_on_write(void *keeper, struct lane_stay *stay, struct turn *turn)
+bool mirror_lane_on_write(void *ctx, struct lane_stay *stay, struct turn *turn)
 {
-    struct mirror_entry *entry = mirror_entry_find(keeper, stay->route->uuid);
-    struct byte_buffer   body = {0};
-    struct mirror_lane  *lane = NULL;
+    struct mirror_keeper *keeper = ctx;
+    struct mirror_entry  *entry = mirror_entry_find(keeper, stay->route->uuid);
 
-    if (entry == NULL || entry->live == NULL || entry->list_sent == 0 ||
-        stay->route->operation != CHROMA_OPERATION_DELETE || stay->body.size > lane_body_max)
+    if (entry == NULL || entry->live == NULL || entry->list_sent == 0)
+        return false;
+    if (stay->route->operation == CHROMA_OPERATION_DELETE)
+        return lane_find_deleted(keeper, entry, stay, turn);
+    return keeper->filling == entry && mirror_fill_ask_in_lane(keeper->fill, stay, turn);
+}
+
+static bool lane_find_deleted(struct mirror_keeper *keeper, struct mirror_entry *entry,
+                              struct lane_stay *stay, struct turn *turn)
+{
+    struct byte_buffer  body = {0};
+    struct mirror_lane *lane = NULL;
+
+    if (stay->body.size > lane_body_max)
         return false;
     if (lane_print(entry, stay, &body) == STATUS_OK)
         lane = calloc(1, sizeof *lane);

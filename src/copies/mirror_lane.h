@@ -4,6 +4,8 @@
  * or by a filter that it does not read. Chroma is asked by a `get` with the same filter and limit,
  * and what it says goes to the copy with the delete (mirror_observer.h).
  *
+ * And the last records of one that is filled, if they are written again and again (mirror_fill.h).
+ *
  * The write waits for it, for a second at most (lanes/lane_stay.h). Without an answer it is sent
  * all the same, and the copy does without.
  *
@@ -19,7 +21,7 @@ struct lane_stay;
 struct turn;
 
 /* proxy->on_lane, with a keeper. */
-bool mirror_lane_on_write(void *keeper, struct lane_stay *stay, struct turn *turn);
+bool mirror_lane_on_write(void *ctx, struct lane_stay *stay, struct turn *turn);
 
 /* At the end of the program: nobody waits any more. */
 void mirror_lane_free_all(struct mirror_keeper *keeper);

@@ -56,6 +56,9 @@ void mirror_modify_take_name(struct mirror_entry *entry, const struct write_noti
         mirror_entry_forget_name(entry);
     if (!entry->is_asked_for && !mirror_choice_takes_name(entry))
         modify_leave(entry);
+    else if (outcome == WRITE_OUTCOME_UNKNOWN && entry->state == MIRROR_ENTRY_LISTING &&
+             !entry->is_described) /* which may be older than the renaming, and come after it */
+        mirror_entry_give_up(entry, MIRROR_REASON_UNKNOWN_OUTCOME, NULL);
 }
 
 static void modify_leave(struct mirror_entry *entry)

@@ -6,7 +6,9 @@
  * that was read meanwhile would lack what the next write brings. So one is sent first that changes
  * nothing: an update of an id that nobody has, without columns. It made all of them visible.
  *
- * It is a write to all who want to know of writes, and is never cut. Each of them is an object of
+ * It is a write to all who want to know of writes, and is never cut. That its outcome is unknown
+ * means what it means of others: applied later, it would show then what was hidden until then, and
+ * what was answered and kept before (read_cache) would be old. Each of them is an object of
  * its own: one that hangs holds up its own collection only, of which no copy is begun meanwhile.
  *
  * Private to the keeper of copies (mirror_state.h). Thread: event loop only. Memory: some hundred

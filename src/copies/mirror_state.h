@@ -100,6 +100,7 @@ struct mirror_entry {
     bool                  is_described, is_settled, is_probed, is_listed, is_crossed;
     uint64_t              settling;   /* the mirror_settle that it waits for; 0: none */
     bool                  is_doubted; /* its metadata says another space than it does */
+    bool                  is_unseen;  /* there was no record to tell its space by */
     enum collection_space space;
     uint32_t              dimension;
     uint64_t              list_sent;                     /* its moment; 0: it was not asked for */
@@ -107,6 +108,7 @@ struct mirror_entry {
     uint64_t              written;                       /* when a write to it was known last */
     uint64_t              asked_us, begun_us, filled_us; /* filled_us: 0: never */
     unsigned              crossings, failures;
+    unsigned              last_pages, lane_asks; /* see mirror_fill.c */
 
     /* Giving up and beginning again. */
     unsigned backoff;

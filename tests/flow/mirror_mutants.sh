@@ -100,5 +100,12 @@ mutant src/lanes/lane_stay.c $t 's/stay->deadline_us < loop_now_us(proxy->loop) 
 mutant src/copies/mirror_observer.c $t 's/        change->found = \*notice->found;/        ;/' 'the copy is told'
 mutant src/copies/mirror_observer.c $t 's/ \&\& !observer_took_nothing(notice, answer))/)/' 'a delete of nothing does not cross a list'
 mutant src/copies/mirror_fill.c $t 's/    if (entry->is_crossed || fill_is_deleted_from(entry)) {/    if (entry->is_crossed) {/' 'one that is under way does'
+mutant src/copies/mirror_lane.c $t 's/    return keeper->filling == entry \&\& mirror_fill_ask_in_lane(keeper->fill, stay, turn);/    return false;/' 'the last records are asked for in the lane'
+mutant src/copies/mirror_fill.c $t 's/    return entry->last_pages >= last_pages \&\& /    return /' 'but only where they are written again and again'
+mutant src/copies/mirror_fill.c $t 's/    fill->ask.within_us = lane_moment_us;/    fill->ask.within_us = 100 * lane_moment_us;/' 'and only for a moment'
+mutant src/copies/mirror_fill.c $t 's/            fill->lane_us = .*/            ;/' 'nor again soon'
+mutant src/copies/mirror_fill.c $t 's/    return now_us < fill->lane_wait_until_us;/    return true;/' 'where no write comes it is as good without'
+mutant src/copies/mirror_modify.c $t 's/    else if (outcome == WRITE_OUTCOME_UNKNOWN \&\&/    else if (false \&\&/' 'a renaming that may yet be applied is waited for'
+mutant src/copies/mirror_applied.c $t 's/    if (entry->is_unseen \&\& queue->state.records > 0)/    if (false)/' 'a space that could not be told is asked again'
 
 mutants_run

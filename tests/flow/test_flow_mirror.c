@@ -82,6 +82,10 @@ static void answer_read(struct chroma_collection *collection, const char *target
         return;
     }
     if (strcmp(strrchr(target, '/'), "/query") == 0) {
+        if (distance == NULL) {
+            append(out, "{\"ids\":[[]],\"embeddings\":[[]],\"distances\":[[]]}");
+            return;
+        }
         append(out, "{\"ids\":[[\"k1\"]],\"embeddings\":[[[1,0]]],\"distances\":[[");
         append(out, distance);
         append(out, "]]}");
@@ -634,6 +638,34 @@ START_TEST(only_a_collection_that_is_searched_as_it_says_is_copied)
     ck_assert_uint_eq(lists, 0);
     distance = "6.3125"; /* from 0.75, -2.5 */
     fill(1);
+}
+END_TEST
+
+/* One that was emptied, and is filled again. */
+START_TEST(the_space_of_an_empty_collection_is_asked_when_it_has_records)
+{
+    space = "l2";
+    distance = NULL; /* nothing is found */
+    chroma[0].records.count = 0;
+    fill(0);
+    expect_same(0);
+    distance = "0.7126"; /* it is another space */
+    upsert(0, "k1", "first");
+    flow_world_run_ms(&world, 10);
+    expect_none(0, false, "waiting");
+    flow_world_run_ms(&world, 2000);
+    ck_assert_int_eq(look(0).reason, MIRROR_REASON_UNFIT);
+    ck_assert_int_eq(mirror_keeper_fill(world.proxy->mirror, route_of(0).uuid), STATUS_OK);
+    distance = NULL;
+    chroma[0].records.count = 0;
+    run_to_complete(0);
+    distance = "6.3125"; /* it is not */
+    upsert(0, "k1", "again");
+    flow_world_run_ms(&world, 10);
+    run_to_complete(0);
+    expect_same(0);
+    upsert(0, "k1", "and again");
+    expect_same(0);
 }
 END_TEST
 
@@ -1375,6 +1407,25 @@ START_TEST(a_description_does_not_bring_back_the_old_name)
 }
 END_TEST
 
+/* A renaming that was lost before the description is asked for may be applied after it. */
+START_TEST(a_description_says_no_name_while_a_renaming_may_be_applied)
+{
+    read_fault = FLOW_FAULT_RESET_BEFORE;
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS + 100); /* it has no answer, and waits */
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_LISTING);
+    ck_assert_uint_eq(descriptions, 0);
+    write_fault = FLOW_FAULT_RESET_BEFORE;
+    do_change(0, "{\"new_name\":\"docs-late\"}");
+    write_fault = read_fault = FLOW_FAULT_NONE;
+    flow_world_run_ms(&world, 60000);
+    ck_assert_uint_eq(descriptions, 0);
+    chroma[0].name = "docs-late";
+    run_to_complete(0);
+    ck_assert(is_named(0, "docs-late"));
+}
+END_TEST
+
 START_TEST(changes_do_not_make_the_pause_longer)
 {
     for (unsigned i = 0; i < 5; i++) {
@@ -1678,6 +1729,102 @@ START_TEST(a_delete_that_ends_after_a_list_crosses_it)
 }
 END_TEST
 
+/* ---- The last records ----------------------------------------------------------------------- */
+
+/* The same records are written without a pause: two clients, of which always one has a write under
+ * way. Until the copy is complete, or so many pages were asked for. The longest time that a write
+ * took, and how many took longer than 200 ms. */
+static struct {
+    uint64_t longest_us;
+    unsigned long_ones, writes;
+} without_pause;
+
+/* Until the write of `other`, its `count`th, is answered. */
+static void write_one_of_two(struct flow_client *client, struct flow_client *other, size_t count)
+{
+    uint64_t began_us = clock_now_us();
+    char     body[200];
+
+    snprintf(
+        body, sizeof body,
+        "{\"ids\":[\"k2\",\"k5\"],\"embeddings\":[[1,2],[3,4]],\"documents\":[\"a%u\",\"b%u\"]}",
+        without_pause.writes, without_pause.writes);
+    without_pause.writes++;
+    send_write(client, 0, "update", body);
+    ck_assert(flow_world_run_to_answers(&world, other, count));
+    if (clock_now_us() - began_us > without_pause.longest_us)
+        without_pause.longest_us = clock_now_us() - began_us;
+    without_pause.long_ones += clock_now_us() - began_us > 200000;
+}
+
+static void write_without_pause(unsigned pages_most, unsigned writes_most)
+{
+    unsigned asked = pages;
+
+    memset(&without_pause, 0, sizeof without_pause);
+    while (state_of(0) != MIRROR_ENTRY_COMPLETE && pages < asked + pages_most &&
+           without_pause.writes < writes_most) {
+        struct flow_client *one = flow_world_client(&world), *two = flow_world_client(&world);
+
+        send_write(two, 0, "update",
+                   "{\"ids\":[\"k2\"],\"embeddings\":[[1,2]],\"documents\":[\"first\"]}");
+        for (size_t i = 1; i < FLOW_CLIENT_ANSWERS_MAX - 2; i++) {
+            write_one_of_two(one, two, i);
+            write_one_of_two(two, one, i);
+            if (state_of(0) == MIRROR_ENTRY_COMPLETE || pages >= asked + pages_most) {
+                ck_assert(flow_world_run_to_answers(&world, two, i + 1));
+                break;
+            }
+        }
+    }
+}
+
+START_TEST(writes_to_the_same_records_do_not_keep_a_copy_from_being_filled)
+{
+    flow_world_run_ms(&world, SETTLE_MS);
+    note_read(0);
+    write_without_pause(100, 1000);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_COMPLETE);
+    ck_assert_uint_lt(without_pause.longest_us, 10000);
+    expect_same(0);
+    ck_assert_uint_eq(look(0).refills[MIRROR_REASON_UNREADABLE], 0);
+    ck_assert_uint_eq(lists, 1);
+}
+END_TEST
+
+/* Beside so many pages was a write; the next one is asked for in the lane. */
+enum { PAGES_IN_VAIN = 3 };
+
+START_TEST(a_write_waits_for_the_last_records_for_a_moment)
+{
+    flow_world_run_ms(&world, SETTLE_MS);
+    note_read(0);
+    write_without_pause(PAGES_IN_VAIN, 1000);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_FILLING);
+    read_delay_us = 5000000;
+    write_without_pause(100, 2000);
+    ck_assert_uint_ge(without_pause.longest_us, 250000);
+    ck_assert_uint_le(without_pause.longest_us, 300000);
+    ck_assert_uint_eq(without_pause.long_ones, 1);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_FILLING);
+    read_delay_us = 1000;
+    run_to_complete(0);
+    expect_same(0);
+}
+END_TEST
+
+START_TEST(the_last_records_do_not_wait_for_a_write)
+{
+    flow_world_run_ms(&world, SETTLE_MS);
+    note_read(0);
+    write_without_pause(PAGES_IN_VAIN, 1000);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_FILLING);
+    flow_world_run_ms(&world, 1000);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_COMPLETE);
+    expect_same(0);
+}
+END_TEST
+
 /* ---- Writes while it is filled -------------------------------------------------------------- */
 
 enum { WRITERS = 4, writes_before = 40, writes_after = 20 };
@@ -1807,6 +1954,7 @@ int main(void)
     tcase_add_test(tcase, an_unknown_outcome_gives_up_the_copy_until_it_is_settled);
     tcase_add_test(tcase, what_may_lack_something_answers_only_where_that_is_allowed);
     tcase_add_test(tcase, only_a_collection_that_is_searched_as_it_says_is_copied);
+    tcase_add_test(tcase, the_space_of_an_empty_collection_is_asked_when_it_has_records);
     tcase_add_test(tcase, without_lanes_nothing_is_copied);
     tcase_add_test(tcase, nothing_is_asked_in_a_pause);
     tcase_add_test(tcase, a_creation_of_unknown_outcome_leaves_the_copies);
@@ -1839,6 +1987,7 @@ int main(void)
     tcase_add_test(tcase, what_may_change_more_gives_up_the_copy);
     tcase_add_test(tcase, a_copy_goes_when_its_new_name_is_not_wanted);
     tcase_add_test(tcase, a_description_does_not_bring_back_the_old_name);
+    tcase_add_test(tcase, a_description_says_no_name_while_a_renaming_may_be_applied);
     tcase_add_test(tcase, changes_do_not_make_the_pause_longer);
     tcase_add_test(tcase, others_may_have_written_beside_a_sidecar);
     tcase_add_test(tcase, filling_takes_no_rest_where_chroma_is_idle);
@@ -1855,6 +2004,9 @@ int main(void)
     tcase_add_test(tcase, a_delete_that_takes_nothing_changes_nothing);
     tcase_add_test(tcase, a_delete_that_takes_nothing_does_not_cross_a_list);
     tcase_add_test(tcase, a_delete_that_ends_after_a_list_crosses_it);
+    tcase_add_test(tcase, writes_to_the_same_records_do_not_keep_a_copy_from_being_filled);
+    tcase_add_test(tcase, a_write_waits_for_the_last_records_for_a_moment);
+    tcase_add_test(tcase, the_last_records_do_not_wait_for_a_write);
     tcase_add_test(tcase, a_copy_that_is_filled_while_writes_pass_is_what_chroma_holds);
     tcase_add_test(tcase, the_end_comes_at_any_time);
     return check_main("flow_mirror", tcase);

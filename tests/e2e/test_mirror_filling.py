@@ -1,4 +1,4 @@
-"""Copies beside deletes by a filter: real Chroma, while a copy is filled and when it is whole."""
+"""Copies beside writes that never end: real Chroma, while a copy is filled."""
 
 import contextlib
 import json
@@ -105,3 +105,38 @@ def test_deletes_by_a_filter_do_not_keep_a_copy_from_being_filled(bed):
     _, text, fields = door.ask("POST", f"{path}/get", {"include": []})
     assert fields["x-chromabouncer-source"] == "mirror"
     assert json.loads(text)["ids"] == json.loads(direct.ask("POST", f"{path}/get", {"include": []})[1])["ids"]
+
+
+def test_updates_of_the_same_records_do_not_keep_a_copy_from_being_filled(bed):
+    control, door, direct, path, port, _ = bed
+    over = threading.Event()
+    hot = [f"id{i}" for i in range(0, 60, 3)]
+    status, text, _ = door.ask("POST", f"{path}/upsert", {"ids": hot, "embeddings": [vector(i) for i in range(20)]})
+    assert status == 200, text
+    took, failed = [], []
+
+    def update(number):
+        other = Door(port)
+        while not over.is_set():
+            began = time.monotonic()
+            body = {"ids": hot, "embeddings": [vector(number)] * 20, "documents": [f"by {number}"] * 20}
+            status, text, _ = other.ask("POST", f"{path}/update", body)
+            took.append(time.monotonic() - began)
+            if status != 200:
+                failed.append(text)
+
+    threads = [threading.Thread(target=update, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    began = time.monotonic()
+    ctl(control, "mirror", "fill", "mirrored")
+    wait_until(lambda: copy_of(control, "mirrored")["state"] == "complete")
+    print(f"complete after {time.monotonic() - began:.1f} s, {len(took)} updates, the longest {max(took):.2f} s")
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    body = {"ids": hot, "include": ["documents", "embeddings"]}
+    _, text, fields = door.ask("POST", f"{path}/get", body)
+    assert fields["x-chromabouncer-source"] == "mirror"
+    assert json.loads(text) == json.loads(direct.ask("POST", f"{path}/get", body)[1])
