@@ -43,7 +43,8 @@ void mirror_kept_save(struct proxy *proxy, const char *folder,
     }
     qsort(entries, count, sizeof *entries, kept_compare);
     for (size_t i = 0; i < count; i++)
-        if (entries[i]->state == MIRROR_ENTRY_COMPLETE && saver->may(entries[i]->uuid, saver->ctx))
+        if (entries[i]->state == MIRROR_ENTRY_COMPLETE &&
+            saver->may(entries[i]->uuid, entries[i]->live->state.records, saver->ctx))
             kept_save_one(entries[i], folder, saver);
     free(entries);
 }

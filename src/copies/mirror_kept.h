@@ -40,8 +40,9 @@ struct mirror_kept {
 };
 
 struct mirror_kept_saver {
-    /* May this collection be saved? Not before its turn comes. */
-    bool (*may)(const uint8_t uuid[16], void *ctx);
+    /* May the copy of this collection, with so many records, be saved? Not before its turn comes.
+     */
+    bool (*may)(const uint8_t uuid[16], uint64_t records, void *ctx);
     /* It was, and is on stable storage; or not, and why (static storage; `kept` has no seal). */
     void (*saved)(const struct mirror_kept *kept, const char *reason, void *ctx);
     void *ctx;

@@ -208,10 +208,11 @@ static void note_read(void)
     mirror_keeper_note_read(world.proxy->mirror, &route);
 }
 
-static bool may(const uint8_t of[16], void *ctx)
+static bool may(const uint8_t of[16], uint64_t count, void *ctx)
 {
     (void)ctx;
     ck_assert_mem_eq(of, uuid, sizeof uuid);
+    ck_assert_uint_eq(count, records.count);
     return true;
 }
 
