@@ -335,6 +335,22 @@ START_TEST(it_waits_until_it_is_known_which_chroma_it_is)
 }
 END_TEST
 
+/* It is known, and all still waits for it: it may be gone before it is reached. */
+START_TEST(it_waits_until_all_is_let_go)
+{
+    open_kept();
+    set_backend(11);
+    mirror_kept_let(world.proxy, true);
+    flow_world_run_ms(&world, 5000);
+    ck_assert_int_eq(look().state, MIRROR_ENTRY_LOADING);
+    proxy_hold(world.proxy, false);
+    flow_world_run_ms(&world, 100);
+    ck_assert(is_complete(NULL));
+    ck_assert(look().is_kept);
+    expect_same();
+}
+END_TEST
+
 /* The first bytes that Chroma sees may be those of a write. */
 START_TEST(writes_that_pass_before_it_is_complete_are_in_it)
 {
@@ -550,6 +566,21 @@ START_TEST(nothing_is_saved_while_a_write_is_under_way)
 }
 END_TEST
 
+/* It may have been applied, and is to be sent again, of which nothing will come. */
+START_TEST(a_write_that_chroma_took_along_is_under_way)
+{
+    fill();
+    send_upsert("k1", "taken along");
+    ck_assert(flow_world_run_to_requests(&world, world.backend.request_count + 1));
+    flow_backend_kill(&world.backend);
+    proxy_hold(world.proxy, true);
+    proxy_backend_ended(world.proxy);
+    flow_world_run_ms(&world, 1000);
+    save();
+    ck_assert(saves == 0 || not_saved != NULL);
+}
+END_TEST
+
 START_TEST(after_an_unknown_outcome_nothing_is_saved)
 {
     fill();
@@ -596,6 +627,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_kept_copy_is_complete_without_being_filled);
     tcase_add_test(tcase, it_waits_until_it_is_known_which_chroma_it_is);
+    tcase_add_test(tcase, it_waits_until_all_is_let_go);
     tcase_add_test(tcase, writes_that_pass_before_it_is_complete_are_in_it);
     tcase_add_test(tcase, a_write_of_unknown_outcome_before_it_is_complete_gives_it_up);
     tcase_add_test(tcase, what_is_read_before_it_is_loaded_is_loaded);
@@ -612,6 +644,7 @@ int main(void)
     tcase_add_test(tcase, the_end_comes_while_it_is_loaded);
     tcase_add_test(tcase, what_is_not_complete_is_not_saved);
     tcase_add_test(tcase, nothing_is_saved_while_a_write_is_under_way);
+    tcase_add_test(tcase, a_write_that_chroma_took_along_is_under_way);
     tcase_add_test(tcase, after_an_unknown_outcome_nothing_is_saved);
     tcase_add_test(tcase, nothing_is_saved_beside_others);
     tcase_add_test(tcase, what_has_no_place_is_not_saved);
