@@ -41,7 +41,7 @@ static bool        is_folder_ours(const char *folder, bool makes);
 static enum status take_manifest(struct daemon_kept *kept);
 static void        empty_kept_folder(const struct daemon_kept *kept);
 static enum status save_all(struct daemon_kept *kept, struct error *error);
-static bool        may_save(const uint8_t uuid[16], void *ctx);
+static bool        may_save(const uint8_t uuid[16], uint64_t records, void *ctx);
 static void        on_saved(const struct mirror_kept *copy, const char *reason, void *ctx);
 
 struct daemon_kept *daemon_kept_new(struct daemon *daemon)
@@ -135,7 +135,8 @@ void daemon_kept_open(struct daemon_kept *kept)
         if (status == STATUS_OK)
             status = mirror_kept_open(kept->daemon->proxy, kept->folder, &copy);
         if (status != STATUS_OK)
-            log_event(LOG_WARNING, "mirror_kept_not_used", "reason", status_text(status));
+            log_event(LOG_INFO, "mirror_kept_not_used", "reason",
+                      status == STATUS_NOT_FOUND ? "it is not wanted" : status_text(status));
     }
     empty_kept_folder(kept);
     kept->error.text[0] = '\0';
@@ -229,13 +230,22 @@ static enum status save_all(struct daemon_kept *kept, struct error *error)
     return status == STATUS_OK ? kept_manifest_write(kept->saved, kept->folder, error) : status;
 }
 
-static bool may_save(const uint8_t uuid[16], void *ctx)
+static bool may_save(const uint8_t uuid[16], uint64_t records, void *ctx)
 {
     struct daemon_kept *kept = ctx;
+    struct mirror_kept  copy = {.seal = {0}};
     char                text[CHROMA_ROUTE_UUID_SIZE];
+    const char         *reason = NULL;
 
     chroma_route_print_uuid(uuid, text);
-    return clock_now_us() < kept->end_us && database_facts_has(kept->directory, text);
+    memcpy(copy.uuid, uuid, sizeof copy.uuid);
+    if (clock_now_us() >= kept->end_us)
+        reason = "drain.timeout is over";
+    else if (!database_facts_has(kept->directory, text, records))
+        reason = "the database does not have what was copied";
+    if (reason != NULL)
+        on_saved(&copy, reason, kept);
+    return reason == NULL;
 }
 
 static void on_saved(const struct mirror_kept *copy, const char *reason, void *ctx)

@@ -24,10 +24,10 @@ struct kept_manifest {
 };
 
 static bool        make_file_path(const char *folder, const char *name, char *path);
-static enum status write_text(const char *path, const char *text, struct error *error);
-static enum status read_text(const char *path, char **ret_text, struct error *error);
-static enum status take_text(const char *text, struct kept_manifest **ret_manifest,
-                             struct error *error);
+static enum status write_manifest_text(const char *path, const char *text, struct error *error);
+static enum status read_manifest_text(const char *path, char **ret_text, struct error *error);
+static enum status take_manifest_text(const char *text, struct kept_manifest **ret_manifest,
+                                      struct error *error);
 static bool        is_readable(json_t *json);
 
 struct kept_manifest *kept_manifest_new(const char *database, const char *chroma)
@@ -122,7 +122,7 @@ enum status kept_manifest_write(const struct kept_manifest *manifest, const char
     if (!make_file_path(folder, "manifest", path) || !make_file_path(folder, "manifest.new", other))
         status = error_set(error, STATUS_IO_FAILED, "%s: too long", folder);
     else
-        status = write_text(other, text, error);
+        status = write_manifest_text(other, text, error);
     free(text);
     if (status != STATUS_OK)
         return status;
@@ -142,7 +142,7 @@ static bool make_file_path(const char *folder, const char *name, char *path)
     return (size_t)snprintf(path, manifest_path_size, "%s/%s", folder, name) < manifest_path_size;
 }
 
-static enum status write_text(const char *path, const char *text, struct error *error)
+static enum status write_manifest_text(const char *path, const char *text, struct error *error)
 {
     const struct file_ops *ops = &file_ops_system;
     char                   line[line_size + 32];
@@ -176,9 +176,9 @@ enum status kept_manifest_take(const char *folder, struct kept_manifest **ret_ma
 
     if (!make_file_path(folder, "manifest", path))
         return error_set(error, STATUS_NOT_FOUND, "%s: too long", folder);
-    status = read_text(path, &text, error);
+    status = read_manifest_text(path, &text, error);
     if (status == STATUS_OK)
-        status = take_text(text, &manifest, error);
+        status = take_manifest_text(text, &manifest, error);
     free(text);
     if (status == STATUS_NOT_FOUND)
         return status;
@@ -195,7 +195,7 @@ enum status kept_manifest_take(const char *folder, struct kept_manifest **ret_ma
 }
 
 /* With a zero behind it. */
-static enum status read_text(const char *path, char **ret_text, struct error *error)
+static enum status read_manifest_text(const char *path, char **ret_text, struct error *error)
 {
     const struct file_ops *ops = &file_ops_system;
     uint64_t               size = 0;
@@ -220,8 +220,8 @@ static enum status read_text(const char *path, char **ret_text, struct error *er
     return STATUS_OK;
 }
 
-static enum status take_text(const char *text, struct kept_manifest **ret_manifest,
-                             struct error *error)
+static enum status take_manifest_text(const char *text, struct kept_manifest **ret_manifest,
+                                      struct error *error)
 {
     char                  line[line_size + 32];
     const char           *rest = text + line_size;

@@ -28,10 +28,11 @@ static const char *const catalogue[] = {
     "SELECT MAX(seq_id) FROM embeddings_queue",
 };
 
-/* What the segment of its metadata has not taken in. */
-static const char pending[] =
+/* What the segment of its metadata has not taken in, and what it has. */
+static const char taken_in[] =
     "SELECT EXISTS (SELECT 1 FROM embeddings_queue WHERE seq_id > m.seq_id AND "
-    "topic LIKE '%' || c.id) FROM collections c "
+    "topic LIKE '%' || c.id), (SELECT COUNT(*) FROM embeddings WHERE segment_id = s.id) FROM "
+    "collections c "
     "JOIN segments s ON s.collection = c.id AND s.scope = 'METADATA' "
     "JOIN max_seq_id m ON m.segment_id = s.id WHERE c.id = ?1";
 
@@ -172,7 +173,7 @@ static enum status add_rows(sqlite3 *database, const char *query, struct byte_bu
     return status == STATUS_OK && code != SQLITE_DONE ? STATUS_IO_FAILED : status;
 }
 
-bool database_facts_has(const char *directory, const char *collection)
+bool database_facts_has(const char *directory, const char *collection, uint64_t records)
 {
     char          path[path_size];
     sqlite3      *database = NULL;
@@ -180,9 +181,10 @@ bool database_facts_has(const char *directory, const char *collection)
     bool          has = false;
 
     if (make_path(directory, path) && open_closed(path, &database, NULL) == STATUS_OK &&
-        sqlite3_prepare_v2(database, pending, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_prepare_v2(database, taken_in, -1, &statement, NULL) == SQLITE_OK &&
         sqlite3_bind_text(statement, 1, collection, -1, SQLITE_STATIC) == SQLITE_OK)
-        has = sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_int(statement, 0) == 0;
+        has = sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_int(statement, 0) == 0 &&
+              (uint64_t)sqlite3_column_int64(statement, 1) == records;
     sqlite3_finalize(statement);
     sqlite3_close(database);
     return has;

@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/compiler.h"
 #include "base/error.h"
@@ -31,8 +32,8 @@ enum { DATABASE_FACTS_SIZE = 320 };
 MUST_CHECK enum status database_facts_read(const char *directory,
                                            char ret_text[DATABASE_FACTS_SIZE], struct error *error);
 
-/* Is this collection (its UUID, as text) there, and has it taken in all that was written to it?
- * What it has not would be seen later, when Chroma does. False also if it cannot be told. */
-bool database_facts_has(const char *directory, const char *collection);
+/* Has this collection (its UUID, as text) so many records, and has it taken in all that was written
+ * to it? What it has not would be seen later, when Chroma does. False also if it cannot be told. */
+bool database_facts_has(const char *directory, const char *collection, uint64_t records);
 
 #endif

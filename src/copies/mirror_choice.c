@@ -1,6 +1,5 @@
 #include "copies/mirror_choice.h"
 
-#include "copies/mirror_kept.h"
 #include "limits/guard_rules.h"
 #include "limits/name_pattern.h"
 
@@ -38,12 +37,14 @@ void mirror_choice_begin(struct mirror_keeper *keeper)
     struct mirror_entry *best = NULL;
 
     if (keeper->filling != NULL || now_us < keeper->settled_us ||
-        mirror_choice_obstacle(keeper) != NULL || mirror_kept_begin(keeper))
+        mirror_choice_obstacle(keeper) != NULL)
         return;
     LIST_FOR_EACH(node, &keeper->entries)
     {
         struct mirror_entry *entry = LIST_ITEM(node, struct mirror_entry, node);
 
+        if (entry->state == MIRROR_ENTRY_LOADING)
+            return; /* it comes first (mirror_kept.h) */
         if (!mirror_entry_is_due(entry, now_us) || !mirror_choice_is_wanted(entry, now_us) ||
             !mirror_entry_is_quiet(entry))
             continue;
@@ -215,6 +216,20 @@ static uint64_t mirror_choice_expected(const struct mirror_entry *entry)
     if (filled == 0 || filled >= state->records)
         return state->usage.memory;
     return (uint64_t)((double)state->usage.memory * state->records / (double)filled);
+}
+
+enum status mirror_choice_make_queue(struct mirror_entry *entry)
+{
+    struct mirror_records_options options = {.space = entry->space,
+                                             .memory_max = mirror_choice_memory_max(entry),
+                                             .disk_max = mirror_choice_disk_max(entry)};
+
+    /* 0 stands for no limit. */
+    options.memory_max += options.memory_max == 0;
+    options.disk_max += options.disk_max == 0;
+    memcpy(options.secret, entry->keeper->proxy->secret, sizeof options.secret);
+    entry->live = mirror_queue_new(entry, &options);
+    return entry->live == NULL ? STATUS_NO_MEMORY : STATUS_OK;
 }
 
 bool mirror_choice_is_freeing(const struct mirror_keeper *keeper)

@@ -28,6 +28,9 @@ bool mirror_choice_is_wanted(const struct mirror_entry *entry, uint64_t now_us);
 uint64_t mirror_choice_memory_max(const struct mirror_entry *entry);
 uint64_t mirror_choice_disk_max(const struct mirror_entry *entry);
 
+/* It has no copy: one of its space, empty, within that. STATUS_NO_MEMORY */
+MUST_CHECK enum status mirror_choice_make_queue(struct mirror_entry *entry);
+
 /* Is a copy on its way out, so that there will be more room soon? */
 bool mirror_choice_is_freeing(const struct mirror_keeper *keeper);
 

@@ -4,8 +4,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "copies/mirror_choice.h"
-#include "copies/mirror_kept.h"
 
 /* Some 400 bytes each, and their names. */
 enum { mirror_entries_max = 1024 };
@@ -25,6 +23,7 @@ static const uint64_t half_life_us = UINT64_C(300) * 1000000;
 static bool mirror_entry_make_room(struct mirror_keeper *keeper);
 static void mirror_entry_look_up_name(struct mirror_entry *entry);
 static bool mirror_entry_copy_text(char **to, struct bytes text);
+static bool mirror_entry_is_as_kept(const struct mirror_entry *entry);
 static void mirror_entry_leave_live(struct mirror_entry *entry, bool keeps);
 static void mirror_entry_forget_open(struct mirror_entry *entry);
 static void mirror_entry_set_retry(struct mirror_entry *entry, enum mirror_reason reason);
@@ -136,20 +135,6 @@ void mirror_entry_free(struct mirror_entry *entry)
     free(entry);
 }
 
-enum status mirror_entry_make_queue(struct mirror_entry *entry)
-{
-    struct mirror_records_options options = {.space = entry->space,
-                                             .memory_max = mirror_choice_memory_max(entry),
-                                             .disk_max = mirror_choice_disk_max(entry)};
-
-    /* 0 stands for no limit. */
-    options.memory_max += options.memory_max == 0;
-    options.disk_max += options.disk_max == 0;
-    memcpy(options.secret, entry->keeper->proxy->secret, sizeof options.secret);
-    entry->live = mirror_queue_new(entry, &options);
-    return entry->live == NULL ? STATUS_NO_MEMORY : STATUS_OK;
-}
-
 void mirror_entry_note_read(struct mirror_entry *entry, uint64_t now_us)
 {
     entry->score = mirror_entry_score(entry, now_us) + 1;
@@ -221,7 +206,7 @@ void mirror_entry_try_complete(struct mirror_entry *entry)
         mirror_state_has_open(entry, entry->last_known) || !entry->is_described ||
         queue->copy == NULL)
         return;
-    if (queue->is_kept && !mirror_kept_fits(entry)) {
+    if (queue->is_kept && !mirror_entry_is_as_kept(entry)) {
         mirror_entry_give_up(entry, MIRROR_REASON_KEPT, "it is described otherwise");
         return;
     }
@@ -236,6 +221,15 @@ void mirror_entry_try_complete(struct mirror_entry *entry)
     mirror_queue_leave(entry->former);
     entry->former = NULL;
     mirror_entry_log(entry, LOG_INFO, "mirror_complete");
+}
+
+/* Is the collection what its kept copy was made of, as Chroma has described it now? */
+static bool mirror_entry_is_as_kept(const struct mirror_entry *entry)
+{
+    const struct mirror_queue *queue = entry->live;
+
+    return entry->space == queue->options.space &&
+           (queue->state.dimension == 0 || entry->dimension == queue->state.dimension);
 }
 
 void mirror_entry_renew(struct mirror_entry *entry)

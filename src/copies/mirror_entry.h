@@ -24,9 +24,6 @@ MUST_CHECK bool mirror_entry_set_name(struct mirror_entry *entry, struct bytes n
 /* It is not known any more. */
 void mirror_entry_forget_name(struct mirror_entry *entry);
 
-/* It has no copy: one of its space, within what the others leave. STATUS_NO_MEMORY */
-MUST_CHECK enum status mirror_entry_make_queue(struct mirror_entry *entry);
-
 /* A read has arrived. How many of late: each counts half after five minutes. */
 void   mirror_entry_note_read(struct mirror_entry *entry, uint64_t now_us);
 double mirror_entry_score(const struct mirror_entry *entry, uint64_t now_us);

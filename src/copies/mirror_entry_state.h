@@ -8,7 +8,8 @@ enum mirror_entry_state {
     MIRROR_ENTRY_FILLING,  /* and for records */
     MIRROR_ENTRY_LOADING,  /* a kept one is read, or waits for Chroma (mirror_kept.h) */
     MIRROR_ENTRY_COMPLETE, /* it holds what Chroma holds; in role sidecar what it held */
-    MIRROR_ENTRY_STOPPED   /* until somebody says fill; see its reason */
+    MIRROR_ENTRY_STOPPED,  /* until somebody says fill; see its reason */
+    MIRROR_ENTRY_STATES
 };
 
 /* "filling". Static storage. */

@@ -273,7 +273,7 @@ static bool fill_is_deleted_from(const struct mirror_entry *entry)
 
 static enum status fill_make_queue(struct mirror_entry *entry)
 {
-    return mirror_entry_make_queue(entry);
+    return mirror_choice_make_queue(entry);
 }
 
 static void fill_ask_page(struct mirror_fill *fill, struct mirror_entry *entry)

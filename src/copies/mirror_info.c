@@ -9,7 +9,7 @@
 static const double reads_span_s = 300 / 0.693147;
 
 struct info_numbers {
-    uint64_t            states[MIRROR_ENTRY_STOPPED + 1];
+    uint64_t            states[MIRROR_ENTRY_STATES];
     uint64_t            records, hollow, memory, disk, waiting_bytes;
     struct mirror_stats stats;
 };

@@ -115,6 +115,7 @@ static void keeper_pump(void *ctx)
     if (keeper->filling != NULL && keeper->filling->live != NULL)
         mirror_entry_try_complete(keeper->filling);
     keeper_renew(keeper);
+    mirror_kept_begin(keeper);
     mirror_choice_begin(keeper);
     if (keeper->filling != NULL && keeper->filling->state == MIRROR_ENTRY_FILLING &&
         keeper->filling->live->page == MIRROR_PAGE_NONE && keeper->filling->live->state.hollow > 0)

@@ -43,7 +43,8 @@ void mirror_kept_save(struct proxy *proxy, const char *folder,
     }
     qsort(entries, count, sizeof *entries, kept_compare);
     for (size_t i = 0; i < count; i++)
-        if (entries[i]->state == MIRROR_ENTRY_COMPLETE && saver->may(entries[i]->uuid, saver->ctx))
+        if (entries[i]->state == MIRROR_ENTRY_COMPLETE &&
+            saver->may(entries[i]->uuid, entries[i]->live->state.records, saver->ctx))
             kept_save_one(entries[i], folder, saver);
     free(entries);
 }
@@ -186,7 +187,7 @@ static enum status kept_load(struct mirror_entry *entry, const char *folder,
     struct mirror_keeper *keeper = entry->keeper;
 
     entry->space = kept->space;
-    if (mirror_entry_make_queue(entry) != STATUS_OK)
+    if (mirror_choice_make_queue(entry) != STATUS_OK)
         return STATUS_NO_MEMORY;
     if (!kept_move(entry->live, folder, kept->uuid, false)) {
         mirror_queue_leave(entry->live);
@@ -227,10 +228,11 @@ bool mirror_kept_outlives_reaching(const struct mirror_entry *entry)
 }
 
 /* As if it had been listed; what it is, Chroma is still asked. */
-bool mirror_kept_begin(struct mirror_keeper *keeper)
+void mirror_kept_begin(struct mirror_keeper *keeper)
 {
-    if (!keeper->is_kept_let || !keeper->was_reached)
-        return false;
+    if (!keeper->is_kept_let || !keeper->was_reached || keeper->filling != NULL ||
+        mirror_choice_obstacle(keeper) != NULL)
+        return;
     LIST_FOR_EACH(node, &keeper->entries)
     {
         struct mirror_entry *entry = LIST_ITEM(node, struct mirror_entry, node);
@@ -244,16 +246,6 @@ bool mirror_kept_begin(struct mirror_keeper *keeper)
         entry->crossings = entry->failures = 0;
         entry->begun_us = entry->asked_us = mirror_keeper_now_us(keeper);
         keeper->filling = entry;
-        mirror_keeper_wake(keeper);
-        return true;
+        return;
     }
-    return false;
-}
-
-bool mirror_kept_fits(const struct mirror_entry *entry)
-{
-    const struct mirror_queue *queue = entry->live;
-
-    return entry->space == queue->options.space &&
-           (queue->state.dimension == 0 || entry->dimension == queue->state.dimension);
 }

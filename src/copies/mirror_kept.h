@@ -40,8 +40,9 @@ struct mirror_kept {
 };
 
 struct mirror_kept_saver {
-    /* May this collection be saved? Not before its turn comes. */
-    bool (*may)(const uint8_t uuid[16], void *ctx);
+    /* May the copy of this collection, with so many records, be saved? Not before its turn comes.
+     */
+    bool (*may)(const uint8_t uuid[16], uint64_t records, void *ctx);
     /* It was, and is on stable storage; or not, and why (static storage; `kept` has no seal). */
     void (*saved)(const struct mirror_kept *kept, const char *reason, void *ctx);
     void *ctx;
@@ -71,11 +72,7 @@ void mirror_kept_let(struct proxy *proxy, bool is_let);
 /* Is it loaded, and not given up when the first Chroma is reached? */
 bool mirror_kept_outlives_reaching(const struct mirror_entry *entry);
 
-/* Nothing is being filled: begin the next of those that are loaded. False: there is none, or not
- * yet. */
-bool mirror_kept_begin(struct mirror_keeper *keeper);
-
-/* Is the collection what its kept copy was made of, as Chroma describes it? */
-bool mirror_kept_fits(const struct mirror_entry *entry);
+/* Begin the next of those that are loaded, unless one is being filled. */
+void mirror_kept_begin(struct mirror_keeper *keeper);
 
 #endif

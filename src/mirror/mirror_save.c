@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/crc32c.h"
 #include "mirror/mirror_save_core.h"
@@ -71,7 +72,8 @@ static enum status load_saved(struct loading *loading, const struct mirror_save_
     if (status == STATUS_OK)
         status = load_head(loading, seal, head);
     if (status == STATUS_OK && loading->head.dimension != 0)
-        status = mirror_vectors_load(records, loading->head.dimension, mirror_save_sequence(seal));
+        status = mirror_vectors_load(records, loading->head.dimension,
+                                     mirror_save_sequence(seal->checksum, seal->records));
     if (status == STATUS_OK) {
         loading->vector = malloc((records->dimension + 1) * sizeof(float));
         status = loading->vector == NULL ? STATUS_NO_MEMORY : mirror_records_begin(records);

@@ -3,9 +3,6 @@
 #define MIRROR_MIRROR_SAVE_CORE_H
 
 #include <stdint.h>
-#include <string.h>
-
-#include "mirror/mirror_save.h"
 
 enum {
     MIRROR_SAVE_MAGIC_SIZE = 8,
@@ -38,9 +35,9 @@ _Static_assert(sizeof(struct mirror_save_head) == MIRROR_SAVE_HEAD_SIZE - MIRROR
 _Static_assert(sizeof(struct mirror_save_entry) == MIRROR_SAVE_ENTRY_SIZE, "likewise");
 
 /* What the snapshot of the index has of its records. */
-static inline uint64_t mirror_save_sequence(const struct mirror_save_seal *seal)
+static inline uint64_t mirror_save_sequence(uint32_t checksum, uint32_t records)
 {
-    return (uint64_t)seal->checksum << 32 | seal->records;
+    return (uint64_t)checksum << 32 | records;
 }
 
 #endif

@@ -1,10 +1,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/byte_buffer.h"
 #include "base/crc32c.h"
 #include "mirror/mirror_budget.h"
+#include "mirror/mirror_save.h"
 #include "mirror/mirror_save_core.h"
 #include "mirror/mirror_vectors.h"
 
@@ -52,7 +54,7 @@ enum status mirror_save_write(struct mirror_records *records, uint64_t bytes_max
     if (status == STATUS_OK)
         status = file_sync(records->file_ops, saving.fd);
     if (status == STATUS_OK && records->index != NULL)
-        status = mirror_vectors_save(records, mirror_save_sequence(&seal));
+        status = mirror_vectors_save(records, mirror_save_sequence(seal.checksum, seal.records));
     file_close(records->file_ops, saving.fd);
     byte_buffer_done(&saving.buffer);
     free(saving.vector);

@@ -1,12 +1,16 @@
 """Copies that outlast the program: a real Chroma under exec, ended, changed, killed, started again."""
 
-import contextlib
 import json
+import os
+import pathlib
+import random
 import signal
 import subprocess
 import sys
+import time
 
 import chromadb
+import pytest
 
 from processes import wait_until, with_word
 from test_exec import Exec
@@ -117,3 +121,30 @@ def test_copies_outlast_a_clean_end_and_nothing_else():
         [answer] = one.compare([("POST", "get", {"ids": ["id7"]})])
         assert answer["documents"] == ["by others"]
     wait_until(lambda: not with_word(one.directory.name))
+
+
+@pytest.mark.skipif("MIRROR_KEPT_RECORDS" not in os.environ, reason="takes minutes: how long does it take?")
+def test_a_large_copy_is_complete_when_chroma_is_ready():
+    count, dimension = int(os.environ["MIRROR_KEPT_RECORDS"]), 384
+    rng = random.Random(1)
+    with Keeping(["--set", "mirror.memory_max=400MiB", "--set", "memory_max=1GiB"]) as one:
+        collection = chromadb.HttpClient(host="127.0.0.1", port=one.port).create_collection("docs")
+        for at in range(0, count, 1000):
+            collection.add(
+                ids=[f"id{i}" for i in range(at, at + 1000)],
+                embeddings=[[rng.gauss(0, 1) for _ in range(dimension)] for _ in range(1000)],
+                documents=[f"document number {i} of some words about {i % 77}" for i in range(at, at + 1000)],
+                metadatas=[{"n": i, "kind": f"k{i % 10}"} for i in range(at, at + 1000)],
+            )
+        _, path = one.collection()
+        door = Door(one.port)
+        wait_until(lambda: door.ask("GET", f"{path}/count") and one.events("mirror_complete"), 1800)
+        print("filled in", one.events("mirror_complete")[0]["took_ms"], "ms")
+        begun = time.monotonic()
+        one.stop()
+        print("ended in", time.monotonic() - begun, "s")
+        one.start_kept()
+        print("ready at", one.events("chroma_ready")[1]["time"], "complete at", one.events("mirror_complete")[1]["time"])
+        ticks = sum(map(int, pathlib.Path(f"/proc/{one.process.pid}/stat").read_text().split()[13:15]))
+        print("processor time of the start", ticks / os.sysconf("SC_CLK_TCK"), "s")
+        one.compare([("POST", "get", {"where": {"n": {"$lt": 20}}, "include": ["documents", "embeddings"]})])

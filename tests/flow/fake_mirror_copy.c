@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct mirror_copy {
     struct fake_records           records;
@@ -15,6 +16,7 @@ struct mirror_copy {
 };
 
 struct fake_mirror_copies fake_mirror_copies;
+struct fake_records       fake_mirror_saved;
 
 static enum status take_failure(void)
 {
@@ -50,6 +52,45 @@ enum status mirror_copy_new(const struct mirror_records_options *options,
     fake_mirror_copies.last_memory_max = options->memory_max;
     *ret_copy = copy;
     return take_failure();
+}
+
+enum status mirror_copy_open(const struct mirror_records_options *options,
+                             const struct mirror_save_seal *seal, struct mirror_copy **ret_copy)
+{
+    char        path[300];
+    enum status status;
+
+    snprintf(path, sizeof path, "%s.records", options->path);
+    assert(unlink(path) == 0 && seal->records == fake_mirror_saved.count && seal->size == 1);
+    status = mirror_copy_new(options, ret_copy, NULL);
+    if (status != STATUS_OK) {
+        mirror_copy_free(*ret_copy);
+        *ret_copy = NULL;
+        return status;
+    }
+    (*ret_copy)->records = fake_mirror_saved;
+    (*ret_copy)->is_listed = true;
+    return STATUS_OK;
+}
+
+enum status mirror_copy_save(struct mirror_copy *copy, uint64_t bytes_max,
+                             struct mirror_save_seal *ret_seal)
+{
+    char  path[300];
+    FILE *file;
+
+    assert(copy->is_listed && !copy->has_page);
+    if (bytes_max < 1000)
+        return STATUS_LIMIT_REACHED;
+    snprintf(path, sizeof path, "%s.records", copy->options.path);
+    file = fopen(path, "w");
+    assert(file != NULL && fputc('x', file) == 'x');
+    fclose(file);
+    fake_mirror_saved = copy->records;
+    for (size_t i = 0; i < fake_mirror_saved.count; i++)
+        fake_mirror_saved.list[i].mark = 0;
+    *ret_seal = (struct mirror_save_seal){.size = 1, .records = (uint32_t)copy->records.count};
+    return STATUS_OK;
 }
 
 void mirror_copy_free(struct mirror_copy *copy)

@@ -26,6 +26,9 @@ struct fake_mirror_copies {
 
 extern struct fake_mirror_copies fake_mirror_copies;
 
+/* What was saved last; it outlasts a world, as its files do. */
+extern struct fake_records fake_mirror_saved;
+
 /* Has it the same records in the same order, and no hollow ones? */
 bool fake_mirror_copy_is(const struct mirror_copy *copy, const struct fake_records *records);
 

@@ -7,7 +7,7 @@ set -eu
 
 t=flow/test_flow_mirror
 mutant src/copies/mirror_entry.c $t 's/        !mirror_queue_is_past(queue, entry->last_known) ||/        0 ||/' 'what was sent before the last page is applied before a copy is complete'
-mutant src/copies/mirror_entry.c $t 's/        mirror_state_has_open(entry, entry->last_known))/        0)/' 'and known'
+mutant src/copies/mirror_entry.c $t 's/        mirror_state_has_open(entry, entry->last_known) ||/        0 ||/' 'and known'
 mutant src/copies/mirror_entry.c $t 's/queue->state.hollow > 0 ||/0 ||/' 'a complete copy has no hollow records'
 mutant src/copies/mirror_applied.c $t 's/if (entry->state == MIRROR_ENTRY_FILLING \&\& is_in_vain)/if (0)/' 'a page in vain ends the filling'
 mutant src/copies/mirror_entry.c $t 's/entry->retry_us = now_us + (backoff_min_us << entry->backoff);/entry->retry_us = now_us;/' 'beginning again backs off'

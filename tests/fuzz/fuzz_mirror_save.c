@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/crc32c.h"
+#include "mirror/mirror_save.h"
 #include "mirror/mirror_save_core.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

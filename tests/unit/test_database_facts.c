@@ -25,6 +25,8 @@ static const char schema[] =
     "CREATE TABLE segments (id TEXT PRIMARY KEY, type TEXT, scope TEXT, collection TEXT);"
     "CREATE TABLE max_seq_id (segment_id TEXT PRIMARY KEY, seq_id INTEGER);"
     "CREATE TABLE embeddings_queue (seq_id INTEGER PRIMARY KEY, topic TEXT, id TEXT);"
+    "CREATE TABLE embeddings (id INTEGER PRIMARY KEY, segment_id TEXT, embedding_id TEXT);"
+    "INSERT INTO embeddings VALUES (1, 's1', 'a'), (2, 's1', 'b'), (3, 's3', 'a');"
     "INSERT INTO collections VALUES ('c1', 'docs', 3, 'd', '{}', NULL), ('c2', 'new', NULL, 'd',"
     " '{}', NULL);"
     "INSERT INTO segments VALUES ('s1', 'sqlite', 'METADATA', 'c1'), ('s2', 'sqlite', 'METADATA',"
@@ -90,7 +92,7 @@ START_TEST(untouched_it_says_the_same)
 
     ck_assert_int_eq(stat(path, &was), 0);
     ck_assert_str_eq(facts(), facts());
-    ck_assert(database_facts_has(folder, "c1"));
+    ck_assert(database_facts_has(folder, "c1", 2));
     ck_assert_int_eq(stat(path, &is), 0);
     ck_assert_int_eq(was.st_mtim.tv_nsec, is.st_mtim.tv_nsec);
     ck_assert_int_eq(unlink(path), 0);
@@ -170,7 +172,7 @@ START_TEST(what_is_no_chroma_says_nothing)
     ck_assert_int_eq(database_facts_read("", text, NULL), STATUS_NOT_FOUND);
     run("DROP TABLE max_seq_id");
     ck_assert_int_eq(outcome(), STATUS_IO_FAILED);
-    ck_assert(!database_facts_has(folder, "c1"));
+    ck_assert(!database_facts_has(folder, "c1", 2));
     ck_assert_int_eq(truncate(path, 10), 0);
     ck_assert_int_eq(outcome(), STATUS_IO_FAILED);
 }
@@ -178,12 +180,13 @@ END_TEST
 
 START_TEST(what_was_not_taken_in_is_seen)
 {
-    ck_assert(!database_facts_has(folder, "c3"));
-    ck_assert(!database_facts_has(folder, "c2")); /* nothing was ever: it cannot be told */
+    ck_assert(!database_facts_has(folder, "c1", 3));
+    ck_assert(!database_facts_has(folder, "c3", 0));
+    ck_assert(!database_facts_has(folder, "c2", 0)); /* nothing was ever: it cannot be told */
     run("INSERT INTO embeddings_queue VALUES (6, 'persistent://default/default/c2', 'a')");
-    ck_assert(database_facts_has(folder, "c1"));
+    ck_assert(database_facts_has(folder, "c1", 2));
     run("INSERT INTO embeddings_queue VALUES (7, 'persistent://default/default/c1', 'a')");
-    ck_assert(!database_facts_has(folder, "c1"));
+    ck_assert(!database_facts_has(folder, "c1", 2));
 }
 END_TEST
 

@@ -515,6 +515,57 @@ START_TEST(another_space_and_another_seal_are_refused)
 }
 END_TEST
 
+/* Of a collection without vectors there is no index that knows better. */
+START_TEST(without_vectors_the_seal_decides)
+{
+    struct mirror_records        *records = open_new("0");
+    struct mirror_value           value = {.has_document = true, .document = BYTES_LITERAL("text")};
+    struct mirror_records_options options = options_at("0");
+    struct mirror_save_seal       seal, other;
+    uint32_t                      row;
+
+    ck_assert_int_eq(mirror_records_begin(records), STATUS_OK);
+    ck_assert_int_eq(mirror_records_append(records, id_of(1), &row), STATUS_OK);
+    ck_assert_int_eq(mirror_records_put_value(records, row, &value, NULL), STATUS_OK);
+    ck_assert_int_eq(mirror_records_commit(records), STATUS_OK);
+    ck_assert_int_eq(mirror_save_write(records, UINT64_MAX, &seal), STATUS_OK);
+    ck_assert_int_eq(mirror_save_write(records, seal.size, &other), STATUS_OK);
+    ck_assert_uint_eq(other.checksum, seal.checksum);
+    ck_assert_int_eq(mirror_save_write(records, seal.size - 1, &other), STATUS_LIMIT_REACHED);
+    ck_assert_int_eq(mirror_save_write(records, seal.size, &seal), STATUS_OK);
+    mirror_records_free(records);
+    other = seal;
+    other.checksum++;
+    ck_assert_int_eq(mirror_save_read(&options, &other, &records), STATUS_CORRUPT);
+    options.space = COLLECTION_SPACE_IP;
+    ck_assert_int_eq(mirror_save_read(&options, &seal, &records), STATUS_CORRUPT);
+    options.space = COLLECTION_SPACE_L2;
+    ck_assert_int_eq(mirror_save_read(&options, &seal, &records), STATUS_OK);
+    mirror_records_free(records);
+}
+END_TEST
+
+START_TEST(rows_that_were_free_are_taken_again)
+{
+    struct mirror_records *records = make_small("0");
+    uint32_t               row;
+
+    ck_assert_int_eq(mirror_records_begin(records), STATUS_OK);
+    change(records, 5, 0, true);
+    change(records, 7, 0, true); /* with the one that is free already, three */
+    ck_assert_int_eq(mirror_records_commit(records), STATUS_OK);
+    records = move(0, records, 0);
+    ck_assert_int_eq(mirror_records_begin(records), STATUS_OK);
+    for (unsigned i = 0; i < 4; i++) {
+        ck_assert_int_eq(mirror_records_append(records, id_of(50 + i), &row), STATUS_OK);
+        ck_assert(i < 3 ? row < SMALL : row == SMALL);
+        put(records, row, 50 + i, 1);
+    }
+    ck_assert_int_eq(mirror_records_commit(records), STATUS_OK);
+    mirror_records_free(records);
+}
+END_TEST
+
 /* ---- What cannot be saved -------------------------------------------------------------------- */
 
 START_TEST(a_hollow_record_is_not_saved)
@@ -592,6 +643,8 @@ int main(void)
     tcase_add_test(tcase, a_file_that_was_cut_is_refused);
     tcase_add_test(tcase, files_of_different_moments_are_refused);
     tcase_add_test(tcase, another_space_and_another_seal_are_refused);
+    tcase_add_test(tcase, without_vectors_the_seal_decides);
+    tcase_add_test(tcase, rows_that_were_free_are_taken_again);
     tcase_add_test(tcase, a_hollow_record_is_not_saved);
     tcase_add_test(tcase, it_takes_no_more_room_than_it_may);
     tcase_add_test(tcase, what_the_system_refuses_is_a_status);
