@@ -190,7 +190,8 @@ static bool prefers_graph(const struct vector_search *search, uint32_t *ret_ef)
     /* As many matches are wanted in the pool as an unfiltered search has. The dead take places
      * in it, too. */
     ef = ef * (live + index->slots.dead) / count;
-    cost = ef * atomic_load_explicit(&index->cost_per_ef, memory_order_relaxed) / 16;
+    cost = ef * atomic_load_explicit(&index->cost_per_ef[has_reach(search)], memory_order_relaxed) /
+           16;
     cost = cost == 0 ? ef * 10 : cost; /* nothing measured yet */
     *ret_ef = (uint32_t)(ef < hnsw_ef_max ? ef : hnsw_ef_max);
     return ef <= hnsw_ef_max && cost * graph_score_cost < (query->bitmap != NULL ? count : live);
@@ -229,8 +230,7 @@ static uint32_t walk_graph(struct vector_search *search, uint32_t ef)
 
     view.codes = search->codes;
     search->timed_out = !hnsw_search(&view, &search->scratch, &width);
-    if (reach == 0)
-        learn_cost(search, ef);
+    learn_cost(search, ef);
     return keep_matches(search, rank_count(search, reach > 0));
 }
 
@@ -253,7 +253,7 @@ static bool passed_deadline(void *ctx)
 /* Scores per unit of ef, a slowly moving mean. Racing readers lose an update now and then. */
 static void learn_cost(struct vector_search *search, uint32_t ef)
 {
-    _Atomic uint32_t *mean = &search->index->cost_per_ef;
+    _Atomic uint32_t *mean = &search->index->cost_per_ef[has_reach(search)];
     uint32_t          old = atomic_load_explicit(mean, memory_order_relaxed);
     uint32_t          now = search->scratch.scored * 16 / ef;
 
