@@ -18,6 +18,8 @@ static enum status fit_query(struct hnsw_scratch *scratch, struct index_memory *
                              uint32_t dim);
 static uint32_t    unseen_links(const _Atomic uint32_t *links, uint32_t width,
                                 struct hnsw_scratch *scratch, uint32_t *slots);
+static void        measure_reach(const struct hnsw_view *view, struct hnsw_scratch *scratch,
+                                 const struct hnsw_width *width);
 static uint32_t    hnsw_offer(struct hnsw_scratch *scratch, const struct hnsw *graph, uint32_t ef,
                               const uint32_t *slots, const float *scores, uint32_t count);
 
@@ -197,8 +199,8 @@ _Atomic uint32_t *hnsw_links(const struct hnsw *graph, uint32_t slot, uint32_t l
     return upper + ((size_t)upper_rows[slot] + level - 1) * graph->m;
 }
 
-bool hnsw_search(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t ef,
-                 bool (*stop)(void *ctx), void *ctx)
+bool hnsw_search(const struct hnsw_view *view, struct hnsw_scratch *scratch,
+                 const struct hnsw_width *width)
 {
     uint64_t entry = atomic_load_explicit(&view->graph->entry, memory_order_acquire);
     uint32_t slot;
@@ -207,7 +209,7 @@ bool hnsw_search(const struct hnsw_view *view, struct hnsw_scratch *scratch, uin
     if (entry == 0 || (uint32_t)entry >= scratch->slots)
         return true;
     slot = hnsw_descend(view, scratch, entry, 0);
-    return hnsw_search_level(view, scratch, slot, 0, ef, stop, ctx);
+    return hnsw_search_level(view, scratch, slot, 0, width);
 }
 
 uint32_t hnsw_descend(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint64_t entry,
@@ -246,40 +248,66 @@ uint32_t hnsw_descend(const struct hnsw_view *view, struct hnsw_scratch *scratch
 }
 
 bool hnsw_search_level(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t start,
-                       uint32_t level, uint32_t ef, bool (*stop)(void *ctx), void *ctx)
+                       uint32_t level, const struct hnsw_width *width)
 {
     uint32_t  slots[code_table_batch], next = 0, hops = 0;
     float     scores[code_table_batch];
     uint64_t *pool = scratch->pool;
     bool      finished = true;
 
-    assert(ef <= scratch->pool_max);
+    assert(width->ef <= scratch->pool_max);
     scratch->pool_size = 0;
+    scratch->key_end = UINT64_MAX;
+    scratch->key_depth = width->reach > 0 ? UINT32_MAX : 0;
     scratch->seen_count = 0;
     slots[0] = start;
     scratch->visited[start / 64] |= UINT64_C(1) << (start % 64);
     scratch->seen[scratch->seen_count++] = start;
     code_table_score(view->codes, &scratch->query, slots, 1, scores);
-    hnsw_offer(scratch, view->graph, ef, slots, scores, 1);
-    while (next < scratch->pool_size) {
-        uint32_t          width, count, best;
-        _Atomic uint32_t *links = hnsw_links(view->graph, hnsw_key_slot(pool[next]), level, &width);
+    hnsw_offer(scratch, view->graph, width->ef, slots, scores, 1);
+    while (next < scratch->pool_size && pool[next] < scratch->key_end) {
+        uint32_t          room, count, best;
+        _Atomic uint32_t *links = hnsw_links(view->graph, hnsw_key_slot(pool[next]), level, &room);
 
         pool[next] |= 1;
-        count = unseen_links(links, width, scratch, slots);
+        count = unseen_links(links, room, scratch, slots);
         code_table_score(view->codes, &scratch->query, slots, count, scores);
         scratch->scored += count;
-        best = hnsw_offer(scratch, view->graph, ef, slots, scores, count);
+        best = hnsw_offer(scratch, view->graph, width->ef, slots, scores, count);
+        if (best < scratch->key_depth)
+            measure_reach(view, scratch, width);
         next = best < next ? best : next;
         while (next < scratch->pool_size && (pool[next] & 1) != 0)
             next++;
-        if (stop != NULL && ++hops % hops_per_stop == 0 && stop(ctx)) {
+        if (width->stop != NULL && ++hops % hops_per_stop == 0 && width->stop(width->stop_ctx)) {
             finished = false;
             break;
         }
     }
     hnsw_forget_visited(scratch);
     return finished;
+}
+
+/* What is measured by may be farther than its code says. */
+static void measure_reach(const struct hnsw_view *view, struct hnsw_scratch *scratch,
+                          const struct hnsw_width *width)
+{
+    const struct quantizer_query *query = &scratch->query;
+    const struct code_table      *codes = view->codes;
+    uint32_t                      slot = 0, left = width->rank, depth = 0;
+    float                         distance, wrong;
+
+    for (; depth < scratch->pool_size && left > 0; depth++) {
+        slot = hnsw_key_slot(scratch->pool[depth]);
+        left -= slot_table_is_live(view->slots, slot);
+    }
+    if (left > 0)
+        return;
+    distance = hnsw_key_score(scratch->pool[depth - 1]) + query->constant;
+    wrong = quantizer_bound(&codes->quantizer, query, &code_table_headers(codes)[slot],
+                            code_table_errors(codes)[slot]);
+    scratch->key_end = hnsw_key(width->reach * fmaxf(distance, 0) + wrong - query->constant, 0);
+    scratch->key_depth = depth;
 }
 
 /* The links that were not seen before, marked as seen. */
@@ -320,7 +348,7 @@ static uint32_t hnsw_offer(struct hnsw_scratch *scratch, const struct hnsw *grap
         uint64_t key = hnsw_key(scores[i], slots[i]);
         uint32_t at;
 
-        if (size == ef && key >= pool[size - 1])
+        if (key >= scratch->key_end || (size == ef && key >= pool[size - 1]))
             continue;
         for (at = size < ef ? size++ : size - 1; at > 0 && pool[at - 1] > key; at--)
             pool[at] = pool[at - 1];

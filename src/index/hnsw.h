@@ -51,12 +51,25 @@ struct hnsw_scratch {
     uint32_t               seen_count;
     uint64_t              *pool; /* sorted keys: score, slot, expanded bit */
     uint32_t               pool_size, pool_max;
-    int8_t                *codes;  /* room for the codes of two queries */
-    float                 *floats; /* 2 * dim */
+    uint64_t               key_end;   /* from which on nothing enters the pool, see `reach` */
+    uint32_t               key_depth; /* so much of the pool has said so */
+    int8_t                *codes;     /* room for the codes of two queries */
+    float                 *floats;    /* 2 * dim */
     uint32_t               dim, code_bytes;
     struct quantizer_query query;    /* the query of the search */
     struct quantizer_query neighbor; /* a stored code as query */
     uint32_t               scored;   /* scores computed since it was set to 0 */
+};
+
+/* How far a search goes: until the `ef` closest were expanded, or until nothing that was met and
+ * not expanded is within `reach` times the distance of the `rank`-th closest that is not dead, and
+ * what its code may be wrong by. Distances are those of scores: squares, or as good as that. */
+struct hnsw_width {
+    uint32_t ef;
+    uint32_t rank;           /* 1 .. ef */
+    float    reach;          /* at least 1; 0: only `ef` counts, and no rank is needed */
+    bool (*stop)(void *ctx); /* asked now and then whether to give up; NULL: never */
+    void *stop_ctx;
 };
 
 /* The parts of an index that the graph's functions work on; borrowed. */
@@ -120,11 +133,11 @@ MUST_CHECK enum status hnsw_scratch_fit(struct hnsw_scratch *scratch, struct ind
                                         uint32_t slots, uint32_t ef, uint32_t dim);
 void                   hnsw_scratch_done(struct hnsw_scratch *scratch, struct index_memory *memory);
 
-/* Find the `ef` slots closest to scratch->query that the graph leads to, dead ones included, into
- * scratch->pool. `stop` (may be NULL) is asked now and then; false is returned when it said so,
- * with what was found by then in the pool. */
-bool hnsw_search(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t ef,
-                 bool (*stop)(void *ctx), void *ctx);
+/* Find the slots closest to scratch->query that the graph leads to, dead ones included, into
+ * scratch->pool: `ef` of them, or fewer where `reach` says so. False is returned when `stop` said
+ * so, with what was found by then in the pool. */
+bool hnsw_search(const struct hnsw_view *view, struct hnsw_scratch *scratch,
+                 const struct hnsw_width *width);
 
 /* Walk greedily from `entry` (see struct hnsw) down to level_end + 1; returns the closest slot met:
  * where a search of `level_end` starts. */
@@ -133,7 +146,7 @@ uint32_t hnsw_descend(const struct hnsw_view *view, struct hnsw_scratch *scratch
 
 /* As hnsw_search(), within one level, from `start`. */
 bool hnsw_search_level(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t start,
-                       uint32_t level, uint32_t ef, bool (*stop)(void *ctx), void *ctx);
+                       uint32_t level, const struct hnsw_width *width);
 
 /* Mark `slot` as visited and list it in scratch->seen; false when it was, or has no bit. The
  * caller sees to it that seen_count stays below hnsw_seen_room. */

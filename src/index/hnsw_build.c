@@ -144,15 +144,16 @@ void hnsw_build_link(const struct hnsw_view *view, struct hnsw_scratch *scratch,
 static void link_from(const struct hnsw_view *view, struct hnsw_scratch *scratch, uint32_t slot,
                       uint64_t entry)
 {
-    uint32_t top = (uint32_t)(entry >> 32) - 1;
-    uint32_t level = slot_table_level(view->slots, slot);
-    uint32_t start;
+    uint32_t                top = (uint32_t)(entry >> 32) - 1;
+    uint32_t                level = slot_table_level(view->slots, slot);
+    uint32_t                start;
+    const struct hnsw_width width = {.ef = view->graph->ef_construction};
 
     code_table_query(view->codes, slot, &scratch->query);
     level = level < top ? level : top;
     start = hnsw_descend(view, scratch, entry, level);
     for (uint32_t i = level + 1; i-- > 0;) {
-        (void)hnsw_search_level(view, scratch, start, i, view->graph->ef_construction, NULL, NULL);
+        (void)hnsw_search_level(view, scratch, start, i, &width);
         start = hnsw_key_slot(scratch->pool[0]);
         link_level(view, scratch, slot, i);
     }
@@ -549,10 +550,11 @@ void hnsw_build_attach(const struct hnsw_view *view, struct hnsw_scratch *scratc
 {
     struct hnsw_build_choice choice;
     uint32_t                 entry = (uint32_t)atomic_load(&view->graph->entry);
+    const struct hnsw_width  width = {.ef = view->graph->ef_construction};
     bool                     found = false;
 
     code_table_query(view->codes, slot, &scratch->query);
-    (void)hnsw_search_level(view, scratch, entry, 0, view->graph->ef_construction, NULL, NULL);
+    (void)hnsw_search_level(view, scratch, entry, 0, &width);
     scratch->pool_size = keep_live(view, scratch->pool, scratch->pool_size, slot);
     hnsw_build_choose(view, scratch, scratch->pool, NULL, scratch->pool_size, view->graph->m,
                       &choice);

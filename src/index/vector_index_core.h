@@ -21,13 +21,14 @@ struct vector_index {
     struct index_readers         readers;
     struct hnsw_scratch          scratch; /* the writer's */
     struct hnsw_repair           repair;
-    uint32_t                     link_cursor; /* no slot below it is WAITING */
-    _Atomic bool                 graph_ready; /* all live slots are linked or being linked */
-    _Atomic uint32_t             cost_per_ef; /* scores per unit of ef in late searches, * 16 */
-    uint32_t                     linked_since_check;
-    uint32_t                     moved_segment, moved_rows; /* emptied, not yet released */
-    uint64_t                     moved_epoch;
-    uint64_t                     reset_epoch; /* > 0: arrays are given back once passed */
+    uint32_t                     link_cursor;    /* no slot below it is WAITING */
+    _Atomic bool                 graph_ready;    /* all live slots are linked or being linked */
+    _Atomic uint32_t             cost_per_ef[2]; /* scores per unit of ef in late searches, * 16;
+                                                  * the second of those that have a reach */
+    uint32_t linked_since_check;
+    uint32_t moved_segment, moved_rows; /* emptied, not yet released */
+    uint64_t moved_epoch;
+    uint64_t reset_epoch; /* > 0: arrays are given back once passed */
 };
 
 static inline struct code_table *vector_index_core_codes(const struct vector_index *index)

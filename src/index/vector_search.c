@@ -13,6 +13,7 @@ enum {
     graph_score_cost = 6,
     scan_stretch = 1024,   /* slots after which a scan looks at the deadline, whatever matches */
     decode_step = 2,       /* bits of a mask that are listed without a branch */
+    reach_rank = 10,       /* fewer say too little about how far the next ones are */
     announce_queries = 64, /* rows are announced that long after one had to be read from disk */
 };
 
@@ -35,8 +36,10 @@ static enum status search_inside(struct vector_search *search, struct vector_sea
                                  uint32_t *ret_count, struct vector_search_stats *stats);
 static bool        prefers_graph(const struct vector_search *search, uint32_t *ret_ef);
 static bool        search_graph(struct vector_search *search, uint32_t ef);
-static uint32_t    rank_count(const struct vector_search *search);
-static uint32_t    keep_matches(struct vector_search *search);
+static uint32_t    walk_graph(struct vector_search *search, uint32_t ef);
+static bool        has_reach(const struct vector_search *search);
+static uint32_t    rank_count(const struct vector_search *search, bool is_narrow);
+static uint32_t    keep_matches(struct vector_search *search, uint32_t wanted);
 static bool        matches(const struct vector_search *search, uint32_t slot);
 static void        announce(struct vector_search *search, uint32_t count);
 static void        note_faults(struct vector_search *search);
@@ -187,7 +190,8 @@ static bool prefers_graph(const struct vector_search *search, uint32_t *ret_ef)
     /* As many matches are wanted in the pool as an unfiltered search has. The dead take places
      * in it, too. */
     ef = ef * (live + index->slots.dead) / count;
-    cost = ef * atomic_load_explicit(&index->cost_per_ef, memory_order_relaxed) / 16;
+    cost = ef * atomic_load_explicit(&index->cost_per_ef[has_reach(search)], memory_order_relaxed) /
+           16;
     cost = cost == 0 ? ef * 10 : cost; /* nothing measured yet */
     *ret_ef = (uint32_t)(ef < hnsw_ef_max ? ef : hnsw_ef_max);
     return ef <= hnsw_ef_max && cost * graph_score_cost < (query->bitmap != NULL ? count : live);
@@ -199,22 +203,44 @@ static bool search_graph(struct vector_search *search, uint32_t ef)
 {
     const struct vector_search_query *query = search->query;
     struct vector_index              *index = search->index;
-    struct hnsw_view                  view = vector_index_core_view(index);
     uint32_t                          matching;
 
-    view.codes = search->codes;
     if (hnsw_scratch_fit(&search->scratch, &index->memory, search->scratch.slots, ef,
                          index->options.dim) != STATUS_OK)
         return false; /* a scan needs none */
-    search->timed_out = !hnsw_search(&view, &search->scratch, ef,
-                                     query->now_us != NULL ? passed_deadline : NULL, search);
-    learn_cost(search, ef);
-    matching = keep_matches(search);
+    matching = walk_graph(search, ef);
     if (search->announce > 0)
         announce(search, matching);
     exact_scan_rank(&search->scan, search->scratch.pool, matching);
     note_faults(search);
     return search->timed_out || matching >= query->k;
+}
+
+/* Have what matches and is to be ranked at the front of the pool; returns how many. */
+static uint32_t walk_graph(struct vector_search *search, uint32_t ef)
+{
+    const struct vector_search_query *query = search->query;
+    struct hnsw_view                  view = vector_index_core_view(search->index);
+    float                             reach = has_reach(search) ? 1 + query->reach : 0;
+    struct hnsw_width                 width = {.ef = ef,
+                                               .rank = query->k > reach_rank ? query->k : reach_rank,
+                                               .reach = reach * reach,
+                                               .stop = query->now_us != NULL ? passed_deadline : NULL,
+                                               .stop_ctx = search};
+
+    view.codes = search->codes;
+    search->timed_out = !hnsw_search(&view, &search->scratch, &width);
+    learn_cost(search, ef);
+    return keep_matches(search, rank_count(search, reach > 0));
+}
+
+/* Only squares of distances, or what is as good as that, and only where all matches. */
+static bool has_reach(const struct vector_search *search)
+{
+    const struct vector_search_query *query = search->query;
+
+    return query->reach > 0 && search->index->options.metric != VECTOR_IP &&
+           query->bitmap == NULL && query->accept == NULL;
 }
 
 static bool passed_deadline(void *ctx)
@@ -227,7 +253,7 @@ static bool passed_deadline(void *ctx)
 /* Scores per unit of ef, a slowly moving mean. Racing readers lose an update now and then. */
 static void learn_cost(struct vector_search *search, uint32_t ef)
 {
-    _Atomic uint32_t *mean = &search->index->cost_per_ef;
+    _Atomic uint32_t *mean = &search->index->cost_per_ef[has_reach(search)];
     uint32_t          old = atomic_load_explicit(mean, memory_order_relaxed);
     uint32_t          now = search->scratch.scored * 16 / ef;
 
@@ -236,7 +262,7 @@ static void learn_cost(struct vector_search *search, uint32_t ef)
 
 /* How many of the pool are ranked by full precision: those that coding may have moved behind the
  * k-th. Measured on four sets: 1.5 k loses nothing at one byte per component, 3 k at half. */
-static uint32_t rank_count(const struct vector_search *search)
+static uint32_t rank_count(const struct vector_search *search, bool is_narrow)
 {
     uint32_t k = search->query->k;
 
@@ -245,13 +271,13 @@ static uint32_t rank_count(const struct vector_search *search)
 
     most = most > least ? most : least;
     /* Who asks for a wide search asks for recall: no ceiling there. */
-    return most > search->query->ef / 4 ? most : search->query->ef / 4;
+    return is_narrow || most > search->query->ef / 4 ? most : search->query->ef / 4;
 }
 
-static uint32_t keep_matches(struct vector_search *search)
+static uint32_t keep_matches(struct vector_search *search, uint32_t wanted)
 {
     uint64_t *pool = search->scratch.pool;
-    uint32_t  wanted = rank_count(search), kept = 0;
+    uint32_t  kept = 0;
 
     for (uint32_t i = 0; i < search->scratch.pool_size && kept < wanted; i++)
         if (matches(search, hnsw_key_slot(pool[i])))

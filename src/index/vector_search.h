@@ -32,6 +32,12 @@ struct vector_search_query {
     uint32_t     ef;     /* up to 16384; at least k is used; 0: 64 */
     bool         exact;  /* scan, whatever it costs */
 
+    /* Leave the graph, before `ef` is reached, where all that is left is farther than the k-th (or
+     * tenth) of what was found, by this share of its distance: how much must be looked at differs
+     * from query to query. 0: `ef` alone says so, as always with a filter and with VECTOR_IP, which
+     * is no distance. */
+    float reach;
+
     /* Only records whose bit is set: bit r % 64 of bitmap[r / 64], for r < bitmap_bits. NULL: all.
      * `bitmap_count` is the number of bits set. */
     const uint64_t *bitmap;

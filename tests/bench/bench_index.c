@@ -30,6 +30,7 @@ struct bench {
     struct vector_index_options options;
     unsigned                    threads, passes;
     double                      filter_fraction, churn_fraction;
+    float                       reach; /* of the searches of run_efs() */
     unsigned                    churn_rounds;
     bool                        is_beside_writer;
     const float                *base, *queries;
@@ -106,16 +107,18 @@ static struct vector_search_query query_of(const struct bench *bench, uint32_t n
         .vector = bench->queries + (size_t)number * bench->options.dim, .k = k, .ef = ef};
 }
 
-static void run_one(const struct bench *bench, const struct vector_search_query *query,
-                    int32_t *ids)
+static uint32_t run_one(const struct bench *bench, const struct vector_search_query *query,
+                        int32_t *ids)
 {
-    struct vector_search_hit hits[k];
-    uint32_t                 count;
+    struct vector_search_hit   hits[k];
+    struct vector_search_stats stats;
+    uint32_t                   count;
 
-    if (vector_search_run(bench->search, query, hits, &count, NULL) != STATUS_OK)
+    if (vector_search_run(bench->search, query, hits, &count, &stats) != STATUS_OK)
         die("search failed");
     for (uint32_t i = 0; i < k; i++)
         ids[i] = i < count ? (int32_t)hits[i].record : -1;
+    return stats.scored;
 }
 
 static void exact_truth(struct bench *bench, const uint64_t *bitmap, uint32_t bitmap_count,
@@ -128,7 +131,7 @@ static void exact_truth(struct bench *bench, const uint64_t *bitmap, uint32_t bi
         query.bitmap = bitmap;
         query.bitmap_bits = bitmap != NULL ? bench->count : 0;
         query.bitmap_count = bitmap_count;
-        run_one(bench, &query, truth + (size_t)i * k);
+        (void)run_one(bench, &query, truth + (size_t)i * k);
     }
 }
 
@@ -192,9 +195,9 @@ static double recall_of(const int32_t *found, const int32_t *truth, uint32_t que
 
 /* Seconds per query: the minimum over passes, batch by batch. */
 static double measure(const struct bench *bench, const struct vector_search_query *template,
-                      int32_t            *found)
+                      int32_t *found, double *ret_scored)
 {
-    double total = 0;
+    double total = 0, scored = 0;
 
     for (uint32_t first = 0; first < bench->query_count; first += batch) {
         uint32_t last = first + batch < bench->query_count ? first + batch : bench->query_count;
@@ -207,13 +210,15 @@ static double measure(const struct bench *bench, const struct vector_search_quer
                 struct vector_search_query query = *template;
 
                 query.vector = bench->queries + (size_t)i * bench->options.dim;
-                run_one(bench, &query, found + (size_t)i * k);
+                scored += run_one(bench, &query, found + (size_t)i * k);
             }
             took = seconds(CLOCK_THREAD_CPUTIME_ID) - start;
             best = took < best ? took : best;
         }
         total += best;
     }
+    if (ret_scored != NULL)
+        *ret_scored = scored / bench->passes / bench->query_count;
     return total / bench->query_count;
 }
 
@@ -225,11 +230,13 @@ static void run_efs(const struct bench *bench, const char *label)
     if (found == NULL || list == NULL)
         die("no memory");
     while ((item = strsep(&rest, ",")) != NULL) {
-        struct vector_search_query query = {.k = k, .ef = (uint32_t)strtoul(item, NULL, 10)};
-        double                     each = measure(bench, &query, found);
+        struct vector_search_query query = {
+            .k = k, .ef = (uint32_t)strtoul(item, NULL, 10), .reach = bench->reach};
+        double scored, each = measure(bench, &query, found, &scored);
 
-        printf("{%s\"ef\":%u,\"recall10\":%.4f,\"qps\":%.0f,\"us\":%.2f}\n", label, query.ef,
-               recall_of(found, bench->truth, bench->query_count), 1 / each, each * 1e6);
+        printf("{%s\"ef\":%u,\"recall10\":%.4f,\"qps\":%.0f,\"us\":%.2f,\"scored\":%.0f}\n", label,
+               query.ef, recall_of(found, bench->truth, bench->query_count), 1 / each, each * 1e6,
+               scored);
         fflush(stdout);
     }
     free(found);
@@ -273,7 +280,7 @@ static void run_filter(const struct bench *bench, bool correlated)
     query.bitmap_bits = bench->count;
     query.bitmap_count = marked;
     exact_truth((struct bench *)(uintptr_t)bench, bitmap, marked, truth);
-    each = measure(bench, &query, found);
+    each = measure(bench, &query, found, NULL);
     printf("{\"filter\":\"%s\",\"fraction\":%.4f,\"matches\":%u,\"recall10\":%.4f,\"us\":%.2f}\n",
            correlated ? "correlated" : "random", bench->filter_fraction, marked,
            recall_of(found, truth, bench->query_count), each * 1e6);
@@ -361,13 +368,13 @@ static void run_beside_writer(struct bench *bench)
         die("no memory");
     while ((item = strsep(&rest, ",")) != NULL) {
         struct vector_search_query query = {.k = k, .ef = (uint32_t)strtoul(item, NULL, 10)};
-        double                     alone = measure(bench, &query, found), beside;
+        double                     alone = measure(bench, &query, found, NULL), beside;
         pthread_t                  thread;
 
         writing = true;
         if (pthread_create(&thread, NULL, write_on, bench) != 0)
             die("no thread");
-        beside = measure(bench, &query, found);
+        beside = measure(bench, &query, found, NULL);
         writing = false;
         pthread_join(thread, NULL);
         printf("{\"writer\":true,\"ef\":%u,\"recall10\":%.4f,\"us\":%.2f,\"us_alone\":%.2f,"
@@ -425,7 +432,7 @@ static void time_each(const struct bench *bench, const char *label)
         struct vector_search_query query = query_of(bench, i, 64);
 
         times[i] = seconds(CLOCK_MONOTONIC);
-        run_one(bench, &query, ids);
+        (void)run_one(bench, &query, ids);
         times[i] = seconds(CLOCK_MONOTONIC) - times[i];
         sum += times[i];
     }
@@ -463,7 +470,7 @@ static void usage(void)
                     "    [--ef-construction 100] [--ef 16,32,48,64,100,200] [--threads 1]\n"
                     "    [--kernel auto|vnni|avx2|scalar] [--filter-fraction 0.01]\n"
                     "    [--churn ROUNDS,FRACTION] [--snapshot FILE] [--passes 5] [--dir DIR]\n"
-                    "    [--limit VECTORS] [--write-truth F.i32] [--writer]\n");
+                    "    [--limit VECTORS] [--write-truth F.i32] [--writer] [--reach 0.08]\n");
     exit(2);
 }
 
@@ -501,7 +508,8 @@ static void parse(struct bench *bench, int argc, char **argv)
         {"churn", 1, NULL, 'C'},  {"snapshot", 1, NULL, 's'},
         {"passes", 1, NULL, 'p'}, {"dir", 1, NULL, 'D'},
         {"limit", 1, NULL, 'l'},  {"write-truth", 1, NULL, 'w'},
-        {"writer", 0, NULL, 'W'}, {NULL, 0, NULL, 0}};
+        {"writer", 0, NULL, 'W'}, {"reach", 1, NULL, 'r'},
+        {NULL, 0, NULL, 0}};
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0)
@@ -555,6 +563,9 @@ static void parse(struct bench *bench, int argc, char **argv)
             break;
         case 'D':
             bench->dir = optarg;
+            break;
+        case 'r':
+            bench->reach = strtof(optarg, NULL);
             break;
         case 'W':
             bench->is_beside_writer = true;

@@ -60,6 +60,7 @@ static void *read_on(void *argument)
         struct vector_search_query query = {.vector = points + dim * rng_below(&rng, records),
                                             .k = 20,
                                             .ef = 40,
+                                            .reach = rng_below(&rng, 2) == 0 ? 0.1f : 0,
                                             .exact = rng_below(&rng, 4) == 0};
         uint32_t                   gone_before = gone, count;
 
@@ -178,6 +179,44 @@ START_TEST(a_parallel_build_is_as_good)
 END_TEST
 
 /* It is mapped. */
+/* Copies around the query, as many as are measured by, that are dead: the reach is that of the
+ * living, so the graph is enough. */
+START_TEST(the_dead_shorten_no_reach)
+{
+    enum { copies = 20, k = 10 };
+    struct vector_index_options options = index_fixture_options(dim, VECTOR_L2);
+    struct vector_search       *search;
+
+    points = index_fixture_points(64, records, dim, 20);
+    options.graph_min = 1000;
+    index_ = index_fixture_new(&options);
+    for (uint32_t i = 0; i < records - copies; i++)
+        ck_assert_int_eq(vector_index_add(index_, i, points + (size_t)i * dim), STATUS_OK);
+    for (uint32_t i = records - copies; i < records; i++)
+        ck_assert_int_eq(vector_index_add(index_, i, points), STATUS_OK);
+    ck_assert_int_eq(vector_search_new(index_, &search), STATUS_OK);
+    for (int round = 0; round < 2; round++) {
+        struct vector_search_query query = {.vector = points, .k = k, .ef = 45, .reach = 0.1f};
+        struct vector_search_hit   hits[k], truth[k];
+        struct vector_search_stats stats;
+        uint32_t                   count;
+
+        ck_assert_int_eq(vector_search_run(search, &query, hits, &count, &stats), STATUS_OK);
+        ck_assert_uint_eq(count, k);
+        ck_assert(!stats.scanned);
+        query.exact = true;
+        ck_assert_int_eq(vector_search_run(search, &query, truth, &count, NULL), STATUS_OK);
+        for (int i = 0; i < k; i++)
+            ck_assert_float_eq_tol(hits[i].distance, truth[i].distance, 1e-5F);
+        for (uint32_t i = records - copies; i < records && round == 0; i++)
+            ck_assert_int_eq(vector_index_delete(index_, i), STATUS_OK);
+    }
+    vector_search_free(search);
+    vector_index_free(index_);
+    free(points);
+}
+END_TEST
+
 START_TEST(vectors_that_were_cut_short_are_told)
 {
     struct vector_index_options options = index_fixture_options(dim, VECTOR_L2);
@@ -216,6 +255,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, index_fixture_setup, index_fixture_teardown);
     tcase_add_test(tcase, readers_and_a_writer_do_not_disturb_each_other);
     tcase_add_test(tcase, a_parallel_build_is_as_good);
+    tcase_add_test(tcase, the_dead_shorten_no_reach);
     tcase_add_test(tcase, vectors_that_were_cut_short_are_told);
     return check_main("vector_search", tcase);
 }
