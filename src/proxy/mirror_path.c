@@ -17,8 +17,9 @@
 #include "proxy/mirror_trust.h"
 
 /* What a read waits for its copy, and for all of it, before it goes on without. Where Chroma does
- * not answer there is nothing else to wait for. */
-static const uint64_t prefer_wait_us = 5000, fallback_wait_us = 1000000;
+ * not answer there is nothing else to wait for. What goes on to Chroma while a write is under way
+ * makes all that come after it wait for that write, so it is worth some patience. */
+static const uint64_t prefer_wait_us = 50000, fallback_wait_us = 1000000;
 static const uint64_t prefer_job_us = 1000000, fallback_job_us = 10000000;
 
 /* While Chroma is down one read in this time goes there, and the copy is asked so much later. */

@@ -8,7 +8,7 @@
  *   prefer    before it is sent, if nobody knows the answer yet
  *
  * where each mode does what stands above it, too. The copy decides whether it may be read
- * (mirror_keeper_hold()); how long that may take is bounded, and in prefer a few milliseconds.
+ * (mirror_keeper_hold()); how long that may take is bounded, and in prefer some 50 milliseconds.
  * Whatever the copy cannot answer is Chroma's to answer, or ends as it would have without a copy.
  *
  * Nobody gets what Chroma might refuse him: a key of our own has allowed the request, or Chroma has
