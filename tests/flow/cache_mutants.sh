@@ -21,7 +21,7 @@ mutant src/proxy/cache_keys.c flow/test_flow_cache 's/        meaning_memo_put(k
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/            field_us = wanted_age(field->value);/            ;/' 'who wants an answer of Chroma gets one'
 mutant src/proxy/cache_keys.c flow/test_flow_cache 's/    memcpy(ret_digest, query.digest, sizeof query.digest);/    memset(ret_digest, 0, sizeof query.digest);/' 'questions are apart'
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/? collection_table_stamp(.*now_us)/? 1/' 'writes end what is kept'
-mutant src/proxy/cache_path.c flow/test_flow_cache 's/    if (cache->is_gateway \&\& !is_gateway) {/    if (0) {/; s/    if (!is_wanted) {/    if (0) {/' 'who ceases to be a gateway forgets'
+mutant src/proxy/cache_path.c flow/test_flow_cache 's/    if (cache->is_gateway \&\& !is_gateway)$/    if (0)/; s/    if (!is_wanted)$/    if (0)/' 'who ceases to be a gateway forgets'
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/is_lost ? &before : &question->asked/\&question->asked/' 'what held before Chroma was lost counts while it is down'
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/cache->options.stale_if_error_us > 0 \&\& !cache->is_gateway/cache->options.stale_if_error_us > 0/' 'a gateway gives nothing old'
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/cache->options.stale_if_error_us > 0 \&\& //' 'nothing old is given unless it is wanted'
