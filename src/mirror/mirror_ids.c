@@ -153,8 +153,10 @@ bool mirror_ids_next(const struct mirror_ids *ids, size_t *position, uint32_t *r
 enum status mirror_ids_put(struct mirror_ids *ids, struct bytes id, uint32_t *ret_row)
 {
     uint32_t    row, next;
-    enum status status = make_free_row(ids);
+    enum status status = make_id_place(ids);
 
+    if (status == STATUS_OK)
+        status = make_free_row(ids);
     if (status != STATUS_OK)
         return status;
     row = ids->free_row;
@@ -167,14 +169,12 @@ enum status mirror_ids_put(struct mirror_ids *ids, struct bytes id, uint32_t *re
     return STATUS_OK;
 }
 
-/* Which is free. */
+/* Which is free, and there is a place. */
 static enum status put_in_row(struct mirror_ids *ids, struct bytes id, uint32_t row)
 {
     uint32_t    text, hash = id_hash(ids, id);
-    enum status status = make_id_place(ids);
+    enum status status = grow_id_slots(ids);
 
-    if (status == STATUS_OK)
-        status = grow_id_slots(ids);
     if (status == STATUS_OK)
         status = take_id_text(ids, id, &text);
     if (status != STATUS_OK)
@@ -281,13 +281,14 @@ static uint32_t find_id_slot(const struct mirror_ids *ids, struct bytes id, uint
 enum status mirror_ids_restore(struct mirror_ids *ids, struct bytes id, uint32_t row)
 {
     uint32_t    other;
-    enum status status = STATUS_OK;
+    enum status status;
 
     if (mirror_ids_has(ids, row) || mirror_ids_find(ids, id, &other) == STATUS_OK)
         return STATUS_CORRUPT;
     if (row >= ids->records_max)
         return STATUS_LIMIT_REACHED;
-    if (row >= ids->row_end)
+    status = make_id_place(ids);
+    if (status == STATUS_OK && row >= ids->row_end)
         status = make_rows(ids, row + 1);
     return status == STATUS_OK ? put_in_row(ids, id, row) : status;
 }
