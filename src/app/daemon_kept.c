@@ -26,7 +26,7 @@ struct daemon_kept {
     char           directory[PRIVATE_FOLDER_PATH_SIZE]; /* of Chroma; "": not known yet */
     char           folder[PRIVATE_FOLDER_PATH_SIZE + 32];
     char           chroma[64]; /* which Chroma answers; "": not known */
-    bool           was_looked;
+    bool           was_looked, was_opened;
 
     struct kept_manifest *manifest; /* of the run before; NULL: there is nothing good */
     struct error          error;    /* why not; "" where there was nothing */
@@ -124,8 +124,9 @@ void daemon_kept_open(struct daemon_kept *kept)
     struct mirror_kept copy;
     size_t             count;
 
-    if (kept == NULL || kept->folder[0] == '\0')
+    if (kept == NULL || kept->folder[0] == '\0' || kept->was_opened)
         return;
+    kept->was_opened = true; /* what it said is void once Chroma was started */
     if (kept->error.text[0] != '\0')
         log_event(LOG_WARNING, "mirror_kept_not_used", "reason", kept->error.text);
     count = kept->manifest == NULL ? 0 : kept_manifest_count(kept->manifest);
@@ -139,7 +140,6 @@ void daemon_kept_open(struct daemon_kept *kept)
                       status == STATUS_NOT_FOUND ? "it is not wanted" : status_text(status));
     }
     empty_kept_folder(kept);
-    kept->error.text[0] = '\0';
 }
 
 /* What was not taken out of it; nobody else has a file there. */

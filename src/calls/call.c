@@ -452,6 +452,22 @@ size_t call_count_hung(struct proxy *proxy)
     return count;
 }
 
+bool call_has_hung_read(const struct proxy *proxy)
+{
+    uint64_t now_us = loop_now_us(proxy->loop);
+
+    LIST_FOR_EACH(node, &proxy->calls)
+    {
+        const struct call *call = LIST_ITEM(node, struct call, node);
+
+        if (now_us - call->turn.granted_us < CALL_HUNG_US)
+            return false;
+        if (call->info->class == CHROMA_CLASS_READ)
+            return true;
+    }
+    return false;
+}
+
 static void call_log_hung(const struct call *call, uint64_t age_us)
 {
     struct log_line line;

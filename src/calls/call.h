@@ -138,4 +138,7 @@ void call_on_shed_time(void *proxy);
 /* Log those that began to hang; returns how many hang now. Costs a step for each of these. */
 size_t call_count_hung(struct proxy *proxy);
 
+/* Does a read hang, at the same cost? */
+bool call_has_hung_read(const struct proxy *proxy);
+
 #endif

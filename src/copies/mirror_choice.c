@@ -3,8 +3,8 @@
 #include "limits/guard_rules.h"
 #include "limits/name_pattern.h"
 
-/* Reads of late, each counting half after five minutes. */
-static const double hot_score = 8;
+/* In the last five minutes (mirror_entry_score()). */
+static const double read_once = 0.5;
 
 /* Who takes another's place is read so many times as often, so that two do not push each other out
  * in turns. */
@@ -101,13 +101,9 @@ bool mirror_choice_takes_name(const struct mirror_entry *entry)
 
 bool mirror_choice_is_wanted(const struct mirror_entry *entry, uint64_t now_us)
 {
-    const struct mirror_keeper *keeper = entry->keeper;
-
     if (entry->is_asked_for)
         return true;
-    return mirror_choice_takes_name(entry) &&
-           mirror_entry_score(entry, now_us) >=
-               (keeper->options.collection_count == 0 ? hot_score : 0.5);
+    return mirror_choice_takes_name(entry) && mirror_entry_score(entry, now_us) >= read_once;
 }
 
 static bool mirror_choice_has_room(const struct mirror_entry *entry, uint64_t now_us)

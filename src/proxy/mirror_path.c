@@ -181,11 +181,13 @@ static bool path_is_down(const struct proxy *proxy)
            turn_queue_is_held(proxy->turns) || !backend_breaker_is_calm(proxy->breaker);
 }
 
-/* A client that is made begins with a question that may be a write, which is not asked twice: once
- * sent it waits for as long as Chroma hangs. */
+/* Not each read has to wait for its deadline to find that out. And a client that is made begins
+ * with a question that may be a write, which is not asked twice: once sent it waits for as long as
+ * Chroma hangs, with whatever. */
 static bool path_would_hang(const struct exchange *exchange)
 {
-    return path_is_construct(exchange) && call_count_hung(exchange->proxy) > 0;
+    return path_is_construct(exchange) ? call_count_hung(exchange->proxy) > 0
+                                       : call_has_hung_read(exchange->proxy);
 }
 
 static bool path_takes_probe(struct mirror_path *path)

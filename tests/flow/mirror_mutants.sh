@@ -18,7 +18,7 @@ mutant src/copies/mirror_choice.c $t 's/    if (keeper->filling != NULL || now_u
 mutant src/copies/mirror_choice.c $t 's/mirror_entry_score(entry, now_us) \* clearly_more/mirror_entry_score(entry, now_us)/' 'who is read a little more pushes nobody out'
 mutant src/copies/mirror_choice.c $t 's/    if (expected > keeper->options.memory_max || had_all) {/    if (0) {/' 'what does not fit alone is stopped'
 mutant src/copies/mirror_choice.c $t 's/        if (!mirror_choice_has_room(entry, now_us)) {/        if (0) {/' 'what has no room is not begun'
-mutant src/copies/mirror_choice.c $t 's/(keeper->options.collection_count == 0 ? hot_score : 0.5)/0.5/' 'of all collections only those that are read often are copied'
+mutant src/copies/mirror_choice.c $t 's/ \&\& mirror_entry_score(entry, now_us) >= read_once;/;/' 'only what is read is copied'
 mutant src/copies/mirror_choice.c $t 's/            return true;/            ;/; s/    return false;/    return true;/' 'only names that are wanted'
 mutant src/copies/mirror_observer.c $t 's/    notice->mirror_sent = ++keeper->clock;/    notice->mirror_sent = keeper->clock + 1000;/' 'a write is sent when it is'
 mutant src/copies/mirror_observer.c $t 's/        mirror_fill_cross(keeper->fill, entry);/        ;/' 'a list that a delete has crossed is asked again'

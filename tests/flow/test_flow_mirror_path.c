@@ -691,6 +691,34 @@ START_TEST(a_deadline_is_met)
 }
 END_TEST
 
+/* Reads wait for their deadline until it is known that Chroma hangs; then a copy has a probe's
+ * time. */
+START_TEST(a_chroma_that_hangs_is_stood_in_for_at_once)
+{
+    struct flow_client *first;
+
+    start_in(PROXY_MIRROR_FALLBACK);
+    read_delay_us = UINT64_C(3600000000);
+    first = flow_world_client(&world);
+    send_get(first, JSON);
+    flow_world_run_ms(&world, 9000);
+    ck_assert_uint_eq(first->answer_count, 0);
+    flow_world_run_ms(&world, 2000);
+    for (int i = 0; i < 20; i++) {
+        uint64_t began_us = clock_now_us();
+
+        expect_mirror(ask(JSON));
+        ck_assert_uint_le(clock_now_us() - began_us, 50000);
+    }
+    ck_assert_uint_le(reads, 5);                            /* some look whether it is back */
+    ck_assert(flow_world_run_to_answers(&world, first, 1)); /* at its deadline */
+    expect_mirror(first);
+    read_delay_us = 1000;
+    flow_world_run_ms(&world, 60000); /* what hung has ended */
+    expect_chroma(ask(JSON));
+}
+END_TEST
+
 START_TEST(a_wait_for_a_turn_ends_in_an_answer)
 {
     struct flow_client *first;
@@ -1233,6 +1261,7 @@ int main(void)
     tcase_add_test(tcase, a_connection_that_breaks_before_the_answer_is_no_error);
     tcase_add_test(tcase, a_half_answer_is_not_mended);
     tcase_add_test(tcase, a_deadline_is_met);
+    tcase_add_test(tcase, a_chroma_that_hangs_is_stood_in_for_at_once);
     tcase_add_test(tcase, a_wait_for_a_turn_ends_in_an_answer);
     tcase_add_test(tcase, what_would_be_shed_is_answered);
     tcase_add_test(tcase, a_deadline_of_the_client_is_met);
