@@ -162,8 +162,8 @@ def test_a_daemon_is_served_on_after_its_starter_has_ended(folder):
     )
     process = subprocess.Popen(command(PYTHONS[0], "-c", code, "one", "1"), cwd=folder)
     assert process.wait(30) == 3
-    wait_until(lambda: (folder / "done").exists())
-    assert (folder / "done").read_text() == "FastAPI"
+    done = folder / "done"
+    assert wait_until(lambda: done.exists() and done.read_text()) == "FastAPI"
 
 
 def test_another_directory_and_other_clients_stay_what_they_are(folder):
