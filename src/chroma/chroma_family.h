@@ -38,6 +38,7 @@ struct chroma_family_info {
     bool        refuses_with_500;
     bool        create_may_read;
     bool        null_is_default;
+    bool        writes_are_local;
     uint64_t    body_max;
     uint64_t    idle_close_us;
     bool        serves_v1, serves_v2;

@@ -162,6 +162,9 @@ static void forget(struct collection_store *store, struct collection *collection
 {
     assert(collection->records.in_flight == 0 && collection->records.unknown == 0);
     collection_store_undescribe(store, collection);
+    if (collection->by_id != NULL)
+        store->bytes -= sizeof *collection->by_id;
+    free(collection->by_id);
     store->forgotten_lags |= collection->catch_up == COLLECTION_LAGS;
     if (collection->records.lost_until_us > store->forgotten_lost_until_us)
         store->forgotten_lost_until_us = collection->records.lost_until_us;
@@ -228,6 +231,18 @@ void collection_store_settle_in(struct collection_store *store, struct collectio
     collection->scope = scope;
     collection->records.stamp = collection_store_tick(store);
     collection->description.stamp = collection_store_tick(store);
+}
+
+/* Nothing is forgotten for it: the collections of which more is known than this come first. */
+void collection_store_follow(struct collection_store *store, struct collection *collection)
+{
+    size_t bytes = sizeof *collection->by_id;
+
+    if (collection->by_id != NULL || store->bytes + bytes > store->options.bytes_max / 2)
+        return;
+    collection->by_id = calloc(1, bytes);
+    if (collection->by_id != NULL)
+        store->bytes += bytes;
 }
 
 bool collection_store_describe(struct collection_store *store, struct collection *collection,

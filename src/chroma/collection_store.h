@@ -19,6 +19,7 @@
 #include "base/list.h"
 #include "chroma/collection_description.h"
 #include "chroma/collection_facts.h"
+#include "chroma/id_stamps.h"
 #include "chroma/write_observer.h"
 
 /* Something that writes may change. */
@@ -57,6 +58,7 @@ struct collection {
     bool                           was_read;   /* in this incarnation */
     uint64_t                       lags_since; /* moment of the clock */
     struct collection_description *described;  /* as it was last kept; NULL: it was not */
+    struct id_stamps              *by_id;      /* NULL: nobody asked for records by id */
     enum collection_existence      existence;
     enum collection_space          space;
     uint32_t                       dimension;
@@ -115,6 +117,10 @@ struct collection *collection_store_named(struct collection_store       *store,
 MUST_CHECK bool collection_store_describe(struct collection_store             *store,
                                           struct collection                   *collection,
                                           const struct collection_description *description);
+
+/* From now on it is told by id what writes may have changed, if there is memory: half of all that
+ * the table may have. */
+void collection_store_follow(struct collection_store *store, struct collection *collection);
 
 /* Forget what described it, if anything did. */
 void collection_store_undescribe(struct collection_store *store, struct collection *collection);

@@ -27,8 +27,6 @@ struct decoded {
 
 static bool read_route_scope(const struct chroma_route *route, struct decoded *tenant,
                              struct decoded *database, struct scope *ret_scope);
-static bool are_names_quiet(const struct collection_table *table,
-                            const struct collection_scope *scope, uint64_t now_us);
 static bool find_uuid(struct collection_table *table, const struct collection_scope *scope,
                       struct bytes name, uint8_t ret_uuid[16]);
 static enum collection_existence existence_of(const struct collection_table *table,
@@ -60,6 +58,8 @@ static bool is_of_records(const struct collection_table *table, const struct wri
 static uint64_t stamp_with(const struct collection_table *table,
                            const struct collection *collection, const struct change_mark *mark,
                            uint64_t now_us);
+static bool     may_follow(const struct collection_table *table, const struct write_notice *notice,
+                           uint64_t now_us);
 static void     note_lag(struct collection_table *table, const struct write_notice *notice);
 static void     note_catch_up(const struct write_notice *notice);
 static uint64_t breaks_stamp(const struct collection_table *table,
@@ -71,6 +71,23 @@ static uint64_t larger(uint64_t left, uint64_t right);
 static struct collection_table *table_of(struct write_observer *observer)
 {
     return CONTAINER_OF(observer, struct collection_table, observer);
+}
+
+static const struct change_mark *wide_mark(const struct collection_table *table,
+                                           const struct collection       *collection)
+{
+    return collection->scope == NULL ? &table->any_records : &collection->scope->records;
+}
+
+/* Of nothing: zeroes. */
+static struct id_stamps_moment moment_of(const struct collection_table *table,
+                                         const struct collection       *collection)
+{
+    if (collection == NULL)
+        return (struct id_stamps_moment){0};
+    return (struct id_stamps_moment){
+        .records = collection->records.stamp,
+        .around = larger(wide_mark(table, collection)->stamp, table->records.stamp)};
 }
 
 struct collection_table *collection_table_new(const struct collection_table_options *options,
@@ -143,12 +160,24 @@ uint64_t collection_table_epoch(const struct collection_table *table)
     return table->records.stamp;
 }
 
-uint64_t collection_table_stamp(struct collection_table *table, const uint8_t uuid[16],
-                                uint64_t now_us)
+uint64_t collection_table_stamp_of(struct collection_table *table, const uint8_t uuid[16],
+                                   const struct record_ids *ids, uint64_t now_us)
 {
-    struct collection *collection = collection_store_get(&table->store, uuid);
+    struct collection      *collection = collection_store_get(&table->store, uuid);
+    struct id_stamps_moment moment;
+    struct change_mark      others; /* than a write that is followed */
 
-    return collection == NULL ? 0 : stamp_with(table, collection, &collection->records, now_us);
+    if (collection == NULL)
+        return 0;
+    moment = moment_of(table, collection);
+    others = collection->records;
+    if (ids != NULL)
+        collection_store_follow(&table->store, collection);
+    if (ids != NULL && id_stamps_hold(collection->by_id, moment))
+        others.in_flight -= collection->by_id->under_way != NULL;
+    return stamp_with(table, collection, &others, now_us) == 0
+               ? 0
+               : id_stamps_get(collection->by_id, ids, moment);
 }
 
 /* A mark that nothing has moved since the incarnation did is as it was before that. */
@@ -162,7 +191,8 @@ bool collection_table_is_quiet(struct collection_table *table, const uint8_t uui
 }
 
 struct collection_former collection_table_former(struct collection_table *table,
-                                                 const uint8_t uuid[16], uint64_t now_us)
+                                                 const uint8_t            uuid[16],
+                                                 const struct record_ids *ids, uint64_t now_us)
 {
     const struct collection *collection = collection_store_find(&table->store, uuid);
     struct collection_former former = table->former;
@@ -175,7 +205,9 @@ struct collection_former collection_table_former(struct collection_table *table,
         former.stamp = collection->scope->records.stamp;
     else if (table->any_records.stamp != table->incarnation)
         former.stamp = table->any_records.stamp;
-    former.stamp = larger(collection->records.stamp, larger(former.stamp, former.epoch));
+    former.stamp = id_stamps_get(
+        collection->by_id, ids,
+        (struct id_stamps_moment){collection->records.stamp, larger(former.stamp, former.epoch)});
     return former;
 }
 
@@ -195,8 +227,7 @@ static uint64_t stamp_with(const struct collection_table *table,
                            const struct collection *collection, const struct change_mark *mark,
                            uint64_t now_us)
 {
-    const struct change_mark *wide =
-        collection->scope == NULL ? &table->any_records : &collection->scope->records;
+    const struct change_mark *wide = wide_mark(table, collection);
 
     if (!collection_store_is_quiet(mark, now_us) || !collection_store_is_quiet(wide, now_us) ||
         !collection_store_is_quiet(&table->records, now_us))
@@ -279,7 +310,9 @@ bool collection_table_uuid(struct collection_table *table, struct scope scope, s
 {
     struct collection_scope *found = collection_store_find_scope(&table->store, scope);
 
-    return are_names_quiet(table, found, now_us) && find_uuid(table, found, name, ret_uuid);
+    return found != NULL && collection_store_is_quiet(&found->names, now_us) &&
+           collection_store_is_quiet(&table->names, now_us) &&
+           find_uuid(table, found, name, ret_uuid);
 }
 
 bool collection_table_standing_uuid(struct collection_table *table, struct scope scope,
@@ -299,13 +332,6 @@ static bool find_uuid(struct collection_table *table, const struct collection_sc
         return false;
     memcpy(ret_uuid, collection->uuid, sizeof collection->uuid);
     return true;
-}
-
-static bool are_names_quiet(const struct collection_table *table,
-                            const struct collection_scope *scope, uint64_t now_us)
-{
-    return scope != NULL && collection_store_is_quiet(&scope->names, now_us) &&
-           collection_store_is_quiet(&table->names, now_us);
 }
 
 bool collection_table_names(struct collection_table *table, const uint8_t uuid[16],
@@ -360,15 +386,33 @@ static enum collection_existence existence_of(const struct collection_table *tab
 static void note_sent(struct write_observer *observer, struct write_notice *notice, uint64_t now_us)
 {
     struct collection_table *table = table_of(observer);
+    const struct collection *collection;
+    struct id_stamps_moment  before;
 
     find_change(table, notice, now_us);
-    notice->may_catch_up = notice->collection != NULL &&
-                           notice->collection->description.unknown == 0 &&
-                           now_us >= notice->collection->description.lost_until_us;
+    collection = notice->collection;
+    notice->may_catch_up = collection != NULL && collection->description.unknown == 0 &&
+                           now_us >= collection->description.lost_until_us;
+    notice->is_followed = may_follow(table, notice, now_us);
+    before = moment_of(table, notice->is_followed ? collection : NULL);
     begin_marks(table, notice);
+    if (notice->is_followed)
+        id_stamps_sent(collection->by_id, &notice->ids, before, moment_of(table, collection),
+                       &notice->followed);
     notice->sent_at = collection_store_tick(&table->store);
     notice->incarnation = table->incarnation;
     notice->names_seen = notice->scope == NULL ? 0 : notice->scope->names.stamp;
+}
+
+/* It must show all that Chroma had taken before, so nothing of that may be under way. */
+static bool may_follow(const struct collection_table *table, const struct write_notice *notice,
+                       uint64_t now_us)
+{
+    const struct collection *collection = notice->collection;
+
+    return notice->names_ids && notice->change.reach == CHROMA_REACH_RECORDS &&
+           collection->by_id != NULL && now_us >= table->store.options.settled_us &&
+           stamp_with(table, collection, &collection->records, now_us) != 0;
 }
 
 /* What may this write change? Pins what it is about. */
@@ -515,6 +559,8 @@ static void note_known(struct write_observer *observer, struct write_notice *not
 {
     struct collection_table *table = table_of(observer);
     bool                     is_unknown = outcome == WRITE_OUTCOME_UNKNOWN;
+    const struct collection *followed = notice->is_followed ? notice->collection : NULL;
+    struct id_stamps_moment  before = moment_of(table, followed);
 
     if (outcome != WRITE_OUTCOME_REFUSED && notice->scope != NULL &&
         (is_unknown || is_crossed(table, notice)))
@@ -529,6 +575,9 @@ static void note_known(struct write_observer *observer, struct write_notice *not
             is_of_records(table, notice, mark))
             mark->lost_until_us = UINT64_MAX;
     }
+    if (followed != NULL)
+        id_stamps_known(followed->by_id, &notice->followed, outcome == WRITE_OUTCOME_APPLIED,
+                        before, moment_of(table, followed));
     if (is_unknown)
         note_lag(table, notice);
     if (outcome == WRITE_OUTCOME_APPLIED)

@@ -10,6 +10,9 @@
  *     if (stamp != 0 && stamp == collection_table_stamp(...))
  *         ... its answer may be kept; the same again when it is looked up ...
  *
+ * Of records that are asked for by their ids more is known: writes that name other ids only, and of
+ * which Chroma says that it has applied them, leave the stamp of these as it is (id_stamps.h).
+ *
  * All stamps come from one clock that never goes back, so forgetting is safe: a collection that was
  * forgotten and comes again has a stamp that it never had. Anything that may change more than one
  * collection moves the stamps of all that it may change.
@@ -34,6 +37,7 @@
 #include "chroma/chroma_records.h"
 #include "chroma/chroma_route.h"
 #include "chroma/collection_facts.h"
+#include "chroma/record_ids.h"
 #include "chroma/write_observer.h"
 
 struct collection_table;
@@ -59,10 +63,17 @@ uint64_t collection_table_incarnation(const struct collection_table *table);
 /* Moves with each change that may reach everything. */
 uint64_t collection_table_epoch(const struct collection_table *table);
 
-/* Of the records of a collection, known or not (it is known from then on). 0: a write is in
- * flight or its outcome is unknown, or memory is out; no answer may be kept or used. */
-uint64_t collection_table_stamp(struct collection_table *table, const uint8_t uuid[16],
-                                uint64_t now_us);
+/* Of the records of a collection, known or not (it is known from then on): of those that are asked
+ * for by `ids`, or of all. 0: a write is in flight or its outcome is unknown, or memory is out; no
+ * answer may be kept or used. Only stamps of the same ids are to be compared. */
+uint64_t collection_table_stamp_of(struct collection_table *table, const uint8_t uuid[16],
+                                   const struct record_ids *ids, uint64_t now_us);
+
+static inline uint64_t collection_table_stamp(struct collection_table *table,
+                                              const uint8_t uuid[16], uint64_t now_us)
+{
+    return collection_table_stamp_of(table, uuid, NULL, now_us);
+}
 
 /* Has every write that may change the records of a collection been answered, or was it lost
  * `grace_us` ago or longer? After that a write that is answered shows all that was lost and came to
@@ -70,14 +81,15 @@ uint64_t collection_table_stamp(struct collection_table *table, const uint8_t uu
 MUST_CHECK bool collection_table_is_quiet(struct collection_table *table, const uint8_t uuid[16],
                                           uint64_t grace_us, uint64_t now_us);
 
-/* What stamp, epoch and incarnation of the records of a collection were when the Chroma of before
- * was lost, unless something was sent since that may change them: then these numbers are others, or
- * the stamp is 0. */
+/* What stamp (of these ids, or of all), epoch and incarnation of the records of a collection were
+ * when the Chroma of before was lost, unless something was sent since that may change them: then
+ * these numbers are others, or the stamp is 0. */
 struct collection_former {
     uint64_t stamp, epoch, incarnation;
 };
 struct collection_former collection_table_former(struct collection_table *table,
-                                                 const uint8_t uuid[16], uint64_t now_us);
+                                                 const uint8_t            uuid[16],
+                                                 const struct record_ids *ids, uint64_t now_us);
 
 /* Of the description of a collection, likewise. Writes that leave it as it is do not move it. 0
  * also while Chroma may not have put into it all that it has taken. */

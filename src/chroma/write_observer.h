@@ -30,6 +30,7 @@
 #include "base/bytes.h"
 #include "base/list.h"
 #include "chroma/chroma_route.h"
+#include "chroma/id_stamps.h"
 
 enum write_outcome {
     WRITE_OUTCOME_APPLIED, /* 2xx */
@@ -54,16 +55,18 @@ enum write_notice_state {
     WRITE_NOTICE_OVER
 };
 
-/* Zeroed but for the first seven, which the caller fills. Lives in the object of the request and
+/* Zeroed but for the first nine, which the caller fills. Lives in the object of the request and
  * must stay where it is until it is over. */
 struct write_notice {
     const struct chroma_route *route;     /* borrowed, with what it points to, until it is over */
     uint32_t                   dimension; /* of the vectors of an add or upsert; 0: it has none */
     bool                       leaves_description; /* collection_table_is_left() said so */
-    const struct bytes        *body;       /* as it is sent, in parts; borrowed until it is known */
-    size_t                     body_parts; /* what became of it */
-    struct byte_buffer        *spare_body; /* all of it when it is known, if nobody needs it any
-                                            * more: an observer may take it; else NULL */
+    bool                       names_ids; /* it changes no records but `ids`, and it is certain */
+    struct record_ids          ids;       /* from the body alone that it may not be refused */
+    const struct bytes *body; /* as it is sent, in parts; borrowed until its outcome is known */
+    size_t              body_parts;
+    struct byte_buffer *spare_body; /* all of it when it is known, if nobody needs it any
+                                     * more: an observer may take it; else NULL */
 
     struct byte_buffer *found; /* of a delete: what a `get` of its filter said just
                                 * before, with nothing else on its way: an observer
@@ -81,6 +84,8 @@ struct write_notice {
     uint64_t                 incarnation, names_stamp, names_seen; /* when it was sent */
     uint64_t                 sent_at;                              /* by the clock */
     bool                     may_catch_up; /* nothing older may be applied after it */
+    bool                     is_followed;  /* id_stamps.h */
+    struct id_stamps_write   followed;
 
     /* The mirror's, if there is one. */
     struct list_node mirror_node;        /* among the writes under way to what is copied */

@@ -42,16 +42,18 @@ struct write_call {
     struct write            *adopted;      /* freed with it */
 };
 
-static struct write_call *write_call_new(struct proxy *proxy, struct write *lone,
-                                         write_call_fn on_over, void *ctx);
-static bool               write_call_splice(struct write_call *call);
-static bool               write_call_write_head(struct write_call *call);
-static bool               write_call_start(struct write_call *call, struct turn *turn);
-static void               write_call_notice(struct write_call *call, const struct write *first);
-static bool               write_call_leaves_description(const struct write_call *call);
-static void               write_call_over(struct write_call *call);
-static void               write_call_tell_observers(struct write_call *call);
-static bool               write_call_may_live(unsigned status);
+static struct write_call  *write_call_new(struct proxy *proxy, struct write *lone,
+                                          write_call_fn on_over, void *ctx);
+static bool                write_call_splice(struct write_call *call);
+static bool                write_call_write_head(struct write_call *call);
+static bool                write_call_start(struct write_call *call, struct turn *turn);
+static void                write_call_notice(struct write_call *call, const struct write *first);
+static bool                write_call_leaves_description(const struct write_call *call);
+static bool                write_call_names_ids(struct write_call *call);
+static const struct write *write_call_member(const struct write_call *call, size_t index);
+static void                write_call_over(struct write_call *call);
+static void                write_call_tell_observers(struct write_call *call);
+static bool                write_call_may_live(unsigned status);
 static void write_call_on_interim(struct answer_sink *sink, const struct http_head *head);
 static void write_call_on_head(struct answer_sink *sink, const struct http_head *head);
 static void write_call_on_body(struct answer_sink *sink, struct bytes data);
@@ -201,22 +203,41 @@ static void write_call_notice(struct write_call *call, const struct write *first
         call->notice.dimension = (uint32_t)first->records.dimension;
     call->notice.found = call->lone != NULL ? &call->lone->stay.found : NULL;
     call->notice.leaves_description = write_call_leaves_description(call);
+    call->notice.names_ids = write_call_names_ids(call);
     write_observer_sent(&call->proxy->observers, &call->notice, loop_now_us(call->proxy->loop));
 }
 
 /* Each of its writes does. */
 static bool write_call_leaves_description(const struct write_call *call)
 {
-    size_t count = call->lone != NULL ? 1 : coalescer_batch_count(call->batch);
+    const struct write *write;
 
-    for (size_t i = 0; i < count; i++) {
-        const struct write *write =
-            call->lone != NULL ? call->lone : coalescer_batch_member(call->batch, i);
-
+    for (size_t i = 0; (write = write_call_member(call, i)) != NULL; i++)
         if (!collection_table_is_left(call->proxy->collections, &write->route,
                                       write->is_eligible ? &write->records : NULL))
             return false;
-    }
+    return true;
+}
+
+/* NULL: that was the last. */
+static const struct write *write_call_member(const struct write_call *call, size_t index)
+{
+    size_t count = call->lone != NULL ? 1 : coalescer_batch_count(call->batch);
+
+    if (index >= count)
+        return NULL;
+    return call->lone != NULL ? call->lone : coalescer_batch_member(call->batch, index);
+}
+
+static bool write_call_names_ids(struct write_call *call)
+{
+    const struct write *write;
+
+    call->notice.ids = (struct record_ids){0};
+    for (size_t i = 0; (write = write_call_member(call, i)) != NULL; i++)
+        if (!write->is_eligible ||
+            !record_ids_add(&call->notice.ids, call->proxy->secret, &write->records))
+            return false;
     return true;
 }
 

@@ -38,8 +38,9 @@ struct cache_keys {
 };
 
 static bool fill_with_random(void *to, size_t size);
-static bool digest_query(struct cache_keys *keys, const struct exchange *exchange,
-                         unsigned char ret_digest[KEYED_DIGEST_SIZE]);
+static bool digest_query(struct cache_keys *keys, struct exchange *exchange);
+static bool is_by_id(const struct proxy *proxy, const struct chroma_query *query,
+                     struct record_ids *ret_ids);
 static void digest_text(const struct cache_keys *keys, const struct exchange *exchange,
                         bool null_is_default, unsigned char ret_digest[KEYED_DIGEST_SIZE]);
 
@@ -98,30 +99,32 @@ void cache_keys_forget(struct cache_keys *keys)
     keys->memo = NULL;
 }
 
-bool cache_keys_make(struct cache_keys *keys, const struct exchange *exchange,
-                     struct query_cache_key *ret_key)
+bool cache_keys_make(struct cache_keys *keys, struct exchange *exchange)
 {
+    struct query_cache_key *key = &exchange->question.key;
+
+    exchange->question.has_ids = false;
     if (exchange->question.kind != CACHE_KIND_RECORDS) {
         if (!construct_question_read(exchange, keys->secrets.keys[DIGEST_KEY_CONSTRUCT],
-                                     &keys->scratch, ret_key))
+                                     &keys->scratch, key))
             return false;
     } else {
-        if (!digest_query(keys, exchange, ret_key->digest))
+        if (!digest_query(keys, exchange))
             return false;
-        memcpy(ret_key->collection, exchange->route.uuid, sizeof ret_key->collection);
+        memcpy(key->collection, exchange->route.uuid, sizeof key->collection);
     }
     byte_buffer_clear(&keys->scratch);
     if (request_identity_write_ageless(exchange->head, &keys->scratch) != STATUS_OK)
         return false;
     request_identity_digest(byte_buffer_bytes(&keys->scratch),
-                            keys->secrets.keys[DIGEST_KEY_IDENTITY], ret_key->identity);
+                            keys->secrets.keys[DIGEST_KEY_IDENTITY], key->identity);
     return true;
 }
 
-static bool digest_query(struct cache_keys *keys, const struct exchange *exchange,
-                         unsigned char ret_digest[KEYED_DIGEST_SIZE])
+static bool digest_query(struct cache_keys *keys, struct exchange *exchange)
 {
-    struct bytes  body = byte_buffer_bytes(&exchange->body);
+    struct cache_question *question = &exchange->question;
+    struct bytes           body = byte_buffer_bytes(&exchange->body);
     bool          null_is_default = chroma_family_info(exchange->proxy->family)->null_is_default;
     bool          is_remembered = keys->memo != NULL && body.size >= REMEMBERED_BODY_MIN;
     unsigned char text[KEYED_DIGEST_SIZE];
@@ -130,16 +133,25 @@ static bool digest_query(struct cache_keys *keys, const struct exchange *exchang
 
     if (is_remembered) {
         digest_text(keys, exchange, null_is_default, text);
-        if (meaning_memo_find(keys->memo, text, ret_digest))
+        if (meaning_memo_find(keys->memo, text, question->key.digest))
             return true;
     }
     if (chroma_query_read(&exchange->route, null_is_default, body,
                           keys->secrets.keys[DIGEST_KEY_QUERY], &query, &reason) != STATUS_OK)
         return false;
-    memcpy(ret_digest, query.digest, sizeof query.digest);
-    if (is_remembered)
-        meaning_memo_put(keys->memo, text, ret_digest);
+    memcpy(question->key.digest, query.digest, sizeof query.digest);
+    question->has_ids = is_by_id(exchange->proxy, &query, &question->ids);
+    if (is_remembered && !question->has_ids)
+        meaning_memo_put(keys->memo, text, question->key.digest);
     return true;
+}
+
+/* Only where it is known that other records have no part in it (doc/decisions/0026). */
+static bool is_by_id(const struct proxy *proxy, const struct chroma_query *query,
+                     struct record_ids *ret_ids)
+{
+    return proxy->is_single && chroma_family_info(proxy->family)->writes_are_local &&
+           record_ids_of_get(query, proxy->secret, ret_ids);
 }
 
 /* All that the digest of the query is made of; which operation it is the path says. */

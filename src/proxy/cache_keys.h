@@ -3,7 +3,8 @@
  * What is asked is boiled down by chroma_query.h and construct_question.h. To read the numbers of a
  * long body costs more than all else about an answer from the cache, so what a body meant is
  * remembered by a digest of its bytes: the same bytes, to the same path of the same kind of server,
- * mean the same always. Who repeats itself byte for byte, as programs do, pays for a hash.
+ * mean the same always. Who repeats itself byte for byte, as programs do, pays for a hash. A get of
+ * ids has no numbers, and is read each time for which they are.
  *
  * Who asks is request_identity.h, without what says how old the answer may be: that decides whether
  * an answer is given, not which.
@@ -39,8 +40,8 @@ size_t cache_keys_remember(struct cache_keys *keys, size_t bytes_max,
                            struct memory_account *account);
 void   cache_keys_forget(struct cache_keys *keys);
 
-/* Of a question whose kind is known and not NONE. False: its answer may not be kept. */
-bool cache_keys_make(struct cache_keys *keys, const struct exchange *exchange,
-                     struct query_cache_key *ret_key);
+/* Of the question of an exchange, whose kind is known and not NONE: its key, and its ids. False:
+ * its answer may not be kept. */
+bool cache_keys_make(struct cache_keys *keys, struct exchange *exchange);
 
 #endif

@@ -11,10 +11,6 @@
 #include "proxy/construct_question.h"
 #include "proxy/exchange.h"
 
-/* So long a write of a process that was killed takes at most, unless Chroma's database is locked.
- */
-static const uint64_t settle_us = 10000000;
-
 struct read_cache {
     struct query_cache        *cache; /* NULL while it is off */
     struct cache_keys         *keys;
@@ -52,11 +48,12 @@ static uint64_t cache_epoch(const struct proxy *proxy, uint64_t epoch, uint64_t 
 static struct query_validity validity_now(const struct exchange *exchange);
 static void                  answer(struct exchange *exchange, struct query_cache_hit *hit);
 static void                  keep_answer(void *ctx, unsigned status, struct bytes body);
-static bool    may_keep(const struct exchange *exchange, struct query_validity *ret_now);
-static bool    put(struct exchange *exchange, const struct query_validity *now, struct bytes body,
-                   uint64_t cost_us);
-static uint8_t collection_number(const struct exchange *exchange);
-static void    note_use(const struct exchange *exchange, const struct query_cache_hit *hit);
+static bool     may_keep(const struct exchange *exchange, struct query_validity *ret_now);
+static uint64_t quiet_stamp(struct proxy *proxy, const struct cache_question *question);
+static bool     put(struct exchange *exchange, const struct query_validity *now, struct bytes body,
+                    uint64_t cost_us);
+static uint8_t  collection_number(const struct exchange *exchange);
+static void     note_use(const struct exchange *exchange, const struct query_cache_hit *hit);
 
 struct read_cache *cache_path_new(const struct proxy_cache_options *options,
                                   struct memory_account *account, struct loop *loop)
@@ -70,7 +67,7 @@ struct read_cache *cache_path_new(const struct proxy_cache_options *options,
         return NULL;
     cache->account = account;
     cache->bytes_max = options->bytes_max;
-    cache->settled_us = loop_now_us(loop) + settle_us;
+    cache->settled_us = loop_now_us(loop) + CACHE_PATH_SETTLE_US;
     cache->keys = cache_keys_new();
     if (cache->keys == NULL) {
         free(cache);
@@ -158,14 +155,14 @@ bool cache_path_answer(struct exchange *exchange)
     uint64_t                age_us;
 
     question->asked = (struct query_validity){0};
-    question->is_keyed = false;
+    question->is_keyed = question->has_ids = false;
     question->kind = is_on(cache) || joins(cache) ? cache_path_kind(exchange) : CACHE_KIND_NONE;
     if (question->kind == CACHE_KIND_NONE)
         return false;
     if (!is_on(cache))
         return wait_for_other_s_turn(exchange);
     age_us = age_limit(cache, exchange->head, 0);
-    if (age_us == 0 || !cache_keys_make(cache->keys, exchange, &question->key)) {
+    if (age_us == 0 || !cache_keys_make(cache->keys, exchange)) {
         cache->bypassed += is_bypass(question->kind, age_us);
         exchange->reply.cache_status = is_bypass(question->kind, age_us)
                                            ? "chromabouncer; fwd=bypass"
@@ -173,6 +170,7 @@ bool cache_path_answer(struct exchange *exchange)
         return false;
     }
     question->asked = validity_now(exchange);
+    question->quiet = quiet_stamp(exchange->proxy, question);
     question->is_keyed = true;
     result = find_answer(exchange, age_us, &hit);
     if (result == QUERY_CACHE_HIT) {
@@ -200,9 +198,8 @@ static bool wait_for_other_s_turn(struct exchange *exchange)
 /* Unless the client wants Chroma's own answer. */
 static bool make_open_key(struct exchange *exchange)
 {
-    exchange->question.is_keyed =
-        cache_path_age_wanted(exchange->head) > 0 &&
-        cache_keys_make(exchange->proxy->cache->keys, exchange, &exchange->question.key);
+    exchange->question.is_keyed = cache_path_age_wanted(exchange->head) > 0 &&
+                                  cache_keys_make(exchange->proxy->cache->keys, exchange);
     return exchange->question.is_keyed;
 }
 
@@ -336,8 +333,9 @@ static struct query_validity validity_before(const struct exchange *exchange)
 {
     const struct proxy      *proxy = exchange->proxy;
     uint64_t                 now_us = loop_now_us(proxy->loop);
-    struct collection_former former =
-        collection_table_former(proxy->collections, exchange->route.uuid, now_us);
+    struct collection_former former = collection_table_former(
+        proxy->collections, exchange->route.uuid,
+        exchange->question.has_ids ? &exchange->question.ids : NULL, now_us);
 
     return (struct query_validity){.stamp = former.stamp,
                                    .epoch = cache_epoch(proxy, former.epoch, now_us),
@@ -411,7 +409,8 @@ struct query_validity cache_path_validity(struct proxy                *proxy,
 
     return (struct query_validity){
         .stamp = question->kind == CACHE_KIND_RECORDS
-                     ? collection_table_stamp(proxy->collections, question->key.collection, now_us)
+                     ? collection_table_stamp_of(proxy->collections, question->key.collection,
+                                                 question->has_ids ? &question->ids : NULL, now_us)
                      : construct_question_stamp(proxy, question),
         .epoch = cache_epoch(proxy, collection_table_epoch(proxy->collections), now_us),
         .incarnation = collection_table_incarnation(proxy->collections)};
@@ -481,7 +480,20 @@ static bool may_keep(const struct exchange *exchange, struct query_validity *ret
         (exchange->question.kind != CACHE_KIND_RECORDS && !exchange->proxy->is_gateway))
         return false;
     *ret_now = validity_now(exchange);
-    return query_validity_holds(&exchange->question.asked, ret_now);
+    return query_validity_holds(&exchange->question.asked, ret_now) &&
+           cache_path_is_undisturbed(exchange->proxy, &exchange->question);
+}
+
+bool cache_path_is_undisturbed(struct proxy *proxy, const struct cache_question *question)
+{
+    return question->quiet != 0 && question->quiet == quiet_stamp(proxy, question);
+}
+
+static uint64_t quiet_stamp(struct proxy *proxy, const struct cache_question *question)
+{
+    return question->has_ids ? collection_table_stamp(proxy->collections, question->key.collection,
+                                                      loop_now_us(proxy->loop))
+                             : 1;
 }
 
 static bool put(struct exchange *exchange, const struct query_validity *now, struct bytes body,

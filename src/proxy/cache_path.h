@@ -40,6 +40,10 @@ struct exchange;
 struct proxy;
 struct read_cache;
 
+/* So long a write of a process that was killed takes at most, unless Chroma's database is locked.
+ */
+enum { CACHE_PATH_SETTLE_US = 10000000 };
+
 enum { CACHE_PATH_OBJECT_MAX = 512 << 10 };
 
 /* `options` are copied. NULL: there is no cache, which is no error. */
@@ -79,6 +83,12 @@ void cache_path_leave(struct exchange *exchange);
 /* What an answer to the question would be kept under now. */
 struct query_validity cache_path_validity(struct proxy                *proxy,
                                           const struct cache_question *question);
+
+/* Has no write to the collection been under way since the answer was looked for, of whichever
+ * records? What was read meanwhile may be what Chroma never says again, whatever the write was
+ * about: who reads is not alone with its index. True of what depends on no ids: there the validity
+ * says it. */
+bool cache_path_is_undisturbed(struct proxy *proxy, const struct cache_question *question);
 
 /* Chroma's answer begins: who keeps it. NULL: nobody. */
 struct answer_sink *cache_path_sink(struct exchange *exchange, const struct http_head *head);

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "chroma/record_ids.h"
 #include "reads/query_cache.h"
 #include "reads/single_flight.h"
 
@@ -26,8 +27,11 @@ struct cache_question {
     enum cache_kind        kind;
     struct query_cache_key key;
     bool                   is_keyed; /* `key` is set */
-    struct query_validity  asked;    /* when it was looked for; stamp 0: do not keep the answer */
-    uint8_t                head;     /* of the answer, if it is kept: kept_head.h */
+    bool                   has_ids;  /* the answer depends on these records alone: */
+    struct record_ids      ids;
+    struct query_validity  asked; /* when it was looked for; stamp 0: do not keep the answer */
+    uint64_t               quiet; /* of what depends on ids: the stamp of all records then */
+    uint8_t                head;  /* of the answer, if it is kept: kept_head.h */
 
     /* Of one that waits for the answer to another, or that others may wait for; cache_join.h. */
     struct cache_join          *join; /* NULL: it never did */

@@ -134,7 +134,10 @@ static bool verify_begin(struct cache_verify *verify, const struct exchange *exc
     verify->info = exchange->route.info;
     verify->question = (struct cache_question){.kind = exchange->question.kind,
                                                .key = exchange->question.key,
-                                               .asked = exchange->question.asked};
+                                               .has_ids = exchange->question.has_ids,
+                                               .ids = exchange->question.ids,
+                                               .asked = exchange->question.asked,
+                                               .quiet = exchange->question.quiet};
     verify->status = 0;
     verify->is_whole = true;
     verify->sent_body = byte_buffer_bytes(&verify->body);
@@ -220,7 +223,8 @@ static enum verify_verdict verify_judge(const struct cache_verify *verify)
 {
     struct query_validity now = cache_path_validity(verify->proxy, &verify->question);
 
-    if (!query_validity_holds(&verify->question.asked, &now))
+    if (!query_validity_holds(&verify->question.asked, &now) ||
+        !cache_path_is_undisturbed(verify->proxy, &verify->question))
         return VERIFY_CHANGED;
     if (verify->status == 200)
         return verify->is_whole ? VERIFY_COMPARE : VERIFY_DIFFERENT;

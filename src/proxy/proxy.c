@@ -34,7 +34,8 @@ static const uint64_t repeat_us = 100000;
  * time-out in Chroma is 1000 s. */
 static const uint64_t lost_us = UINT64_C(1100) * 1000000;
 
-/* Some 350 bytes each, and 8 more for each metadata key of one whose description is kept. */
+/* Some 350 bytes each, and 8 more for each metadata key of one whose description is kept, and 4 KiB
+ * for one whose records are asked for by id. */
 enum { collections_max = 1 << 14, collections_bytes_max = 8 << 20 };
 
 static void make_secrets(struct proxy *proxy);
@@ -61,8 +62,11 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
                         const struct proxy_write_options *writes)
 {
     struct proxy                   *proxy = calloc(1, sizeof *proxy);
-    struct collection_table_options collections = {
-        .collections_max = collections_max, .bytes_max = collections_bytes_max, .lost_us = lost_us};
+    struct collection_table_options collections = {.collections_max = collections_max,
+                                                   .bytes_max = collections_bytes_max,
+                                                   .lost_us = lost_us,
+                                                   .settled_us =
+                                                       loop_now_us(loop) + CACHE_PATH_SETTLE_US};
 
     if (proxy == NULL)
         return NULL;

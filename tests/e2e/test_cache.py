@@ -7,6 +7,7 @@ CACHE_SECONDS=300 lets the history run so long instead of a few seconds.
 import http.client
 import json
 import os
+import random
 import threading
 import time
 
@@ -207,6 +208,58 @@ def test_any_write_ends_what_is_kept(chroma, gateway, write):
         answer = asker.ask(method, f"{path}/{operation}", body)
         assert "hit" not in asker.status
         assert answer == Asker(chroma.port).ask(method, f"{path}/{operation}", body)
+
+
+BY_ID = [
+    {"ids": ["r1", "r2", "r3"]},
+    {"ids": ["r3", "nobody", "r1", "r3"], "limit": 2, "offset": 1},
+    {"ids": ["nobody"]},
+    {"ids": ["r4", "r5"], "include": ["embeddings", "metadatas", "documents", "uris"]},
+    {"ids": ["r5"], "include": []},
+]
+
+
+@pytest.mark.parametrize("space", ["l2", "cosine", "ip"])
+def test_records_asked_for_by_id_stay_as_they_are_under_writes_of_others(chroma, space):
+    """What doc/decisions/0026 rests on: asked of Chroma itself, across syncs of its index."""
+    if chroma.is_python:
+        pytest.skip("vectors change there: decision 0026")
+    settings = {"hnsw:space": space, "hnsw:sync_threshold": 40, "hnsw:batch_size": 20}
+    body = {"name": f"by-id-{space}", "metadata": settings, "get_or_create": True}
+    path = f"{DATABASE}/collections/{chroma.ask('POST', f'{DATABASE}/collections', body)['id']}"
+    asker, numbers = Asker(chroma.port), random.Random(1)
+    asker.ask("POST", f"{path}/upsert", records(range(20)))
+    first = [asker.ask("POST", f"{path}/get", body) for body in BY_ID]
+    for _ in range(40):
+        count = numbers.choice([1, 3, 50])
+        some = [f"o{n}" for n in numbers.sample(range(200), count)]
+        body = {
+            "ids": some,
+            "embeddings": [[numbers.uniform(-3, 3) for _ in range(4)] for _ in some],
+            "metadatas": [{"n": numbers.random(), f"key{numbers.randrange(9)}": "x"} for _ in some],
+            "documents": ["another" for _ in some],
+        }
+        asker.ask("POST", f"{path}/{numbers.choice(['add', 'upsert', 'update'])}", body)
+        assert asker.code < 300
+        assert [asker.ask("POST", f"{path}/get", body) for body in BY_ID] == first
+
+
+def test_records_asked_for_by_id_outlive_writes_of_others(chroma, gateway):
+    path = new_collection(chroma, "outlive")
+    asker, body = Asker(gateway.port), '{"ids":["r1"]}'
+
+    def status(write):
+        asker.ask("POST", f"{path}/upsert", records([write]))
+        assert asker.code == 200
+        assert asker.ask("POST", f"{path}/get", body) == chroma.ask("POST", f"{path}/get", {"ids": ["r1"]})
+        return asker.status.removeprefix("chromabouncer; ")
+
+    asker.ask("POST", f"{path}/get", body)
+    time.sleep(10.5)  # a former process of the gateway might have been writing
+    found = [status(write) for write in [2, 3, 3, 1, 2]]
+    assert found[0] == "fwd=miss; stored" and found[3] == "fwd=miss; stored"
+    expected = "fwd=miss; stored" if chroma.is_python else "hit"
+    assert [found[1], found[2], found[4]] == [expected] * 3
 
 
 def test_a_sidecar_keeps_nothing_unless_told_how_old_it_may_be(chroma):

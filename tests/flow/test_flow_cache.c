@@ -14,7 +14,7 @@ static const char       *read_fields;
 
 static void plan(struct flow_backend *backend, unsigned id, struct flow_plan *ret_plan, void *ctx)
 {
-    bool is_write = strstr(flow_backend_last_head(backend), "/upsert") != NULL;
+    bool is_write = strstr(flow_backend_last_head(backend), "/get ") == NULL;
 
     (void)id;
     (void)ctx;
@@ -207,6 +207,25 @@ START_TEST(a_write_ends_what_was_kept_when_it_is_sent)
 }
 END_TEST
 
+/* Released servers look at the UUID alone. */
+START_TEST(a_write_by_way_of_another_tenant_ends_it_too)
+{
+    struct flow_client *client;
+    const char         *body = "{\"ids\":[\"w1\"],\"embeddings\":[[1]]}";
+
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    ck_assert(!is_hit(client, "{}", ""));
+    ck_assert(is_hit(client, "{}", ""));
+    flow_client_printf(client,
+                       "POST /api/v2/tenants/x/databases/y%supsert HTTP/1.1\r\nHost: chroma\r\n"
+                       "Content-Length: %zu\r\n\r\n%s",
+                       strstr(COLLECTION, "/collections/"), strlen(body), body);
+    ck_assert(flow_world_run_to_answers(&world, client, 3));
+    ck_assert(!is_hit(client, "{}", ""));
+}
+END_TEST
+
 START_TEST(an_answer_that_a_write_crossed_is_not_kept)
 {
     struct flow_client *reader, *writer;
@@ -264,6 +283,181 @@ START_TEST(a_write_answered_for_chroma_keeps_the_collection_out)
     ck_assert_uint_eq(writer->answers[0].status, statuses[_i]);
     ck_assert(!is_hit(reader, "{}", ""));
     ck_assert_int_eq(is_hit(reader, "{}", ""), _i == 0);
+}
+END_TEST
+
+/* ---- Records that are asked for by id -------------------------------------------------------- */
+
+static const char nine[] = "{\"ids\":[\"w9\"]}", one[] = "{\"ids\":[\"w1\",\"w1\"]}";
+
+/* A single node of a family that leaves other records alone, past the first seconds, and nothing is
+ * left that the next write would bring. */
+static struct flow_client *begin_by_id(enum chroma_family family, uint64_t batch_records_max)
+{
+    struct flow_client *client;
+
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    proxy_set_backend(world.proxy, &(struct proxy_backend){.family = family,
+                                                           .batch_records_max = batch_records_max,
+                                                           .incarnation = 7});
+    flow_world_run_ms(&world, 11000);
+    ck_assert(!is_hit(client, nine, ""));
+    write_record(client, 1);
+    ck_assert(!is_hit(client, nine, ""));
+    ck_assert(is_hit(client, nine, ""));
+    return client;
+}
+
+START_TEST(records_outlive_writes_of_other_ids)
+{
+    struct flow_client *client = begin_by_id(CHROMA_FAMILY_RUST, 5461);
+
+    ck_assert(!is_hit(client, "{}", ""));
+    ck_assert(!is_hit(client, "{\"ids\":[\"w9\"],\"where\":{\"n\":1}}", ""));
+    for (unsigned i = 0; i < 3; i++) {
+        ck_assert(!is_hit(client, one, ""));
+        ck_assert(is_hit(client, one, ""));
+        write_record(client, 1);
+        ck_assert(is_hit(client, nine, ""));
+    }
+    ck_assert(!is_hit(client, "{}", ""));
+    ck_assert(!is_hit(client, "{\"ids\":[\"w9\"],\"where\":{\"n\":1}}", ""));
+    write_record(client, 9);
+    ck_assert(!is_hit(client, nine, ""));
+    ck_assert(!is_hit(client, one, ""));
+    ck_assert(is_hit(client, nine, ""));
+}
+END_TEST
+
+START_TEST(records_are_given_and_not_kept_while_other_ids_are_written)
+{
+    struct flow_client *client = begin_by_id(CHROMA_FAMILY_RUST, 5461);
+    struct flow_client *writer = flow_world_client(&world);
+
+    ck_assert(!is_hit(client, one, ""));
+    write_delay_us = 100000;
+    flow_world_request_record(writer, "upsert", 1);
+    flow_world_run_ms(&world, 5);
+    ck_assert(is_hit(client, nine, ""));
+    ck_assert(!is_hit(client, one, ""));
+    ck_assert(!is_hit(client, "{\"ids\":[\"w8\"]}", ""));
+    ck_assert(!says(client, "fwd=miss; stored"));
+    ck_assert(flow_world_run_to_answers(&world, writer, 1));
+    ck_assert(is_hit(client, nine, ""));
+    ck_assert(!is_hit(client, "{\"ids\":[\"w8\"]}", ""));
+    ck_assert(!is_hit(client, one, ""));
+}
+END_TEST
+
+/* A write that is crossed while it is read is one that an answer of other ids does not outlive. */
+START_TEST(a_record_that_was_read_while_others_were_written_is_not_kept)
+{
+    struct flow_client *client = begin_by_id(CHROMA_FAMILY_RUST, 5461);
+    struct flow_client *writer = flow_world_client(&world);
+    size_t              answers = client->answer_count;
+
+    read_delay_us = 50000;
+    send_read(client, "{\"ids\":[\"w8\"]}", "");
+    flow_world_run_ms(&world, 5);
+    write_record(writer, 1);
+    ck_assert(flow_world_run_to_answers(&world, client, answers + 1));
+    ck_assert(!is_hit(client, "{\"ids\":[\"w8\"]}", ""));
+    ck_assert(is_hit(client, "{\"ids\":[\"w8\"]}", ""));
+}
+END_TEST
+
+/* Whatever is not certainly applied may be hidden, and may come with the next write. */
+START_TEST(what_chroma_does_not_confirm_ends_all_twice)
+{
+    static const unsigned statuses[] = {500, 400};
+    struct flow_client   *client = begin_by_id(CHROMA_FAMILY_RUST, 5461);
+
+    write_status = statuses[_i];
+    write_record(client, 1);
+    write_status = 200;
+    ck_assert(!is_hit(client, nine, ""));
+    ck_assert(is_hit(client, nine, ""));
+    write_record(client, 1);
+    ck_assert(!is_hit(client, nine, ""));
+    ck_assert(is_hit(client, nine, ""));
+    write_record(client, 1);
+    ck_assert(is_hit(client, nine, ""));
+}
+END_TEST
+
+START_TEST(what_is_not_understood_ends_all)
+{
+    static const char *const writes[][2] = {
+        {"delete", "{\"ids\":[\"w1\"]}"},
+        {"update", "{\"ids\":[\"w1\"],\"unknown\":1}"},
+        {"upsert", "{\"ids\":[\"w1\"]}"},
+    };
+    struct flow_client *client = begin_by_id(CHROMA_FAMILY_RUST, 5461);
+    size_t              answers = client->answer_count;
+
+    flow_client_printf(client,
+                       "POST " COLLECTION "%s HTTP/1.1\r\nHost: chroma\r\n"
+                       "Content-Length: %zu\r\n\r\n%s",
+                       writes[_i][0], strlen(writes[_i][1]), writes[_i][1]);
+    ck_assert(flow_world_run_to_answers(&world, client, answers + 1));
+    ck_assert_uint_eq(client->answers[answers].status, 200);
+    ck_assert(!is_hit(client, nine, ""));
+}
+END_TEST
+
+START_TEST(each_write_of_a_call_is_looked_at)
+{
+    struct flow_client *client = begin_by_id(CHROMA_FAMILY_RUST, 5461), *writers[3];
+    size_t              calls = world.backend.request_count;
+
+    write_delay_us = 20000;
+    for (unsigned i = 0; i < 3; i++) {
+        static const unsigned ids[] = {1, 2, 9};
+
+        writers[i] = flow_world_client(&world);
+        flow_world_request_record(writers[i], "upsert", ids[i]);
+        flow_world_run_ms(&world, 2);
+    }
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert(flow_world_run_to_answers(&world, writers[i], 1));
+    ck_assert_uint_eq(world.backend.request_count, calls + 2);
+    ck_assert(!is_hit(client, nine, ""));
+}
+END_TEST
+
+START_TEST(others_that_may_change_more_are_not_trusted)
+{
+    struct flow_client *client =
+        begin_by_id(_i == 0 ? CHROMA_FAMILY_PYTHON : CHROMA_FAMILY_RUST, _i == 0 ? 41666 : 1000);
+
+    write_record(client, 1);
+    ck_assert(!is_hit(client, nine, ""));
+    ck_assert(is_hit(client, nine, ""));
+}
+END_TEST
+
+/* A former process may have left something that the next write brings, and that it yet sends. */
+START_TEST(in_the_first_seconds_no_write_shows_all)
+{
+    struct flow_client *client;
+
+    flow_world_start(&world);
+    client = flow_world_client(&world);
+    proxy_set_backend(world.proxy, &(struct proxy_backend){.family = CHROMA_FAMILY_RUST,
+                                                           .batch_records_max = 5461,
+                                                           .incarnation = 7});
+    ck_assert(!is_hit(client, nine, ""));
+    for (unsigned i = 0; i < 3; i++) {
+        write_record(client, 1);
+        ck_assert(!is_hit(client, nine, ""));
+    }
+    flow_world_run_ms(&world, 11000);
+    ck_assert(!is_hit(client, nine, ""));
+    write_record(client, 1);
+    ck_assert(!is_hit(client, nine, ""));
+    write_record(client, 1);
+    ck_assert(is_hit(client, nine, ""));
 }
 END_TEST
 
@@ -502,9 +696,18 @@ int main(void)
     tcase_add_test(tcase, long_bodies_mean_what_they_meant);
     tcase_add_test(tcase, pipelined_hits_are_answered_in_order);
     tcase_add_test(tcase, a_write_ends_what_was_kept_when_it_is_sent);
+    tcase_add_test(tcase, a_write_by_way_of_another_tenant_ends_it_too);
     tcase_add_test(tcase, an_answer_that_a_write_crossed_is_not_kept);
     tcase_add_test(tcase, a_write_of_unknown_outcome_keeps_the_collection_out);
     tcase_add_loop_test(tcase, a_write_answered_for_chroma_keeps_the_collection_out, 0, 6);
+    tcase_add_test(tcase, records_outlive_writes_of_other_ids);
+    tcase_add_test(tcase, records_are_given_and_not_kept_while_other_ids_are_written);
+    tcase_add_test(tcase, a_record_that_was_read_while_others_were_written_is_not_kept);
+    tcase_add_loop_test(tcase, what_chroma_does_not_confirm_ends_all_twice, 0, 2);
+    tcase_add_loop_test(tcase, what_is_not_understood_ends_all, 0, 3);
+    tcase_add_test(tcase, each_write_of_a_call_is_looked_at);
+    tcase_add_loop_test(tcase, others_that_may_change_more_are_not_trusted, 0, 2);
+    tcase_add_test(tcase, in_the_first_seconds_no_write_shows_all);
     tcase_add_test(tcase, another_chroma_ends_what_was_kept);
     tcase_add_test(tcase, only_plain_answers_are_kept);
     tcase_add_test(tcase, answers_that_vary_by_origin_are_kept_and_say_so);

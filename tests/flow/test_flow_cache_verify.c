@@ -137,6 +137,34 @@ START_TEST(what_a_write_crossed_says_nothing)
 }
 END_TEST
 
+/* Whichever records it was about. */
+START_TEST(what_a_write_of_others_crossed_says_nothing_either)
+{
+    const char *get = "POST " COLLECTION "/get HTTP/1.1\r\nHost: chroma\r\nContent-Length: 14"
+                      "\r\n\r\n{\"ids\":[\"w9\"]}";
+    struct flow_client *writer = flow_world_client(&world);
+
+    proxy_set_backend(world.proxy, &(struct proxy_backend){.family = CHROMA_FAMILY_RUST,
+                                                           .batch_records_max = 5461,
+                                                           .incarnation = 7});
+    flow_world_run_ms(&world, 11000);
+    ck_assert(!asks(get));
+    flow_world_request_record(writer, "upsert", 1);
+    ck_assert(flow_world_run_to_answers(&world, writer, 1));
+    ck_assert(!asks(get));
+    read_delay_us = 50000;
+    read_body = "{}";
+    ck_assert(asks(get));
+    flow_world_run_ms(&world, 5);
+    flow_world_request_record(writer, "upsert", 1);
+    ck_assert(flow_world_run_to_answers(&world, writer, 2));
+    flow_world_run_ms(&world, 50 + SETTLED_MS);
+    ck_assert_uint_eq(verified("changed"), 1);
+    ck_assert_uint_eq(verified("different"), 0);
+    ck_assert(asks(get));
+}
+END_TEST
+
 START_TEST(no_answer_says_nothing_either)
 {
     ck_assert(!is_hit());
@@ -217,6 +245,7 @@ int main(void)
     tcase_add_test(tcase, what_is_the_same_is_counted_and_stays);
     tcase_add_test(tcase, what_differs_is_forgotten);
     tcase_add_test(tcase, what_a_write_crossed_says_nothing);
+    tcase_add_test(tcase, what_a_write_of_others_crossed_says_nothing_either);
     tcase_add_test(tcase, no_answer_says_nothing_either);
     tcase_add_test(tcase, one_is_verified_at_a_time_and_nobody_waits_for_it);
     tcase_add_test(tcase, it_is_asked_as_the_client_asked);

@@ -15,12 +15,12 @@ mutant src/chroma/collection_table.c "$programs" 's/mark->unknown--;/mark->unkno
 mutant src/chroma/collection_table.c "$programs" 's/is_unknown || is_crossed(table, notice)/is_unknown/' 'a deletion that crosses a renaming reaches all'
 mutant src/chroma/collection_table.c "$programs" 's/is_unknown || is_crossed(table, notice)/is_crossed(table, notice)/' 'an unknown creation reaches all in its database'
 mutant src/chroma/collection_table.c "$programs" '/^static void note_settled.*{/,/^}/s/void_names(table, notice);//; /lost_until_us = larger/,/let_go/s/    void_names(table, notice);//' 'names do not outlive an unknown outcome'
-mutant src/chroma/collection_table.c "$programs" 's/collection_store_is_quiet(\&scope->names, now_us)/1/' 'a name is nothing while names of its database change'
+mutant src/chroma/collection_table.c "$programs" 's/collection_store_is_quiet(\&found->names, now_us)/1/' 'a name is nothing while names of its database change'
 mutant src/chroma/collection_table.c "$programs" 's/           collection_store_is_quiet(\&table->names, now_us)/           1/' 'a name is nothing while everything may change'
 mutant src/chroma/collection_table.c "$programs" 's/collection->named_at <= table->names_void/0/' 'names do not outlive a change of everything'
 mutant src/chroma/collection_table.c "$programs" 's/!collection_store_is_quiet(wide, now_us)/0/' 'a change of a database reaches its collections'
-mutant src/chroma/collection_table.c "$programs" 's/larger(wide->stamp, table->records.stamp)/table->records.stamp/' 'a change of a database moves the stamps in it'
-mutant src/chroma/collection_table.c "$programs" 's/larger(wide->stamp, table->records.stamp)/wide->stamp/' 'a change of everything moves all stamps'
+mutant src/chroma/collection_table.c "$programs" 's/larger(wide->stamp, table->records.stamp)/table->records.stamp/; s/larger(wide_mark(table, collection)->stamp, table->records.stamp)/table->records.stamp/' 'a change of a database moves the stamps in it'
+mutant src/chroma/collection_table.c "$programs" 's/larger(wide->stamp, table->records.stamp)/wide->stamp/; s/larger(wide_mark(table, collection)->stamp, table->records.stamp)/wide_mark(table, collection)->stamp/' 'a change of everything moves all stamps'
 mutant src/chroma/collection_table.c "$programs" 's/begin_mark(table, notice, &table->any_records);//' 'who is not known to be elsewhere may be in the database'
 mutant src/chroma/collection_table.c "$programs" 's/collection->scope == NULL ? &table->any_records/collection->scope == NULL ? \&table->records/' 'a collection without a known database is in any'
 mutant src/chroma/collection_table.c "$programs" 's/names_stamp == breaks_stamp(table, scope, now_us)/1/' 'an answer that crossed a change teaches no name'
@@ -71,5 +71,9 @@ mutant src/chroma/collection_description.c unit/test_collection_description 's/ 
 mutant src/chroma/collection_description.c unit/test_collection_description 's/!has_pair(description, pair_of(key, name, types\[k\].type))/0/' 'a new key is new'
 mutant src/chroma/collection_description.c unit/test_collection_description 's/           !reading.changes_by_itself;/           1;/' 'who changes it by itself is not described'
 mutant src/chroma/collection_description.c unit/test_collection_description 's/bytes_equal(value, BYTES_LITERAL("0"))/1/' 'a counter that counts says so'
+
+mutant src/chroma/collection_store.c unit/test_collection_table 's/ || store->bytes + bytes > store->options.bytes_max \/ 2)/)/' 'who asks by id takes no more than half of the memory'
+mutant src/chroma/collection_table.c unit/test_collection_table 's/        others.in_flight -= .*/        ;/' 'what is followed does not hold others back'
+mutant src/chroma/collection_table.c "$programs" 's/        collection->by_id, ids,$/        NULL, ids,/' 'what held of a record when its Chroma was lost is known'
 
 mutants_run

@@ -32,6 +32,22 @@ mutant src/chroma/chroma_query.c unit/test_chroma_query 's/keyed_digest_take(&pa
 mutant src/chroma/chroma_query.c unit/test_chroma_query 's/null_is_default || !parse->is_null\[field\]/1/' 'null is apart where servers may differ'
 mutant src/chroma/chroma_query.c unit/test_chroma_query 's/        mark = MARK_LITERAL;/        text.size = 1;/' 'long texts with escapes count as a whole'
 
+mutant src/chroma/record_ids.c unit/test_record_ids 's/1U << CHROMA_QUERY_WHERE | 1U << CHROMA_QUERY_WHERE_DOCUMENT |/1U << CHROMA_QUERY_WHERE_DOCUMENT |/' 'a filter may find others'
+mutant src/chroma/record_ids.c unit/test_record_ids 's/1U << CHROMA_QUERY_WHERE | 1U << CHROMA_QUERY_WHERE_DOCUMENT |/1U << CHROMA_QUERY_WHERE |/' 'so may one of documents'
+mutant src/chroma/record_ids.c unit/test_record_ids 's/query->id_count == 0 ||/0 ||/' 'no ids may be all'
+mutant src/chroma/record_ids.c unit/test_record_ids 's/        if (id.has_escapes)$/        if (0)/' 'an id is what it says'
+mutant src/chroma/record_ids.c unit/test_record_ids 's/if (records->count > RECORD_IDS_MAX - ids->count)/if (0)/' 'ids have a bound'
+mutant src/chroma/id_stamps.c 'unit/test_id_stamps unit/test_reads_simulation' 's/left.records == right.records && //' 'anything else moves all'
+mutant src/chroma/id_stamps.c 'unit/test_id_stamps unit/test_reads_simulation' 's/ && left.around == right.around//' 'so does what is wider'
+mutant src/chroma/id_stamps.c 'unit/test_id_stamps unit/test_reads_simulation' 's/    if (stamps->under_way != NULL && .*/    if (0)/' 'what is under way holds its ids back'
+mutant src/chroma/id_stamps.c 'unit/test_id_stamps unit/test_reads_simulation' 's/        stamp = later(stamp, stamps->answered\[taken\]);/        ;/' 'what was written moves its ids'
+mutant src/chroma/id_stamps.c 'unit/test_id_stamps unit/test_reads_simulation' 's/if (!is_applied || /if (/' 'only what Chroma says it has applied leaves the others'
+mutant src/chroma/id_stamps.c 'unit/test_id_stamps unit/test_reads_simulation' 's/ || !is_moment(write->sent, before))/)/' 'what crosses it moves all'
+mutant src/chroma/id_stamps.c 'unit/test_id_stamps unit/test_reads_simulation' 's/        stamps->base = after.records;/        ;/' 'the first one brings what was hidden'
+mutant src/chroma/collection_table.c 'unit/test_collection_table unit/test_reads_simulation' 's/           stamp_with(table, collection, &collection->records, now_us) != 0;/           1;/' 'what is followed shows all that was taken before'
+mutant src/chroma/collection_table.c unit/test_reads_simulation 's/now_us >= table->store.options.settled_us/1/' 'and nothing of a former process comes behind it'
+mutant src/chroma/collection_table.c unit/test_reads_simulation 's/return notice->names_ids && /return /' 'what is not understood may change any record'
+
 mutant src/reads/chunk_pool.c unit/test_chunk_pool 's/!memory_account_has_room(pool->account, CHUNK_POOL_BLOCK_SIZE)/0/' 'the account bounds the pool'
 mutant src/reads/chunk_pool.c unit/test_chunk_pool 's/pool->bytes_max - pool->bytes < CHUNK_POOL_BLOCK_SIZE ||//' 'the pool has a bound'
 
