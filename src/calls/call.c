@@ -462,7 +462,8 @@ bool call_has_hung_read(const struct proxy *proxy)
 
         if (now_us - call->turn.granted_us < CALL_HUNG_US)
             return false;
-        if (call->info->class == CHROMA_CLASS_READ)
+        if (call->info->class == CHROMA_CLASS_READ && !call->request.streams_body &&
+            call->origin.flow < SERVICES_FLOWS)
             return true;
     }
     return false;

@@ -138,7 +138,8 @@ void call_on_shed_time(void *proxy);
 /* Log those that began to hang; returns how many hang now. Costs a step for each of these. */
 size_t call_count_hung(struct proxy *proxy);
 
-/* Does a read hang, at the same cost? */
+/* Does a read of a client hang, at the same cost? One whose body the client is sending may just be
+ * sent slowly. */
 bool call_has_hung_read(const struct proxy *proxy);
 
 #endif

@@ -313,7 +313,8 @@ static enum query_cache_result find_stale(struct exchange *exchange, uint64_t ag
     uint64_t                limit_us = age_us;
     enum query_cache_result result;
 
-    if (upstream_pool_problem(exchange->proxy->pool)[0] != '\0')
+    if (upstream_pool_problem(exchange->proxy->pool)[0] != '\0' ||
+        call_has_hung_read(exchange->proxy))
         limit_us = age_limit(cache, exchange->head, cache->options.stale_if_error_us);
     else if (is_lost)
         return query_cache_pass_over(cache->cache);
@@ -385,7 +386,8 @@ static uint64_t wanted_age(struct bytes cache_control)
     const struct bytes max_age = BYTES_LITERAL("max-age=");
     uint64_t           seconds;
 
-    if (!bytes_begin_with(cache_control, max_age) ||
+    if (cache_control.size < max_age.size ||
+        !bytes_equal_nocase((struct bytes){cache_control.data, max_age.size}, max_age) ||
         !text_to_number(bytes_skip(cache_control, max_age.size), &seconds) || seconds > 1U << 30)
         return 0;
     return seconds * 1000000;

@@ -74,7 +74,7 @@ bool cache_path_is_plain(const struct http_head *head);
  * the answer to another, and its path's on_room is called again if that is not for it. */
 bool cache_path_answer(struct exchange *exchange);
 
-/* It was not answered, and its call is waiting or sent, or could not be: others may wait for it. */
+/* It was not answered, and its call waits for its turn or is sent: others may wait for it. */
 void cache_path_lead(struct exchange *exchange);
 
 /* It is over: nobody waits for it. */

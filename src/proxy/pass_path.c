@@ -42,7 +42,6 @@ static void                pass_begin_streaming(struct exchange *exchange);
 static void                pass_on_body_end(struct exchange *exchange);
 static void                pass_ask(struct exchange *exchange);
 static void                pass_ask_after_all(struct exchange *exchange);
-static void                pass_ask_chroma(struct exchange *exchange);
 static void                pass_send(struct exchange *exchange);
 static bool                pass_is_let(struct exchange *exchange);
 static void                pass_on_let(struct breaker_ticket *ticket);
@@ -168,20 +167,14 @@ static void pass_ask(struct exchange *exchange)
         return;
     mirror_path_note_read(exchange);
     if (!cache_path_answer(exchange) && !mirror_path_answer(exchange, pass_ask_after_all))
-        pass_ask_chroma(exchange);
+        pass_send(exchange);
 }
 
 /* The copy of the collection has no answer. */
 static void pass_ask_after_all(struct exchange *exchange)
 {
     if (auth_recheck(exchange, pass_ask_after_all))
-        pass_ask_chroma(exchange);
-}
-
-static void pass_ask_chroma(struct exchange *exchange)
-{
-    pass_send(exchange);
-    cache_path_lead(exchange);
+        pass_send(exchange);
 }
 
 static void pass_send(struct exchange *exchange)
@@ -258,6 +251,7 @@ static void pass_call(struct exchange *exchange)
     if (status == STATUS_OK) {
         exchange->record.overhead_us += clock_now_us() - now_us;
         mirror_path_hedge(exchange);
+        cache_path_lead(exchange);
         return;
     }
     pass->why = status;

@@ -24,6 +24,7 @@ mutant src/proxy/cache_path.c flow/test_flow_cache '/? collection_table_stamp_of
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/    if (cache->is_gateway \&\& !is_gateway)$/    if (0)/; s/    if (!is_wanted)$/    if (0)/' 'who ceases to be a gateway forgets'
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/is_lost ? &before : &question->asked/\&question->asked/' 'what held before Chroma was lost counts while it is down'
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/cache->options.stale_if_error_us > 0 \&\& !cache->is_gateway/cache->options.stale_if_error_us > 0/' 'a gateway gives nothing old'
+mutant src/proxy/cache_path.c flow/test_flow_cache 's/        call_has_hung_read(exchange->proxy))/        0)/' 'a Chroma that hangs is lost, too'
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/cache->options.stale_if_error_us > 0 \&\& //' 'nothing old is given unless it is wanted'
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/    if (upstream_pool_problem(exchange->proxy->pool)\[0\] != .*/    if (true)/' 'nothing old is given while Chroma works'
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/        return query_cache_pass_over(cache->cache);/        ;/' 'what may be given soon stays'

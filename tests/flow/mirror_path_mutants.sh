@@ -8,6 +8,7 @@ set -eu
 path=src/proxy/mirror_path.c
 flow=flow/test_flow_mirror_path
 mutant $path $flow 's/ : call_has_hung_read(exchange->proxy);/ : false;/' "not each read waits for its deadline at a Chroma that hangs"
+mutant src/calls/call.c $flow 's/ \&\& !call->request.streams_body \&\&/ \&\&/' "a client that is slow is no Chroma that hangs"
 mutant $path $flow 's/if (question.age_max_us == 0)/if (false)/' "a client can forbid it"
 mutant $path $flow 's/else if (!path_takes_fields(exchange))/else if (false)/' "fields that Chroma goes by"
 mutant $path $flow 's/else if (!path_may_have(exchange))/else if (false)/' "trust"

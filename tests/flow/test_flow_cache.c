@@ -110,7 +110,7 @@ START_TEST(the_age_that_a_client_takes_is_heeded)
     flow_world_start(&world);
     client = flow_world_client(&world);
     ck_assert(!is_hit(client, "{}", ""));
-    ck_assert(is_hit(client, "{}", "Cache-Control: max-age=5\r\n"));
+    ck_assert(is_hit(client, "{}", "Cache-Control: Max-Age=5\r\n"));
     flow_world_run_ms(&world, 3000);
     ck_assert(is_hit(client, "{}", "Cache-Control: max-age=5\r\n"));
     ck_assert(!is_hit(client, "{}", "Cache-Control: max-age=2\r\n"));
@@ -649,6 +649,27 @@ START_TEST(while_chroma_is_down_a_sidecar_may_answer_with_what_is_old)
 }
 END_TEST
 
+START_TEST(a_chroma_that_hangs_is_down)
+{
+    struct flow_client *client = begin_sidecar(), *first = flow_world_client(&world);
+
+    flow_world_run_ms(&world, 2000);
+    read_delay_us = 40000000;
+    send_read(first, "{}", "");
+    flow_world_run_ms(&world, 9000);
+    ck_assert_uint_eq(first->answer_count, 0);
+    flow_world_run_ms(&world, 2000);
+    ck_assert_str_eq(ask_for(client, "", 200), stale);
+    ck_assert_str_eq(ask_for(client, "", 200), stale);
+    ck_assert_uint_eq(first->answer_count, 0);
+    read_delay_us = 1000;
+    ck_assert(flow_world_run_to_answers(&world, first, 1));
+    flow_world_expect(first, 200);
+    flow_world_run_ms(&world, 2000);
+    ck_assert_str_eq(ask_for(client, "", 200), "fwd=miss; stored");
+}
+END_TEST
+
 START_TEST(in_role_gateway_nothing_old_is_given)
 {
     struct flow_client *client = begin_sidecar();
@@ -715,6 +736,7 @@ int main(void)
     tcase_add_test(tcase, what_was_kept_in_the_first_seconds_goes_when_they_are_over);
     tcase_add_test(tcase, a_sidecar_keeps_answers_only_for_as_long_as_it_may);
     tcase_add_test(tcase, while_chroma_is_down_a_sidecar_may_answer_with_what_is_old);
+    tcase_add_test(tcase, a_chroma_that_hangs_is_down);
     tcase_add_test(tcase, in_role_gateway_nothing_old_is_given);
     tcase_add_test(tcase, a_write_that_was_cut_off_ends_what_is_old);
     tcase_add_test(tcase, what_is_old_is_not_given_unless_it_is_wanted);

@@ -719,6 +719,35 @@ START_TEST(a_chroma_that_hangs_is_stood_in_for_at_once)
 }
 END_TEST
 
+/* It is the client that is slow, not Chroma. */
+START_TEST(a_read_that_is_sent_slowly_is_no_hang)
+{
+    enum { pieces = 75, piece = 4000 };
+    struct flow_client *first;
+
+    start_in(PROXY_MIRROR_FALLBACK);
+    first = flow_world_client(&world);
+    flow_client_printf(
+        first, "POST " PATH "/get HTTP/1.1\r\nHost: chroma\r\n" JSON "Content-Length: %u\r\n\r\n",
+        (unsigned)(pieces * piece));
+    for (int i = 0; i < pieces; i++) {
+        flow_client_printf(first,
+                           i == 0           ? "{\"client\":1%*s"
+                           : i < pieces - 1 ? "%*s"
+                                            : "}%*s",
+                           i == 0           ? piece - 11
+                           : i < pieces - 1 ? piece
+                                            : piece - 1,
+                           "");
+        flow_world_run_ms(&world, i < pieces - 2 ? 1 : 12000);
+        for (int k = 0; i == pieces - 2 && k < 5; k++)
+            expect_chroma(ask(JSON));
+    }
+    ck_assert(flow_world_run_to_answers(&world, first, 1));
+    expect_chroma(first);
+}
+END_TEST
+
 START_TEST(a_wait_for_a_turn_ends_in_an_answer)
 {
     struct flow_client *first;
@@ -1262,6 +1291,7 @@ int main(void)
     tcase_add_test(tcase, a_half_answer_is_not_mended);
     tcase_add_test(tcase, a_deadline_is_met);
     tcase_add_test(tcase, a_chroma_that_hangs_is_stood_in_for_at_once);
+    tcase_add_test(tcase, a_read_that_is_sent_slowly_is_no_hang);
     tcase_add_test(tcase, a_wait_for_a_turn_ends_in_an_answer);
     tcase_add_test(tcase, what_would_be_shed_is_answered);
     tcase_add_test(tcase, a_deadline_of_the_client_is_met);
