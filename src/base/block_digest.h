@@ -1,7 +1,7 @@
 /* block_digest - 128 bits that stand for long texts, for keys of tables, at a small part of the
  * cost of keyed_digest
  *
- * A text is cut into blocks of 1 KiB. Of each the hash NH is taken twice under shifted keys (Black
+ * A text is cut into blocks of 4 KiB. Of each the hash NH is taken twice under shifted keys (Black
  * and others, UMAC, CRYPTO 1999; with 64-bit words as in VMAC, 2007): a multiplication for every
  * sixteen bytes. The sums and the sizes go into a keyed_digest, which is the result. Two different
  * blocks of one size have the same two sums for one key in 2^128, whatever they are: proven, as
@@ -19,7 +19,7 @@
 #include "base/bytes.h"
 #include "base/keyed_digest.h"
 
-enum { BLOCK_DIGEST_BLOCK_SIZE = 1024, BLOCK_DIGEST_WORDS = BLOCK_DIGEST_BLOCK_SIZE / 8 + 2 };
+enum { BLOCK_DIGEST_BLOCK_SIZE = 4096, BLOCK_DIGEST_WORDS = BLOCK_DIGEST_BLOCK_SIZE / 8 + 2 };
 
 /* Random. */
 struct block_digest_key {

@@ -11,7 +11,7 @@
 
 __extension__ typedef unsigned __int128 product;
 
-enum { TEXT_MAX = 4000, DIGESTS_MAX = 70000, PAIR = 16 };
+enum { TEXT_MAX = 12000, DIGESTS_MAX = 150000, PAIR = 16 };
 
 static struct block_digest_key key;
 static struct rng              rng;
@@ -116,7 +116,15 @@ END_TEST
 
 START_TEST(every_bit_counts)
 {
-    static const size_t sizes[] = {1, 15, 16, 17, 1023, 1024, 1025, 2060};
+    static const size_t sizes[] = {1,
+                                   15,
+                                   16,
+                                   17,
+                                   1023,
+                                   BLOCK_DIGEST_BLOCK_SIZE - 1,
+                                   BLOCK_DIGEST_BLOCK_SIZE,
+                                   BLOCK_DIGEST_BLOCK_SIZE + 1,
+                                   BLOCK_DIGEST_BLOCK_SIZE + 1036};
 
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         note_text(text_of(sizes[i]));
@@ -171,14 +179,14 @@ START_TEST(another_key_gives_another_digest)
 {
     size_t bits = 8 * (BLOCK_DIGEST_BLOCK_SIZE + PAIR);
 
-    note_text(text_of(1024));
+    note_text(text_of(BLOCK_DIGEST_BLOCK_SIZE));
     for (size_t bit = 0; bit < bits; bit++) {
         key.words[bit / 64] ^= UINT64_C(1) << bit % 64;
-        note_text(text_of(1024));
+        note_text(text_of(BLOCK_DIGEST_BLOCK_SIZE));
         key.words[bit / 64] ^= UINT64_C(1) << bit % 64;
     }
     key.end[0] ^= 1;
-    note_text(text_of(1024));
+    note_text(text_of(BLOCK_DIGEST_BLOCK_SIZE));
     expect_all_different();
 }
 END_TEST
