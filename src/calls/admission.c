@@ -49,10 +49,11 @@ void admission_leave(struct admission *admission, struct admission_ticket *ticke
 
 void admission_pause(struct admission *admission, bool is_paused)
 {
-    LIST_FOR_EACH(node, &admission->waiting)
-    {
-        LIST_ITEM(node, struct admission_ticket, node)->was_paused = true;
-    }
+    if (admission->is_paused && !is_paused)
+        LIST_FOR_EACH(node, &admission->waiting)
+        {
+            LIST_ITEM(node, struct admission_ticket, node)->was_paused = true;
+        }
     admission->is_paused = is_paused;
     admission_serve_later(admission);
 }

@@ -359,8 +359,9 @@ void call_cancel(struct call *call)
         return;
     if (transfer == NULL) {
         call->is_active = false;
-        turn_queue_leave(proxy->turns, &call->turn);
+        turn_queue_leave(proxy->turns, &call->turn, loop_now_us(proxy->loop));
         call_leave_gate(call);
+        call_set_shed_timer(proxy);
         return;
     }
     call->connected_us = upstream_transfer_times(transfer)->connected_us;

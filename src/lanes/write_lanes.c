@@ -272,7 +272,7 @@ static bool write_lanes_ask_turn(struct write_lanes *lanes)
     const struct write *head = coalescer_wants_to_send(lanes->coalescer, now_us);
 
     if (turn->state == TURN_WAITING && head == NULL)
-        turn_queue_leave(proxy->turns, turn);
+        turn_queue_leave(proxy->turns, turn, now_us);
     if (turn->state != TURN_IDLE || head == NULL)
         return false;
     turn->service = head->lane_flow;

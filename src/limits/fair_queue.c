@@ -6,21 +6,21 @@
 struct fair_flow {
     struct list_node node;        /* while somebody waits who is not parked */
     struct list      items;       /* not parked, in the order of arrival */
-    size_t           count;       /* that wait, parked ones too */
+    struct list      all;         /* parked ones too, likewise */
+    size_t           count;       /* of these */
     int64_t          deficit_us;  /* what it may still take in this round; below 0: a debt */
     int64_t          quantum_us;  /* what it gains in each round */
     uint64_t         calm;        /* of the queue, when it was last active */
     uint64_t         rounds;      /* of the queue, up to which its debt was paid off while idle */
     size_t           held;        /* that wait and were held before */
+    uint64_t         since_us;    /* when the last of these went: nobody waits for longer */
     bool             is_standing; /* one has waited out the timeout, and it was not short since */
-    bool             is_excused;  /* it had such, and since then nobody's time was looked at */
     bool             is_closed;
 };
 
 struct fair_queue {
     struct fair_queue_options options;
     struct list               active; /* flows, the one whose turn it is first */
-    struct list               all;    /* items in the order of arrival */
     size_t                    active_count, count;
     uint64_t                  calm;   /* how often nobody waited: then all debts are forgiven */
     uint64_t                  rounds; /* since the beginning, in parts of rounds_one */
@@ -44,7 +44,10 @@ static bool is_full(const struct fair_gate *gate);
 static void unpark_first(struct fair_queue *queue, struct fair_gate *gate);
 static bool skip_rounds(struct fair_queue *queue, uint64_t now_us);
 static void note_held(struct fair_queue *queue, struct fair_item *item);
-static void begin_anew(struct fair_queue *queue, struct fair_flow *flow, uint64_t now_us);
+static struct fair_item *next_to_expire(const struct fair_queue *queue, uint64_t *ret_us);
+static struct fair_item *next_of_flow(const struct fair_queue *queue, const struct fair_flow *flow,
+                                      uint64_t *ret_us);
+static uint64_t          waits_since(const struct fair_flow *flow, const struct fair_item *item);
 
 struct fair_queue *fair_queue_new(size_t flows)
 {
@@ -53,11 +56,11 @@ struct fair_queue *fair_queue_new(size_t flows)
     if (queue == NULL)
         return NULL;
     list_init(&queue->active);
-    list_init(&queue->all);
     queue->flow_count = flows;
     for (size_t i = 0; i < flows; i++) {
         list_node_init(&queue->flows[i].node);
         list_init(&queue->flows[i].items);
+        list_init(&queue->flows[i].all);
         fair_queue_set_flow(queue, (uint32_t)i, 1, 1);
     }
     return queue;
@@ -107,7 +110,7 @@ void fair_queue_add(struct fair_queue *queue, struct fair_item *item, uint64_t n
     flow->count++;
     queue->count++;
     list_push_back(&flow->items, &item->node);
-    list_push_back(&queue->all, &item->all_node);
+    list_push_back(&flow->all, &item->all_node);
     activate(queue, flow);
 }
 
@@ -210,9 +213,9 @@ static struct fair_item *head_of(struct fair_queue *queue, struct fair_flow *flo
 /* A queue that is short again does not stand. */
 static void look_at_oldest(const struct fair_queue *queue, struct fair_flow *flow, uint64_t now_us)
 {
-    const struct list_node *oldest = list_first(&flow->items);
+    struct list_node *oldest = list_first(&flow->items);
 
-    if (oldest != NULL && now_us - LIST_ITEM(oldest, struct fair_item, node)->since_us <
+    if (oldest != NULL && now_us - waits_since(flow, LIST_ITEM(oldest, struct fair_item, node)) <
                               queue->options.standing_us / 2)
         flow->is_standing = false;
 }
@@ -252,12 +255,12 @@ static bool skip_rounds(struct fair_queue *queue, uint64_t now_us)
     return true;
 }
 
-void fair_queue_take(struct fair_queue *queue, struct fair_item *item)
+void fair_queue_take(struct fair_queue *queue, struct fair_item *item, uint64_t now_us)
 {
     queue->flows[item->flow].deficit_us -= (int64_t)item->cost_us;
     if (item->gate != NULL)
         item->gate->open++;
-    fair_queue_remove(queue, item);
+    fair_queue_remove(queue, item, now_us);
 }
 
 void fair_queue_end(struct fair_queue *queue, struct fair_item *item)
@@ -285,14 +288,15 @@ static void unpark_first(struct fair_queue *queue, struct fair_gate *gate)
     activate(queue, flow);
 }
 
-void fair_queue_remove(struct fair_queue *queue, struct fair_item *item)
+void fair_queue_remove(struct fair_queue *queue, struct fair_item *item, uint64_t now_us)
 {
     struct fair_flow *flow = &queue->flows[item->flow];
 
     list_remove(&item->node);
     list_remove(&item->all_node);
     flow->count--;
-    flow->held -= item->is_held;
+    if (item->is_held && --flow->held == 0)
+        flow->since_us = now_us; /* who came behind them had to wait for them */
     flow->is_standing &= flow->count > 0;
     queue->count--;
     if (item->gate != NULL)
@@ -312,16 +316,16 @@ void fair_queue_settle(struct fair_queue *queue, uint32_t flow_number, uint64_t 
         flow->deficit_us = -debt_max_us;
 }
 
-void fair_queue_end_hold(struct fair_queue *queue, uint64_t now_us)
+void fair_queue_end_hold(struct fair_queue *queue)
 {
-    LIST_FOR_EACH(node, &queue->all)
-    {
-        struct fair_item *item = LIST_ITEM(node, struct fair_item, all_node);
+    for (size_t i = 0; i < queue->flow_count; i++)
+        LIST_FOR_EACH(node, &queue->flows[i].all)
+        {
+            struct fair_item *item = LIST_ITEM(node, struct fair_item, all_node);
 
-        item->since_us = now_us;
-        if (!item->is_held)
-            note_held(queue, item);
-    }
+            if (!item->is_held)
+                note_held(queue, item);
+        }
 }
 
 static void note_held(struct fair_queue *queue, struct fair_item *item)
@@ -330,78 +334,70 @@ static void note_held(struct fair_queue *queue, struct fair_item *item)
 
     item->is_held = true;
     flow->held++;
-    flow->is_excused = true;
     flow->is_standing = false;
 }
 
 struct fair_item *fair_queue_expired(struct fair_queue *queue, uint64_t now_us)
 {
-    const struct list_node *oldest;
-    struct fair_item       *item;
+    uint64_t          expiry_us;
+    struct fair_item *item = next_to_expire(queue, &expiry_us);
 
-    if (queue->options.timeout_us == 0)
+    if (item == NULL || now_us < expiry_us)
         return NULL;
-    while ((oldest = list_first(&queue->all)) != NULL) {
-        struct fair_flow *flow;
-
-        item = LIST_ITEM(oldest, struct fair_item, all_node);
-        flow = &queue->flows[item->flow];
-        if (now_us - item->since_us < queue->options.timeout_us)
-            break;
-        if (!flow->is_excused) {
-            flow->is_standing = true;
-            return item;
-        }
-        begin_anew(queue, flow, now_us);
-    }
-    LIST_FOR_EACH(node, &queue->active)
-    {
-        const struct fair_flow *flow = LIST_ITEM(node, struct fair_flow, node);
-
-        item = LIST_ITEM(list_first(&flow->items), struct fair_item, node);
-        if (flow->is_standing && now_us - item->since_us >= queue->options.standing_us)
-            return item;
-    }
-    return NULL;
-}
-
-/* All of the flow wait from now on. Once more when the last of those that were held has gone: who
- * came behind them had to wait for them. */
-static void begin_anew(struct fair_queue *queue, struct fair_flow *flow, uint64_t now_us)
-{
-    size_t left = queue->count;
-
-    flow->is_excused = flow->held > 0;
-    for (struct list_node *node = list_first(&queue->all), *next; left > 0; left--, node = next) {
-        struct fair_item *item = LIST_ITEM(node, struct fair_item, all_node);
-
-        next = node->next;
-        if (&queue->flows[item->flow] != flow)
-            continue;
-        item->since_us = now_us;
-        list_remove(node);
-        list_push_back(&queue->all, node);
-    }
+    queue->flows[item->flow].is_standing = true;
+    return item;
 }
 
 uint64_t fair_queue_expiry_us(const struct fair_queue *queue)
 {
-    const struct list_node *oldest = list_first(&queue->all);
-    uint64_t                expiry_us;
+    uint64_t expiry_us;
 
-    if (oldest == NULL || queue->options.timeout_us == 0)
-        return UINT64_MAX;
-    expiry_us = LIST_ITEM(oldest, struct fair_item, all_node)->since_us + queue->options.timeout_us;
-    LIST_FOR_EACH(node, &queue->active)
-    {
-        const struct fair_flow *flow = LIST_ITEM(node, struct fair_flow, node);
-        const struct fair_item *item = LIST_ITEM(list_first(&flow->items), struct fair_item, node);
-        uint64_t                at_us = item->since_us + queue->options.standing_us;
+    return next_to_expire(queue, &expiry_us) == NULL ? UINT64_MAX : expiry_us;
+}
 
-        if (flow->is_standing && at_us < expiry_us)
-            expiry_us = at_us;
+/* NULL: nobody will. */
+static struct fair_item *next_to_expire(const struct fair_queue *queue, uint64_t *ret_us)
+{
+    struct fair_item *next = NULL;
+
+    *ret_us = UINT64_MAX;
+    for (size_t i = 0; i < queue->flow_count && queue->count > 0; i++) {
+        uint64_t          expiry_us;
+        struct fair_item *item = next_of_flow(queue, &queue->flows[i], &expiry_us);
+
+        if (item != NULL && expiry_us < *ret_us) {
+            *ret_us = expiry_us;
+            next = item;
+        }
     }
-    return expiry_us;
+    return next;
+}
+
+/* The oldest, or under a standing queue the oldest of those that are not parked. */
+static struct fair_item *next_of_flow(const struct fair_queue *queue, const struct fair_flow *flow,
+                                      uint64_t *ret_us)
+{
+    struct list_node *oldest = list_first(&flow->all), *first = list_first(&flow->items);
+    struct fair_item *item;
+    uint64_t          standing_us;
+
+    if (queue->options.timeout_us == 0 || oldest == NULL || flow->held > 0)
+        return NULL;
+    item = LIST_ITEM(oldest, struct fair_item, all_node);
+    *ret_us = waits_since(flow, item) + queue->options.timeout_us;
+    if (!flow->is_standing || first == NULL)
+        return item;
+    standing_us =
+        waits_since(flow, LIST_ITEM(first, struct fair_item, node)) + queue->options.standing_us;
+    if (standing_us >= *ret_us)
+        return item;
+    *ret_us = standing_us;
+    return LIST_ITEM(first, struct fair_item, node);
+}
+
+static uint64_t waits_since(const struct fair_flow *flow, const struct fair_item *item)
+{
+    return item->since_us > flow->since_us ? item->since_us : flow->since_us;
 }
 
 size_t fair_queue_count(const struct fair_queue *queue)

@@ -16,8 +16,9 @@
  * allowed, since the oldest will hardly be answered in time. A flow that asks for less than its
  * part does not get there. While a flow has calls that were held for another reason than its load
  * (a pause), none of it is given back: its queue is as long as the pause was, and stands for that.
+ * When the last of those has gone, the time of who came behind them begins.
  *
- * Thread: event loop only. Memory: 100 bytes for each flow; items are embedded in their owners.
+ * Thread: event loop only. Memory: 150 bytes for each flow; items are embedded in their owners.
  */
 #ifndef LIMITS_FAIR_QUEUE_H
 #define LIMITS_FAIR_QUEUE_H
@@ -55,7 +56,7 @@ struct fair_item {
 
     uint64_t         since_us;
     struct list_node node;     /* in its flow or its gate */
-    struct list_node all_node; /* in the order of arrival */
+    struct list_node all_node; /* in its flow, in the order of arrival */
 };
 
 static inline void fair_gate_init(struct fair_gate *gate, size_t max)
@@ -91,20 +92,20 @@ struct fair_item *fair_queue_first(struct fair_queue *queue, uint64_t now_us);
 
 /* It goes: it leaves the queue, is charged to its flow and counted at its gate. Anybody who waits
  * may be taken. */
-void fair_queue_take(struct fair_queue *queue, struct fair_item *item);
+void fair_queue_take(struct fair_queue *queue, struct fair_item *item, uint64_t now_us);
 
 /* A call that was taken has ended, as far as its gate is concerned. */
 void fair_queue_end(struct fair_queue *queue, struct fair_item *item);
 
 /* It leaves without having gone. */
-void fair_queue_remove(struct fair_queue *queue, struct fair_item *item);
+void fair_queue_remove(struct fair_queue *queue, struct fair_item *item, uint64_t now_us);
 
 /* `flow` was charged `charged_us` and took `actual_us`. */
 void fair_queue_settle(struct fair_queue *queue, uint32_t flow, uint64_t charged_us,
                        uint64_t actual_us);
 
 /* All that wait were held until now; their order stays. */
-void fair_queue_end_hold(struct fair_queue *queue, uint64_t now_us);
+void fair_queue_end_hold(struct fair_queue *queue);
 
 /* One that has waited for too long, still in the queue; NULL: none. */
 struct fair_item *fair_queue_expired(struct fair_queue *queue, uint64_t now_us);

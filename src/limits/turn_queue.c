@@ -50,12 +50,12 @@ const size_t turn_queue_metric_count = COUNT_OF(turn_queue_metrics);
 
 static void         set_fair_options(struct turn_queue *queue, enum turn_class class);
 static void         order_push(struct turn_queue *queue, struct turn *turn, uint64_t now_us);
-static void         order_remove(struct turn_queue *queue, struct turn *turn);
+static void         order_remove(struct turn_queue *queue, struct turn *turn, uint64_t now_us);
 static struct turn *order_first(struct turn_queue *queue, uint64_t now_us);
 static bool         is_fair(const struct turn *turn);
 static struct turn *first_of(const struct list *waiting);
 static struct turn *first_fair(struct turn_queue *queue, enum turn_class class, uint64_t now_us);
-static void         order_take(struct turn_queue *queue, struct turn *turn);
+static void         order_take(struct turn_queue *queue, struct turn *turn, uint64_t now_us);
 static void         count_credit(struct turn_queue *queue, const struct turn *turn);
 static bool         may_go(const struct turn_queue *queue, enum turn_class class);
 static bool         has_turn(const struct turn_queue *queue, enum turn_class class);
@@ -146,11 +146,11 @@ bool turn_queue_is_held(const struct turn_queue *queue)
     return queue->is_held;
 }
 
-void turn_queue_hold(struct turn_queue *queue, bool held, uint64_t now_us)
+void turn_queue_hold(struct turn_queue *queue, bool held)
 {
     if (queue->is_held && !held)
         for (enum turn_class each = TURN_READ; each < TURN_CLASSES; each++)
-            fair_queue_end_hold(queue->fair[each], now_us);
+            fair_queue_end_hold(queue->fair[each]);
     queue->is_held = held;
 }
 
@@ -168,7 +168,7 @@ enum status turn_queue_ask(struct turn_queue *queue, struct turn *turn, uint64_t
     if (turn->class == TURN_CONTROL || queue->options.waiting_max == 0 ||
         stats->waiting[TURN_READ] + stats->waiting[TURN_WRITE] <= queue->options.waiting_max)
         return STATUS_AGAIN;
-    order_remove(queue, turn);
+    order_remove(queue, turn, now_us);
     stats->refused[turn->class]++;
     return STATUS_OVERLOADED;
 }
@@ -190,7 +190,7 @@ struct turn *turn_queue_shed(struct turn_queue *queue, uint64_t now_us)
         if (item != NULL) {
             struct turn *turn = CONTAINER_OF(item, struct turn, item);
 
-            order_remove(queue, turn);
+            order_remove(queue, turn, now_us);
             queue->stats.shed[each]++;
             return turn;
         }
@@ -248,10 +248,10 @@ static bool is_fair(const struct turn *turn)
     return turn->class != TURN_CONTROL && !turn->is_exempt;
 }
 
-static void order_remove(struct turn_queue *queue, struct turn *turn)
+static void order_remove(struct turn_queue *queue, struct turn *turn, uint64_t now_us)
 {
     if (is_fair(turn))
-        fair_queue_remove(queue->fair[turn->class], &turn->item);
+        fair_queue_remove(queue->fair[turn->class], &turn->item, now_us);
     else
         list_remove(&turn->item.node);
     queue->stats.waiting[turn->class]--;
@@ -295,10 +295,10 @@ static struct turn *first_fair(struct turn_queue *queue, enum turn_class class, 
 }
 
 /* It goes. A read gives the writes that wait credit; a write uses it up. */
-static void order_take(struct turn_queue *queue, struct turn *turn)
+static void order_take(struct turn_queue *queue, struct turn *turn, uint64_t now_us)
 {
     if (is_fair(turn))
-        fair_queue_take(queue->fair[turn->class], &turn->item);
+        fair_queue_take(queue->fair[turn->class], &turn->item, now_us);
     else
         list_remove(&turn->item.node);
     queue->stats.waiting[turn->class]--;
@@ -363,7 +363,7 @@ static void grant(struct turn_queue *queue, struct turn *turn, uint64_t now_us)
 {
     struct turn_queue_stats *stats = &queue->stats;
 
-    order_take(queue, turn);
+    order_take(queue, turn, now_us);
     turn->state = TURN_OPEN;
     turn->granted_us = now_us;
     count_service(queue, turn, 1);
@@ -399,11 +399,11 @@ static bool is_full_service(const struct turn_service *service)
     return service->turns_max != 0 && service->turns >= service->turns_max;
 }
 
-void turn_queue_leave(struct turn_queue *queue, struct turn *turn)
+void turn_queue_leave(struct turn_queue *queue, struct turn *turn, uint64_t now_us)
 {
     if (turn->state != TURN_WAITING)
         return;
-    order_remove(queue, turn);
+    order_remove(queue, turn, now_us);
     queue->stats.left[turn->class]++;
 }
 

@@ -130,7 +130,7 @@ size_t turn_queue_turns_max(const struct turn_queue *queue, enum turn_class clas
 
 /* While held only CONTROL gets turns: the backend is known not to run. Afterwards call
  * turn_queue_next(). */
-void turn_queue_hold(struct turn_queue *queue, bool held, uint64_t now_us);
+void turn_queue_hold(struct turn_queue *queue, bool held);
 bool turn_queue_is_held(const struct turn_queue *queue);
 
 /* Ask for a turn; it must be idle.
@@ -165,8 +165,8 @@ enum turn_bound turn_queue_bound(const struct turn_queue *queue, const struct tu
 size_t turn_queue_service_turns(const struct turn_queue *queue, uint32_t service);
 size_t turn_queue_service_turns_max(const struct turn_queue *queue, uint32_t service);
 
-/* A waiting turn leaves. No-op when it does not wait. */
-void turn_queue_leave(struct turn_queue *queue, struct turn *turn);
+/* A waiting turn leaves. No-op when it does not wait. turn_queue_wake_us() may be sooner then. */
+void turn_queue_leave(struct turn_queue *queue, struct turn *turn, uint64_t now_us);
 
 /* A granted turn becomes that of another owner: `to`, which is idle, takes its place. */
 void turn_queue_move(struct turn *to, struct turn *from);

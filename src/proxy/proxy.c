@@ -215,7 +215,7 @@ void proxy_hold(struct proxy *proxy, bool held)
 {
     if (!held && proxy->is_lost)
         proxy_state_note_reached(proxy);
-    turn_queue_hold(proxy->turns, held, loop_now_us(proxy->loop));
+    turn_queue_hold(proxy->turns, held);
     call_run_turns(proxy);
 }
 
@@ -393,7 +393,7 @@ static void free_turns(struct proxy *proxy)
     struct turn *turns[] = {&proxy->lanes_turn, &proxy->control_turns[0], &proxy->control_turns[1]};
 
     for (size_t i = 0; i < COUNT_OF(turns) && proxy->turns != NULL; i++) {
-        turn_queue_leave(proxy->turns, turns[i]);
+        turn_queue_leave(proxy->turns, turns[i], loop_now_us(proxy->loop));
         if (turns[i]->state != TURN_IDLE)
             turn_queue_done(proxy->turns, turns[i], 0);
     }

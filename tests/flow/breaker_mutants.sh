@@ -71,5 +71,6 @@ mutant src/proxy/write_path.c flow/test_flow_deadline 's/message == ours;/true;/
 mutant $watch flow/test_flow_auth 's/        (\*ours)++;/        (void)0;/' 'what waits for a look-up has its count'
 mutant $watch flow/test_flow_deadline 's/    if (exchange->client_deadline.is_over)$/    if (false)/' 'at its own deadline it is told of that'
 mutant src/proxy/cache_join.c flow/test_flow_deadline 's/if (!exchange->client_deadline.is_over \&\& waited/if (waited/' 'who waits for another has a deadline too'
+mutant src/proxy/pass_path.c flow/test_flow_breaker 's/    exchange->pass.was_held = true;/    ;/' 'what the breaker held is not shed'
 
 mutants_run

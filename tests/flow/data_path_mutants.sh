@@ -49,7 +49,7 @@ mutant src/lanes/write_call.c flow/test_flow_backends 's/sent ? COALESCER_RESET 
 mutant src/lanes/write_call.c flow/test_flow_writes 's/answer_sink_failure(call->lone->stream_to, why, sent);/(void)0;/' 'a long answer that breaks is cut'
 mutant src/lanes/write_call.c flow/test_flow_writes 's/return bytes_equal(executed->value, BYTES_LITERAL("no"));/return true;/' 'a refusal that may have been executed is not repeated'
 mutant src/lanes/write_call.c flow/test_flow_writes 's/return bytes_equal(executed->value, BYTES_LITERAL("no"));/return false;/' 'a refusal that was not is'
-mutant src/calls/call.c flow/test_flow_clients 's/^        turn_queue_leave(proxy->turns, &call->turn);//' 'who leaves leaves the queue'
+mutant src/calls/call.c flow/test_flow_clients 's/^        turn_queue_leave(proxy->turns, &call->turn, .*//' 'who leaves leaves the queue'
 mutant src/calls/call.c 'flow/test_flow_limits flow/test_flow_backends' '/^void call_cancel(.*)$/,/^}/s/^    call_close(call, call_given_up(call));/    call->transfer = NULL; call->is_active = false; list_remove(\&call->node);/' 'a turn is given back after a cancel'
 mutant src/calls/call.c flow/test_flow_limits 's/^    turn_queue_done(proxy->turns, &call->turn, cost_us);//' 'a turn is given back'
 mutant src/calls/call.c flow/test_flow_backends 's/^    upstream_transfer_cancel(transfer);//' 'a cancelled read is cut'

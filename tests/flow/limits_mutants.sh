@@ -66,7 +66,7 @@ mutant src/limits/concurrency_limit.c unit/test_concurrency_limit 's/outcome == 
 mutant src/limits/turn_queue.c unit/test_turn_queue 's/ - (class == TURN_READ ? queue->stats.exempt_turns : 0)//' "exempt reads are not counted"
 mutant src/limits/turn_queue.c unit/test_turn_queue 's/exempt != NULL \&\& has_connection(queue, TURN_READ)/exempt != NULL/' "exempt reads need a connection"
 mutant src/limits/turn_queue.c unit/test_turn_queue 's/each < TURN_CLASSES \&\& !queue->is_held/each < TURN_CLASSES/' "what is held is not shed"
-mutant src/limits/fair_queue.c unit/test_turn_queue '0,/        item->since_us = now_us;/s//        ;/' "what was held waits anew"
+mutant src/limits/fair_queue.c unit/test_turn_queue 's/oldest == NULL || flow->held > 0/oldest == NULL/' "nor what was held until now"
 mutant src/limits/concurrency_limit.c flow/test_flow_overload 's/limit->stale_windows < STALE_WINDOWS/true/' "stale ease is learned anew"
 mutant src/limits/concurrency_limit.c unit/test_concurrency_limit 's/limit->drops > 0 || ratio > tolerance/ratio > tolerance/' "drops"
 mutant src/limits/key_ring.c unit/test_key_ring 's/i < KEY_RING_DIGEST_SIZE; i++)$/i < 8; i++)/' "all of a digest is compared"
@@ -84,10 +84,10 @@ mutant src/limits/service_limits.c unit/test_service_limits 's/    if (!was_sent
 mutant src/limits/service_limits.c unit/test_service_limits 's/wait_us > ret->wait_us) {/true) {/;s/        ret->wait_us = wait_us;/        ret->wait_us = 1;/' "the longest delay counts"
 mutant src/limits/service_limits.c unit/test_service_limits 's/--gate->holders > 0/false/' "gates live as long as they are used"
 mutant src/limits/cost_predictor.c unit/test_service_limits 's/sample > \*unit_us \* far/0/' "a call behind a lock is not believed"
-mutant src/limits/fair_queue.c unit/test_fair_queue 's/flow->is_excused = flow->held > 0;/flow->is_excused = false;/' "nobody expires behind what was held"
-mutant src/limits/fair_queue.c unit/test_fair_queue 's/flow->is_excused = flow->held > 0;/flow->is_excused = true;/' "but afterwards they do"
-mutant src/limits/fair_queue.c unit/test_fair_queue 's/    flow->held -= item->is_held;/    ;/' "who has gone is held no more"
+mutant src/limits/fair_queue.c unit/test_fair_queue 's/        flow->since_us = now_us;.*/        (void)now_us;/' "the time of who comes behind what was held begins when that has gone"
+mutant src/limits/fair_queue.c unit/test_fair_queue 's/item->is_held \&\& --flow->held == 0/item->is_held/' "when the last of it has gone"
+mutant src/limits/fair_queue.c unit/test_fair_queue 's/--flow->held == 0/flow->held == 0/' "who has gone is held no more"
 mutant src/limits/fair_queue.c unit/test_fair_queue 's/    flow->is_standing = false;$/    ;/' "a hold ends a standing queue"
-mutant src/limits/fair_queue.c unit/test_fair_queue 's/        if (&queue->flows\[item->flow\] != flow)/        if (false)/' "other services have their own time"
+mutant src/limits/fair_queue.c unit/test_fair_queue 's/oldest == NULL || flow->held > 0/oldest == NULL || queue->flows[0].held > 0/' "other services have their own time"
 
 mutants_run

@@ -144,7 +144,7 @@ void limits_world_run(const struct limits_world_options *options,
         struct turn *turn = &world.requests[i].turn;
 
         if (turn->state == TURN_WAITING)
-            turn_queue_leave(world.requests[i].proxy->queue, turn);
+            turn_queue_leave(world.requests[i].proxy->queue, turn, world.now_us);
         if (turn->state != TURN_IDLE)
             turn_queue_done(world.requests[i].proxy->queue, turn, 0);
     }
@@ -343,7 +343,7 @@ static void on_timer(struct world *world)
         return;
     }
     if (request->turn.state == TURN_WAITING) {
-        turn_queue_leave(request->proxy->queue, &request->turn);
+        turn_queue_leave(request->proxy->queue, &request->turn, world->now_us);
         fail_try(world, request);
         return;
     }

@@ -15,6 +15,7 @@ mutant src/calls/read_limit.c flow/test_flow_reads 's/limit->write_ended_us = no
 mutant src/calls/call.c flow/test_flow_reads 's/is_exempt |= call->info == chroma_route_info(exempt\[i\]);/(void)0;/' 'health checks are exempt'
 mutant src/calls/call.c flow/test_flow_reads 's/^    call_shed(proxy);/    (void)0;/' 'who has waited for too long is refused'
 mutant src/calls/call.c flow/test_flow_reads 's/^        call_set_shed_timer(proxy);/        (void)0;/' 'a queue in which nothing moves is looked at'
+mutant src/calls/call.c flow/test_flow_reads '/call_leave_gate(call);$/{n;s/call_set_shed_timer(proxy);/(void)0;/}' 'and one that the last of what was held has left'
 mutant src/calls/call.c flow/test_flow_reads 's/call->status == 429 || call->status == 503 || call->status == 504/false/' 'drops'
 mutant src/calls/call.c flow/test_flow_reads 's/call->status >= 200 \&\& call->status <= 299 \&\&//' 'errors are no answers'
 mutant src/calls/call.c flow/test_flow_reads 's/age_us >= call->proxy->options.deadline_read_us ? CONCURRENCY_DROPPED : CONCURRENCY_LEFT/CONCURRENCY_NOTHING/' 'what is given up counts'
@@ -34,6 +35,6 @@ mutant src/proxy/pass_path.c flow/test_flow_limits 's/else if (pass_is_bounded(e
 mutant src/calls/admission.c flow/test_flow_reads 's/->was_paused = true;/->was_paused = false;/' 'what a pause held is not refused early'
 mutant src/proxy/dispatch.c flow/test_flow_reads 's/if (exchange->admission.was_paused) {/if (false) {/' 'nor while it waits for admission'
 mutant src/calls/call.c flow/test_flow_reads 's/call->turn.was_held = call->origin.was_held;/;/' 'nor while it waits for its turn'
-mutant src/limits/turn_queue.c flow/test_flow_reads 's/fair_queue_end_hold(queue->fair\[each\], now_us);/;/' 'what waited for a Chroma that did not run neither'
+mutant src/limits/turn_queue.c flow/test_flow_reads 's/fair_queue_end_hold(queue->fair\[each\]);/;/' 'what waited for a Chroma that did not run neither'
 
 mutants_run

@@ -228,6 +228,39 @@ START_TEST(where_we_run_chroma_reads_wait_in_order_and_none_is_refused)
 }
 END_TEST
 
+/* They are many because of the outage, not of the load: half a second of work, one at a time, waits
+ * when it ends, and nobody is refused early for it, nor who came behind. */
+START_TEST(what_it_held_is_not_shed_when_it_lets_them_go)
+{
+    struct flow_client *clients[57];
+
+    world.write_options.is_supervised = true;
+    world.proxy_options.reads_max = 1;
+    world.proxy_options.sheds = true;
+    start(true);
+    open_by_failures();
+    for (unsigned i = 0; i < 50; i++)
+        clients[i] = flow_world_send(&world, "query", 30 + i, 10, 10);
+    flow_world_run_ms(&world, 1000);
+    world.backend.plan.delay_us = 10000;
+    proxy_heartbeat(world.proxy, true);
+    flow_world_run_ms(&world, 200);
+    ck_assert_uint_eq(metric(STATE_OF_READS), 0);
+    for (unsigned i = 50; i < COUNT_OF(clients); i++)
+        clients[i] = flow_world_send(&world, "query", 30 + i, 10, 10);
+    flow_world_run_ms(&world, 500);
+    for (unsigned i = 0; i < COUNT_OF(clients); i++)
+        flow_world_expect(clients[i], 200);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.reads, 0);
+
+    /* Then the load is looked at again. */
+    for (unsigned i = 0; i < 50; i++)
+        clients[i] = flow_world_send(&world, "query", 130 + i, 10, 10);
+    flow_world_run_ms(&world, 1000);
+    ck_assert_uint_gt(proxy_limits(world.proxy).refused.reads, 20);
+}
+END_TEST
+
 START_TEST(who_waits_for_it_has_his_deadline_and_may_leave)
 {
     struct flow_client *waits, *leaves;
@@ -576,6 +609,7 @@ int main(void)
     tcase_add_test(tcase, a_heartbeat_is_wanted_after_a_second_and_then_one_read_tries_at_a_time);
     tcase_add_test(tcase, who_leaves_while_he_tries_lets_another_one_try);
     tcase_add_test(tcase, where_we_run_chroma_reads_wait_in_order_and_none_is_refused);
+    tcase_add_test(tcase, what_it_held_is_not_shed_when_it_lets_them_go);
     tcase_add_test(tcase, who_waits_for_it_has_his_deadline_and_may_leave);
     tcase_add_test(tcase, who_waits_is_let_go_when_the_setting_changes);
     tcase_add_test(tcase, a_collection_that_fails_is_refused_and_no_other);

@@ -526,6 +526,32 @@ START_TEST(what_was_held_is_not_refused_afterwards_nor_who_came_behind_it)
 }
 END_TEST
 
+/* Its turn, or the end of its client: then the time of those behind it begins. */
+START_TEST(behind_the_last_that_was_held_a_read_waits_for_no_longer_than_ever)
+{
+    struct flow_client *held, *behind;
+
+    hang_first_for(30 * second_us);
+    start_with(1, true);
+    proxy_hold(world.proxy, true);
+    query(1);
+    flow_world_run_ms(&world, 1);
+    held = query(2);
+    flow_world_run_ms(&world, 1);
+    proxy_hold(world.proxy, false);
+    flow_world_run_ms(&world, 1);
+    behind = query(3);
+    flow_world_run_ms(&world, 1000);
+    ck_assert_uint_eq(held->answer_count + behind->answer_count, 0);
+    flow_client_close(held);
+    flow_world_run_ms(&world, 99);
+    ck_assert_uint_eq(behind->answer_count, 0);
+    flow_world_run_ms(&world, 5);
+    expect_refused(behind, 3, "reads.limit is 1 now");
+    flow_world_run_ms(&world, 31000);
+}
+END_TEST
+
 START_TEST(what_a_pause_held_waits_for_admission_as_long_as_it_may)
 {
     struct flow_client *clients[40];
@@ -609,6 +635,7 @@ int main(void)
     tcase_add_test(tcase, while_chroma_is_known_not_to_run_reads_wait);
     tcase_add_loop_test(tcase, what_was_held_is_not_refused_afterwards_nor_who_came_behind_it, 0,
                         2);
+    tcase_add_test(tcase, behind_the_last_that_was_held_a_read_waits_for_no_longer_than_ever);
     tcase_add_test(tcase, what_a_pause_held_waits_for_admission_as_long_as_it_may);
     tcase_add_test(tcase, who_leaves_before_is_not_refused);
     tcase_add_test(tcase, metrics_tell_the_limit_and_what_was_refused);

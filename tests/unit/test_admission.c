@@ -102,6 +102,19 @@ START_TEST(pause_admits_nobody_and_its_end_all_in_order)
 }
 END_TEST
 
+START_TEST(only_a_pause_that_ends_has_held_somebody)
+{
+    admission_set_max(&admission, 1);
+    ck_assert(admission_ask(&admission, &tickets[0]));
+    ck_assert(!admission_ask(&admission, &tickets[1]));
+    admission_pause(&admission, false); /* there was none */
+    ck_assert(!tickets[1].was_paused);
+    admission_pause(&admission, true);
+    admission_pause(&admission, false);
+    ck_assert(tickets[1].was_paused);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("admission");
@@ -112,5 +125,6 @@ int main(void)
     tcase_add_test(tcase, who_left_is_not_told);
     tcase_add_test(tcase, a_raised_bound_admits_those_who_wait);
     tcase_add_test(tcase, pause_admits_nobody_and_its_end_all_in_order);
+    tcase_add_test(tcase, only_a_pause_that_ends_has_held_somebody);
     return check_main("admission", tcase);
 }

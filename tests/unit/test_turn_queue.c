@@ -51,7 +51,7 @@ static void setup(void)
 static void teardown(void)
 {
     for (size_t i = 0; i < used; i++) {
-        turn_queue_leave(queue, &turns[i]);
+        turn_queue_leave(queue, &turns[i], now_us);
         if (turns[i].state != TURN_IDLE)
             turn_queue_done(queue, &turns[i], 0);
     }
@@ -64,12 +64,12 @@ START_TEST(while_held_only_control_goes_and_afterwards_all_in_their_order)
 {
     struct turn *read, *write;
 
-    turn_queue_hold(queue, true, now_us);
+    turn_queue_hold(queue, true);
     write = ask(TURN_WRITE, STATUS_AGAIN);
     read = ask(TURN_READ, STATUS_AGAIN);
     ask(TURN_CONTROL, STATUS_OK);
     CK_NEXT(NULL);
-    turn_queue_hold(queue, false, now_us);
+    turn_queue_hold(queue, false);
     CK_NEXT(read);
     CK_NEXT(write);
     CK_NEXT(NULL);
@@ -262,21 +262,20 @@ START_TEST(what_was_held_is_not_given_back)
 
     turn_queue_set_options(queue, &options);
     first = ask(TURN_WRITE, STATUS_OK);
-    turn_queue_hold(queue, true, now_us);
+    turn_queue_hold(queue, true);
     read = ask(TURN_READ, STATUS_AGAIN);
     now_us += 500;
     ck_assert_uint_eq(turn_queue_wake_us(queue), UINT64_MAX);
     ck_assert_ptr_null(turn_queue_shed(queue, now_us));
-    turn_queue_hold(queue, false, now_us);
-    ck_assert_uint_eq(turn_queue_wake_us(queue), now_us + 100);
-    ck_assert_ptr_null(turn_queue_shed(queue, now_us + 100));
-    turn_queue_leave(queue, read); /* it was the only one */
+    turn_queue_hold(queue, false);
+    ck_assert_uint_eq(turn_queue_wake_us(queue), UINT64_MAX);
+    ck_assert_ptr_null(turn_queue_shed(queue, now_us + 1000));
+    turn_queue_leave(queue, read, now_us); /* it was the only one */
     now_us += 200;
     read = ask(TURN_READ, STATUS_AGAIN);
-    turn_queue_hold(queue, false, now_us); /* it is not held, so nothing changes */
+    turn_queue_hold(queue, false); /* it is not held, so nothing changes */
     ck_assert_ptr_null(turn_queue_shed(queue, now_us + 99));
-    ck_assert_ptr_null(turn_queue_shed(queue, now_us + 100)); /* once more, since some were held */
-    ck_assert_ptr_eq(turn_queue_shed(queue, now_us + 200), read);
+    ck_assert_ptr_eq(turn_queue_shed(queue, now_us + 100), read);
     turn_queue_done(queue, first, 0);
 }
 END_TEST
@@ -319,12 +318,12 @@ START_TEST(exempt_reads_are_held_and_may_leave)
 {
     struct turn *exempt;
 
-    turn_queue_hold(queue, true, now_us);
+    turn_queue_hold(queue, true);
     exempt = ask_exempt(STATUS_AGAIN);
     ask_exempt(STATUS_AGAIN);
-    turn_queue_leave(queue, exempt);
+    turn_queue_leave(queue, exempt, now_us);
     CK_NEXT(NULL);
-    turn_queue_hold(queue, false, now_us);
+    turn_queue_hold(queue, false);
     CK_NEXT(&turns[1]);
     CK_NEXT(NULL);
 }
@@ -415,9 +414,9 @@ START_TEST(who_leaves_is_not_granted)
     first = ask(TURN_READ, STATUS_OK);
     second = ask(TURN_READ, STATUS_AGAIN);
     third = ask(TURN_READ, STATUS_AGAIN);
-    turn_queue_leave(queue, second);
-    turn_queue_leave(queue, second);
-    turn_queue_leave(queue, first); /* has its turn: nothing happens */
+    turn_queue_leave(queue, second, now_us);
+    turn_queue_leave(queue, second, now_us);
+    turn_queue_leave(queue, first, now_us); /* has its turn: nothing happens */
     turn_queue_done(queue, first, 0);
     CK_NEXT(third);
     ck_assert_uint_eq(turn_queue_stats(queue)->left[TURN_READ], 1);
@@ -646,7 +645,7 @@ static void step(void)
         break;
     case TURN_WAITING:
         if (rng_below(&rng, 4) == 0)
-            turn_queue_leave(queue, turn);
+            turn_queue_leave(queue, turn, now_us);
         break;
     case TURN_OPEN:
         if (rng_below(&rng, 2) == 0)
