@@ -221,11 +221,19 @@ static void walk_service(void *ctx, const struct service_state *state)
         take_of_service(walk, state->name, "concurrency_max",
                         (struct limit_row){.bound = state->concurrency_max,
                                            .in_use = state->concurrency,
+                                           .waiting = state->waiting,
                                            .refused = state->turns_refused});
     if (state->collection_reads_max > 0)
         take_of_service(walk, state->name, "collection.concurrency_reads_max",
                         (struct limit_row){.bound = state->collection_reads_max,
-                                           .refused = state->collection_refused});
+                                           .refused = state->collection_reads_refused});
+    if (state->collection_writes_max > 0)
+        take_of_service(walk, state->name, "collection.concurrency_writes_max",
+                        (struct limit_row){.bound = state->collection_writes_max,
+                                           .refused = state->collection_writes_refused});
+    if (state->batch_records_max > 0)
+        take_of_service(walk, state->name, "collection.batch_records_max",
+                        (struct limit_row){.bound = state->batch_records_max});
 }
 
 /* ---- One row -------------------------------------------------------------------------------- */

@@ -57,8 +57,10 @@ enum status call_start(struct call *call, struct proxy *proxy,
     status = turn_queue_ask(proxy->turns, &call->turn, call->asked_us);
     if (status == STATUS_OK)
         status = call_send(call);
-    if (status == STATUS_AGAIN)
+    if (status == STATUS_AGAIN) {
+        call->held_by = turn_queue_bound(proxy->turns, &call->turn);
         call_set_shed_timer(proxy);
+    }
     if (status == STATUS_OK || status == STATUS_AGAIN) {
         call->is_active = true;
         return STATUS_OK;
@@ -187,10 +189,13 @@ static void call_shed(struct proxy *proxy)
 void call_explain_refusal(const struct call *call, bool is_early, char out[READ_LIMIT_TEXT_SIZE])
 {
     struct proxy   *proxy = call->proxy;
-    enum turn_bound by = read_limit_refuse(proxy->read_limit, &call->turn, is_early, out);
+    enum turn_bound by = is_early || call->turn.state == TURN_WAITING
+                             ? turn_queue_bound(proxy->turns, &call->turn)
+                             : call->held_by;
 
+    read_limit_refuse(proxy->read_limit, &call->turn, by, is_early, out);
     if (proxy->services != NULL)
-        services_note_refused(proxy->services, call->turn.service, by);
+        services_note_refused(proxy->services, call->turn.service, call->turn.class, by);
 }
 
 /* One that wakes too soon does no harm, so it is moved only to an earlier time. */

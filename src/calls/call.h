@@ -63,7 +63,8 @@ struct call {
     struct answer_sink                 *sink;
     void (*on_writable)(struct call *call);
     struct turn      turn;
-    struct list_node node; /* in proxy->calls */
+    enum turn_bound  held_by; /* if it had to wait for its turn: at first */
+    struct list_node node;    /* in proxy->calls */
     bool             is_active, is_hung;
     bool             is_counted; /* as a read at Chroma */
     bool             is_ended;   /* its turn is over */

@@ -102,18 +102,17 @@ void read_limit_restart(struct read_limit *limit)
     read_limit_apply(limit);
 }
 
-enum turn_bound read_limit_refuse(struct read_limit *limit, const struct turn *turn, bool is_early,
-                                  char out[READ_LIMIT_TEXT_SIZE])
+void read_limit_refuse(struct read_limit *limit, const struct turn *turn, enum turn_bound by,
+                       bool is_early, char out[READ_LIMIT_TEXT_SIZE])
 {
-    enum turn_bound by = turn_queue_bound(limit->turns, turn);
-    char            bound[100];
+    char bound[100];
 
     limit->refused += by == TURN_BOUND_CLASS;
     limit->refused_connections += by == TURN_BOUND_CONNECTIONS;
     switch (by) {
     case TURN_BOUND_GATE:
-        snprintf(bound, sizeof bound, "collection.concurrency_reads_max of its service is %zu",
-                 turn->gate->max);
+        snprintf(bound, sizeof bound, "collection.concurrency_%s_max of its service is %zu",
+                 turn->class == TURN_WRITE ? "writes" : "reads", turn->gate->max);
         break;
     case TURN_BOUND_SERVICE:
         snprintf(bound, sizeof bound, "concurrency_max of its service is %zu",
@@ -133,8 +132,9 @@ enum turn_bound read_limit_refuse(struct read_limit *limit, const struct turn *t
              "its turn did not come in time: %s, and others were before it; nothing was done. Ask "
              "again later. The operator can raise that limit, or let requests wait %s",
              bound,
-             is_early ? "instead (overload: wait)" : "for longer (queue.wait_max, deadline.read)");
-    return by;
+             is_early                    ? "instead (overload: wait)"
+             : turn->class == TURN_WRITE ? "for longer (deadline.write)"
+                                         : "for longer (queue.wait_max, deadline.read)");
 }
 
 void read_limit_state(const struct read_limit *limit, struct limits_state *ret)

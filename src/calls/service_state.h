@@ -15,9 +15,9 @@ struct service_state {
     uint64_t    requests;       /* that began, refused ones too */
     uint64_t    rejected;       /* with 429, by its rates */
     uint64_t    bytes_rejected; /* of those by bytes_rate */
-    /* With `overload: shed`, for their turn did not come: by concurrency_max, and by
-     * collection.concurrency_reads_max. */
-    uint64_t turns_refused, collection_refused;
+    /* For their turn did not come: by concurrency_max, and by collection.concurrency_reads_max and
+     * collection.concurrency_writes_max. */
+    uint64_t turns_refused, collection_reads_refused, collection_writes_refused;
     uint64_t delayed;        /* by `over: delay` */
     uint64_t shadowed;       /* that `over: shadow` let pass */
     uint64_t chroma_time_us; /* that they took */
@@ -29,7 +29,8 @@ struct service_state {
     uint64_t             bytes_rate;
     enum rate_limit_over over;
     uint64_t             concurrency_max, concurrency; /* calls at a time; now */
-    uint64_t             collection_reads_max;
+    uint64_t             waiting;                      /* for a turn */
+    uint64_t             collection_reads_max, collection_writes_max, batch_records_max;
     unsigned             weight, priority;
 };
 

@@ -214,6 +214,8 @@ static void apply(struct services *services, uint32_t service,
     state->over = options->over;
     state->concurrency_max = options->concurrency_max;
     state->collection_reads_max = options->collection_reads_max;
+    state->collection_writes_max = options->collection_writes_max;
+    state->batch_records_max = options->batch_records_max;
     state->weight = options->weight;
     state->priority = options->priority;
     set_turns(services, service);
@@ -425,12 +427,14 @@ static void services_describe(const struct services *services, uint32_t service,
              rate_limit_remaining(rate, now_us) / unit, rate_limit_reset_s(rate, now_us));
 }
 
-void services_note_refused(struct services *services, uint32_t flow, enum turn_bound bound)
+void services_note_refused(struct services *services, uint32_t flow, enum turn_class class,
+                           enum turn_bound bound)
 {
     struct service_state *state = &services->rows[flow % SERVICES_MAX].state;
 
     state->turns_refused += bound == TURN_BOUND_SERVICE;
-    state->collection_refused += bound == TURN_BOUND_GATE;
+    state->collection_reads_refused += bound == TURN_BOUND_GATE && class == TURN_READ;
+    state->collection_writes_refused += bound == TURN_BOUND_GATE && class == TURN_WRITE;
 }
 
 struct fair_gate *services_gate(struct services *services, uint32_t service, enum turn_class class,
@@ -462,6 +466,7 @@ void services_each(const struct services *services, service_state_fn *fn, void *
             continue;
         state.name = services->rows[i].name;
         state.concurrency = turn_queue_service_turns(services->turns, services_flow(i));
+        state.waiting = turn_queue_service_waiting(services->turns, services_flow(i));
         state.remaining =
             state.rate == 0
                 ? 0

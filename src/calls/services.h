@@ -99,8 +99,9 @@ void services_explain(const struct services *services, uint32_t service,
                       const struct services_charge *charge, uint64_t now_us,
                       struct services_refusal *ret);
 
-/* A read, whose turn was of the service's flow, was refused because of this bound. */
-void services_note_refused(struct services *services, uint32_t flow, enum turn_bound bound);
+/* A call of this class, whose turn was of the service's flow, was refused because of this bound. */
+void services_note_refused(struct services *services, uint32_t flow, enum turn_class class,
+                           enum turn_bound bound);
 
 /* What bounds the calls of the service in a collection, for the turn of one call; NULL: nothing. To
  * be given back when the turn is over. */

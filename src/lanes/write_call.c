@@ -495,6 +495,18 @@ bool write_call_is_sent(const struct write_call *call)
     return call_is_sent(&call->call) || call->call.status != 0;
 }
 
+bool write_call_explain_bound(const struct write_call *call, char out[READ_LIMIT_TEXT_SIZE])
+{
+    const struct turn *turn = &call->call.turn;
+    enum turn_bound    bound = turn_queue_bound(call->proxy->turns, turn);
+
+    if (turn->state != TURN_WAITING || turn_queue_is_held(call->proxy->turns) ||
+        (bound != TURN_BOUND_SERVICE && bound != TURN_BOUND_GATE))
+        return false;
+    call_explain_refusal(&call->call, false, out);
+    return true;
+}
+
 void write_call_cancel(struct write_call *call)
 {
     call_cancel(&call->call);

@@ -52,6 +52,9 @@ struct coalescer_batch *write_call_batch(const struct write_call *call);
 /* Has any byte of it gone to a socket? */
 bool write_call_is_sent(const struct write_call *call);
 
+/* Does a limit of its service hold it back now? Then it is refused: see call_explain_refusal(). */
+bool write_call_explain_bound(const struct write_call *call, char out[READ_LIMIT_TEXT_SIZE]);
+
 /* Take it out of the queue: it must not be sent. */
 void write_call_cancel(struct write_call *call);
 

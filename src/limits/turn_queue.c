@@ -222,6 +222,12 @@ size_t turn_queue_service_turns(const struct turn_queue *queue, uint32_t service
     return queue->services[service].turns;
 }
 
+size_t turn_queue_service_waiting(const struct turn_queue *queue, uint32_t service)
+{
+    return fair_queue_flow_count(queue->fair[TURN_READ], service) +
+           fair_queue_flow_count(queue->fair[TURN_WRITE], service);
+}
+
 size_t turn_queue_service_turns_max(const struct turn_queue *queue, uint32_t service)
 {
     return queue->services[service].turns_max;

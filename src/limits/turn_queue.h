@@ -161,8 +161,10 @@ enum turn_bound {
 };
 enum turn_bound turn_queue_bound(const struct turn_queue *queue, const struct turn *turn);
 
-/* The turns of a service now, of READ and WRITE, and its bound on them; 0: none. */
+/* The turns of a service now, of READ and WRITE, those that wait for one, and its bound on them; 0:
+ * none. */
 size_t turn_queue_service_turns(const struct turn_queue *queue, uint32_t service);
+size_t turn_queue_service_waiting(const struct turn_queue *queue, uint32_t service);
 size_t turn_queue_service_turns_max(const struct turn_queue *queue, uint32_t service);
 
 /* A waiting turn leaves. No-op when it does not wait. turn_queue_wake_us() may be sooner then. */

@@ -328,15 +328,26 @@ static void auth_list_on_time(void *ctx)
     ask_for_page(exchange);
 }
 
+/* Either clock: that of the wait, or that of Chroma's answer. */
 static void auth_list_on_deadline(struct exchange *exchange)
 {
-    if (exchange->state == EXCHANGE_ANSWERING && call_is_paused(&exchange->pass.call))
+    struct limits_refused *refused = &exchange->proxy->refused;
+    bool                   sent = call_is_sent(&exchange->pass.call);
+    char                   text[EXCHANGE_WAIT_TEXT_SIZE];
+
+    if (exchange->state == EXCHANGE_ANSWERING && call_is_paused(&exchange->pass.call)) {
         exchange_start_deadline(exchange); /* the client is slow, not Chroma */
-    else
+    } else if (exchange_waits(exchange)) {
+        exchange_explain_wait(exchange, "it waited for queue.wait_max, as ", text);
+        deadline_watch_answer(exchange, FRONT_EXECUTED_NO, NULL, text);
+    } else {
         deadline_watch_answer(
-            exchange, FRONT_EXECUTED_NO, &exchange->proxy->refused.read_deadlines,
-            "Chroma did not list its collections within deadline.read, or no turn came "
-            "within queue.wait_max");
+            exchange, sent ? FRONT_EXECUTED_MAYBE : FRONT_EXECUTED_NO,
+            sent ? &refused->read_deadlines : &refused->waits,
+            sent ? "Chroma did not list its collections within deadline.read"
+                 : "Chroma could not be asked for its collections in time: no turn came, or no "
+                   "connection; see reads.limit, backend.connections_max and queue.wait_max");
+    }
 }
 
 static void auth_list_on_client_gone(struct exchange *exchange)

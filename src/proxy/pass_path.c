@@ -35,6 +35,9 @@ enum { split_records_told = 41666 };
 /* Deaths of Chroma under one read. */
 enum { deaths_max = 3 };
 
+/* A turn that came so shortly before the deadline came too late. */
+static const uint64_t too_late_us = 10000;
+
 static void                pass_begin(struct exchange *exchange);
 static void                pass_on_room(struct exchange *exchange);
 static void                pass_on_body(struct exchange *exchange, struct bytes data);
@@ -566,11 +569,18 @@ static void pass_miss_deadline(struct exchange *exchange)
                           message);
 }
 
-/* It waits for its turn, and for no Chroma that is known not to run. */
+/* It waits for its turn, and for no Chroma that is known not to run; or its turn came when its time
+ * was over: as it does when those that had theirs are over by the same deadline. */
 static bool pass_is_bounded(const struct exchange *exchange)
 {
-    return exchange->pass.is_ours && exchange->pass.call.turn.state == TURN_WAITING &&
-           !turn_queue_is_held(exchange->proxy->turns);
+    const struct call *call = &exchange->pass.call;
+    const struct turn *turn = &call->turn;
+
+    if (!exchange->pass.is_ours || turn_queue_is_held(exchange->proxy->turns))
+        return false;
+    return turn->state == TURN_WAITING ||
+           (turn->state == TURN_OPEN && !call_is_sent(call) && turn->granted_us != call->asked_us &&
+            loop_now_us(exchange->proxy->loop) - turn->granted_us < too_late_us);
 }
 
 /* The deadline counts from the last byte of the request: who waited for a turn for most of it has

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "lanes/write_call.h"
 #include "lanes/write_lanes.h"
 #include "proxy/auth_gate.h"
 #include "proxy/cache_path.h"
@@ -30,6 +31,7 @@ static struct answer_sink *write_path_on_stream(struct write_waiter *waiter, str
 static void                write_path_on_refused(struct write_waiter *waiter, enum status status,
                                                  enum front_executed executed, const char *message);
 static void                write_path_on_deadline(struct exchange *exchange);
+static bool                write_path_explain_bound(const struct exchange *exchange, char *message);
 static void                write_path_on_client_gone(struct exchange *exchange);
 static void                write_path_on_finished(struct exchange *exchange);
 
@@ -233,12 +235,14 @@ static void write_path_on_deadline(struct exchange *exchange)
 {
     enum front_executed executed = FRONT_EXECUTED_NO;
     uint64_t           *counter = &exchange->proxy->refused.write_deadlines;
-    char                message[EXCHANGE_WAIT_TEXT_SIZE];
+    bool                is_bounded;
+    char                message[READ_LIMIT_TEXT_SIZE];
 
     if (exchange->reply.source != NULL && call_is_paused(exchange->reply.source)) {
         exchange_start_deadline(exchange); /* the client is slow, not Chroma */
         return;
     }
+    is_bounded = write_path_explain_bound(exchange, message);
     if (exchange->write != NULL && exchange->reply.source == NULL &&
         !write_lanes_give_up(exchange->write, &executed))
         return;
@@ -247,6 +251,8 @@ static void write_path_on_deadline(struct exchange *exchange)
     if (exchange_waits(exchange)) {
         exchange_explain_wait(exchange, "the write waited for deadline.write, as ", message);
         counter = NULL; /* it is counted there */
+    } else if (is_bounded) {
+        counter = NULL; /* likewise */
     } else {
         snprintf(message, sizeof message, "%s",
                  executed == FRONT_EXECUTED_NO
@@ -255,6 +261,15 @@ static void write_path_on_deadline(struct exchange *exchange)
                      : "Chroma did not answer within deadline.write; the write may yet be applied");
     }
     deadline_watch_answer(exchange, executed, counter, message);
+}
+
+/* It goes by itself, and its service has too many calls under way. */
+static bool write_path_explain_bound(const struct exchange *exchange, char *message)
+{
+    const struct write *write = exchange->write;
+
+    return !exchange->client_deadline.is_over && write != NULL && !write->is_in_lane &&
+           write->call != NULL && write_call_explain_bound(write->call, message);
 }
 
 /* The client cannot know whether its complete write was sent: it is, in any case. */

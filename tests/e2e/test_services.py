@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from bed import DATABASE, PROXY, Chroma, Proxy, wait_for
+from bed import DATABASE, PROXY, Chroma, WatchedProxy, wait_for
 
 RATE = 20
 SECONDS = 3
@@ -43,11 +43,13 @@ def bed(tmp_path_factory):
         "listen: {trusted_proxies: 127.0.0.1}\n"
         "services:\n"
         f"  - {{name: mine, match: {{unix_uid: {os.getuid()}}}, rate: {RATE}/s}}\n"
-        "  - {name: batch, match: {header: 'x-service: batch'}, rate: 1/s, over: shadow}\n"
+        "  - {name: batch, match: {header: 'x-service: batch'}, rate: 1/s, over: shadow,\n"
+        "     bytes_rate: 10MiB/s, concurrency_max: 9, collection: {concurrency_reads_max: 8,\n"
+        "     concurrency_writes_max: 7, batch_records_max: 300}}\n"
     )
     arguments = ["--config", str(settings), "--control", f"{folder}/control"]
 
-    class BothProxy(Proxy):
+    class BothProxy(WatchedProxy):
         also = f",unix:{folder}/data"
 
     with Chroma() as chroma, BothProxy(chroma.port, arguments) as proxy:
@@ -139,6 +141,19 @@ def test_what_is_seen_and_changed_while_running(bed):
     assert 3 <= services["batch"]["shadowed"] <= 4  # on a slow machine a second may pass
     assert services["mine"]["rejected"] > 0
     assert services["mine"]["rate_per_second"] == str(RATE)
+    # Every limit that is set has its row, in ctl and in the metrics.
+    rows = {row["limit"]: row for row in ctl("limits")["limits"] if ".batch." in row["limit"]}
+    assert {limit: row["bound"] for limit, row in rows.items()} == {
+        "services.batch.rate": 1,
+        "services.batch.bytes_rate": 10 << 20,
+        "services.batch.concurrency_max": 9,
+        "services.batch.collection.concurrency_reads_max": 8,
+        "services.batch.collection.concurrency_writes_max": 7,
+        "services.batch.collection.batch_records_max": 300,
+    }
+    name = 'chromabouncer_limit_refused_total{limit="%s",service="batch"}'
+    for limit, row in rows.items():
+        assert bed.metric(name % limit.removeprefix("services.batch.")) == row["refused"]
     ctl("set", "services.batch.over=refuse")
     codes = [
         ask(connection, "GET", f"{bed.collection}/count", headers={"x-service": "batch"})[0].status

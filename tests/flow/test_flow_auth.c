@@ -767,6 +767,34 @@ START_TEST(who_leaves_a_list_leaves_nothing)
 }
 END_TEST
 
+START_TEST(a_list_that_was_not_sent_in_time_is_told_from_one_without_an_answer)
+{
+    struct flow_client *second;
+
+    delay_us = 1000000000;
+    world.proxy_options.reads_max = 1;
+    world.proxy_options.queue_wait_max_us = 2000000;
+    world.proxy_options.deadline_read_us = 5000000;
+    start();
+    send_to(client, READER, "GET", C, "");
+    flow_world_run_ms(&world, 10);
+    second = flow_world_client(&world);
+    send_to(second, READER, "GET", C, "");
+    ck_assert(flow_world_run_to_answers(&world, second, 1));
+    flow_world_expect(second, 504);
+    ck_assert_ptr_nonnull(strstr(flow_client_body(second, 0), "no turn came"));
+    ck_assert_ptr_nonnull(strstr(flow_client_head(second, 0), "Executed: no"));
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.waits, 1);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.read_deadlines, 0);
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    flow_world_expect(client, 504);
+    ck_assert_ptr_nonnull(strstr(last_body(), "within deadline.read"));
+    ck_assert_ptr_nonnull(strstr(flow_client_head(client, 0), "Executed: maybe"));
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.waits, 1);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.read_deadlines, 1);
+}
+END_TEST
+
 /* ---- One identity --------------------------------------------------------------------------- */
 
 START_TEST(writes_of_different_keys_share_a_call)
@@ -860,6 +888,7 @@ int main(void)
     tcase_add_test(tcase, a_list_holds_what_the_key_may_read);
     tcase_add_test(tcase, what_a_chroma_of_our_own_dies_under_is_asked_again);
     tcase_add_test(tcase, who_leaves_a_list_leaves_nothing);
+    tcase_add_test(tcase, a_list_that_was_not_sent_in_time_is_told_from_one_without_an_answer);
     tcase_add_test(tcase, writes_of_different_keys_share_a_call);
     tcase_add_test(tcase, services_are_known_by_key);
     return check_main("flow_auth", tcase);

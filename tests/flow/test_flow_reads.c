@@ -377,6 +377,27 @@ START_TEST(a_read_whose_turn_does_not_come_in_time_is_refused_and_told_why)
 }
 END_TEST
 
+/* Those that Chroma has, and those that wait, are over by one deadline. */
+START_TEST(who_waits_until_its_deadline_is_told_what_held_it_back)
+{
+    struct flow_client *clients[8];
+
+    world.proxy_options.deadline_read_us = 300000;
+    start_with(2, false);
+    world.backend.plan.delay_us = second_us;
+    for (size_t i = 0; i < COUNT_OF(clients); i++)
+        clients[i] = query((unsigned)i + 1);
+    flow_world_run_ms(&world, 400);
+    for (size_t i = 0; i < COUNT_OF(clients); i++) {
+        flow_world_expect(clients[i], 504);
+        ck_assert_ptr_nonnull(strstr(flow_client_body(clients[i], 0),
+                                     i < 2 ? "deadline.read" : "reads.limit is 2 now"));
+    }
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.reads, 6);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.waits, 0);
+}
+END_TEST
+
 START_TEST(without_a_limit_connections_are_what_is_named)
 {
     struct flow_client *clients[10];
@@ -628,6 +649,7 @@ int main(void)
     tcase_add_test(tcase, reads_that_clients_give_up_move_it);
     tcase_add_test(tcase, by_default_nothing_is_refused);
     tcase_add_test(tcase, a_read_whose_turn_does_not_come_in_time_is_refused_and_told_why);
+    tcase_add_test(tcase, who_waits_until_its_deadline_is_told_what_held_it_back);
     tcase_add_test(tcase, without_a_limit_connections_are_what_is_named);
     tcase_add_test(tcase, under_a_standing_queue_refusals_come_sooner_and_the_newest_go_first);
     tcase_add_test(tcase, writes_and_health_checks_are_never_refused);

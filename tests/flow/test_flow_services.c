@@ -427,15 +427,17 @@ START_TEST(who_is_refused_for_the_service_s_bounds_is_told_and_counted_there)
     }
     flow_world_run_ms(&world, 20);
     ck_assert_uint_eq(state_of("chat").concurrency, 1);
+    ck_assert_uint_eq(state_of("chat").waiting, 2);
+    ck_assert_uint_eq(state_of("batch").waiting, 2);
     flow_world_run_ms(&world, 100);
     ck_assert_ptr_nonnull(
         strstr(flow_client_body(chat[2], 0), "concurrency_max of its service is 1"));
     ck_assert_ptr_nonnull(
         strstr(flow_client_body(batch[3], 0), "concurrency_reads_max of its service is 2"));
     ck_assert_uint_eq(state_of("chat").turns_refused, 2);
-    ck_assert_uint_eq(state_of("chat").collection_refused, 0);
+    ck_assert_uint_eq(state_of("chat").collection_reads_refused, 0);
     ck_assert_uint_eq(state_of("batch").turns_refused, 0);
-    ck_assert_uint_eq(state_of("batch").collection_refused, 2);
+    ck_assert_uint_eq(state_of("batch").collection_reads_refused, 2);
     ck_assert_uint_eq(proxy_limits(world.proxy).refused.reads, 0);
     ck_assert_uint_eq(proxy_limits(world.proxy).refused.connections, 0);
     flow_world_run_ms(&world, 1000);
@@ -558,6 +560,41 @@ START_TEST(writes_that_go_alone_are_bounded_likewise)
         ck_assert_uint_eq(status_of(chat[i], 0), 200);
         ck_assert_uint_eq(status_of(batch[i], 0), 200);
     }
+}
+END_TEST
+
+/* They are never refused for it before their deadline. */
+START_TEST(a_write_that_its_bounds_hold_back_is_told_and_counted_there)
+{
+    struct flow_client *chat[2], *batch[2];
+
+    services[0].collection_writes_max = 1;
+    services[1].concurrency_max = 1;
+    world.write_options.is_coalescing = false;
+    world.proxy_options.sheds = true;
+    world.proxy_options.deadline_write_us = second_us;
+    world.backend.plan.delay_us = 10 * second_us;
+    start();
+    for (unsigned i = 0; i < COUNT_OF(chat); i++) {
+        chat[i] = send_as(CHAT, "upsert", i + 1, 100, 10);
+        batch[i] = send_as(BATCH, "upsert", i + 11, 100, 10);
+        flow_world_run_ms(&world, 1);
+    }
+    flow_world_run_ms(&world, 900);
+    ck_assert_uint_eq(chat[1]->answer_count + batch[1]->answer_count, 0);
+    flow_world_run_ms(&world, 200);
+    ck_assert_uint_eq(status_of(chat[1], 0), 504);
+    ck_assert_ptr_nonnull(
+        strstr(flow_client_body(chat[1], 0), "concurrency_writes_max of its service is 1"));
+    ck_assert_ptr_nonnull(strstr(flow_client_body(chat[1], 0), "(deadline.write)"));
+    ck_assert_ptr_nonnull(
+        strstr(flow_client_body(batch[1], 0), "concurrency_max of its service is 1"));
+    ck_assert_uint_eq(state_of("chat").collection_writes_refused, 1);
+    ck_assert_uint_eq(state_of("chat").collection_reads_refused, 0);
+    ck_assert_uint_eq(state_of("batch").turns_refused, 1);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.write_deadlines, 2); /* what was sent */
+    flow_world_run_ms(&world, 11000);
+    ck_assert_uint_eq(world.backend.records[2].heads + world.backend.records[12].heads, 0);
 }
 END_TEST
 
@@ -787,6 +824,7 @@ int main(void)
     tcase_add_test(tcase, writes_do_not_wait_behind_a_service_that_has_all_it_may);
     tcase_add_test(tcase, a_collection_has_no_more_calls_of_a_service_than_it_may);
     tcase_add_test(tcase, writes_that_go_alone_are_bounded_likewise);
+    tcase_add_test(tcase, a_write_that_its_bounds_hold_back_is_told_and_counted_there);
     tcase_add_test(tcase, calls_that_are_shared_have_no_more_records_than_the_service_may);
     tcase_add_test(tcase, who_waits_gets_its_turn_by_weight);
     tcase_add_test(tcase, health_checks_are_never_limited);
