@@ -223,6 +223,7 @@ void write_describe(const struct write *write, uint64_t now_us, struct coalescer
         .address = byte_buffer_bytes(&write->identity),
         .size = byte_buffer_size(&write->body),
         .records_max = write->records_max,
+        .flow = write->lane_flow,
         .deadline_us = write->deadline_us,
         .is_clients = write->is_clients_deadline,
         .slack_us = write->slack_us,

@@ -109,6 +109,8 @@ struct write {
 
     struct call_origin origin;
     uint32_t           lane_flow, records_max;
+    uint64_t           lane_charge_us; /* of its batch, whose first it is: see lane_order.h */
+    uint32_t           lane_charge_flow;
 
     struct write_waiter *waiter;    /* NULL: nobody waits */
     struct answer_sink  *stream_to; /* where a long answer goes; NULL: nowhere */

@@ -490,6 +490,15 @@ struct coalescer_batch *write_call_batch(const struct write_call *call)
     return call->batch;
 }
 
+uint64_t write_call_cost_us(const struct write_call *call)
+{
+    uint64_t began_us = call->call.connected_us, ended_us = call->call.first_byte_us;
+
+    if (began_us == 0)
+        return 0;
+    return (ended_us != 0 ? ended_us : loop_now_us(call->proxy->loop)) - began_us;
+}
+
 bool write_call_is_sent(const struct write_call *call)
 {
     return call_is_sent(&call->call) || call->call.status != 0;

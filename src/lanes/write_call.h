@@ -49,6 +49,9 @@ struct write_call *write_call_of_node(struct list_node *node);
 /* The batch; NULL: there is none. */
 struct coalescer_batch *write_call_batch(const struct write_call *call);
 
+/* How long Chroma worked on it, as far as that is known. */
+uint64_t write_call_cost_us(const struct write_call *call);
+
 /* Has any byte of it gone to a socket? */
 bool write_call_is_sent(const struct write_call *call);
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "chroma/chroma_repeat.h"
 #include "lanes/guard_look.h"
+#include "lanes/lane_order.h"
 #include "lanes/write_call.h"
 #include "lanes/write_metrics.h"
 #include "lanes/write_settle.h"
@@ -33,6 +34,7 @@ static const uint64_t proof_us = 1000000;
 struct write_lanes {
     struct proxy         *proxy;
     struct coalescer     *coalescer;
+    struct lane_order    *order;
     struct loop_task      pump_task;
     struct loop_timer    *wake_timer;
     uint64_t              wake_us; /* for which the timer is set */
@@ -48,6 +50,7 @@ static enum status write_lanes_offer(struct write_lanes *lanes, struct write *wr
 static bool     write_lanes_may_merge(const struct write_lanes *lanes, const struct write *write);
 static uint32_t write_lanes_find_dimension(void *ctx, const unsigned char lane[16]);
 static void     write_lanes_pump(void *ctx);
+static void     write_lanes_let_others(struct write_lanes *lanes);
 static bool     write_lanes_ask_turn(struct write_lanes *lanes);
 static void     write_lanes_set_timer(struct write_lanes *lanes);
 static void     write_lanes_act(struct write_lanes *lanes, const struct coalescer_action *action);
@@ -56,6 +59,8 @@ static void     write_lanes_send_guarded(struct write_lanes *lanes, struct coale
                                          struct turn *turn, enum guard_look_answer guard);
 static void     write_lanes_on_batch_guarded(struct write *write, enum guard_look_answer guard,
                                              void *ctx);
+static void     write_lanes_report(struct write_lanes *lanes, struct coalescer_batch *batch,
+                                   const struct coalescer_outcome *outcome, uint64_t cost_us);
 static bool     write_lanes_stays(struct write_lanes *lanes, struct coalescer_batch *batch,
                                   struct turn *turn);
 static void     write_lanes_on_batch_stayed(struct lane_stay *stay, bool has_ended, void *ctx);
@@ -115,9 +120,11 @@ struct write_lanes *write_lanes_new(struct proxy *proxy)
     lanes->wake_us = UINT64_MAX;
     lanes->in_flight_max = coalescer.backend.in_flight_max;
     lanes->coalescer = coalescer_new(&coalescer);
+    lanes->order = lane_order_new();
     lanes->wake_timer = loop_timer_new(proxy->loop, write_lanes_pump, lanes);
     lanes->again = timeout_queue_new(proxy->loop, again_us, write_lanes_on_again);
-    if (lanes->coalescer == NULL || lanes->wake_timer == NULL || lanes->again == NULL) {
+    if (lanes->coalescer == NULL || lanes->order == NULL || lanes->wake_timer == NULL ||
+        lanes->again == NULL) {
         write_lanes_free(lanes);
         return NULL;
     }
@@ -133,6 +140,7 @@ void write_lanes_free(struct write_lanes *lanes)
     loop_task_cancel(&lanes->pump_task);
     loop_timer_free(lanes->wake_timer);
     coalescer_free(lanes->coalescer);
+    lane_order_free(lanes->order);
     while ((node = list_first(&lanes->proxy->write_calls)) != NULL)
         write_call_free(write_call_of_node(node));
     while ((node = list_first(&lanes->proxy->writes)) != NULL) {
@@ -215,6 +223,7 @@ static enum status write_lanes_offer(struct write_lanes *lanes, struct write *wr
     status = coalescer_add(lanes->coalescer, &offered, loop_now_us(lanes->proxy->loop));
     if (status == STATUS_OK) {
         write->is_in_lane = true;
+        lane_order_enter(lanes->order, write->lane_flow);
         loop_later(lanes->proxy->loop, &lanes->pump_task);
     }
     return status;
@@ -259,23 +268,44 @@ static void write_lanes_pump(void *ctx)
     if (proxy->lanes_turn.state == TURN_OPEN) { /* there is nothing to send after all */
         turn_queue_done(proxy->turns, &proxy->lanes_turn, 0);
         call_run_turns(proxy);
+        write_lanes_let_others(lanes);
     }
     write_lanes_set_timer(lanes);
 }
 
-/* Ask for a turn if one is needed. True: it was granted at once. */
+/* The service that had the turn has nothing to send any more. */
+static void write_lanes_let_others(struct write_lanes *lanes)
+{
+    const struct write *head;
+
+    coalescer_set_flow(lanes->coalescer, COALESCER_ANY_FLOW);
+    head = coalescer_wants_to_send(lanes->coalescer, loop_now_us(lanes->proxy->loop));
+    if (head != NULL && head->lane_flow != lanes->proxy->lanes_turn.service)
+        loop_later(lanes->proxy->loop, &lanes->pump_task);
+}
+
+/* Ask for a turn if one is needed, for the service whose lane goes next. True: it was granted at
+ * once. */
 static bool write_lanes_ask_turn(struct write_lanes *lanes)
 {
     struct proxy       *proxy = lanes->proxy;
     struct turn        *turn = &proxy->lanes_turn;
     uint64_t            now_us = loop_now_us(proxy->loop);
-    const struct write *head = coalescer_wants_to_send(lanes->coalescer, now_us);
+    const struct write *head;
+    uint32_t            flow;
 
-    if (turn->state == TURN_WAITING && head == NULL)
+    if (turn->state == TURN_OPEN)
+        return false;
+    flow = lane_order_choose(lanes->order, lanes->coalescer, now_us);
+    coalescer_set_flow(lanes->coalescer, flow);
+    head = coalescer_wants_to_send(lanes->coalescer, now_us);
+    if (head != NULL && flow == COALESCER_ANY_FLOW)
+        flow = head->lane_flow;
+    if (turn->state == TURN_WAITING && (head == NULL || flow != turn->service))
         turn_queue_leave(proxy->turns, turn, now_us);
     if (turn->state != TURN_IDLE || head == NULL)
         return false;
-    turn->service = head->lane_flow;
+    turn->service = flow;
     return turn_queue_ask(proxy->turns, turn, now_us) == STATUS_OK;
 }
 
@@ -322,17 +352,17 @@ static void write_lanes_send(struct write_lanes *lanes, struct coalescer_batch *
     static const struct coalescer_outcome apart = {.kind = COALESCER_APART};
     static const struct coalescer_outcome lost = {.kind = COALESCER_RESET};
     struct proxy                         *proxy = lanes->proxy;
-    uint64_t                              now_us = loop_now_us(proxy->loop);
     struct write                         *first = coalescer_batch_member(batch, 0);
     enum guard_look_answer                guard;
 
     coalescer_batch_set_ctx(batch, NULL);
+    lane_order_take(lanes->order, proxy->lanes_turn.service, batch, loop_now_us(proxy->loop));
     if (write_lanes_is_unsettled(batch)) { /* it stays lost */
-        coalescer_report(lanes->coalescer, batch, &lost, now_us);
+        write_lanes_report(lanes, batch, &lost, 0);
         return;
     }
     if (!write_lanes_is_proved(lanes, batch)) {
-        coalescer_report(lanes->coalescer, batch, &apart, now_us);
+        write_lanes_report(lanes, batch, &apart, 0);
         return;
     }
     guard = guard_look(first, &proxy->lanes_turn, write_lanes_on_batch_guarded, batch);
@@ -348,18 +378,25 @@ static void write_lanes_send_guarded(struct write_lanes *lanes, struct coalescer
     static const struct coalescer_outcome not_sent = {.kind = COALESCER_NOT_SENT};
     static const struct coalescer_outcome refused = {.kind = COALESCER_ANSWERED,
                                                      .http_status = 403};
-    uint64_t                              now_us = loop_now_us(lanes->proxy->loop);
 
     if (guard == GUARD_LOOK_REFUSED) {
-        coalescer_report(lanes->coalescer, batch, &refused, now_us);
+        write_lanes_report(lanes, batch, &refused, 0);
         return;
     }
     if (guard != GUARD_LOOK_PASSES) {
-        coalescer_report(lanes->coalescer, batch, &not_sent, now_us);
+        write_lanes_report(lanes, batch, &not_sent, 0);
         return;
     }
     if (!write_lanes_stays(lanes, batch, turn))
         write_lanes_send_now(lanes, batch, turn != NULL && turn->state == TURN_OPEN ? turn : NULL);
+}
+
+/* `cost_us`: what it took of Chroma's time. */
+static void write_lanes_report(struct write_lanes *lanes, struct coalescer_batch *batch,
+                               const struct coalescer_outcome *outcome, uint64_t cost_us)
+{
+    lane_order_settle(lanes->order, batch, cost_us);
+    coalescer_report(lanes->coalescer, batch, outcome, loop_now_us(lanes->proxy->loop));
 }
 
 /* Does somebody want to ask Chroma something before? */
@@ -387,7 +424,7 @@ static void write_lanes_on_batch_stayed(struct lane_stay *stay, bool has_ended, 
     if (stay->found.capacity > 0)
         write_charge(write, stay->found.capacity);
     if (has_ended)
-        coalescer_report(lanes->coalescer, ctx, &not_sent, loop_now_us(lanes->proxy->loop));
+        write_lanes_report(lanes, ctx, &not_sent, 0);
     else
         write_lanes_send_now(lanes, ctx, NULL);
     loop_later(lanes->proxy->loop, &lanes->pump_task);
@@ -413,7 +450,7 @@ static void write_lanes_send_now(struct write_lanes *lanes, struct coalescer_bat
                                              .sent_us = now_us};
     }
     if (call == NULL)
-        coalescer_report(lanes->coalescer, batch, &not_sent, now_us);
+        write_lanes_report(lanes, batch, &not_sent, 0);
 }
 
 static void write_lanes_on_batch_guarded(struct write *write, enum guard_look_answer guard,
@@ -454,8 +491,7 @@ static void write_lanes_on_batch_over(struct write_call *call, void *ctx)
     if (outcome.kind == COALESCER_RESET && write_call_write(call) != NULL)
         write_lanes_note_loss(lanes, write_call_write(call));
     outcome.retry_at_us = upstream_pool_retry_at_us(lanes->proxy->pool);
-    coalescer_report(lanes->coalescer, write_call_batch(call), &outcome,
-                     loop_now_us(lanes->proxy->loop));
+    write_lanes_report(lanes, write_call_batch(call), &outcome, write_call_cost_us(call));
     loop_later(lanes->proxy->loop, &lanes->pump_task);
 }
 
@@ -501,6 +537,7 @@ static void write_lanes_refuse(struct write *write, enum status status,
 /* Its answer may still pass. */
 static void write_lanes_release(struct write *write)
 {
+    lane_order_leave(write->proxy->lanes->order, write->lane_flow);
     if (write->call != NULL)
         write_call_adopt(write->call, write);
     else
@@ -698,6 +735,11 @@ void write_lanes_backend_ended(struct write_lanes *lanes)
 {
     coalescer_backend_ended(lanes->coalescer, loop_now_us(lanes->proxy->loop));
     loop_later(lanes->proxy->loop, &lanes->pump_task);
+}
+
+void write_lanes_set_weights(struct write_lanes *lanes)
+{
+    lane_order_weigh(lanes->order, lanes->proxy->turns);
 }
 
 void write_lanes_set_gateway(struct write_lanes *lanes, bool is_gateway)

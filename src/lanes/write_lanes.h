@@ -43,6 +43,9 @@ void write_lanes_set_backend(struct write_lanes *lanes, uint64_t batch_records_m
 /* As proxy_backend_ended(). */
 void write_lanes_backend_ended(struct write_lanes *lanes);
 
+/* The weights of services have changed. */
+void write_lanes_set_weights(struct write_lanes *lanes);
+
 /* See coalescer_set_role(). */
 void write_lanes_set_gateway(struct write_lanes *lanes, bool is_gateway);
 

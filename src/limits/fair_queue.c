@@ -85,6 +85,13 @@ void fair_queue_set_flow(struct fair_queue *queue, uint32_t flow, unsigned weigh
     queue->flows[flow].quantum_us = quantum_us * weight << (FAIR_QUEUE_PRIORITY_LAST - priority);
 }
 
+void fair_queue_weigh(struct fair_queue *queue, const struct fair_queue *other)
+{
+    assert(queue->flow_count == other->flow_count);
+    for (size_t i = 0; i < queue->flow_count; i++)
+        queue->flows[i].quantum_us = other->flows[i].quantum_us;
+}
+
 void fair_queue_set_closed(struct fair_queue *queue, uint32_t flow, bool is_closed)
 {
     queue->flows[flow].is_closed = is_closed;

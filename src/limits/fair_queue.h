@@ -78,6 +78,9 @@ void fair_queue_set_options(struct fair_queue *queue, const struct fair_queue_op
 void fair_queue_set_flow(struct fair_queue *queue, uint32_t flow, unsigned weight,
                          unsigned priority);
 
+/* Flows have the weights and priorities that they have in `other`, which has as many. */
+void fair_queue_weigh(struct fair_queue *queue, const struct fair_queue *other);
+
 /* A closed flow is passed over until it is opened, and gathers no claim meanwhile. */
 void fair_queue_set_closed(struct fair_queue *queue, uint32_t flow, bool is_closed);
 

@@ -126,6 +126,12 @@ void turn_queue_set_service(struct turn_queue *queue, uint32_t service,
     set_service_closed(queue, service);
 }
 
+void turn_queue_weigh(const struct turn_queue *turns, enum turn_class class,
+                      struct fair_queue       *queue)
+{
+    fair_queue_weigh(queue, turns->fair[class]);
+}
+
 void turn_queue_set_turns_max(struct turn_queue *queue, enum turn_class class, size_t turns_max)
 {
     queue->options.turns_max[class] = turns_max;

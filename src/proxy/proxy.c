@@ -282,6 +282,7 @@ enum status proxy_set_services(struct proxy *proxy, const struct proxy_services_
     if (proxy->services == NULL)
         return STATUS_NO_MEMORY;
     status = services_set(proxy->services, options, loop_now_us(proxy->loop));
+    write_lanes_set_weights(proxy->lanes);
     call_run_turns(proxy);
     return status;
 }

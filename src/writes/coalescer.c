@@ -190,6 +190,7 @@ static bool coalescer_init(struct coalescer *coalescer)
     list_init(&coalescer->ended);
     coalescer_lane_init(&coalescer->all_lanes);
     coalescer->all_lanes.place = COALESCER_PLACE_GLOBAL;
+    coalescer->flow = COALESCER_ANY_FLOW;
     coalescer->gather_until_us = UINT64_MAX;
     coalescer->barrier_until_us = UINT64_MAX;
     coalescer->lanes = hash_map_new(options->secret, options->lanes_max);
@@ -306,6 +307,19 @@ void coalescer_set_role(struct coalescer *coalescer, enum coalescer_role role)
 void coalescer_set_may_send(struct coalescer *coalescer, bool may_send)
 {
     coalescer->may_not_send = !may_send;
+}
+
+void coalescer_set_flow(struct coalescer *coalescer, uint32_t flow)
+{
+    coalescer->flow = flow;
+}
+
+bool coalescer_mark_flows(struct coalescer *coalescer, uint64_t now_us, bool ret_flows[])
+{
+    if (coalescer->slots_used >= coalescer->options.backend.in_flight_max)
+        return false;
+    coalescer_lane_mark_flows(coalescer, now_us, ret_flows);
+    return true;
 }
 
 void *coalescer_wants_to_send(struct coalescer *coalescer, uint64_t now_us)

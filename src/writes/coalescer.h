@@ -57,6 +57,15 @@ void coalescer_set_role(struct coalescer *coalescer, enum coalescer_role role);
  */
 void coalescer_set_may_send(struct coalescer *coalescer, bool may_send);
 
+/* A batch is sent for the sake of this flow: the lane with the oldest head in which it has a write,
+ * and there for its first, if that is independent of what it passes. COALESCER_ANY_FLOW, as at
+ * first: the oldest lane, and its head. */
+void coalescer_set_flow(struct coalescer *coalescer, uint32_t flow);
+
+/* Set ret_flows[flow], of which there are enough, for each flow that has a lane which could send if
+ * it might. False: as many calls are in flight as there may be, so nobody could. */
+bool coalescer_mark_flows(struct coalescer *coalescer, uint64_t now_us, bool ret_flows[]);
+
 /* Would coalescer_next() send a batch if it might? Then the ctx of its first member, else NULL. */
 void *coalescer_wants_to_send(struct coalescer *coalescer, uint64_t now_us);
 

@@ -16,6 +16,12 @@ static struct bytes lane_key(const struct coalescer_lane *lane);
 static bool         lane_evict(struct coalescer *coalescer, uint64_t now_us);
 static void         lane_unplace(struct coalescer *coalescer, struct coalescer_lane *lane);
 static void         lane_wake(struct coalescer *coalescer, uint64_t now_us);
+static void         lane_mark_flows(const struct coalescer_lane *lane, bool ret_flows[]);
+static bool         lane_prepare(struct coalescer *coalescer, uint64_t now_us);
+static bool lane_is_of_flow(const struct coalescer *coalescer, const struct coalescer_lane *lane);
+static bool lane_serves_all(const struct coalescer_lane *lane);
+static bool lane_is_crowded(const struct coalescer *coalescer);
+static bool lane_may_go(struct coalescer *coalescer, struct coalescer_lane *lane, uint64_t now_us);
 static bool lane_gathers(const struct coalescer *coalescer, const struct coalescer_lane *lane,
                          uint64_t now_us);
 
@@ -110,39 +116,105 @@ void coalescer_lane_release_all(struct coalescer *coalescer)
 struct coalescer_lane *coalescer_lane_pick(struct coalescer *coalescer, uint64_t now_us)
 {
     struct coalescer_lane *best = NULL;
-    uint32_t               slots = coalescer->options.backend.in_flight_max;
-    uint64_t               turn_max;
-    size_t                 ready;
 
+    if (lane_prepare(coalescer, now_us))
+        return lane_is_of_flow(coalescer, &coalescer->all_lanes) ? &coalescer->all_lanes : NULL;
+    if (coalescer->turn_max == 0)
+        return NULL;
+    if (coalescer->flow == COALESCER_ANY_FLOW && lane_is_crowded(coalescer))
+        return CONTAINER_OF(binary_heap_first(&coalescer->ready), struct coalescer_lane, turn);
+    for (size_t i = 0; i < coalescer->ready.count; i++) {
+        struct coalescer_lane *lane =
+            CONTAINER_OF(coalescer->ready.nodes[i], struct coalescer_lane, turn);
+
+        if (lane_may_go(coalescer, lane, now_us) && lane_is_of_flow(coalescer, lane) &&
+            (best == NULL || lane->turn.key < best->turn.key))
+            best = lane;
+    }
+    return best;
+}
+
+void coalescer_lane_mark_flows(struct coalescer *coalescer, uint64_t now_us, bool ret_flows[])
+{
+    if (lane_prepare(coalescer, now_us)) {
+        ret_flows[coalescer_member_head(&coalescer->all_lanes)->flow] = true;
+        return;
+    }
+    for (size_t i = 0; i < coalescer->ready.count && coalescer->turn_max > 0; i++) {
+        struct coalescer_lane *lane =
+            CONTAINER_OF(coalescer->ready.nodes[i], struct coalescer_lane, turn);
+
+        if (lane_may_go(coalescer, lane, now_us))
+            lane_mark_flows(lane, ret_flows);
+    }
+}
+
+static void lane_mark_flows(const struct coalescer_lane *lane, bool ret_flows[])
+{
+    ret_flows[coalescer_member_head(lane)->flow] = true;
+    if (!lane_serves_all(lane))
+        return;
+    LIST_FOR_EACH(node, &lane->waiting)
+    {
+        ret_flows[LIST_ITEM(node, struct coalescer_member, queue)->flow] = true;
+    }
+}
+
+/* Find out which lanes could send: those with turns below turn_max. True: it is the barrier for all
+ * of them that could, and nothing else. */
+static bool lane_prepare(struct coalescer *coalescer, uint64_t now_us)
+{
     coalescer->gather_until_us = UINT64_MAX;
     lane_wake(coalescer, now_us);
     coalescer_barrier_tick(coalescer, now_us);
-    if (coalescer_barrier_is_next(coalescer))
-        return &coalescer->all_lanes;
-    ready = coalescer->ready.count;
-    turn_max = coalescer_barrier_turn(coalescer);
-    if (coalescer->slots_used >= slots || binary_heap_first_key(&coalescer->ready) >= turn_max)
-        return NULL;
-    /* Gathering is for slots that nobody else wants: else the oldest goes. */
-    if (ready > slots - coalescer->slots_used)
-        return CONTAINER_OF(binary_heap_first(&coalescer->ready), struct coalescer_lane, turn);
-    for (size_t i = 0; i < ready; i++) {
-        struct coalescer_lane *lane =
-            CONTAINER_OF(coalescer->ready.nodes[i], struct coalescer_lane, turn);
-        uint64_t until_us = lane->returned_us + lane->window_us;
+    coalescer->turn_max = coalescer_barrier_turn(coalescer);
+    if (coalescer->slots_used >= coalescer->options.backend.in_flight_max ||
+        binary_heap_first_key(&coalescer->ready) >= coalescer->turn_max)
+        coalescer->turn_max = 0;
+    return coalescer_barrier_is_next(coalescer);
+}
 
-        if (lane->turn.key >= turn_max)
-            continue;
-        if (lane_gathers(coalescer, lane, now_us)) {
-            coalescer->stats.gathers += !lane->is_counted;
-            lane->is_counted = true;
-            if (until_us < coalescer->gather_until_us)
-                coalescer->gather_until_us = until_us;
-        } else if (best == NULL || lane->turn.key < best->turn.key) {
-            best = lane;
-        }
+static bool lane_is_of_flow(const struct coalescer *coalescer, const struct coalescer_lane *lane)
+{
+    if (coalescer->flow == COALESCER_ANY_FLOW ||
+        coalescer_member_head(lane)->flow == coalescer->flow)
+        return true;
+    if (!lane_serves_all(lane))
+        return false;
+    LIST_FOR_EACH(node, &lane->waiting)
+    {
+        if (LIST_ITEM(node, struct coalescer_member, queue)->flow == coalescer->flow)
+            return true;
     }
-    return best;
+    return false;
+}
+
+/* Else its head goes. */
+static bool lane_serves_all(const struct coalescer_lane *lane)
+{
+    return lane->is_mixed && list_is_empty(&lane->redo);
+}
+
+/* Gathering is for slots that nobody else wants: else the oldest goes. */
+static bool lane_is_crowded(const struct coalescer *coalescer)
+{
+    return coalescer->ready.count >
+           coalescer->options.backend.in_flight_max - coalescer->slots_used;
+}
+
+static bool lane_may_go(struct coalescer *coalescer, struct coalescer_lane *lane, uint64_t now_us)
+{
+    uint64_t until_us = lane->returned_us + lane->window_us;
+
+    if (lane->turn.key >= coalescer->turn_max)
+        return false;
+    if (lane_is_crowded(coalescer) || !lane_gathers(coalescer, lane, now_us))
+        return true;
+    coalescer->stats.gathers += !lane->is_counted;
+    lane->is_counted = true;
+    if (until_us < coalescer->gather_until_us)
+        coalescer->gather_until_us = until_us;
+    return false;
 }
 
 void coalescer_lane_arrived(struct coalescer_lane *lane, uint64_t now_us)

@@ -21,6 +21,9 @@ void coalescer_lane_release_all(struct coalescer *coalescer);
 /* The lane that sends next; NULL: none at `now_us`. Wakes those that slept long enough. */
 struct coalescer_lane *coalescer_lane_pick(struct coalescer *coalescer, uint64_t now_us);
 
+/* As coalescer_mark_flows(). */
+void coalescer_lane_mark_flows(struct coalescer *coalescer, uint64_t now_us, bool ret_flows[]);
+
 /* A member arrived, or a batch returned after it was applied: how the habits are learned. */
 void coalescer_lane_arrived(struct coalescer_lane *lane, uint64_t now_us);
 void coalescer_lane_returned(const struct coalescer *coalescer, struct coalescer_lane *lane,

@@ -42,6 +42,11 @@ void coalescer_member_queue(struct coalescer *coalescer, struct coalescer_member
     member->size = write->size;
     member->record_count = write->record_count;
     member->records_max = write->records_max == 0 ? UINT32_MAX : write->records_max;
+    member->flow = write->flow;
+    lane->is_mixed = !list_is_empty(&lane->waiting) &&
+                     (lane->is_mixed ||
+                      LIST_ITEM(list_first(&lane->waiting), struct coalescer_member, queue)->flow !=
+                          write->flow);
     member->dimension = member->key == NULL ? 0 : write->dimension;
     member->repeatable = write->repeatable;
     member->repeatable_after_end = write->repeatable || write->repeatable_after_end;

@@ -11,11 +11,34 @@
 /* How far behind its head a lane is searched for members that may join: members, and records. */
 static const size_t   look_members_max = 4096;
 static const uint64_t look_records_max = 32768;
+/* Flows beyond share their parts. */
+enum { share_buckets = 128 };
+
+/* The call that is being shared out. */
+struct merge_part {
+    uint64_t of[share_buckets], records; /* of each flow, and of all */
+    uint32_t records_max;
+    size_t   bytes, bytes_max;
+};
 
 static size_t merge_pick(struct coalescer *coalescer, struct coalescer_lane *lane, uint64_t now_us);
 static size_t merge_pick_redo(struct coalescer *coalescer, struct coalescer_lane *lane);
 static size_t merge_pick_waiting(struct coalescer *coalescer, struct coalescer_lane *lane,
                                  uint64_t now_us);
+static size_t merge_pick_mixed(struct coalescer *coalescer, const struct coalescer_lane *lane,
+                               uint64_t now_us);
+static struct coalescer_member *merge_find_lead(struct coalescer            *coalescer,
+                                                const struct coalescer_lane *lane,
+                                                uint32_t dimension, uint64_t now_us);
+static bool merge_may_pass(const struct coalescer_member *member, uint64_t barrier, size_t *looked,
+                           uint64_t *records);
+static size_t merge_share(struct coalescer *coalescer, struct coalescer_member *lead, size_t count,
+                          uint32_t records_max, size_t bytes_max);
+static bool   merge_has_room(const struct merge_part *part, const struct coalescer_member *member);
+static void   merge_take_part(struct merge_part *part, struct coalescer_member *member);
+static bool   merge_may_join(const struct coalescer *coalescer, const struct coalescer_member *head,
+                             const struct coalescer_member *member, uint32_t dimension,
+                             uint64_t now_us);
 static bool merge_push(struct coalescer *coalescer, size_t count, struct coalescer_member *member);
 static void merge_send(struct coalescer *coalescer, struct coalescer_batch *batch, uint64_t now_us);
 static void merge_count(struct coalescer_stats *stats, const struct coalescer_batch *batch);
@@ -82,6 +105,8 @@ static size_t merge_pick_waiting(struct coalescer *coalescer, struct coalescer_l
     size_t   count = 0, looked = 0;
     uint32_t dimension = coalescer_limits_dimension(coalescer, lane);
 
+    if (lane->is_mixed)
+        return merge_pick_mixed(coalescer, lane, now_us);
     if (!merge_push(coalescer, 0, head))
         return 0;
     if (coalescer_limits_is_alone(coalescer, head, dimension, now_us))
@@ -96,8 +121,7 @@ static size_t merge_pick_waiting(struct coalescer *coalescer, struct coalescer_l
         looked_records += member->record_count;
         if (++looked > look_members_max || (looked > 1 && looked_records > look_records_max))
             break;
-        if (member->key == head->key && coalescer_limits_may_share(coalescer, head, member) &&
-            (member == head || !coalescer_limits_is_alone(coalescer, member, dimension, now_us))) {
+        if (merge_may_join(coalescer, head, member, dimension, now_us)) {
             records += member->record_count;
             bytes += member->size;
             if (records_max > member->records_max)
@@ -116,6 +140,137 @@ static size_t merge_pick_waiting(struct coalescer *coalescer, struct coalescer_l
             break;
     }
     return count;
+}
+
+/* The same for the writes of several flows, for the sake of one of them: all that may join its
+ * first are found, and then each flow gets its part of the call, so that what one of them has piled
+ * up stops none of the others. */
+static size_t merge_pick_mixed(struct coalescer *coalescer, const struct coalescer_lane *lane,
+                               uint64_t now_us)
+{
+    uint32_t                 dimension = coalescer_limits_dimension(coalescer, lane);
+    struct coalescer_member *lead = merge_find_lead(coalescer, lane, dimension, now_us);
+    uint64_t                 records = 0, barrier = coalescer_barrier_number(coalescer);
+    size_t                   count = 0, looked = 0;
+
+    if (coalescer_limits_is_alone(coalescer, lead, dimension, now_us))
+        return merge_push(coalescer, 0, lead) ? 1 : 0;
+    id_set_clear(&coalescer->seen);
+    LIST_FOR_EACH(node, &lane->waiting)
+    {
+        struct coalescer_member *member = LIST_ITEM(node, struct coalescer_member, queue);
+
+        if (!merge_may_pass(member, barrier, &looked, &records))
+            break;
+        if (merge_may_join(coalescer, lead, member, dimension, now_us) &&
+            id_set_is_disjoint(&coalescer->seen, member->id_hashes, member->record_count)) {
+            if (!merge_push(coalescer, count, member))
+                break;
+            count++;
+        }
+        if (id_set_add(&coalescer->seen, member->id_hashes, member->record_count) != STATUS_OK)
+            break;
+    }
+    return merge_share(coalescer, lead, count,
+                       coalescer_limits_records(coalescer, lane->waiting_records, now_us),
+                       coalescer_limits_bytes(coalescer, now_us));
+}
+
+/* The first write of the flow whose turn it is, if it may go before those in front of it; else the
+ * first of all, which is what it waits for. */
+static struct coalescer_member *merge_find_lead(struct coalescer            *coalescer,
+                                                const struct coalescer_lane *lane,
+                                                uint32_t dimension, uint64_t now_us)
+{
+    struct coalescer_member *head = coalescer_member_head(lane);
+    uint64_t                 records = 0, barrier = coalescer_barrier_number(coalescer);
+    size_t                   looked = 0;
+
+    if (coalescer->flow == COALESCER_ANY_FLOW || head->flow == coalescer->flow)
+        return head;
+    id_set_clear(&coalescer->seen);
+    LIST_FOR_EACH(node, &lane->waiting)
+    {
+        struct coalescer_member *member = LIST_ITEM(node, struct coalescer_member, queue);
+
+        if (!merge_may_pass(member, barrier, &looked, &records))
+            break;
+        if (member->flow == coalescer->flow &&
+            !coalescer_limits_is_alone(coalescer, member, dimension, now_us) &&
+            id_set_is_disjoint(&coalescer->seen, member->id_hashes, member->record_count))
+            return member;
+        if (id_set_add(&coalescer->seen, member->id_hashes, member->record_count) != STATUS_OK)
+            break;
+    }
+    return head;
+}
+
+/* What is behind it may be looked at. */
+static bool merge_may_pass(const struct coalescer_member *member, uint64_t barrier, size_t *looked,
+                           uint64_t *records)
+{
+    *records += member->record_count;
+    return member->key != NULL && member->number < barrier && ++*looked <= look_members_max &&
+           (*looked == 1 || *records <= look_records_max);
+}
+
+/* Leave in `picked` the lead and what fits beside it: of each flow the first ones, up to a number
+ * of records that is doubled until the call is full. */
+static size_t merge_share(struct coalescer *coalescer, struct coalescer_member *lead, size_t count,
+                          uint32_t records_max, size_t bytes_max)
+{
+    struct merge_part part = {.records_max = records_max, .bytes_max = bytes_max};
+    size_t            kept = 0;
+
+    for (size_t i = 0; i < count; i++)
+        coalescer->picked[i]->is_picked = false;
+    merge_take_part(&part, lead);
+    for (uint64_t each = 1; each <= records_max; each *= 2) {
+        bool is_over[share_buckets] = {false}; /* in this round: each flow in its order */
+
+        for (size_t i = 0; i < count; i++) {
+            struct coalescer_member *member = coalescer->picked[i];
+            size_t                   bucket = member->flow % share_buckets;
+
+            if (member->is_picked || is_over[bucket])
+                continue;
+            is_over[bucket] =
+                part.of[bucket] + member->record_count > each || !merge_has_room(&part, member);
+            if (!is_over[bucket])
+                merge_take_part(&part, member);
+        }
+    }
+    for (size_t i = 0; i < count; i++)
+        if (coalescer->picked[i]->is_picked)
+            coalescer->picked[kept++] = coalescer->picked[i];
+    return kept;
+}
+
+static bool merge_has_room(const struct merge_part *part, const struct coalescer_member *member)
+{
+    uint64_t records = part->records + member->record_count;
+
+    return records <= part->records_max && records <= member->records_max &&
+           part->bytes + member->size <= part->bytes_max;
+}
+
+static void merge_take_part(struct merge_part *part, struct coalescer_member *member)
+{
+    member->is_picked = true;
+    part->of[member->flow % share_buckets] += member->record_count;
+    part->records += member->record_count;
+    part->bytes += member->size;
+    if (part->records_max > member->records_max)
+        part->records_max = member->records_max;
+}
+
+/* But for its ids and its size. */
+static bool merge_may_join(const struct coalescer *coalescer, const struct coalescer_member *head,
+                           const struct coalescer_member *member, uint32_t dimension,
+                           uint64_t now_us)
+{
+    return member->key == head->key && coalescer_limits_may_share(coalescer, head, member) &&
+           (member == head || !coalescer_limits_is_alone(coalescer, member, dimension, now_us));
 }
 
 static bool merge_push(struct coalescer *coalescer, size_t count, struct coalescer_member *member)

@@ -25,7 +25,7 @@ static bool order_is_kept(struct coalescer *coalescer, const struct coalescer_ba
 
         if (member->key == NULL && (!is_sent || batch->count > 1))
             return false;
-        if (!is_sent && (sent == 0 || is_redo))
+        if (!is_sent && is_redo)
             return false;
         if (is_sent && !id_set_is_disjoint(passed, member->id_hashes, member->record_count))
             return false;

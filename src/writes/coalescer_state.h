@@ -52,7 +52,8 @@ struct coalescer_member {
     uint64_t                slack_us; /* between `deadline` and its end, if it is sent in time */
     size_t                  size;
     uint32_t                record_count, dimension;
-    uint32_t                records_max;  /* of a call that it shares */
+    uint32_t                records_max; /* of a call that it shares */
+    uint32_t                flow;
     uint32_t                records_done; /* by parts that were applied */
     uint32_t                attempts, refusals, unknowns;
     uint32_t                ends; /* of the backend, while it was in flight */
@@ -64,6 +65,7 @@ struct coalescer_member {
     bool                    is_tainted;   /* may have been applied, in whole or in part */
     bool                    is_answered;
     bool                    is_clients; /* its deadline */
+    bool                    is_picked;  /* for the batch that is being formed */
     enum coalescer_executed executed;
     enum status             status; /* STATUS_OK: the answer of `answer` */
     struct coalescer_batch *answer;
@@ -102,6 +104,7 @@ struct coalescer_lane {
     uint64_t population;       /* and with those who waited then */
     double   come_back_share;  /* of late */
     bool     is_counted;       /* in stats.gathers */
+    bool     is_mixed;         /* writes of several flows waited since it was empty */
 };
 
 struct coalescer_batch {
@@ -135,6 +138,8 @@ struct coalescer {
     size_t                lanes_redoing; /* not in flight, with something to be sent again */
     size_t                lanes_held;    /* after a lost connection, with somebody who waits */
     bool                  may_not_send;
+    uint32_t              flow;     /* whose lanes send */
+    uint64_t              turn_max; /* lanes with a turn below it could; as it was last looked at */
 
     /* The barrier for all lanes that is next. */
     uint64_t barrier_number;   /* 0: none that could go */

@@ -14,6 +14,9 @@
 
 struct coalescer_batch; /* what one SEND sends; borrowed from SEND to END */
 
+/* Whoever has the oldest write. */
+#define COALESCER_ANY_FLOW UINT32_MAX
+
 enum coalescer_role {
     COALESCER_SIDECAR, /* others may write too: what may have been applied is never sent again */
     COALESCER_GATEWAY  /* every write comes through here */
@@ -94,6 +97,7 @@ struct coalescer_write {
     const struct bytes *ids; /* decoded, `record_count` of them; read if MERGEABLE */
     uint32_t            record_count; /* 0 where it cannot be told */
     uint32_t            records_max;  /* of a call that it shares; 0: no bound of its own */
+    uint32_t            flow;         /* for whose sake it is sent: see coalescer_set_flow() */
     size_t              size;         /* bytes that it adds to a batch, at most */
     uint64_t            deadline_us;  /* when its client is refused if it has no answer; earlier,
                                        * unsent, when its answer would come later than that and

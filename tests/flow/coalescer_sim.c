@@ -25,6 +25,7 @@ static void     sim_clients(struct sim *sim);
 static void     sim_offer(struct sim *sim, struct sim_write *write);
 static void     sim_leave(struct sim *sim, struct sim_client *client);
 static void     sim_pump(struct sim *sim);
+static void     sim_choose_flow(struct sim *sim);
 static void     sim_take(struct sim *sim, const struct coalescer_action *action);
 static void     sim_answered(struct sim *sim, const struct coalescer_action *action);
 static void     sim_finish(struct sim *sim, struct sim_write *write);
@@ -234,6 +235,7 @@ static void sim_pump(struct sim *sim)
     struct coalescer_action action;
 
     for (int i = 0; i < 100000; i++) {
+        sim_choose_flow(sim);
         coalescer_next(sim->coalescer, sim->now_us, &action);
         if (action.kind == COALESCER_NONE)
             return;
@@ -242,6 +244,24 @@ static void sim_pump(struct sim *sim)
             return;
     }
     check_fail(&sim->check, "actions without end");
+}
+
+/* Any that wants to go. */
+static void sim_choose_flow(struct sim *sim)
+{
+    bool     wants[SIM_FLOWS] = {false};
+    uint32_t first;
+
+    if (sim->flows == 1)
+        return;
+    (void)coalescer_mark_flows(sim->coalescer, sim->now_us, wants);
+    coalescer_set_flow(sim->coalescer, COALESCER_ANY_FLOW);
+    first = (uint32_t)sim_random(sim, sim->flows);
+    for (uint32_t i = 0; i < sim->flows; i++)
+        if (wants[(first + i) % sim->flows]) {
+            coalescer_set_flow(sim->coalescer, (first + i) % sim->flows);
+            return;
+        }
 }
 
 static void sim_take(struct sim *sim, const struct coalescer_action *action)

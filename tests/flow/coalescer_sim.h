@@ -22,6 +22,8 @@ struct sim_client {
     uint64_t          offended_us[MODEL_COLLECTIONS]; /* last; 0: never */
 };
 
+enum { SIM_FLOWS = 3 };
+
 /* One request at the backend. */
 struct sim_call {
     struct coalescer_batch  *batch; /* NULL: free */
@@ -58,6 +60,7 @@ struct sim {
     uint32_t      collections, ids, faults, hangs, barriers, mixed, poison; /* percent */
     uint32_t      apart;                                                    /* likewise */
     uint32_t      ends;                                                     /* per mille */
+    uint32_t      flows; /* of the clients; SIM_FLOWS at most */
     enum model_op usual_op;
     bool          has_identities;
     bool          refuses_with_500; /* the backend, as old ones in Python do */

@@ -53,6 +53,7 @@ void sim_draw_setting(struct sim *sim)
         sim->model.collections[i].exists = true;
     draw_options(sim);
     draw_clients(sim);
+    sim->flows = sim->random % 10 < 6 ? 1 : 1 + (uint32_t)((sim->random >> 8) % SIM_FLOWS);
 }
 
 uint64_t sim_draw_think(struct sim *sim)
@@ -114,6 +115,7 @@ struct coalescer_write sim_describe(const struct sim *sim, struct sim_write *wri
         .record_count = (uint32_t)request->ids,
         .size = request->size,
         .deadline_us = write->deadline_us,
+        .flow = (uint32_t)write->client % sim->flows,
         .ctx = write,
     };
 

@@ -155,7 +155,7 @@ mutant src/calls/services.c flow/test_flow_services 's/^    service_limits_drop_
 mutant src/calls/call.c flow/test_flow_services 's/^        call_leave_gate(call);//' 'also by who leaves'
 mutant src/lanes/write_call.c flow/test_flow_services 's/^        call->call.origin = lone->origin;//' 'so do writes that go alone'
 mutant src/lanes/write_call.c flow/test_flow_writes 's/    call->outcome.is_passing = true;//' 'a write of which the answer passes is not repeated'
-mutant src/lanes/write_lanes.c flow/test_flow_services 's/^    turn->service = head->lane_flow;//' 'and lanes'
+mutant src/lanes/write_lanes.c flow/test_flow_services 's/^    turn->service = flow;//' 'and lanes'
 mutant src/lanes/write.c flow/test_flow_services 's/\.records_max = write->records_max,//' 'a service bounds the calls that it shares'
 mutant src/calls/reply.c flow/test_flow_services 's/\.retry_after_s = retry_after_s,//' 'a refusal says when to come again'
 mutant src/writes/coalescer_merge.c 'unit/test_coalescer flow/test_flow_services' 's/if (records_max > member->records_max)/if (0)/' 'as does each write'

@@ -1,6 +1,7 @@
 /* Services told apart and limited, on the way of requests: what is refused was never sent and says
  * why, what is delayed waits and no longer, what one service asks for costs no other one. All
  * clients have one address; a trusted proxy's fields tell them apart. */
+#include <stdio.h>
 #include <string.h>
 
 #include "flow/flow_world.h"
@@ -621,6 +622,87 @@ START_TEST(calls_that_are_shared_have_no_more_records_than_the_service_may)
 }
 END_TEST
 
+static struct flow_client *write_to(const char *service, unsigned collection, unsigned id)
+{
+    struct flow_client *client = flow_world_client(&world);
+    char                body[120];
+    int size = snprintf(body, sizeof body, "{\"ids\":[\"w%u\"],\"embeddings\":[[1.5,%u]]}", id, id);
+
+    flow_client_printf(client,
+                       "POST /api/v2/tenants/t/databases/d/collections/"
+                       "%08u-2222-3333-4444-555555555555/upsert HTTP/1.1\r\nHost: chroma\r\n%s"
+                       "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+                       collection, service, size, body);
+    return client;
+}
+
+/* Ten seconds of one service's writes, to one collection or to many, do not hold up those of
+ * another, to a collection of its own or to the same one. Each call has a record or a few. */
+START_TEST(a_backlog_of_writes_does_not_make_the_others_wait)
+{
+    enum { backlog = 100 };
+    struct flow_client *batch[backlog], *chat[3];
+    unsigned            collections = _i % 2 == 0 ? 1 : 10, answered = 0;
+    uint64_t            began_us;
+
+    services[1].batch_records_max = 1;
+    world.backend.plan.delay_us = 100000;
+    world.write_options.batch_records_max = 4;
+    start();
+    if (_i >= 2) { /* what is known may be merged */
+        flow_client_close(write_to(CHAT, 1, 1));
+        flow_world_run_ms(&world, 300);
+        services[1].batch_records_max = 0;
+        set_services();
+    }
+    for (unsigned i = 0; i < backlog; i++) {
+        batch[i] = write_to(BATCH, _i >= 2 ? 1 : 2 + i % collections, i + 100);
+        if (i % 10 == 0)
+            flow_world_run_ms(&world, 1);
+    }
+    flow_world_run_ms(&world, 500);
+    for (unsigned i = 0; i < COUNT_OF(chat); i++) {
+        began_us = loop_now_us(world.loop);
+        chat[i] = write_to(CHAT, 1, i + 10);
+        ck_assert(flow_world_run_to_answers(&world, chat[i], 1));
+        ck_assert_uint_eq(status_of(chat[i], 0), 200);
+        ck_assert_uint_le(loop_now_us(world.loop) - began_us, 350000);
+    }
+    for (unsigned i = 0; i < backlog; i++)
+        answered += batch[i]->answer_count == 1;
+    ck_assert_uint_lt(answered, backlog); /* it waited all the while */
+    ck_assert_uint_ge(answered, 5);       /* and had its part */
+    flow_world_run_ms(&world, 12000);
+    for (unsigned i = 0; i < backlog; i++)
+        ck_assert_uint_eq(status_of(batch[i], 0), 200);
+}
+END_TEST
+
+START_TEST(writes_go_by_weight_and_by_what_they_cost)
+{
+    struct flow_client *batch[60], *chat[60];
+    unsigned            of_chat = 0, of_batch = 0;
+
+    services[0].weight = 3;
+    services[0].batch_records_max = services[1].batch_records_max = 1;
+    world.backend.plan.delay_us = 100000;
+    start();
+    for (unsigned i = 0; i < COUNT_OF(chat); i++) {
+        batch[i] = write_to(BATCH, 2 + i % 5, i + 100);
+        chat[i] = write_to(CHAT, 1, i + 200);
+    }
+    flow_world_run_ms(&world, 4000);
+    for (unsigned i = 0; i < COUNT_OF(chat); i++) {
+        of_chat += (unsigned)chat[i]->answer_count;
+        of_batch += (unsigned)batch[i]->answer_count;
+    }
+    ck_assert_uint_ge(of_chat, 25);
+    ck_assert_uint_ge(of_batch, 7);
+    ck_assert_uint_le(of_batch, 13);
+    flow_world_run_ms(&world, 12000);
+}
+END_TEST
+
 /* One call at a time: while both wait, three of the one go for one of the other. */
 START_TEST(who_waits_gets_its_turn_by_weight)
 {
@@ -826,6 +908,8 @@ int main(void)
     tcase_add_test(tcase, writes_that_go_alone_are_bounded_likewise);
     tcase_add_test(tcase, a_write_that_its_bounds_hold_back_is_told_and_counted_there);
     tcase_add_test(tcase, calls_that_are_shared_have_no_more_records_than_the_service_may);
+    tcase_add_loop_test(tcase, a_backlog_of_writes_does_not_make_the_others_wait, 0, 3);
+    tcase_add_test(tcase, writes_go_by_weight_and_by_what_they_cost);
     tcase_add_test(tcase, who_waits_gets_its_turn_by_weight);
     tcase_add_test(tcase, health_checks_are_never_limited);
     tcase_add_test(tcase, a_field_is_believed_from_trusted_proxies_only);

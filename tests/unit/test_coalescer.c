@@ -163,6 +163,63 @@ START_TEST(what_waits_while_one_is_in_flight_goes_together)
 }
 END_TEST
 
+static void add_of_flow(uint32_t flow, uint32_t id, const char *key)
+{
+    struct bytes           bytes = {.data = (const char *)&id, .size = sizeof id};
+    struct coalescer_write write = upsert(lane_a, &bytes);
+
+    write.flow = flow;
+    write.batch_key = bytes_of(key);
+    write.ctx = (void *)(uintptr_t)id;
+    ck_assert_int_eq(coalescer_add(coalescer, &write, now_us), STATUS_OK);
+}
+
+static uint32_t count_between(const struct coalescer_batch *batch, uint32_t from, uint32_t to)
+{
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < coalescer_batch_count(batch); i++) {
+        uint32_t id = (uint32_t)(uintptr_t)coalescer_batch_member(batch, i);
+
+        count += id >= from && id < to;
+    }
+    return count;
+}
+
+/* In one lane each flow has its part of a call, and what may not share one goes before what is in
+ * front of it, but not before a write of its own id. */
+START_TEST(what_one_flow_has_piled_up_stops_no_other)
+{
+    struct coalescer_batch *batch;
+    bool                    wants[4] = {false};
+
+    options.batch_records_max = 8;
+    renew();
+    for (uint32_t i = 100; i < 200; i++)
+        add_of_flow(0, i, "POST /upsert");
+    for (uint32_t i = 200; i < 206; i++)
+        add_of_flow(1, i, "POST /upsert");
+    add_of_flow(2, 300, "POST /upsert, as another");
+    add_of_flow(3, 199, "POST /upsert, as another");
+    batch = pump();
+    ck_assert_uint_eq(count_between(batch, 100, 200), 4);
+    ck_assert_uint_eq(count_between(batch, 200, 206), 4);
+    report(batch, 200);
+    ck_assert(coalescer_mark_flows(coalescer, now_us, wants));
+    ck_assert(wants[0] && wants[1] && wants[2] && wants[3]);
+    coalescer_set_flow(coalescer, 2);
+    batch = pump();
+    ck_assert_uint_eq(coalescer_batch_count(batch), 1);
+    ck_assert_uint_eq(count_between(batch, 300, 301), 1);
+    report(batch, 200);
+    coalescer_set_flow(coalescer, 3); /* what it waits for goes */
+    batch = pump();
+    ck_assert_uint_eq(count_between(batch, 100, 199), 6);
+    ck_assert_uint_eq(count_between(batch, 200, 206), 2);
+    report(batch, 200);
+}
+END_TEST
+
 /* A call has no more records than any who share it wants; who has more by himself goes alone. */
 START_TEST(each_who_shares_a_call_may_bound_its_records)
 {
@@ -1317,6 +1374,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, a_lone_writer_never_waits);
+    tcase_add_test(tcase, what_one_flow_has_piled_up_stops_no_other);
     tcase_add_test(tcase, each_who_shares_a_call_may_bound_its_records);
     tcase_add_test(tcase, what_waits_while_one_is_in_flight_goes_together);
     tcase_add_loop_test(tcase, closed_loops_come_near_to_hand_made_batches, 0, 11);

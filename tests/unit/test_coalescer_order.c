@@ -28,13 +28,16 @@ static const struct order_case kept[] = {
     {"", "a12 b34 a56", "02"},
     {"", "a12 b13 a45", "02"}, /* who is passed may share with the head */
     {"", "a12 b34 b45 a67 b67 a89", "035"},
+    {"", "a12 a34", "1"}, /* the head may be passed, too */
+    {"", "a12 b34 b56", "12"},
     {"", "a12 - a34", "0"},
     {"a12 a34 a56", "b12", "01"},
     {"-", "a12", "0"},
 };
 
 static const struct order_case broken[] = {
-    {"", "a12 a34", "1"},           /* not the head */
+    {"", "a12 a13", "1"},           /* past a head of the same id */
+    {"", "- a12", "1"},             /* past a barrier that is the head */
     {"", "a12 a34", "10"},          /* against their order */
     {"", "a12 b34 a45", "02"},      /* past a write of the same id */
     {"", "a12 b34 a56 a37", "023"}, /* the same, later */
