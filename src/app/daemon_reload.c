@@ -27,10 +27,11 @@ enum status daemon_reload(struct daemon *daemon, struct error *error)
     }
     daemon->loaded_wall_s = clock_wall_us() / 1000000u;
     daemon_reload_raise_descriptor_limit(daemon->settings);
+    /* What a limit let wait that is wider now is sent by the new keys. */
+    status = daemon_reload_auth(daemon, error);
     daemon_reload_apply(daemon);
-    status = daemon_reload_mirror(daemon, error);
     if (status == STATUS_OK)
-        status = daemon_reload_auth(daemon, error);
+        status = daemon_reload_mirror(daemon, error);
     daemon->reload_failed = status != STATUS_OK;
     if (status == STATUS_OK)
         log_event(LOG_INFO, "reloaded", NULL, NULL);
@@ -58,11 +59,11 @@ static enum status daemon_reload_mirror(struct daemon *daemon, struct error *err
 
 static void daemon_reload_apply(struct daemon *daemon)
 {
+    if (daemon_guard_apply(daemon) != STATUS_OK)
+        log_event(LOG_ERROR, "guard_unchanged", "reason", "out of memory");
     daemon_state_apply(daemon);
     if (daemon_services_apply(daemon) != STATUS_OK)
         log_event(LOG_ERROR, "services_unchanged", "reason", "out of memory");
-    if (daemon_guard_apply(daemon) != STATUS_OK)
-        log_event(LOG_ERROR, "guard_unchanged", "reason", "out of memory");
 }
 
 static void on_setting_changed(void *ctx, const char *key, const char *from, const char *to,

@@ -91,8 +91,13 @@ static struct auth_rules *rules_new(const struct proxy_auth_options *options)
 
 struct auth_rules *auth_hold_rules(struct auth *auth)
 {
-    auth->rules->holders++;
-    return auth->rules;
+    return auth_hold_again(auth->rules);
+}
+
+struct auth_rules *auth_hold_again(struct auth_rules *rules)
+{
+    rules->holders++;
+    return rules;
 }
 
 void auth_drop_rules(struct auth_rules *rules)

@@ -40,8 +40,9 @@ void auth_free(struct auth *auth);
 /* Requests that begin from now on go by these. STATUS_NO_MEMORY  nothing changed. */
 MUST_CHECK enum status auth_set(struct auth *auth, const struct proxy_auth_options *options);
 
-/* Those of now, held once more; and one less. */
+/* Those of now, or these, held once more; and one less. */
 struct auth_rules *auth_hold_rules(struct auth *auth);
+struct auth_rules *auth_hold_again(struct auth_rules *rules);
 void               auth_drop_rules(struct auth_rules *rules);
 
 /* The key with this text, borrowed from the rules; NULL: there is none. */

@@ -116,6 +116,15 @@ bool auth_look_recall(struct auth_looks *looks, const struct chroma_route *route
                       ret_names);
 }
 
+bool auth_look_outlasts(struct auth_looks *looks, const struct chroma_route *route,
+                        uint64_t judged_us)
+{
+    uint64_t now_us = loop_now_us(looks->proxy->loop);
+
+    return now_us - judged_us < trust_us &&
+           collection_table_may_be_changing(looks->proxy->collections, route->uuid, now_us);
+}
+
 /* No older than trusted at `by_us`. */
 static bool find_names(struct auth_looks *looks, const struct chroma_route *route,
                        const struct http_head *head, uint64_t by_us, struct auth_names *ret_names)

@@ -60,6 +60,11 @@ bool auth_look_recall(struct auth_looks *looks, const struct chroma_route *route
                       const struct http_head *head, uint64_t judged_us,
                       struct auth_names *ret_names);
 
+/* Does a judgement of `judged_us` still stand though nothing is known now? For 5 s, as long as a
+ * renaming or a deletion is under way: nobody was told that it is done. */
+bool auth_look_outlasts(struct auth_looks *looks, const struct chroma_route *route,
+                        uint64_t judged_us);
+
 /* Ask; `on_known` is called from the loop, later. The ticket's head, route and on_known are set. */
 void auth_look_ask(struct auth_looks *looks, struct auth_look_ticket *ticket);
 

@@ -28,7 +28,7 @@ struct auth_ticket {
     const struct auth_names    *names;      /* for that, if they were just looked up */
     const struct exchange_path *path;       /* which it takes after a wait */
     struct auth_look_ticket     look;       /* while it waits for names */
-    uint64_t judged_us; /* a read of a collection, last; 0: none, or not judged */
+    uint64_t judged_us; /* a request to a collection, last; 0: none, or not judged */
     void (*go_on)(struct exchange *exchange); /* when it is judged again */
     void *state;                              /* of auth_list or auth_get */
     void (*free_state)(void *state);

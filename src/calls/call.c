@@ -168,7 +168,7 @@ static bool call_is_let(struct call *call)
 {
     if (call->origin.may_go == NULL || call->origin.may_go(call))
         return true;
-    turn_queue_done(call->proxy->turns, &call->turn, 1);
+    turn_queue_done(call->proxy->turns, &call->turn, 1); /* it cost Chroma 1 us: nothing */
     return false;
 }
 

@@ -346,6 +346,15 @@ bool collection_table_names(struct collection_table *table, const uint8_t uuid[1
            collection_store_names(collection, ret_scope, ret_name);
 }
 
+bool collection_table_may_be_changing(struct collection_table *table, const uint8_t uuid[16],
+                                      uint64_t now_us)
+{
+    struct collection *collection = collection_store_find(&table->store, uuid);
+
+    return collection != NULL && collection->scope != NULL &&
+           breaks_stamp(table, collection->scope, now_us) == 0;
+}
+
 uint32_t collection_table_dimension(struct collection_table *table, const uint8_t uuid[16])
 {
     struct collection *collection = collection_store_find(&table->store, uuid);

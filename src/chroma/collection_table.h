@@ -141,6 +141,10 @@ MUST_CHECK bool collection_table_names(struct collection_table *table, const uin
                                        uint64_t oldest_us, uint64_t now_us, struct scope *ret_scope,
                                        struct bytes *ret_name);
 
+/* Is a renaming or a deletion that may be of this collection unanswered or of unknown outcome? */
+bool collection_table_may_be_changing(struct collection_table *table, const uint8_t uuid[16],
+                                      uint64_t now_us);
+
 /* 0: not known. */
 uint32_t collection_table_dimension(struct collection_table *table, const uint8_t uuid[16]);
 

@@ -164,6 +164,8 @@ void write_free(struct write *write)
     timeout_queue_stop(&write->again);
     if (write->on_free != NULL)
         write->on_free(write);
+    if (write->permit != NULL)
+        write->permit->free(write->permit);
     list_remove(&write->node);
     chroma_records_done(&write->records);
     byte_buffer_done(&write->head);

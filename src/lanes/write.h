@@ -38,6 +38,19 @@ struct guard_look;
 struct write;
 struct write_waiter;
 
+/* May it be sent, when it has waited? See write_permit.h. */
+enum write_permission {
+    WRITE_PERMITTED,
+    WRITE_REFUSED,  /* who waits was told; it must never be sent */
+    WRITE_UNDECIDED /* Chroma is being asked: try again later */
+};
+
+/* Embedded in what its owner knows; freed with the write. */
+struct write_permit {
+    enum write_permission (*judge)(struct write_permit *permit, struct write *write);
+    void (*free)(struct write_permit *permit);
+};
+
 /* Whom a write's end is told: exactly one of on_answer, on_stream and on_refused, once, from the
  * loop, and nothing after write_leave(). */
 struct write_waiter_ops {
@@ -106,6 +119,10 @@ struct write {
     bool                is_clients_deadline;
     bool                is_in_lane;  /* the coalescer has it, and minds its deadline */
     bool                is_given_up; /* its client was told that nothing is executed */
+
+    /* May it be sent, when it has waited? NULL: yes. See write_permit.h. */
+    struct write_permit *permit;
+    bool                 was_sent, is_refused;
 
     struct call_origin origin;
     uint32_t           lane_flow, records_max;

@@ -7,6 +7,7 @@
 
 #include "chroma/chroma_batch.h"
 #include "chroma/collection_table.h"
+#include "lanes/write_permit.h"
 
 /* Answers to merged writes are some bytes, errors some hundred. */
 enum { merged_answer_max = 1 << 20 };
@@ -47,6 +48,7 @@ static struct write_call  *write_call_new(struct proxy *proxy, struct write *lon
 static bool                write_call_splice(struct write_call *call);
 static bool                write_call_write_head(struct write_call *call);
 static bool                write_call_start(struct write_call *call, struct turn *turn);
+static bool                write_call_may_go(struct call *call);
 static void                write_call_notice(struct write_call *call, const struct write *first);
 static bool                write_call_leaves_description(const struct write_call *call);
 static bool                write_call_names_ids(struct write_call *call);
@@ -182,6 +184,7 @@ static bool write_call_start(struct write_call *call, struct turn *turn)
     call->notice.body = request.body;
     call->notice.body_parts = request.body_parts;
     write_call_notice(call, first);
+    call->call.origin.may_go = write_call_may_go;
     if (turn != NULL)
         status = call_start_with_turn(&call->call, call->proxy, first->route.info, &request,
                                       &call->sink, turn);
@@ -189,6 +192,15 @@ static bool write_call_start(struct write_call *call, struct turn *turn)
         status =
             call_start(&call->call, call->proxy, first->route.info, &request, &call->sink, NULL);
     return status == STATUS_OK;
+}
+
+/* It has waited for its turn. */
+static bool write_call_may_go(struct call *call)
+{
+    struct write_call *of = CONTAINER_OF(call, struct write_call, call);
+
+    return of->batch != NULL ? write_permit_ask_batch(of->batch) == NULL
+                             : write_permit_ask(of->lone) == WRITE_PERMITTED;
 }
 
 /* Before the first byte leaves. */
@@ -396,7 +408,7 @@ static void write_call_on_failure(struct answer_sink *sink, enum status why, boo
 {
     struct write_call *call = CONTAINER_OF(sink, struct write_call, sink);
 
-    call->failure = why;
+    call->failure = why == STATUS_AGAIN ? STATUS_BACKEND_DOWN : why; /* it might not go yet */
     if (call->is_streaming) {
         if (call->is_told && call->lone->stream_to != NULL)
             answer_sink_failure(call->lone->stream_to, why, sent);

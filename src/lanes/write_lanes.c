@@ -9,6 +9,7 @@
 #include "lanes/lane_order.h"
 #include "lanes/write_call.h"
 #include "lanes/write_metrics.h"
+#include "lanes/write_permit.h"
 #include "lanes/write_settle.h"
 
 /* A body above this is scanned on a worker. Vectors take 0.25 ms for a MiB, but bodies made to be
@@ -59,6 +60,7 @@ static void     write_lanes_send_guarded(struct write_lanes *lanes, struct coale
                                          struct turn *turn, enum guard_look_answer guard);
 static void     write_lanes_on_batch_guarded(struct write *write, enum guard_look_answer guard,
                                              void *ctx);
+static bool     write_lanes_permits(struct write_lanes *lanes, struct coalescer_batch *batch);
 static void     write_lanes_report(struct write_lanes *lanes, struct coalescer_batch *batch,
                                    const struct coalescer_outcome *outcome, uint64_t cost_us);
 static bool     write_lanes_stays(struct write_lanes *lanes, struct coalescer_batch *batch,
@@ -357,6 +359,8 @@ static void write_lanes_send(struct write_lanes *lanes, struct coalescer_batch *
 
     coalescer_batch_set_ctx(batch, NULL);
     lane_order_take(lanes->order, proxy->lanes_turn.service, batch, loop_now_us(proxy->loop));
+    if (!write_lanes_permits(lanes, batch))
+        return;
     if (write_lanes_is_unsettled(batch)) { /* it stays lost */
         write_lanes_report(lanes, batch, &lost, 0);
         return;
@@ -387,8 +391,20 @@ static void write_lanes_send_guarded(struct write_lanes *lanes, struct coalescer
         write_lanes_report(lanes, batch, &not_sent, 0);
         return;
     }
+    if (turn == NULL && !write_lanes_permits(lanes, batch)) /* it has waited once more */
+        return;
     if (!write_lanes_stays(lanes, batch, turn))
         write_lanes_send_now(lanes, batch, turn != NULL && turn->state == TURN_OPEN ? turn : NULL);
+}
+
+/* By the keys of its members; else it was reported. */
+static bool write_lanes_permits(struct write_lanes *lanes, struct coalescer_batch *batch)
+{
+    const struct coalescer_outcome *outcome = write_permit_ask_batch(batch);
+
+    if (outcome != NULL)
+        write_lanes_report(lanes, batch, outcome, 0);
+    return outcome == NULL;
 }
 
 /* `cost_us`: what it took of Chroma's time. */
@@ -425,7 +441,7 @@ static void write_lanes_on_batch_stayed(struct lane_stay *stay, bool has_ended, 
         write_charge(write, stay->found.capacity);
     if (has_ended)
         write_lanes_report(lanes, ctx, &not_sent, 0);
-    else
+    else if (write_lanes_permits(lanes, ctx))
         write_lanes_send_now(lanes, ctx, NULL);
     loop_later(lanes->proxy->loop, &lanes->pump_task);
 }
@@ -491,6 +507,8 @@ static void write_lanes_on_batch_over(struct write_call *call, void *ctx)
     if (outcome.kind == COALESCER_RESET && write_call_write(call) != NULL)
         write_lanes_note_loss(lanes, write_call_write(call));
     outcome.retry_at_us = upstream_pool_retry_at_us(lanes->proxy->pool);
+    if (outcome.kind != COALESCER_NOT_SENT)
+        write_permit_note_sent(write_call_batch(call));
     write_lanes_report(lanes, write_call_batch(call), &outcome, write_call_cost_us(call));
     loop_later(lanes->proxy->loop, &lanes->pump_task);
 }
@@ -544,10 +562,18 @@ static void write_lanes_release(struct write *write)
         write_free(write);
 }
 
+/* One that was just judged is not refused here: who submits it is told later. */
 static enum status write_lanes_send_alone(struct write_lanes *lanes, struct write *write)
 {
-    enum guard_look_answer guard = guard_look(write, NULL, write_lanes_on_alone_guarded, lanes);
+    enum write_permission  permission = write_permit_ask(write);
+    enum guard_look_answer guard;
 
+    if (permission != WRITE_PERMITTED) {
+        write_lanes_on_alone_guarded(
+            write, permission == WRITE_REFUSED ? GUARD_LOOK_REFUSED : GUARD_LOOK_AGAIN, lanes);
+        return STATUS_OK;
+    }
+    guard = guard_look(write, NULL, write_lanes_on_alone_guarded, lanes);
     write->ends = write->proxy->ends;
     if (guard == GUARD_LOOK_ASKS)
         return STATUS_OK;
@@ -565,7 +591,7 @@ static void write_lanes_on_alone_guarded(struct write *write, enum guard_look_an
 
     if (guard == GUARD_LOOK_REFUSED) {
         write_free(write);
-    } else if (guard == GUARD_LOOK_PASSES) {
+    } else if (guard == GUARD_LOOK_PASSES && write_permit_ask(write) == WRITE_PERMITTED) {
         if (write_call_start_one(write, write_lanes_on_alone_over, lanes) == NULL)
             write_lanes_end_alone(write, STATUS_NO_MEMORY, executed);
     } else if (loop_now_us(lanes->proxy->loop) + again_us < write->deadline_us) {
@@ -583,6 +609,7 @@ static void write_lanes_on_alone_over(struct write_call *call, void *ctx)
     struct coalescer_outcome outcome = write_call_outcome(call);
     enum status              failure = write_call_failure(call);
 
+    write->was_sent |= outcome.kind != COALESCER_NOT_SENT;
     if (outcome.kind == COALESCER_RESET)
         write_lanes_note_loss(lanes, write);
     if (outcome.kind == COALESCER_ANSWERED) {

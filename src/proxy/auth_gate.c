@@ -125,7 +125,7 @@ static void auth_gate_judge(struct exchange *exchange, const struct auth_names *
         service_admission_begin(exchange);
         break;
     case AUTH_ALLOWED:
-        if (exchange->route.has_uuid && !exchange->route.info->is_write)
+        if (exchange->route.has_uuid)
             exchange->auth.judged_us = loop_now_us(exchange->proxy->loop);
         service_admission_begin(exchange);
         break;
@@ -142,11 +142,14 @@ bool auth_gate_check_body(struct exchange *exchange)
 
     if (!auth_recheck(exchange, NULL))
         return false;
+    exchange->auth.needs_body |= auth_recheck_is_due(exchange);
     if (!exchange->auth.needs_body)
         return true;
     verdict = auth_verdict_find(exchange, exchange->auth.names, &body, why);
     if (verdict == AUTH_ALLOWED) {
         exchange->auth.needs_body = false;
+        if (exchange->route.has_uuid)
+            exchange->auth.judged_us = loop_now_us(exchange->proxy->loop);
         return true;
     }
     if (verdict == AUTH_AS_GET)
@@ -218,7 +221,7 @@ static void refuse_verdict(struct exchange *exchange, enum auth_verdict verdict,
 {
     struct auth_verdict_told told;
 
-    auth_verdict_explain(exchange, verdict, why, &told);
+    auth_verdict_explain(&exchange->route, exchange->auth.key, verdict, why, &told);
     auth_gate_refuse(exchange, told.refusal, told.status, "%s", told.message);
 }
 

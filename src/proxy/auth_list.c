@@ -9,6 +9,7 @@
 #include "calls/request_head.h"
 #include "chroma/collection_answer.h"
 #include "limits/key_ring.h"
+#include "proxy/auth_recheck.h"
 #include "proxy/deadline_watch.h"
 #include "proxy/exchange.h"
 #include "json/json_scan.h"
@@ -34,6 +35,7 @@ static void auth_list_on_room(struct exchange *exchange);
 static void auth_list_on_body(struct exchange *exchange, struct bytes data);
 static void auth_list_on_body_end(struct exchange *exchange);
 static void ask_for_page(struct exchange *exchange);
+static bool list_may_go(struct call *call);
 static bool list_write_target(struct auth_list *list);
 static void auth_list_on_head(struct answer_sink *sink, const struct http_head *head);
 static void auth_list_on_answer_body(struct answer_sink *sink, struct bytes data);
@@ -124,6 +126,8 @@ static void ask_for_page(struct exchange *exchange)
     struct upstream_request request = {0};
     enum status             status = STATUS_NO_MEMORY;
 
+    if (!auth_recheck(exchange, NULL))
+        return;
     exchange_start_deadline(exchange);
     if (!timeout_queue_is_running(&exchange->wait_limit))
         timeout_queue_start(proxy->wait_limits, &exchange->wait_limit);
@@ -135,10 +139,17 @@ static void ask_for_page(struct exchange *exchange)
         request.head = byte_buffer_bytes(&pass->head);
         pass->call.origin = service_ticket_origin(&exchange->service, &exchange->route);
         pass->call.origin.was_held = exchange->admission.was_paused;
+        pass->call.origin.may_go = list_may_go;
         status = call_start(&pass->call, proxy, exchange->route.info, &request, &pass->entry, NULL);
     }
     if (status != STATUS_OK)
         reply_error(&exchange->reply, status, FRONT_EXECUTED_NO, NULL);
+}
+
+/* Its key may have been revoked while it waited. */
+static bool list_may_go(struct call *call)
+{
+    return auth_recheck_holds(CONTAINER_OF(call, struct exchange, pass.call));
 }
 
 static bool list_write_target(struct auth_list *list)
@@ -308,6 +319,10 @@ static void auth_list_on_failure(struct answer_sink *sink, enum status why, bool
     struct auth_list *list = exchange->auth.state;
     struct loop      *loop = exchange->proxy->loop;
 
+    if (why == STATUS_AGAIN) { /* it may not go any more */
+        ask_for_page(exchange);
+        return;
+    }
     list->deaths += sent;
     if (exchange->proxy->is_supervised && exchange->state != EXCHANGE_ANSWERING &&
         (why == STATUS_BACKEND_RESET || why == STATUS_BACKEND_DOWN) &&

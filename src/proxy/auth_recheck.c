@@ -5,7 +5,6 @@
 #include "proxy/exchange.h"
 
 static bool is_known(const struct exchange *exchange);
-static bool is_just_judged(const struct exchange *exchange);
 static void recheck_on_known(struct auth_look_ticket *look, enum status status,
                              const struct auth_names *names);
 static bool recheck_judge(struct exchange *exchange, const struct auth_names *names);
@@ -23,7 +22,7 @@ bool auth_recheck(struct exchange *exchange, void (*go_on)(struct exchange *exch
                        "the key was revoked while the request waited");
         return false;
     }
-    if (is_just_judged(exchange))
+    if (exchange->route.info->is_write || !auth_recheck_is_due(exchange))
         return true;
     if (auth_look_recall(auth_looks(proxy->auth), &exchange->route, exchange->head,
                          ticket->judged_us, &names))
@@ -40,14 +39,19 @@ bool auth_recheck(struct exchange *exchange, void (*go_on)(struct exchange *exch
 
 bool auth_recheck_holds(const struct exchange *exchange)
 {
-    struct auth_names names;
-    char              why[AUTH_JUDGE_WHY_SIZE];
+    uint64_t           judged_us = exchange->auth.judged_us;
+    struct auth_looks *looks;
+    struct auth_names  names;
+    char               why[AUTH_JUDGE_WHY_SIZE];
 
-    return is_known(exchange) &&
-           (is_just_judged(exchange) ||
-            (auth_look_recall(auth_looks(exchange->proxy->auth), &exchange->route, exchange->head,
-                              exchange->auth.judged_us, &names) &&
-             auth_verdict_find(exchange, &names, NULL, why) == AUTH_ALLOWED));
+    if (!is_known(exchange))
+        return false;
+    if (exchange->route.info->is_write || !auth_recheck_is_due(exchange))
+        return true;
+    looks = auth_looks(exchange->proxy->auth);
+    if (!auth_look_recall(looks, &exchange->route, exchange->head, judged_us, &names))
+        return auth_look_outlasts(looks, &exchange->route, judged_us);
+    return auth_verdict_find(exchange, &names, NULL, why) == AUTH_ALLOWED;
 }
 
 /* Or it never needed a key. */
@@ -58,12 +62,11 @@ static bool is_known(const struct exchange *exchange)
     return ticket->key == NULL || auth_knows(exchange->proxy->auth, ticket->rules, ticket->key);
 }
 
-/* In this turn of the loop; or its scope rests on no name that could change. */
-static bool is_just_judged(const struct exchange *exchange)
+bool auth_recheck_is_due(const struct exchange *exchange)
 {
     uint64_t judged_us = exchange->auth.judged_us;
 
-    return judged_us == 0 || judged_us == loop_now_us(exchange->proxy->loop);
+    return judged_us != 0 && judged_us != loop_now_us(exchange->proxy->loop);
 }
 
 static void recheck_on_known(struct auth_look_ticket *look, enum status status,
@@ -89,7 +92,7 @@ static bool recheck_judge(struct exchange *exchange, const struct auth_names *na
         exchange->auth.judged_us = loop_now_us(exchange->proxy->loop);
         return true;
     }
-    auth_verdict_explain(exchange, verdict, why, &told);
+    auth_verdict_explain(&exchange->route, exchange->auth.key, verdict, why, &told);
     recheck_refuse(exchange, told.refusal, told.status, told.message);
     return false;
 }

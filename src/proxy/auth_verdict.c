@@ -25,8 +25,8 @@ enum auth_verdict auth_verdict_find(const struct exchange *exchange, const struc
 
 /* Of a collection that it may not see in Chroma's own words, which do not tell whether there is
  * one. */
-void auth_verdict_explain(const struct exchange *exchange, enum auth_verdict verdict,
-                          const char *why, struct auth_verdict_told *ret)
+void auth_verdict_explain(const struct chroma_route *route, const struct key_ring_key *key,
+                          enum auth_verdict verdict, const char *why, struct auth_verdict_told *ret)
 {
     char uuid[CHROMA_ROUTE_UUID_SIZE];
 
@@ -34,7 +34,7 @@ void auth_verdict_explain(const struct exchange *exchange, enum auth_verdict ver
     case AUTH_NOT_FOUND:
         ret->refusal = AUTH_REFUSAL_NOT_FOUND;
         ret->status = STATUS_NOT_FOUND;
-        chroma_route_print_uuid(exchange->route.uuid, uuid);
+        chroma_route_print_uuid(route->uuid, uuid);
         snprintf(ret->message, sizeof ret->message, "Collection [%s] does not exist.", uuid);
         break;
     case AUTH_INVALID:
@@ -48,6 +48,6 @@ void auth_verdict_explain(const struct exchange *exchange, enum auth_verdict ver
         snprintf(ret->message, sizeof ret->message,
                  "the key %s does not allow %s; the operator gives it with `chromabouncer key add "
                  "NAME --allow '%s'`",
-                 exchange->auth.key->name, why, why);
+                 key->name, why, why);
     }
 }

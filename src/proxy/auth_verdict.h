@@ -10,6 +10,7 @@
 #include "base/status.h"
 
 struct exchange;
+struct key_ring_key;
 
 /* The exchange has a key. `names` NULL: as far as they are known without asking. `body` NULL: it
  * has not arrived. `why` as auth_judge(). */
@@ -22,7 +23,8 @@ struct auth_verdict_told {
     enum status       status;
     char              message[640];
 };
-void auth_verdict_explain(const struct exchange *exchange, enum auth_verdict verdict,
-                          const char *why, struct auth_verdict_told *ret);
+void auth_verdict_explain(const struct chroma_route *route, const struct key_ring_key *key,
+                          enum auth_verdict verdict, const char *why,
+                          struct auth_verdict_told *ret);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "proxy/auth_recheck.h"
 #include "proxy/deadline_watch.h"
 #include "proxy/exchange.h"
 
@@ -167,7 +168,7 @@ static void join_on_end(struct flight_member *member, enum flight_end end, const
     struct exchange          *exchange = exchange_of(member);
     struct cache_join        *join = exchange->question.join;
 
-    if (end == FLIGHT_ANSWERED) {
+    if (end == FLIGHT_ANSWERED && auth_recheck_holds(exchange)) {
         join_note_wait(exchange);
         exchange->reply.cache_status = "chromabouncer; fwd=miss; collapsed";
         reply_collapsed(&exchange->reply, given->head, given->body);

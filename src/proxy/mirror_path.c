@@ -9,6 +9,7 @@
 #include "copies/mirror_job.h"
 #include "copies/mirror_keeper.h"
 #include "copies/mirror_names.h"
+#include "proxy/auth_recheck.h"
 #include "proxy/cache_path.h"
 #include "proxy/exchange.h"
 #include "proxy/mirror_compare.h"
@@ -249,7 +250,9 @@ static bool path_begin(struct exchange *exchange, enum mirror_path_mode mode,
     ticket->tried |= 1U << mode;
     if (path_is_construct(exchange))
         return path_tell(exchange);
-    if (question.age_max_us == 0)
+    if (!auth_recheck_holds(exchange))
+        reason = "key";
+    else if (question.age_max_us == 0)
         reason = "forbidden";
     else if (!path_takes_fields(exchange))
         reason = "fields";
@@ -299,6 +302,8 @@ static const char *path_why_not_tell(const struct exchange         *exchange,
     const struct proxy_mirror_options *options = mirror_keeper_options(proxy->mirror);
     uint64_t                           wanted_us = cache_path_age_wanted(exchange->head), age_us;
 
+    if (!auth_recheck_holds(exchange))
+        return "key";
     if (wanted_us == 0)
         return "forbidden";
     if (!path_takes_fields(exchange))

@@ -6,6 +6,7 @@
 #include "lanes/write_call.h"
 #include "lanes/write_lanes.h"
 #include "proxy/auth_gate.h"
+#include "proxy/auth_permit.h"
 #include "proxy/cache_path.h"
 #include "proxy/deadline_watch.h"
 #include "proxy/guard_gate.h"
@@ -157,7 +158,7 @@ static void write_path_submit(struct exchange *exchange)
     exchange->waiter =
         (struct write_waiter){.ops = &write_path_waiter_ops, .record = &exchange->record};
     write = write_new(proxy, &request, &exchange->waiter);
-    if (write != NULL && guard_gate_mark(exchange, write))
+    if (write != NULL && guard_gate_mark(exchange, write) && auth_permit_give(exchange, write))
         status = write_lanes_submit(proxy->lanes, write);
     if (status == STATUS_OK) {
         exchange->write = write;
@@ -217,7 +218,8 @@ static void write_path_on_refused(struct write_waiter *waiter, enum status statu
     char             room[DEADLINE_WATCH_TEXT_SIZE];
 
     exchange->write = NULL;
-    if (mirror_path_stand_in(exchange, NULL))
+    if (status != STATUS_UNAUTHENTICATED && status != STATUS_FORBIDDEN &&
+        status != STATUS_NOT_FOUND && mirror_path_stand_in(exchange, NULL))
         return;
     if (status == STATUS_BACKEND_RESET || status == STATUS_BACKEND_DOWN)
         exchange->record.end = ACCESS_END_BACKEND;

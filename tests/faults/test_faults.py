@@ -5,6 +5,7 @@ leaks, the next request works. Started by tests/faults/run.
 import contextlib
 import json
 import pathlib
+import re
 import resource
 import shutil
 import signal
@@ -844,6 +845,38 @@ class Operation(FaultTest):
         self.stub.command_lines("clear")
         self.expect_service()
         self.expect_end()
+
+    def test_what_a_reload_lets_go_is_sent_by_its_keys(self):
+        """A limit is wider from then on, and the key of who waits for it is revoked."""
+        keys, control = self.directory / "keys", self.directory / "control"
+
+        def run(*words):
+            done = subprocess.run([PROXY, *words], check=True, capture_output=True, timeout=TEST_SECONDS)
+            return done.stdout.decode()
+
+        def add(name):
+            text = run("key", "add", name, "--allow", "read:*/*/*", "--set", f"auth.keys_file={keys}")
+            return [f"authorization: Bearer {re.search(r'cbk_[0-9A-Za-z_-]+', text)[0]}"]
+
+        fields = [add("stays"), add("goes")]
+        self.stub = self.start_stub()
+        self.collection = self.stub.new_collection("faults")
+        self.proxy = self.start_proxy(
+            self.stub.url, auth__required="true", auth__keys_file=keys, control__path=control
+        )
+        with Client(self.proxy.listen) as first, Client(self.proxy.listen) as second:
+            for client, own in zip((first, second), fields, strict=True):
+                self.assertEqual(client.ask("GET", f"{self.collection}/count", fields=own).status, 200)
+            run("ctl", "set", "reads.limit=1", "--control", control)
+            self.stub.command_lines("stall=3s,op=count,count=1")
+            first.send_request("GET", f"{self.collection}/count", fields=fields[0])
+            time.sleep(0.2)
+            second.send_request("GET", f"{self.collection}/count", fields=fields[1])
+            time.sleep(0.2)
+            run("key", "revoke", "goes", "--set", f"auth.keys_file={keys}")
+            run("ctl", "reload", "--control", control)
+            self.assertEqual(second.receive().status, 401)
+            self.assertEqual(first.receive().status, 200)
 
     def test_log_file_is_opened_again_on_usr1(self):
         log, old = self.directory / "log", self.directory / "log.1"

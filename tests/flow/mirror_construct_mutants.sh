@@ -33,7 +33,7 @@ mutant $path $flow 's/is_gateway ? 0 : loop_now_us/true ? 0 : loop_now_us/' "the
 mutant $path $flow 's/!exchange->route.info->is_write \&\& path_takes_probe/path_takes_probe/' "a creation looks for nothing"
 mutant src/proxy/proxy.c $flow 's/    if (is_gateway != proxy->is_gateway)/    if (false)/' "another role forgets"
 mutant src/proxy/proxy.c $flow 's/    if (options->mode == PROXY_MIRROR_OFF)/    if (false)/' "off forgets"
-mutant src/proxy/write_path.c $flow 's/    if (mirror_path_stand_in(exchange, NULL))/    if (false)/' "a creation that is under way"
+mutant src/proxy/write_path.c $flow 's/STATUS_NOT_FOUND \&\& mirror_path_stand_in(exchange, NULL))/STATUS_NOT_FOUND \&\& false)/' "a creation that is under way"
 mutant src/proxy/write_path.c $flow 's/^    mirror_path_keep(.*/    (void)0;/' "creations are kept"
 mutant src/proxy/write_path.c $flow 's/ || mirror_path_answer(exchange, NULL))/)/' "creations are answered"
 mutant src/proxy/construct_store.c $unit 's/answer->body.size > CONSTRUCT_STORE_BODY_MAX ||/false ||/' "large answers"

@@ -9,7 +9,8 @@ path=src/proxy/mirror_path.c
 flow=flow/test_flow_mirror_path
 mutant $path $flow 's/ : call_has_hung_read(exchange->proxy);/ : false;/' "not each read waits for its deadline at a Chroma that hangs"
 mutant src/calls/call.c $flow 's/ \&\& !call->request.streams_body \&\&/ \&\&/' "a client that is slow is no Chroma that hangs"
-mutant $path $flow 's/if (question.age_max_us == 0)/if (false)/' "a client can forbid it"
+mutant $path $flow 's/    if (!auth_recheck_holds(exchange))/    if (false)/' "a revoked key gets no copy"
+mutant $path $flow 's/else if (question.age_max_us == 0)/else if (false)/' "a client can forbid it"
 mutant $path $flow 's/else if (!path_takes_fields(exchange))/else if (false)/' "fields that Chroma goes by"
 mutant $path $flow 's/else if (!path_may_have(exchange))/else if (false)/' "trust"
 mutant src/lanes/write_call.c $flow 's/        proxy_state_note_reached(call->proxy);/        (void)0;/' "who takes a write is another one"

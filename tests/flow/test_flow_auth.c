@@ -19,17 +19,20 @@
 static struct flow_world         world;
 static struct flow_client       *client;
 static struct proxy_auth_options options;
-static char                      key_of[4][KEY_TEXT_SIZE];
+static char                      key_of[5][KEY_TEXT_SIZE];
 static unsigned                  looks, lists;
 static unsigned                  look_status; /* of a look-up; 0: 200, or 404 for GONE */
 static enum flow_fault           first_fault, every_fault; /* of the next look-up or list, of all */
+static bool                      is_fault_of_writes;
 static uint64_t                  delay_us;
 static const char               *name_of_uuid; /* of UUID */
 static char                      page[8000];
 
-enum { READER, WRITER, ADMIN, NOBODY };
-static const char *const scopes[] = {
-    [READER] = "read:t/d/docs*", [WRITER] = "*:t/d/*", [ADMIN] = "admin,read,write:*/*/*"};
+enum { READER, WRITER, ADMIN, EDITOR, NOBODY };
+static const char *const scopes[] = {[READER] = "read:t/d/docs*",
+                                     [WRITER] = "*:t/d/*",
+                                     [ADMIN] = "admin,read,write:*/*/*",
+                                     [EDITOR] = "write:t/d/docs*"};
 
 static void describe(char *out, size_t size, const char *uuid, const char *name)
 {
@@ -74,7 +77,7 @@ static void plan(struct flow_backend *backend, unsigned id, struct flow_plan *re
                                    .fields = "Content-Type: application/json\r\n",
                                    .is_bare = strstr(head, "/upsert") == NULL,
                                    .body = "{}"};
-    if (is_look || is_list) {
+    if (is_look || is_list || (is_fault_of_writes && strstr(head, "/upsert") != NULL)) {
         ret_plan->fault = first_fault != FLOW_FAULT_NONE ? first_fault : every_fault;
         first_fault = FLOW_FAULT_NONE;
     }
@@ -94,7 +97,8 @@ static void plan(struct flow_backend *backend, unsigned id, struct flow_plan *re
     }
 }
 
-static struct key_ring *make_ring(void)
+/* Of all keys but one, and the one that is never known. */
+static struct key_ring *make_ring_without(unsigned char revoked)
 {
     struct key_ring *ring = key_ring_new();
     struct sha256   *sha256 = sha256_new();
@@ -110,11 +114,21 @@ static struct key_ring *make_ring(void)
 
         key_text_format(random, key_of[i]);
         ck_assert(sha256_digest(sha256, bytes_of(key_of[i]), entry.digest));
-        if (i < NOBODY)
+        if (i < NOBODY && i != revoked)
             ck_assert_int_eq(key_ring_add(ring, &entry, NULL), STATUS_OK);
     }
     sha256_free(sha256);
     return ring;
+}
+
+/* The ring that was there before is the test's to drop. */
+static struct key_ring *revoke(unsigned char key)
+{
+    struct key_ring *before = options.keys;
+
+    options.keys = make_ring_without(key);
+    ck_assert_int_eq(proxy_set_auth(world.proxy, &options), STATUS_OK);
+    return before;
 }
 
 static void set_auth(void)
@@ -125,9 +139,10 @@ static void set_auth(void)
 static void begin(void)
 {
     flow_world_begin(&world, 1);
-    options = (struct proxy_auth_options){.keys = make_ring(), .is_required = true};
+    options = (struct proxy_auth_options){.keys = make_ring_without(NOBODY), .is_required = true};
     looks = lists = look_status = 0;
     first_fault = every_fault = FLOW_FAULT_NONE;
+    is_fault_of_writes = false;
     delay_us = 1000;
     name_of_uuid = "docs";
     world.backend.on_plan = plan;
@@ -406,6 +421,32 @@ START_TEST(who_waits_for_a_turn_is_judged_by_the_name_of_then)
 }
 END_TEST
 
+/* Nobody was told that it is done. A look at Chroma would cost him his turn, each time. */
+START_TEST(who_has_his_turn_keeps_it_while_a_renaming_hangs)
+{
+    struct flow_client *second, *third, *fourth;
+    unsigned            before;
+
+    world.write_options.is_gateway = _i == 0;
+    second = wait_for_turn();
+    third = flow_world_client(&world);
+    send_to(third, ADMIN, "POST", C "/" UUID "/get", "{}");
+    flow_world_run_ms(&world, 10);
+    delay_us = 1000000;
+    fourth = flow_world_client(&world);
+    send_to(fourth, WRITER, "PUT", C "/" UUID, "{\"new_name\":\"other\"}");
+    flow_world_run_ms(&world, 10);
+    delay_us = 100000;
+    before = looks;
+    ck_assert(flow_world_run_to_answers(&world, second, 1));
+    flow_world_expect(second, 200);
+    ck_assert_uint_eq(looks, before);
+    ck_assert_uint_eq(third->answer_count, 0);
+    ck_assert_uint_eq(fourth->answer_count, 0);
+    ck_assert(flow_world_run_to_answers(&world, fourth, 1));
+}
+END_TEST
+
 START_TEST(who_waits_for_a_turn_while_his_key_is_revoked_is_refused)
 {
     struct key_ring    *empty = key_ring_new(), *full = options.keys;
@@ -459,6 +500,256 @@ START_TEST(who_is_judged_anew_may_leave)
     ck_assert(!was_queried());
     look_status = 0;
     ck_assert_uint_eq(ask(ADMIN, "POST", C "/" UUID "/get", "{}"), 200);
+}
+END_TEST
+
+#define RECORD(id) "{\"ids\":[\"w" id "\"],\"embeddings\":[[1.0,2.0]]}"
+
+/* The first write hangs; what comes now waits in its lane. */
+static void occupy_lane(void)
+{
+    start();
+    ck_assert_uint_eq(ask(EDITOR, "POST", C "/" UUID "/upsert", RECORD("1")), 200);
+    delay_us = 200000;
+    client = flow_world_client(&world);
+    send_to(client, ADMIN, "POST", C "/" UUID "/upsert", RECORD("2"));
+    flow_world_run_ms(&world, 10);
+    delay_us = 1000;
+}
+
+static struct flow_client *write_as(int key, const char *body)
+{
+    struct flow_client *writer = flow_world_client(&world);
+
+    send_to(writer, key, "POST", C "/" UUID "/upsert", body);
+    flow_world_run_ms(&world, 1);
+    return writer;
+}
+
+static struct flow_client *begin_rename_to(const char *name)
+{
+    struct flow_client *renamer = flow_world_client(&world);
+    char                body[60];
+
+    snprintf(body, sizeof body, "{\"new_name\":\"%s\"}", name);
+    send_to(renamer, WRITER, "PUT", C "/" UUID, body);
+    flow_world_run_ms(&world, 1);
+    name_of_uuid = name;
+    return renamer;
+}
+
+START_TEST(who_waits_in_a_lane_is_judged_by_the_name_of_then)
+{
+    struct flow_client *renamer, *second, *third;
+
+    world.write_options.is_gateway = _i < 2;
+    occupy_lane();
+    renamer = begin_rename_to(_i % 2 == 0 ? "other" : "docs-2");
+    second = write_as(EDITOR, RECORD("7"));
+    third = write_as(WRITER, RECORD("8")); /* it would share the call */
+    ck_assert(flow_world_run_to_answers(&world, third, 1));
+    flow_world_expect(client, 200);
+    flow_world_expect(renamer, 200);
+    flow_world_expect(third, 200);
+    flow_world_expect(second, _i % 2 == 0 ? 404 : 200);
+    if (_i % 2 == 0) {
+        ck_assert_ptr_nonnull(strstr(flow_client_body(second, 0), "[" UUID "] does not exist."));
+        ck_assert_ptr_nonnull(strstr(flow_client_head(second, 0), "Executed: no"));
+    }
+    ck_assert_uint_eq(world.backend.records[7].heads, (unsigned)_i % 2);
+    ck_assert_uint_eq(world.backend.records[8].heads, 1);
+    ck_assert_uint_eq(ask(ADMIN, "POST", C "/" UUID "/upsert", RECORD("9")), 200);
+}
+END_TEST
+
+/* What was judged lately goes on; what was not, after a look at Chroma. */
+START_TEST(a_renaming_that_hangs_holds_up_no_write_to_another)
+{
+    static const char *const target = C "/" OTHER "/upsert";
+    struct flow_client      *renamer, *second;
+    unsigned                 before;
+
+    world.write_options.is_gateway = true;
+    world.write_options.patience_us = 1000000;
+    start();
+    ck_assert_uint_eq(ask(WRITER, "POST", C "/" UUID "/get", "{}"), 200); /* names are known */
+    ck_assert_uint_eq(ask(WRITER, "POST", target, RECORD("1")), 200);
+    client = flow_world_client(&world);
+    second = flow_world_client(&world);
+    delay_us = 20000000;
+    renamer = begin_rename_to("docs-2");
+    flow_world_run_ms(&world, 1500);
+    delay_us = 1000;
+    ck_assert_uint_eq(ask(ADMIN, "POST", target, RECORD("3")), 200);
+    delay_us = _i == 0 ? 3000000 : 7000000;
+    send_to(client, ADMIN, "POST", target, RECORD("2"));
+    flow_world_run_ms(&world, 20);
+    delay_us = 1000;
+    send_to(second, WRITER, "POST", target, RECORD("7"));
+    flow_world_run_ms(&world, 20);
+    before = looks;
+    ck_assert(flow_world_run_to_answers(&world, second, 1));
+    flow_world_expect(second, 200);
+    ck_assert_uint_eq(renamer->answer_count, 0);
+    ck_assert_uint_le(looks, before + 2);
+    ck_assert(flow_world_run_to_answers(&world, renamer, 1));
+    flow_world_expect(renamer, 200);
+}
+END_TEST
+
+/* Whether its client waits for the answer or not; those who would share its call are sent. */
+START_TEST(who_waits_in_a_lane_while_his_key_is_revoked_is_never_sent)
+{
+    struct flow_client *second, *others[3];
+    struct key_ring    *before;
+
+    occupy_lane();
+    others[0] = write_as(WRITER, RECORD("6"));
+    second = write_as(EDITOR, RECORD("7"));
+    others[1] = write_as(WRITER, RECORD("8"));
+    others[2] = write_as(ADMIN, RECORD("9"));
+    if (_i == 1)
+        flow_client_close(second);
+    flow_world_run_ms(&world, 10);
+    before = revoke(EDITOR);
+    flow_world_run_ms(&world, 1000);
+    if (_i == 0) {
+        flow_world_expect(second, 401);
+        ck_assert_ptr_nonnull(strstr(flow_client_body(second, 0), "revoked"));
+    }
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        flow_world_expect(others[i], 200);
+    ck_assert_uint_eq(world.backend.records[7].heads, 0);
+    ck_assert_uint_eq(world.backend.records[6].heads + world.backend.records[8].heads +
+                          world.backend.records[9].heads,
+                      3);
+    key_ring_drop(before);
+}
+END_TEST
+
+/* What a call was made for goes on: it may have been applied. */
+START_TEST(a_write_that_was_sent_is_not_judged_again)
+{
+    struct key_ring *before;
+
+    world.write_options.is_gateway = true;
+    start();
+    ck_assert_uint_eq(ask(EDITOR, "POST", C "/" UUID "/upsert", RECORD("1")), 200);
+    every_fault = FLOW_FAULT_RESET_BEFORE;
+    is_fault_of_writes = true;
+    send_to(client, EDITOR, "POST", C "/" UUID "/upsert", RECORD("7"));
+    flow_world_run_ms(&world, 5);
+    ck_assert_uint_eq(world.backend.records[7].heads, 1);
+    before = revoke(EDITOR);
+    is_fault_of_writes = false;
+    ck_assert(flow_world_run_to_answers(&world, client, 2));
+    ck_assert_uint_eq(client->answers[1].status, 200);
+    key_ring_drop(before);
+}
+END_TEST
+
+/* Creations, and all where nothing is merged. */
+START_TEST(a_write_that_goes_alone_is_judged_when_its_turn_comes)
+{
+    static const char *const targets[] = {C, C "/" UUID "/upsert", C "/" UUID "/upsert"};
+    static const char *const bodies[] = {"{\"name\":\"w7\"}", RECORD("7"), RECORD("7")};
+    struct flow_client      *second;
+    struct key_ring         *before = NULL;
+
+    world.pool_options.connections_max = 1;
+    world.write_options.is_coalescing = _i == 0;
+    occupy_lane();
+    if (_i == 2)
+        begin_rename_to("other");
+    second = flow_world_client(&world);
+    send_to(second, _i == 0 ? WRITER : EDITOR, "POST", targets[_i], bodies[_i]);
+    flow_world_run_ms(&world, 10);
+    if (_i < 2)
+        before = revoke(_i == 0 ? WRITER : EDITOR);
+    ck_assert(flow_world_run_to_answers(&world, second, 1));
+    flow_world_expect(second, _i < 2 ? 401 : 404);
+    flow_world_run_ms(&world, 1000);
+    ck_assert_uint_eq(world.backend.records[7].heads, 0);
+    ck_assert_ptr_null(strstr(flow_backend_last_head(&world.backend), "POST " C " "));
+    key_ring_drop(before);
+}
+END_TEST
+
+START_TEST(in_a_sidecar_a_write_that_waits_for_long_is_judged_by_a_fresh_name)
+{
+    struct flow_client *second;
+
+    start();
+    ck_assert_uint_eq(ask(EDITOR, "POST", C "/" UUID "/upsert", RECORD("1")), 200);
+    flow_world_run_ms(&world, 4000);
+    delay_us = _i == 0 ? 7000000 : 3000000;
+    client = flow_world_client(&world);
+    send_to(client, ADMIN, "POST", C "/" UUID "/upsert", RECORD("2"));
+    flow_world_run_ms(&world, 10);
+    delay_us = 1000;
+    second = write_as(EDITOR, RECORD("7"));
+    name_of_uuid = "other"; /* by another */
+    ck_assert(flow_world_run_to_answers(&world, second, 1));
+    flow_world_expect(second, _i == 0 ? 404 : 200);
+    ck_assert_uint_eq(world.backend.records[7].heads, (unsigned)_i);
+}
+END_TEST
+
+/* Until its deadline, and then it is not sent either. */
+START_TEST(a_write_whose_name_cannot_be_found_out_is_not_sent)
+{
+    struct flow_client *second;
+
+    world.proxy_options.deadline_write_us = 3000000;
+    occupy_lane();
+    look_status = 500;
+    begin_rename_to("docs-2");
+    second = write_as(EDITOR, RECORD("7"));
+    flow_world_run_ms(&world, 2000);
+    ck_assert_uint_eq(second->answer_count, 0);
+    ck_assert(flow_world_run_to_answers(&world, second, 1));
+    flow_world_expect(second, 504);
+    ck_assert_uint_eq(world.backend.records[7].heads, 0);
+}
+END_TEST
+
+START_TEST(who_joined_another_is_not_answered_once_his_key_is_revoked)
+{
+    struct flow_client *second;
+    struct key_ring    *before;
+
+    flow_world_keep_answers(&world);
+    start();
+    ck_assert_uint_eq(ask(READER, "POST", C "/" UUID "/get", "{}"), 200); /* names are known */
+    delay_us = 200000;
+    client = flow_world_client(&world);
+    send_to(client, ADMIN, "POST", C "/" UUID "/query", "{\"query_embeddings\":[[1.0,2.0]]}");
+    flow_world_run_ms(&world, 10);
+    second = flow_world_client(&world);
+    send_to(second, READER, "POST", C "/" UUID "/query", "{\"query_embeddings\":[[1.0,2.0]]}");
+    flow_world_run_ms(&world, 10);
+    before = revoke(_i == 0 ? READER : NOBODY);
+    ck_assert(flow_world_run_to_answers(&world, second, 1));
+    flow_world_expect(second, _i == 0 ? 401 : 200);
+    flow_world_expect(client, 200);
+    ck_assert_uint_eq(world.backend.request_count, looks + 2);
+    key_ring_drop(before);
+}
+END_TEST
+
+START_TEST(a_list_that_waits_for_its_turn_is_not_given_once_its_key_is_revoked)
+{
+    struct flow_client *second = wait_for_turn(), *third = flow_world_client(&world);
+    struct key_ring    *before;
+
+    send_to(third, READER, "GET", C, "");
+    flow_world_run_ms(&world, 10);
+    before = revoke(READER);
+    ck_assert(flow_world_run_to_answers(&world, third, 1));
+    flow_world_expect(third, 401);
+    flow_world_expect(second, 401);
+    ck_assert_uint_eq(lists, 0);
+    key_ring_drop(before);
 }
 END_TEST
 
@@ -618,8 +909,6 @@ START_TEST(a_paused_proxy_looks_nothing_up)
     flow_world_expect(client, 200);
 }
 END_TEST
-
-#define RECORD(id) "{\"ids\":[\"w" id "\"],\"embeddings\":[[1.0,2.0]]}"
 
 /* ---- Creations ------------------------------------------------------------------------------ */
 
@@ -867,9 +1156,20 @@ int main(void)
     tcase_add_test(tcase, what_was_revoked_is_refused_at_once_and_what_runs_goes_on);
     tcase_add_loop_test(tcase, what_was_revoked_while_it_waited_is_refused, 0, 2);
     tcase_add_loop_test(tcase, who_waits_for_a_turn_is_judged_by_the_name_of_then, 0, 6);
+    tcase_add_loop_test(tcase, who_has_his_turn_keeps_it_while_a_renaming_hangs, 0, 2);
     tcase_add_test(tcase, who_waits_for_a_turn_while_his_key_is_revoked_is_refused);
     tcase_add_loop_test(tcase, in_a_sidecar_who_waits_for_long_is_judged_by_a_fresh_name, 0, 2);
     tcase_add_test(tcase, who_is_judged_anew_may_leave);
+    tcase_add_loop_test(tcase, who_waits_in_a_lane_is_judged_by_the_name_of_then, 0, 4);
+    tcase_add_loop_test(tcase, a_renaming_that_hangs_holds_up_no_write_to_another, 0, 2);
+    tcase_add_loop_test(tcase, who_waits_in_a_lane_while_his_key_is_revoked_is_never_sent, 0, 2);
+    tcase_add_test(tcase, a_write_that_was_sent_is_not_judged_again);
+    tcase_add_loop_test(tcase, a_write_that_goes_alone_is_judged_when_its_turn_comes, 0, 3);
+    tcase_add_loop_test(tcase, in_a_sidecar_a_write_that_waits_for_long_is_judged_by_a_fresh_name,
+                        0, 2);
+    tcase_add_test(tcase, a_write_whose_name_cannot_be_found_out_is_not_sent);
+    tcase_add_loop_test(tcase, who_joined_another_is_not_answered_once_his_key_is_revoked, 0, 2);
+    tcase_add_test(tcase, a_list_that_waits_for_its_turn_is_not_given_once_its_key_is_revoked);
     tcase_add_test(tcase, a_uuid_is_asked_about_once_and_again_after_5_s);
     tcase_add_test(tcase, in_a_gateway_a_name_holds_until_it_may_have_changed);
     tcase_add_test(tcase, a_uuid_out_of_scope_is_one_that_is_not_there);

@@ -9,6 +9,9 @@
 #include "flow/fake_mirror_copy.h"
 #include "flow/flow_world.h"
 #include "io/clock.h"
+#include "io/sha256.h"
+#include "limits/key_ring.h"
+#include "limits/key_text.h"
 #include "proxy/mirror_compare.h"
 #include "proxy/mirror_delay.h"
 #include "support/check_main.h"
@@ -748,6 +751,54 @@ START_TEST(a_read_that_is_sent_slowly_is_no_hang)
 }
 END_TEST
 
+static struct key_ring *ring_of_one_key(char ret_text[KEY_TEXT_SIZE])
+{
+    static const unsigned char random[KEY_TEXT_RANDOM_BYTES] = {1};
+    struct key_ring           *ring = key_ring_new();
+    struct sha256             *sha256 = sha256_new();
+    struct bytes               scope = BYTES_LITERAL("read:t/d/docs");
+    struct key_ring_entry      entry = {
+             .id = 1, .name = BYTES_LITERAL("reader"), .scopes = &scope, .scope_count = 1};
+
+    key_text_format(random, ret_text);
+    ck_assert(sha256_digest(sha256, bytes_of(ret_text), entry.digest));
+    ck_assert_int_eq(key_ring_add(ring, &entry, NULL), STATUS_OK);
+    sha256_free(sha256);
+    return ring;
+}
+
+/* Else it is answered when Chroma has not, by its deadline. */
+START_TEST(a_key_that_is_revoked_while_a_read_waits_gets_no_copy)
+{
+    char                      text[KEY_TEXT_SIZE], fields[200];
+    struct key_ring          *ring = ring_of_one_key(text);
+    struct proxy_auth_options keys = {.keys = ring, .is_required = true};
+    struct flow_client       *client;
+
+    world.proxy_options.deadline_read_us = 1000000;
+    start_in(PROXY_MIRROR_FALLBACK);
+    ck_assert_int_eq(proxy_set_auth(world.proxy, &keys), STATUS_OK);
+    snprintf(fields, sizeof fields, JSON "Authorization: Bearer %s\r\n", text);
+    read_delay_us = 3000000;
+    client = flow_world_client(&world);
+    send_get(client, fields);
+    flow_world_run_ms(&world, 500);
+    if (_i == 0) {
+        keys.keys = key_ring_new();
+        ck_assert_int_eq(proxy_set_auth(world.proxy, &keys), STATUS_OK);
+    }
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    if (_i == 0) {
+        flow_world_expect(client, 504);
+        ck_assert_uint_eq(refusals("key"), 1);
+        key_ring_drop(ring);
+    } else
+        expect_mirror(client);
+    flow_world_run_ms(&world, 5000);
+    key_ring_drop(keys.keys);
+}
+END_TEST
+
 START_TEST(a_wait_for_a_turn_ends_in_an_answer)
 {
     struct flow_client *first;
@@ -1292,6 +1343,7 @@ int main(void)
     tcase_add_test(tcase, a_deadline_is_met);
     tcase_add_test(tcase, a_chroma_that_hangs_is_stood_in_for_at_once);
     tcase_add_test(tcase, a_read_that_is_sent_slowly_is_no_hang);
+    tcase_add_loop_test(tcase, a_key_that_is_revoked_while_a_read_waits_gets_no_copy, 0, 2);
     tcase_add_test(tcase, a_wait_for_a_turn_ends_in_an_answer);
     tcase_add_test(tcase, what_would_be_shed_is_answered);
     tcase_add_test(tcase, a_deadline_of_the_client_is_met);
