@@ -283,6 +283,12 @@ void call_report(const struct call *call, enum breaker_outcome outcome)
                            call->asked_us);
 }
 
+void call_note_success(const struct call *call)
+{
+    if (call->proxy->is_lost && call->connected_us > call->proxy->lost_us)
+        proxy_state_note_reached(call->proxy);
+}
+
 bool call_is_of_ended(const struct call *call)
 {
     return call->connected_us != 0 && call->connected_us <= call->proxy->ended_us;

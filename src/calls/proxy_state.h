@@ -54,6 +54,7 @@ struct proxy {
     enum chroma_family family;
     uint64_t           incarnation;          /* of which it is known */
     bool               is_lost;              /* and no other was reached since */
+    uint64_t           lost_us;              /* when that was known last; 0: never */
     uint64_t           reached;              /* moves when another one was */
     void (*on_reached)(struct proxy *proxy); /* what the folders above do then */
     bool                     is_supervised;  /* we run it, and hear of its end */

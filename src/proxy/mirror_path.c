@@ -455,8 +455,7 @@ void mirror_path_on_head(struct exchange *exchange, const struct http_head *head
     if (path_mode(exchange) == PROXY_MIRROR_OFF || !exchange->route.has_uuid ||
         head->status < 200 || head->status > 299)
         return;
-    if (exchange->proxy->is_lost) /* who else has answered? */
-        proxy_state_note_reached(exchange->proxy);
+    call_note_success(call);
     mirror_keeper_note_answer(exchange->proxy->mirror, exchange->route.uuid);
     if (!path_is_read(exchange->route.operation))
         return;

@@ -169,7 +169,9 @@ void proxy_set_backend(struct proxy *proxy, const struct proxy_backend *backend)
         collection_table_new_incarnation(proxy->collections, false);
         backend_breaker_new_incarnation(proxy->breaker);
         proxy->is_lost = backend->is_lost || turn_queue_is_held(proxy->turns);
-        if (!proxy->is_lost)
+        if (proxy->is_lost)
+            proxy->lost_us = loop_now_us(proxy->loop);
+        else
             proxy_state_note_reached(proxy);
     }
     proxy->incarnation = backend->incarnation;

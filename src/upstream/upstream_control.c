@@ -13,6 +13,10 @@
 static const uint64_t patience_us = 60000000;
 static const uint64_t place_retry_us = 50000;
 
+/* A Chroma that is told to end closes what is idle, and may still take a connection and answer: who
+ * is asked only then is not taken for another one. */
+static const uint64_t ending_us = 100000;
+
 /* One question at a time. */
 struct control_slot {
     struct upstream_control  *control;
@@ -37,6 +41,7 @@ struct upstream_control {
     struct socket_address            address;    /* that it goes to */
     bool                             stands;     /* it has carried an answer and is not broken */
     bool                             was_lost;   /* since the last answer; true at first */
+    uint64_t                         lost_us;    /* when it was; 0: never */
     uint64_t                         generation; /* of the resolver's addresses */
     struct upstream_resolver_watcher resolver_watcher;
     struct loop_task                 serve_task;
@@ -253,6 +258,8 @@ static struct control_slot *choose_slot(struct upstream_control        *control,
 
     if (prefers_extra && take_slot_place(extra))
         return extra;
+    if (control->lost_us != 0 && loop_now_us(control->loop) < control->lost_us + ending_us)
+        return NULL;
     if (take_slot_place(kept))
         return kept;
     return !prefers_extra && take_slot_place(extra) ? extra : NULL;
@@ -391,6 +398,7 @@ static void note_lost(struct upstream_control *control, const char *reason)
 {
     control->stands = false;
     control->was_lost = true;
+    control->lost_us = loop_now_us(control->loop);
     upstream_incarnation_void(control->incarnation, reason);
 }
 

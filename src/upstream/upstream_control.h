@@ -5,7 +5,8 @@
  *
  *   kept   a connection that stays open. Questions that Chroma answers without its database use it
  *          (is_light). It tells when Chroma goes away: when it breaks, the incarnation moves, and
- *          again when the next one stands. An answer that comes too late does not break it; it is
+ *          again when the next one stands, which is not set up within a tenth of a second: one
+ *          that ends may still answer. An answer that comes too late does not break it; it is
  *          given up when that answer is missing for a minute.
  *   extra  opened for one question, closed after it, where the pool has a second place to give.
  *          Questions that may hang use it, so that they do not keep heartbeats waiting.

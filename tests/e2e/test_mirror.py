@@ -1,5 +1,6 @@
 """Copies of collections: real Chroma, and what is answered without asking it."""
 
+import collections
 import contextlib
 import http.client
 import json
@@ -9,6 +10,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import threading
 import time
 
 import chromadb
@@ -355,3 +357,36 @@ def test_fallback_answers_while_chroma_is_down():
                 return door.ask("GET", f"{path}/count")[2]["x-chromabouncer-source"] == "backend"
 
             wait_until(is_asked)
+
+
+def test_fallback_answers_after_a_stop_under_load():
+    """A Chroma that is told to end closes its idle connections, and answers what it has for a moment: that is no
+    other one, for which the copy would be void."""
+    with Chroma() as chroma:
+        control = chroma.directory / "control"
+        flags = ["--set", "role=gateway", "--set", "mirror.mode=fallback", "--set", "cache.enabled=false"]
+        with Proxy(chroma.port, [*flags, "--control", control]) as proxy:
+            _, path = fill(proxy.port)
+            ended, statuses = threading.Event(), collections.Counter()
+
+            def read():
+                door = Door(proxy.port)
+                while not ended.is_set():
+                    statuses[door.ask("POST", f"{path}/query", {"query_embeddings": [vector(1)]})[0]] += 1
+
+            readers = [threading.Thread(target=read) for _ in range(4)]
+            wait_for_copy(control, "docs", Door(proxy.port), path)
+            for reader in readers:
+                reader.start()
+            for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+                chroma.process.send_signal(stop)
+                chroma.process.wait()
+                time.sleep(0.5)
+                assert copy_of(control, "docs")["state"] == "complete", stop
+                chroma.start()
+                wait_until(lambda: copy_of(control, "docs")["state"] != "complete")
+                wait_for_copy(control, "docs", Door(proxy.port), path)
+            ended.set()
+            for reader in readers:
+                reader.join()
+            assert set(statuses) == {200}, statuses

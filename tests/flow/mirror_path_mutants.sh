@@ -13,7 +13,7 @@ mutant $path $flow 's/    if (!auth_recheck_holds(exchange))/    if (false)/' "a
 mutant $path $flow 's/else if (question.age_max_us == 0)/else if (false)/' "a client can forbid it"
 mutant $path $flow 's/else if (!path_takes_fields(exchange))/else if (false)/' "fields that Chroma goes by"
 mutant $path $flow 's/else if (!path_may_have(exchange))/else if (false)/' "trust"
-mutant src/lanes/write_call.c $flow 's/        proxy_state_note_reached(call->proxy);/        (void)0;/' "who takes a write is another one"
+mutant src/lanes/write_call.c $flow 's/        call_note_success(&call->call);/        ;/' 'who takes a write is another one'
 mutant $path $flow 's/is_plain ? UINT64_MAX : trust_us/UINT64_MAX/' "trust ends"
 mutant $path $flow 's/(is_plain \&\& mirror_names_was_read/(false \&\& mirror_names_was_read/' "a copy was read without credentials"
 mutant $path $flow 's/(is_plain \&\& mirror_names_was_read/(mirror_names_was_read/' "that says nothing of those with credentials"
@@ -21,7 +21,8 @@ mutant src/copies/mirror_names.c $flow 's/bytes_equal(bytes_of(entry->tenant), r
 mutant $path $flow 's/parts\[\] = {BYTES_LITERAL("\\n"), exchange->route.tenant/parts[] = {BYTES_LITERAL("\\n"), exchange->route.database/' "trust by the path"
 mutant $path $flow 's/mirror_trust_clear(path->trust);/(void)0;/' "another Chroma trusts anew"
 mutant $path $flow 's/    mirror_keeper_note_answer(.*/    (void)0;/' "no reader sees the new and then the old"
-mutant $path $flow 's/proxy_state_note_reached(exchange->proxy);/(void)0;/' "who answers while it is lost is another one"
+mutant src/calls/call.c $flow 's/call->connected_us > call->proxy->lost_us/1/' 'who was asked before it was lost is no other one'
+mutant src/proxy/mirror_path.c $flow 's/    call_note_success(call);//' 'who answers while it is lost is another one'
 mutant $path $flow 's/return proxy->is_lost ||/return/;s/upstream_pool_problem(proxy->pool)\[0\] != .*/false ||/;s/turn_queue_is_held(proxy->turns) ||/false ||/' "down is known"
 mutant $path $flow 's/    path->probe_us = now_us + probe_every_us;/    path->probe_us = UINT64_MAX;/;s/if (now_us < path->probe_us)/if (path->probe_us == 0 || now_us < path->probe_us)/' "it is looked whether it is back"
 mutant $path $flow 's/if (mirror_job_waits(ticket->job))/if (false)/' "the wait ends"

@@ -655,6 +655,30 @@ START_TEST(who_takes_a_write_while_it_is_lost_is_another_one)
 }
 END_TEST
 
+/* A Chroma that is told to end breaks what is idle, and answers what it has. */
+START_TEST(who_answers_what_was_sent_before_it_was_lost_is_no_other)
+{
+    static const char   again[] = JSON "Cache-Control: no-store\r\n";
+    struct flow_client *reader, *writer;
+
+    start_in(PROXY_MIRROR_FALLBACK);
+    reader = flow_world_client(&world);
+    writer = flow_world_client(&world);
+    read_delay_us = write_delay_us = 50000;
+    send_get(reader, again);
+    send_upsert(writer, "last");
+    flow_world_run_ms(&world, 10);
+    lose(2);
+    ck_assert(flow_world_run_to_answers(&world, reader, 1));
+    ck_assert(flow_world_run_to_answers(&world, writer, 1));
+    flow_world_expect(writer, 200);
+    expect_chroma(reader);
+    flow_backend_kill(&world.backend);
+    fake_net_set_mode(FAKE_NET_REFUSE);
+    expect_mirror(ask(JSON));
+}
+END_TEST
+
 START_TEST(a_connection_that_breaks_before_the_answer_is_no_error)
 {
     static const enum flow_fault faults[] = {FLOW_FAULT_RESET_BEFORE, FLOW_FAULT_RESET_AFTER,
@@ -1338,6 +1362,7 @@ int main(void)
     tcase_add_test(tcase, who_would_wait_for_a_chroma_that_is_started_need_not);
     tcase_add_test(tcase, who_answers_while_it_is_lost_is_another_one);
     tcase_add_test(tcase, who_takes_a_write_while_it_is_lost_is_another_one);
+    tcase_add_test(tcase, who_answers_what_was_sent_before_it_was_lost_is_no_other);
     tcase_add_test(tcase, a_connection_that_breaks_before_the_answer_is_no_error);
     tcase_add_test(tcase, a_half_answer_is_not_mended);
     tcase_add_test(tcase, a_deadline_is_met);

@@ -3,6 +3,7 @@
  * back; each question ends once. */
 #include <netinet/in.h>
 
+#include "io/clock.h"
 #include "support/check_main.h"
 #include "support/tiny_chroma.h"
 #include "upstream/upstream_state.h"
@@ -189,6 +190,31 @@ START_TEST(the_incarnation_moves_when_the_connection_breaks_and_when_the_next_on
 }
 END_TEST
 
+/* It may close what is idle and still take connections. */
+START_TEST(a_chroma_that_ends_is_not_taken_for_the_next_one)
+{
+    uint64_t lost, began_us;
+
+    tiny_chroma_answer("/x", 200, "");
+    ask("/x", true, 1000000);
+    expect_answer(STATUS_OK, 200, "");
+    tiny_chroma_stop();
+    loop_drive_until(tiny.loop, has_no_connection);
+    lost = tiny_chroma_number();
+    tiny_backend_listen(&tiny.backend);
+    began_us = clock_now_us();
+    ask("/x", true, 1000000);
+    while (clock_now_us() - began_us < 80000) {
+        tiny_backend_turn(&tiny.backend);
+        loop_drive_for(tiny.loop, 5000);
+    }
+    ck_assert_uint_eq(tiny_chroma_number(), lost);
+    expect_answer(STATUS_OK, 200, "");
+    ck_assert_uint_gt(tiny_chroma_number(), lost);
+    ck_assert_uint_lt(clock_now_us() - began_us, 500000);
+}
+END_TEST
+
 START_TEST(an_answer_that_comes_too_late_does_not_break_the_connection)
 {
     uint64_t first;
@@ -369,6 +395,7 @@ int main(void)
     tcase_add_test(tcase, light_questions_share_a_connection_and_others_open_one);
     tcase_add_test(tcase,
                    the_incarnation_moves_when_the_connection_breaks_and_when_the_next_one_stands);
+    tcase_add_test(tcase, a_chroma_that_ends_is_not_taken_for_the_next_one);
     tcase_add_test(tcase, an_answer_that_comes_too_late_does_not_break_the_connection);
     tcase_add_test(tcase, a_connection_that_breaks_under_a_question_is_told_and_moves_the_number);
     tcase_add_test(tcase, without_a_place_a_question_waits_and_says_so);
