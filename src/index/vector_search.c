@@ -90,6 +90,7 @@ enum status vector_search_run(struct vector_search *search, const struct vector_
     if (ret_stats != NULL)
         *ret_stats = stats;
     if (query->k > vector_search_k_max || query->ef > vector_search_ef_max ||
+        query->reach_ef > vector_search_ef_max ||
         !quantizer_accepts(query->vector, search->index->options.dim))
         return STATUS_INVALID;
     if (query->k == 0)
@@ -178,6 +179,7 @@ static bool prefers_graph(const struct vector_search *search, uint32_t *ret_ef)
     uint64_t                          live = index->slots.live, count = live, ef, cost;
 
     ef = query->ef == 0 ? ef_default : query->ef;
+    ef = has_reach(search) && ef < query->reach_ef ? query->reach_ef : ef;
     ef = ef < query->k ? query->k : ef;
     if (query->exact || index->options.quant == VECTOR_QUANT_EXACT ||
         live < index->options.graph_min / 5 * 4 ||

@@ -35,8 +35,10 @@ struct vector_search_query {
     /* Leave the graph, before `ef` is reached, where all that is left is farther than the k-th (or
      * tenth) of what was found, by this share of its distance: how much must be looked at differs
      * from query to query. 0: `ef` alone says so, as always with a filter and with VECTOR_IP, which
-     * is no distance. */
-    float reach;
+     * is no distance. `reach_ef`, if it is more than `ef`, is the bound of a search that has a
+     * reach. */
+    float    reach;
+    uint32_t reach_ef;
 
     /* Only records whose bit is set: bit r % 64 of bitmap[r / 64], for r < bitmap_bits. NULL: all.
      * `bitmap_count` is the number of bits set. */

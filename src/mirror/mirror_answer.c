@@ -10,12 +10,12 @@
 #include "json/json_floats.h"
 
 /* How wide the graph is searched at most. */
-enum { ef_least = 64, ef_records = 110 };
+enum { ef_least = 64, ef_records = 200, reach_ef_records = 110 };
 
 /* How far: what finds 99 of a hundred nearest of embeddings of sentences (384 numbers, 4 and 10
- * results). 12 000 of them need 0.065, 20 000 0.07, 50 000 0.1 and 100 000 0.12: for a graph of
- * more records the same way is a little longer. */
-static const float reach_first = 0.058f, reach_each_double = 0.0187f, reach_records = 10000;
+ * results). 12 000 of them need 0.065, 20 000 0.075, 50 000 0.1 and 100 000 0.13: for a graph of
+ * more records the same way is longer. */
+static const float reach_first = 0.0615f, reach_power = 0.338f, reach_records = 10000;
 
 /* One in so many is few: putting a row in order costs about as much as passing over these. */
 enum { few_of = 16 };
@@ -34,9 +34,9 @@ static enum status take_asked_vector(struct mirror_asked *asked, struct json_sca
 static bool        loses_direction(const struct mirror_asked *asked);
 static size_t      take_odd_float(struct json_scan *scan, float *ret_float);
 static enum status search(struct mirror_asked *asked, uint32_t k);
-static uint32_t    search_width(const struct mirror_asked *asked, uint32_t k);
-static float       search_reach(const struct mirror_asked *asked);
-static uint64_t    search_now_us(void *ctx);
+static uint32_t search_width(const struct mirror_asked *asked, uint32_t k, uint32_t records_each);
+static float    search_reach(const struct mirror_asked *asked);
+static uint64_t search_now_us(void *ctx);
 static enum status answer_make_room(struct mirror_asked *asked, size_t rows, size_t lists);
 static enum status read_values(struct mirror_asked *asked);
 static enum status keep_value(struct mirror_asked *asked, struct mirror_value *value);
@@ -315,8 +315,9 @@ static enum status search(struct mirror_asked *asked, uint32_t k)
 {
     struct vector_search_query query = {.vector = asked->vector,
                                         .k = k,
-                                        .ef = search_width(asked, k),
+                                        .ef = search_width(asked, k, ef_records),
                                         .reach = search_reach(asked),
+                                        .reach_ef = search_width(asked, k, reach_ef_records),
                                         .bitmap = asked->bitmap,
                                         .bitmap_bits = asked->bits,
                                         .bitmap_count = asked->bit_count,
@@ -339,9 +340,9 @@ static enum status search(struct mirror_asked *asked, uint32_t k)
     return STATUS_OK;
 }
 
-static uint32_t search_width(const struct mirror_asked *asked, uint32_t k)
+static uint32_t search_width(const struct mirror_asked *asked, uint32_t k, uint32_t records_each)
 {
-    uint32_t ef = ef_least + mirror_records_count(asked->records) / ef_records;
+    uint32_t ef = ef_least + mirror_records_count(asked->records) / records_each;
 
     if (ef < k * 2)
         ef = k * 2;
@@ -352,7 +353,7 @@ static float search_reach(const struct mirror_asked *asked)
 {
     float times = (float)mirror_records_count(asked->records) / reach_records;
 
-    return reach_first + reach_each_double * log2f(times > 1 ? times : 1);
+    return reach_first * powf(times > 1 ? times : 1, reach_power);
 }
 
 static uint64_t search_now_us(void *ctx)

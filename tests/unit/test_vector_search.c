@@ -178,7 +178,6 @@ START_TEST(a_parallel_build_is_as_good)
 }
 END_TEST
 
-/* It is mapped. */
 /* Copies around the query, as many as are measured by, that are dead: the reach is that of the
  * living, so the graph is enough. */
 START_TEST(the_dead_shorten_no_reach)
@@ -211,6 +210,54 @@ START_TEST(the_dead_shorten_no_reach)
         for (uint32_t i = records - copies; i < records && round == 0; i++)
             ck_assert_int_eq(vector_index_delete(index_, i), STATUS_OK);
     }
+    vector_search_free(search);
+    vector_index_free(index_);
+    free(points);
+}
+END_TEST
+
+static uint32_t scored_of(struct vector_search *search, struct vector_search_query query)
+{
+    struct vector_search_hit   hits[10];
+    struct vector_search_stats stats;
+    uint32_t                   count;
+
+    query.vector = points;
+    query.k = 10;
+    ck_assert_int_eq(vector_search_run(search, &query, hits, &count, &stats), STATUS_OK);
+    ck_assert(!stats.scanned && count == 10);
+    return stats.scored;
+}
+
+START_TEST(only_a_search_with_a_reach_has_its_width)
+{
+    struct vector_index_options options = index_fixture_options(dim, VECTOR_L2);
+    struct vector_search       *search;
+    uint64_t                    all[records / 64 + 1];
+    struct vector_search_query  filtered = {
+         .ef = 15, .bitmap = all, .bitmap_bits = records, .bitmap_count = records};
+    uint32_t narrow, wide;
+
+    memset(all, 0xff, sizeof all);
+    options.graph_min = 1000;
+    points = index_fixture_points(64, records, dim, 20);
+    index_ = index_fixture_new(&options);
+    for (uint32_t i = 0; i < records; i++)
+        ck_assert_int_eq(vector_index_add(index_, i, points + (size_t)i * dim), STATUS_OK);
+    ck_assert_int_eq(vector_search_new(index_, &search), STATUS_OK);
+    narrow = scored_of(search, (struct vector_search_query){.ef = 15, .reach = 1000});
+    wide = scored_of(search, (struct vector_search_query){.ef = 30, .reach = 1000});
+    ck_assert_uint_lt(narrow, wide);
+    ck_assert_uint_eq(
+        scored_of(search, (struct vector_search_query){.ef = 15, .reach = 1000, .reach_ef = 30}),
+        wide);
+    ck_assert_uint_eq(
+        scored_of(search, (struct vector_search_query){.ef = 30, .reach = 1000, .reach_ef = 15}),
+        wide);
+    narrow = scored_of(search, filtered);
+    filtered.reach = 0.1f;
+    filtered.reach_ef = 30;
+    ck_assert_uint_eq(scored_of(search, filtered), narrow);
     vector_search_free(search);
     vector_index_free(index_);
     free(points);
@@ -256,6 +303,7 @@ int main(void)
     tcase_add_test(tcase, readers_and_a_writer_do_not_disturb_each_other);
     tcase_add_test(tcase, a_parallel_build_is_as_good);
     tcase_add_test(tcase, the_dead_shorten_no_reach);
+    tcase_add_test(tcase, only_a_search_with_a_reach_has_its_width);
     tcase_add_test(tcase, vectors_that_were_cut_short_are_told);
     return check_main("vector_search", tcase);
 }
