@@ -14,6 +14,7 @@ struct job_class {
     unsigned    threads; /* bound of `running` */
     unsigned    running;
     struct list waiting;
+    size_t      waiting_count;
 };
 
 struct worker_pool {
@@ -97,6 +98,7 @@ bool worker_pool_grow(struct worker_pool *pool, enum worker_pool_class kind, uns
         return false;
     pthread_mutex_lock(&pool->mutex);
     job_class->threads = threads;
+    pthread_cond_broadcast(&pool->work); /* the new threads may have looked before */
     pthread_mutex_unlock(&pool->mutex);
     return true;
 }
@@ -121,12 +123,17 @@ void worker_pool_free(struct worker_pool *pool)
     free(pool);
 }
 
+/* Nobody is woken for a job that has no room: who makes it takes the job. */
 void worker_pool_submit(struct worker_pool *pool, struct worker_job *job)
 {
-    assert(pool->classes[job->kind].threads > 0);
+    struct job_class *kind = &pool->classes[job->kind];
+
+    assert(kind->threads > 0);
     pthread_mutex_lock(&pool->mutex);
-    list_push_back(&pool->classes[job->kind].waiting, &job->node);
-    pthread_cond_signal(&pool->work);
+    if (kind->running + kind->waiting_count < kind->threads)
+        pthread_cond_signal(&pool->work);
+    list_push_back(&kind->waiting, &job->node);
+    kind->waiting_count++;
     pthread_mutex_unlock(&pool->mutex);
 }
 
@@ -169,6 +176,7 @@ static struct worker_job *take_job(struct worker_pool *pool)
         if (node == NULL || kind->running == kind->threads)
             continue;
         list_remove(node);
+        kind->waiting_count--;
         kind->running++;
         return LIST_ITEM(node, struct worker_job, node);
     }

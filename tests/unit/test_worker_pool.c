@@ -4,6 +4,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
+#include <time.h>
 
 #include "io/worker_pool.h"
 #include "support/check_main.h"
@@ -190,6 +192,39 @@ START_TEST(a_class_of_one_thread_keeps_its_order)
 }
 END_TEST
 
+static long waits_of_all_threads(void)
+{
+    struct rusage usage;
+
+    ck_assert_int_eq(getrusage(RUSAGE_SELF, &usage), 0);
+    return usage.ru_nvcsw;
+}
+
+static void sleep_a_moment(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+}
+
+START_TEST(a_job_that_has_to_wait_for_its_class_wakes_no_thread)
+{
+    long before;
+
+    submit_to(WORKER_POOL_NAME, 0, wait_and_run);
+    for (size_t i = 1; i < 10; i++) /* by then all threads sleep, but the one that runs */
+        sleep_a_moment();
+    before = waits_of_all_threads();
+    for (size_t i = 1; i < 200; i++) {
+        submit_to(WORKER_POOL_NAME, i, run);
+        sleep_a_moment(); /* one wait of this thread */
+    }
+    ck_assert_int_le(waits_of_all_threads() - before, 250);
+    atomic_store(&may_run, true);
+    for (size_t i = 200; i < JOBS; i++)
+        submit_to(WORKER_POOL_NAME, i, run);
+    loop_drive_until(loop, all_done);
+}
+END_TEST
+
 static void submit_again(struct worker_job *job)
 {
     struct counted *counted = CONTAINER_OF(job, struct counted, job);
@@ -240,6 +275,7 @@ int main(void)
     tcase_add_test(tcase, a_class_that_hangs_delays_no_other);
     tcase_add_test(tcase, no_class_runs_more_jobs_than_its_bound_though_threads_are_idle);
     tcase_add_test(tcase, a_class_of_one_thread_keeps_its_order);
+    tcase_add_test(tcase, a_job_that_has_to_wait_for_its_class_wakes_no_thread);
     tcase_add_test(tcase, a_job_may_be_submitted_again_when_it_is_done);
     tcase_add_test(tcase, a_class_that_grows_runs_as_many_jobs_as_it_then_may);
     return check_main("worker_pool", tcase);
