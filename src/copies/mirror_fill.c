@@ -587,7 +587,9 @@ static void fill_take_page(struct mirror_fill *fill)
     struct mirror_entry *entry = fill->keeper->filling;
 
     fill->keeper->stats.page_bytes += byte_buffer_size(&fill->ask.answer);
+    /* A job without changes that runs already does not apply it. */
     entry->live->is_page_quiet = list_is_empty(&entry->open) && entry->written < fill->sent &&
+                                 !entry->live->is_running &&
                                  entry->live->applied == entry->live->told;
     entry->live->hollow_before = entry->live->state.hollow;
     if (!entry->live->is_page_quiet && entry->live->hollow_before <= last_records_max)

@@ -210,25 +210,26 @@ static void mirror_queue_run(struct worker_job *job)
     bool                 is_idle = list_is_empty(&queue->running);
 
     if (queue->is_freeing) {
-        mirror_copy_free(queue->copy);
+        mirror_copy_free(queue->made.copy);
         return;
     }
-    queue->reason = NULL;
-    if (queue->copy == NULL)
-        queue->status = queue->is_kept
-                            ? mirror_copy_open(&queue->options, &queue->kept, &queue->copy)
-                            : mirror_copy_new(&queue->options, &queue->copy, NULL);
+    queue->made.reason = NULL;
+    if (queue->made.copy == NULL)
+        queue->made.status =
+            queue->is_kept ? mirror_copy_open(&queue->options, &queue->kept, &queue->made.copy)
+                           : mirror_copy_new(&queue->options, &queue->made.copy, NULL);
     LIST_FOR_EACH(node, &queue->running)
     {
-        if (queue->status == STATUS_OK)
-            queue->status = mirror_queue_apply(queue, LIST_ITEM(node, struct mirror_change, node));
+        if (queue->made.status == STATUS_OK)
+            queue->made.status =
+                mirror_queue_apply(queue, LIST_ITEM(node, struct mirror_change, node));
     }
-    if (queue->status == STATUS_OK && queue->makes_page)
+    if (queue->made.status == STATUS_OK && queue->makes_page)
         mirror_queue_make_page(queue);
-    else if (queue->status == STATUS_OK)
-        queue->has_idle_work = !is_idle || mirror_copy_maintain(queue->copy);
-    if (queue->copy != NULL)
-        mirror_copy_state(queue->copy, &queue->state);
+    else if (queue->made.status == STATUS_OK)
+        queue->has_idle_work = !is_idle || mirror_copy_maintain(queue->made.copy);
+    if (queue->made.copy != NULL)
+        mirror_copy_state(queue->made.copy, &queue->made.state);
 }
 
 static enum status mirror_queue_apply(struct mirror_queue *queue, struct mirror_change *change)
@@ -238,18 +239,18 @@ static enum status mirror_queue_apply(struct mirror_queue *queue, struct mirror_
 
     switch (change->kind) {
     case MIRROR_CHANGE_LIST:
-        return mirror_copy_list(queue->copy, answer, &change->moments, &queue->reason);
+        return mirror_copy_list(queue->made.copy, answer, &change->moments, &queue->made.reason);
     case MIRROR_CHANGE_PAGE:
-        return mirror_copy_page(queue->copy, answer, &change->moments, &queue->reason);
+        return mirror_copy_page(queue->made.copy, answer, &change->moments, &queue->made.reason);
     case MIRROR_CHANGE_NO_PAGE:
-        mirror_copy_page_failed(queue->copy);
+        mirror_copy_page_failed(queue->made.copy);
         break;
     case MIRROR_CHANGE_WRITE:
         if (byte_buffer_size(&change->found) > 0)
-            return mirror_copy_delete_found(queue->copy, byte_buffer_bytes(&change->found), answer,
-                                            &change->moments, &queue->reason);
-        return mirror_copy_write(queue->copy, change->operation, body, answer, &change->moments,
-                                 &queue->reason);
+            return mirror_copy_delete_found(queue->made.copy, byte_buffer_bytes(&change->found),
+                                            answer, &change->moments, &queue->made.reason);
+        return mirror_copy_write(queue->made.copy, change->operation, body, answer,
+                                 &change->moments, &queue->made.reason);
     }
     return STATUS_OK;
 }
@@ -259,10 +260,10 @@ static void mirror_queue_make_page(struct mirror_queue *queue)
     enum status status;
 
     byte_buffer_clear(&queue->page_body);
-    status = mirror_copy_page_request(queue->copy, queue->page_bytes, &queue->page_body);
+    status = mirror_copy_page_request(queue->made.copy, queue->page_bytes, &queue->page_body);
     queue->page_made = status == STATUS_OK ? MIRROR_PAGE_READY : MIRROR_PAGE_NONE;
     if (status != STATUS_NOT_FOUND)
-        queue->status = status;
+        queue->made.status = status;
 }
 
 static void mirror_queue_on_run(struct worker_job *job)
@@ -270,8 +271,6 @@ static void mirror_queue_on_run(struct worker_job *job)
     struct mirror_queue *queue = CONTAINER_OF(job, struct mirror_queue, job);
 
     queue->is_running = false;
-    if (queue->makes_page && queue->status == STATUS_OK)
-        queue->page = queue->page_made;
     if (queue->is_freeing) {
         queue->copy = NULL;
         mirror_keeper_wake(queue->keeper); /* somebody may wait for its room */
@@ -280,6 +279,12 @@ static void mirror_queue_on_run(struct worker_job *job)
     }
     mirror_queue_drop(queue, &queue->running);
     queue->applied = queue->running_to;
+    queue->copy = queue->made.copy;
+    queue->status = queue->made.status;
+    queue->reason = queue->made.reason;
+    queue->state = queue->made.state;
+    if (queue->makes_page && queue->status == STATUS_OK)
+        queue->page = queue->page_made;
     mirror_queue_charge_copy(queue, queue->state.usage.memory);
     queue->keeper->on_applied(queue);
     mirror_keeper_wake(queue->keeper);

@@ -41,7 +41,7 @@ struct mirror_queue {
     struct mirror_keeper         *keeper;
     struct mirror_entry          *entry; /* NULL: it was left */
     struct list_node              node;  /* in keeper->queues */
-    struct mirror_copy           *copy;  /* NULL before the first job */
+    struct mirror_copy           *copy;  /* NULL until the first job is done */
     struct mirror_records_options options;
     char                         *path;
     struct list                   changes, running;
@@ -51,7 +51,7 @@ struct mirror_queue {
     enum mirror_page              page;
     struct byte_buffer            page_body;
     size_t                        page_bytes;    /* wanted */
-    bool                          is_page_quiet; /* no write was under way beside the last one, */
+    bool                          is_page_quiet; /* nothing was under way beside the last one, */
     uint32_t                      hollow_before; /* before which so many records were hollow */
     bool                          is_listed;
     bool                          is_kept; /* the first job opens what was saved, */
@@ -65,7 +65,13 @@ struct mirror_queue {
     enum status              status;
     const char              *reason; /* of the status; static, or NULL */
     struct mirror_copy_state state;
-    uint64_t                 charged;
+    struct mirror_queue_made {
+        struct mirror_copy      *copy;
+        enum status              status;
+        const char              *reason;
+        struct mirror_copy_state state;
+    } made; /* what a job that runs makes of these */
+    uint64_t charged;
 };
 
 /* Of a copy that is begun with its first change. `options` are copied, but for the path, which is

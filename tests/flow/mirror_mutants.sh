@@ -10,6 +10,7 @@ mutant src/copies/mirror_entry.c $t 's/        !mirror_queue_is_past(queue, entr
 mutant src/copies/mirror_entry.c $t 's/        mirror_state_has_open(entry, entry->last_known) ||/        0 ||/' 'and known'
 mutant src/copies/mirror_entry.c $t 's/queue->state.hollow > 0 ||/0 ||/' 'a complete copy has no hollow records'
 mutant src/copies/mirror_applied.c $t 's/if (entry->state == MIRROR_ENTRY_FILLING \&\& is_in_vain)/if (0)/' 'a page in vain ends the filling'
+mutant src/copies/mirror_fill.c $t 's/!entry->live->is_running \&\&/true \&\&/' 'if it was applied'
 mutant src/copies/mirror_entry.c $t 's/entry->retry_us = now_us + (backoff_min_us << entry->backoff);/entry->retry_us = now_us;/' 'beginning again backs off'
 mutant src/copies/mirror_entry.c $t 's/        entry->backoff++;/        ;/' 'more each time'
 mutant src/copies/mirror_entry.c $t 's/    if (keeps \&\& keeper->options.allows_incomplete) {/    if (keeps) {/' 'what may lack something is not kept unless it is allowed'

@@ -401,6 +401,20 @@ START_TEST(a_copy_is_filled_and_kept)
 }
 END_TEST
 
+/* Until then it is the worker's. */
+START_TEST(what_a_worker_has_made_of_a_copy_is_known_when_it_is_done)
+{
+    fill(0);
+    send_write(writer, 0, "add",
+               "{\"ids\":[\"new\"],\"embeddings\":[[1,2]],\"documents\":[\"n\"]}");
+    while (fake_mirror_copies.writes == 0)
+        fake_loop_run_for(world.loop, 10);
+    ck_assert_uint_eq(look(0).records, 10);
+    flow_world_run_ms(&world, 10);
+    ck_assert_uint_eq(look(0).records, 11);
+}
+END_TEST
+
 /* A write of a process before this one, which Chroma has and shows to nobody. */
 START_TEST(what_only_the_next_write_shows_is_in_a_copy)
 {
@@ -1905,6 +1919,30 @@ static void random_run(uint64_t seed)
     end();
 }
 
+/* It was sent after the list, and is known when the page is under way, or is applied, or is. */
+START_TEST(a_write_beside_the_last_page_is_in_the_copy_before_it_is_complete)
+{
+    for (uint64_t write_us = 500; write_us < 20000; write_us += 500) {
+        end();
+        start(write_us, true);
+        fake_mirror_copies.page_records = 10;
+        note_read(0);
+        flow_world_run_ms(&world, SETTLE_MS - 10);
+        while (lists == 0)
+            fake_loop_run_for(world.loop, 100);
+        write_delay_us = write_us;
+        send_write(writer, 0, "update",
+                   "{\"ids\":[\"k9\"],\"embeddings\":[[1,2]],\"documents\":[\"second\"]}");
+        run_to_complete(0);
+        ck_assert(flow_world_run_to_answers(&world, writer, 1));
+        expect_same(0);
+        ck_assert_uint_eq(look(0).refills[MIRROR_REASON_UNREADABLE], 0);
+        ck_assert_uint_eq(look(0).refills[MIRROR_REASON_ANSWER], 0);
+        ck_assert_uint_eq(lists, 1);
+    }
+}
+END_TEST
+
 START_TEST(a_copy_that_is_filled_while_writes_pass_is_what_chroma_holds)
 {
     const char *more = getenv("FLOW_MIRROR_SEEDS");
@@ -1940,6 +1978,7 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_test(tcase, a_copy_is_filled_and_kept);
+    tcase_add_test(tcase, what_a_worker_has_made_of_a_copy_is_known_when_it_is_done);
     tcase_add_test(tcase, what_only_the_next_write_shows_is_in_a_copy);
     tcase_add_test(tcase, a_copy_waits_for_the_write_that_settles);
     tcase_add_test(tcase, a_write_that_settles_and_hangs_is_not_waited_for);
@@ -2007,6 +2046,7 @@ int main(void)
     tcase_add_test(tcase, writes_to_the_same_records_do_not_keep_a_copy_from_being_filled);
     tcase_add_test(tcase, a_write_waits_for_the_last_records_for_a_moment);
     tcase_add_test(tcase, the_last_records_do_not_wait_for_a_write);
+    tcase_add_test(tcase, a_write_beside_the_last_page_is_in_the_copy_before_it_is_complete);
     tcase_add_test(tcase, a_copy_that_is_filled_while_writes_pass_is_what_chroma_holds);
     tcase_add_test(tcase, the_end_comes_at_any_time);
     return check_main("flow_mirror", tcase);
