@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "child/child_process.h"
+#include "child/database_file.h"
 #include "child/database_mode.h"
 #include "child/directory_lock.h"
 #include "child/directory_users.h"
@@ -51,6 +52,7 @@ struct look {
     bool                  has_user, has_foreign_peer;
     struct directory_user user;
     enum port_owner       owner;
+    struct database_file  database;
     enum status           mode; /* what database_mode_set() said */
     struct error          mode_error;
     uint64_t              took_us;
@@ -73,6 +75,7 @@ struct daemon_child {
     struct look                       look;
     bool                              is_looking;
     int                               lock;      /* of the directory; -1: none */
+    struct database_file              database;  /* that Chroma has opened */
     enum look_kind                    next_look; /* due at next_look_us */
     uint64_t                          next_look_us;
     uint64_t                          begun_us;       /* the start that is under way */
@@ -255,6 +258,7 @@ static void run_look(struct worker_job *job)
     const struct daemon_child_command *command = &child->command;
     uint64_t                           began_us = clock_now_us();
 
+    look->database = database_file_find(command->directory);
     if (look->kind == LOOK_PORT) {
         look->owner = port_owner_find(command->port, look->group);
         return;
@@ -363,6 +367,7 @@ static void on_port_seen(struct daemon_child *child)
     if (child->supervisor.state != SUPERVISOR_STARTING)
         return;
     if (child->look.owner == PORT_OWNER_GROUP) {
+        child->database = child->look.database;
         upstream_health_hold(child->daemon->backend.health, false); /* its heartbeat decides */
         return;
     }
@@ -557,7 +562,7 @@ void daemon_child_keep_copies(struct daemon_child *child)
 {
     if (child != NULL && child->is_closed && !child->has_others && child->lock >= 0 &&
         child_process_id(child->process) == 0)
-        daemon_kept_save(child->kept, child->end_us);
+        daemon_kept_save(child->kept, child->database, child->end_us);
 }
 
 void daemon_child_on_backend(struct daemon_child *child)

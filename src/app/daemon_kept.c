@@ -40,7 +40,8 @@ static bool        find_folder(struct daemon_kept *kept, const char *directory);
 static bool        is_folder_ours(const char *folder, bool makes);
 static enum status take_manifest(struct daemon_kept *kept);
 static void        empty_kept_folder(const struct daemon_kept *kept);
-static enum status save_all(struct daemon_kept *kept, struct error *error);
+static enum status save_all(struct daemon_kept *kept, struct database_file database,
+                            struct error *error);
 static bool        may_save(const uint8_t uuid[16], uint64_t records, void *ctx);
 static void        on_saved(const struct mirror_kept *copy, const char *reason, void *ctx);
 
@@ -74,6 +75,7 @@ void daemon_kept_look(struct daemon_kept *kept, const char *directory)
     if (take_manifest(kept) != STATUS_OK) {
         kept_manifest_free(kept->manifest);
         kept->manifest = NULL;
+        empty_kept_folder(kept); /* here, as large files take their time to go */
     }
 }
 
@@ -136,7 +138,8 @@ void daemon_kept_open(struct daemon_kept *kept)
         if (status == STATUS_OK)
             status = mirror_kept_open(kept->daemon->proxy, kept->folder, &copy);
         if (status != STATUS_OK)
-            log_event(LOG_INFO, "mirror_kept_not_used", "reason",
+            log_event(status == STATUS_NOT_FOUND ? LOG_INFO : LOG_WARNING, "mirror_kept_not_used",
+                      "reason",
                       status == STATUS_NOT_FOUND ? "it is not wanted" : status_text(status));
     }
     empty_kept_folder(kept);
@@ -183,7 +186,7 @@ void daemon_kept_on_ended(struct daemon_kept *kept)
 
 /* ---- The end --------------------------------------------------------------------------------- */
 
-void daemon_kept_save(struct daemon_kept *kept, uint64_t end_us)
+void daemon_kept_save(struct daemon_kept *kept, struct database_file database, uint64_t end_us)
 {
     struct error error = {.text = ""};
 
@@ -191,15 +194,17 @@ void daemon_kept_save(struct daemon_kept *kept, uint64_t end_us)
         kept->daemon->settings->mirror_mode == SETTINGS_MIRROR_MODE_OFF)
         return;
     kept->end_us = end_us;
-    if (save_all(kept, &error) == STATUS_OK)
+    if (save_all(kept, database, &error) == STATUS_OK)
         return;
     empty_kept_folder(kept);
     if (error.text[0] != '\0')
         log_event(LOG_WARNING, "mirror_not_kept", "reason", error.text);
 }
 
-/* The same facts before and after: nobody has come in between. */
-static enum status save_all(struct daemon_kept *kept, struct error *error)
+/* The same facts before and after: nobody has come in between. They are of what lies there now:
+ * somebody may have put another directory into the place of the one that Chroma wrote. */
+static enum status save_all(struct daemon_kept *kept, struct database_file database,
+                            struct error *error)
 {
     const struct mirror_kept_saver saver = {.may = may_save, .saved = on_saved, .ctx = kept};
     char                           before[DATABASE_FACTS_SIZE], after[DATABASE_FACTS_SIZE];
@@ -212,6 +217,8 @@ static enum status save_all(struct daemon_kept *kept, struct error *error)
     empty_kept_folder(kept);
     if (!is_folder_ours(kept->folder, true))
         return error_set(error, STATUS_IO_FAILED, "%s: %s", kept->folder, strerror(errno));
+    if (!database_file_is(database_file_find(kept->directory), database))
+        return error_set(error, STATUS_CORRUPT, "Chroma's database was replaced while it ran");
     status = database_facts_read(kept->directory, before, error);
     if (status != STATUS_OK)
         return status;

@@ -15,6 +15,7 @@
 #define APP_DAEMON_KEPT_H
 
 #include "app/daemon_state.h"
+#include "child/database_file.h"
 
 struct daemon_kept; /* opaque */
 
@@ -38,8 +39,8 @@ void daemon_kept_on_backend(struct daemon_kept *kept);
 void daemon_kept_on_ended(struct daemon_kept *kept);
 
 /* At the end of the program, when the workers are gone and the proxy is still there: Chroma was
- * ended by us, in order, and its directory is locked. Save what is complete; no copy is begun after
- * end_us. Blocks. */
-void daemon_kept_save(struct daemon_kept *kept, uint64_t end_us);
+ * ended by us, in order, and its directory is locked. Save what is complete, if the database there
+ * still is the one that Chroma had open; no copy is begun after end_us. Blocks. */
+void daemon_kept_save(struct daemon_kept *kept, struct database_file database, uint64_t end_us);
 
 #endif

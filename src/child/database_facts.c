@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -64,10 +65,20 @@ enum status database_facts_read(const char *directory, char ret_text[DATABASE_FA
     return status;
 }
 
+/* Of the file itself, if that is a link to it: SQLite puts journal and log beside the file. */
 static bool make_path(const char *directory, char path[path_size])
 {
-    return directory[0] != '\0' &&
-           (size_t)snprintf(path, path_size, "%s/chroma.sqlite3", directory) < path_size;
+    char *real;
+    bool  fits = directory[0] != '\0' &&
+                (size_t)snprintf(path, path_size, "%s/chroma.sqlite3", directory) < path_size;
+
+    if (!fits || (real = realpath(path, NULL)) == NULL)
+        return fits; /* if it is not there, that is found out later */
+    fits = strlen(real) < path_size;
+    if (fits)
+        strcpy(path, real);
+    free(real);
+    return fits;
 }
 
 static enum status look_at_file(const char *path, char *out, struct error *error)

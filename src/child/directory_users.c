@@ -10,11 +10,10 @@
 #include "child/child_process.h"
 #include "child/process_files.h"
 
-static const char database_name[] = "/chroma.sqlite3";
-
 struct search {
     dev_t                  device; /* the database's */
     ino_t                  file;
+    const char            *name; /* its last segment, with the slash: it may be a link */
     pid_t                  group;
     struct directory_user *user;
     bool                   found;
@@ -28,16 +27,18 @@ static size_t read_file(pid_t process, const char *name, char *out, size_t size)
 
 bool directory_users_find(const char *directory, pid_t group, struct directory_user *ret)
 {
-    char          path[4096];
+    char          path[4096], *real;
     struct stat   status;
     struct search search = {.group = group, .user = ret};
 
-    if ((size_t)snprintf(path, sizeof path, "%s%s", directory, database_name) >= sizeof path ||
-        stat(path, &status) != 0)
+    if ((size_t)snprintf(path, sizeof path, "%s/chroma.sqlite3", directory) >= sizeof path ||
+        stat(path, &status) != 0 || (real = realpath(path, NULL)) == NULL)
         return false;
     search.device = status.st_dev;
     search.file = status.st_ino;
+    search.name = strrchr(real, '/');
     process_files_walk(0, on_file, &search);
+    free(real);
     return search.found;
 }
 
@@ -46,7 +47,7 @@ static bool on_file(pid_t process, int fd, const char *link, void *ctx)
     struct search *search = ctx;
     struct stat    status;
 
-    if (!process_files_stat(process, fd, link, database_name, &status) ||
+    if (!process_files_stat(process, fd, link, search->name, &status) ||
         (search->group != 0 && getpgid(process) == search->group) ||
         status.st_dev != search->device || status.st_ino != search->file)
         return false;

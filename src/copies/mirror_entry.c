@@ -267,7 +267,9 @@ void mirror_entry_give_up(struct mirror_entry *entry, enum mirror_reason reason,
     entry->detail = detail;
     entry->refills[reason]++;
     keeper->stats.refills[reason]++;
-    mirror_entry_log(entry, is_final || was_complete ? LOG_WARNING : LOG_INFO, "mirror_given_up");
+    mirror_entry_log(
+        entry, is_final || was_complete || reason == MIRROR_REASON_KEPT ? LOG_WARNING : LOG_INFO,
+        "mirror_given_up");
     mirror_keeper_wake(keeper);
 }
 

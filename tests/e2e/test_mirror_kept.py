@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,6 +121,26 @@ def test_copies_outlast_a_clean_end_and_nothing_else():
         assert line["reason"] == "the database was changed since"
         [answer] = one.compare([("POST", "get", {"ids": ["id7"]})])
         assert answer["documents"] == ["by others"]
+    wait_until(lambda: not with_word(one.directory.name))
+
+
+def test_of_a_directory_that_was_replaced_under_chroma_nothing_is_kept():
+    with Keeping() as one:
+        collection, path = fill(one.port)
+        wait_for_copy(one.control, "docs", Door(one.port), path)
+        # A backup is put back while Chroma runs, which goes on with the files that it has open.
+        database, backup = one.directory / "db", one.directory / "backup"
+        shutil.copytree(database, backup)
+        collection.update(ids=["id7"], documents=["another document"], embeddings=[vector(1007)])
+        database.rename(one.directory / "aside")
+        backup.rename(database)
+        one.stop()
+        assert not one.events("mirror_kept") and not one.kept()
+        [line] = one.events("mirror_not_kept")
+        assert line["reason"] == "Chroma's database was replaced while it ran"
+        one.start_filled()
+        [answer] = one.compare([("POST", "get", {"ids": ["id7"]})])
+        assert answer["documents"] != ["another document"]
     wait_until(lambda: not with_word(one.directory.name))
 
 

@@ -35,6 +35,7 @@ mutant src/mirror/mirror_save_write.c $t 's/    if (saving->offset + part.size >
 
 t=unit/test_database_facts
 mutant src/child/database_facts.c $t 's/status.st_size == 0 : errno == ENOENT/true : errno == ENOENT/' 'a log that is not empty was not closed'
+mutant src/child/database_facts.c $t 's/        strcpy(path, real);/        ;/' 'and lies beside the file, not beside a link to it'
 mutant src/child/database_facts.c $t 's/    "SELECT segment_id, seq_id FROM max_seq_id ORDER BY segment_id",//' 'how far writes have come counts'
 mutant src/child/database_facts.c $t 's/    "SELECT MAX(seq_id) FROM embeddings_queue",//' 'and the last of the log'
 mutant src/child/database_facts.c $t 's/(intmax_t)status.st_mtim.tv_sec, status.st_mtim.tv_nsec, changes/(intmax_t)status.st_mtim.tv_sec, 0L, changes/' 'and the time, to the nanosecond'

@@ -164,6 +164,23 @@ START_TEST(what_was_not_closed_says_nothing)
 }
 END_TEST
 
+/* SQLite has them beside the file, wherever a link to it is. */
+START_TEST(what_a_link_leads_to_was_not_closed)
+{
+    char command[300], before[DATABASE_FACTS_SIZE];
+
+    snprintf(command, sizeof command, "mkdir %s/far && mv %s %s/far/data && ln -s far/data %s",
+             folder, path, folder, path);
+    ck_assert_int_eq(system(command), 0);
+    strcpy(before, facts());
+    ck_assert_str_eq(facts(), before);
+    ck_assert(database_facts_has(folder, "c1", 2));
+    snprintf(command, sizeof command, "echo x > %s/far/data-wal", folder);
+    ck_assert_int_eq(system(command), 0);
+    ck_assert_int_eq(outcome(), STATUS_AGAIN);
+}
+END_TEST
+
 START_TEST(what_is_no_chroma_says_nothing)
 {
     char text[DATABASE_FACTS_SIZE];
@@ -199,6 +216,7 @@ int main(void)
     tcase_add_test(tcase, what_is_written_shows_even_if_times_are_put_back);
     tcase_add_test(tcase, another_file_or_time_shows);
     tcase_add_test(tcase, what_was_not_closed_says_nothing);
+    tcase_add_test(tcase, what_a_link_leads_to_was_not_closed);
     tcase_add_test(tcase, what_is_no_chroma_says_nothing);
     tcase_add_test(tcase, what_was_not_taken_in_is_seen);
     return check_main("database_facts", tcase);

@@ -110,6 +110,16 @@ START_TEST(a_database_of_another_directory_does_not_count)
 }
 END_TEST
 
+START_TEST(a_database_that_is_a_link_is_one_file)
+{
+    ck_assert_int_eq(system("mkdir far && mv chroma.sqlite3 far/data && ln -s far/data "
+                            "chroma.sqlite3"),
+                     0);
+    open_it("chroma.sqlite3", 0);
+    ck_assert(directory_users_find(folder, 0, &user));
+}
+END_TEST
+
 START_TEST(a_server_whose_starter_is_gone_is_left_over)
 {
     open_it("chroma.sqlite3", 999999999); /* beyond every process number */
@@ -146,6 +156,7 @@ int main(void)
     tcase_add_test(tcase, nobody_uses_it);
     tcase_add_test(tcase, a_user_is_found_under_any_name_of_the_directory);
     tcase_add_test(tcase, a_database_of_another_directory_does_not_count);
+    tcase_add_test(tcase, a_database_that_is_a_link_is_one_file);
     tcase_add_test(tcase, a_server_whose_starter_is_gone_is_left_over);
     tcase_add_test(tcase, a_server_of_a_running_chromabouncer_is_not_left_over);
     return check_main("directory_users", tcase);
