@@ -308,7 +308,7 @@ static void begin_drain(struct daemon *daemon)
 {
     uint64_t now_us = loop_now_us(daemon->loop);
 
-    daemon_pause_end(daemon, "it drains");
+    daemon_pause_end(daemon, "it drains", true);
     daemon->draining = true;
     daemon->drain_began_us = now_us;
     front_drain(daemon->front);

@@ -108,6 +108,7 @@ static void on_others_seen(struct daemon_child *child);
 static void become_sidecar(struct daemon_child *child, const char *reason);
 static void on_child_warm(void *ctx);
 static void end_for_another(void *ctx);
+static bool was_recycled(const struct daemon_child *child, int wait_status);
 static enum supervisor_cause cause_of(const struct daemon_child *child, int wait_status);
 static void                  log_end_of_child(const struct daemon_child *child, int wait_status,
                                               enum supervisor_cause cause);
@@ -316,6 +317,8 @@ static void on_directory_seen(struct daemon_child *child)
     } else if ((look->has_user || is_coming) && !child->supervisor.was_ready) {
         refuse_directory(child);
     } else {
+        if (look->has_user || !database_file_is(look->database, child->database))
+            daemon_kept_on_ended(child->kept, false);
         start_process(child);
     }
 }
@@ -475,7 +478,7 @@ static void on_child_exit(int wait_status, void *ctx)
     child->is_closed = child->supervisor.state == SUPERVISOR_ENDING &&
                        child->supervisor.must_stop && child->supervisor.was_ready &&
                        !(WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGKILL);
-    daemon_kept_on_ended(child->kept);
+    daemon_kept_on_ended(child->kept, was_recycled(child, wait_status));
     upstream_health_hold(child->daemon->backend.health, true);
     proxy_hold(child->daemon->proxy, true);
     upstream_incarnation_void(child->daemon->backend.incarnation, "Chroma ended");
@@ -498,6 +501,16 @@ static void on_child_exit(int wait_status, void *ctx)
     drive(child);
 }
 
+/* It was ended in order, to be started again, and is alone with its directory. */
+static bool was_recycled(const struct daemon_child *child, int wait_status)
+{
+    const struct supervisor *supervisor = &child->supervisor;
+
+    return supervisor->state == SUPERVISOR_ENDING && !supervisor->must_stop &&
+           supervisor->ending_cause == SUPERVISOR_RECYCLED && child->lock >= 0 &&
+           !child->has_others && !(WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGKILL);
+}
+
 static enum supervisor_cause cause_of(const struct daemon_child *child, int wait_status)
 {
     if (!WIFSIGNALED(wait_status))
@@ -514,8 +527,11 @@ static void log_end_of_child(const struct daemon_child *child, int wait_status,
     uint64_t              now_us = child_now_us(child), start_us = child->supervisor.start_at_us;
     struct log_line       line;
 
-    log_begin(&line, state == SUPERVISOR_STOPPED ? LOG_INFO : LOG_ERROR, "chroma_ended");
-    log_text(&line, "cause", supervisor_cause_name(cause));
+    log_begin(&line,
+              state == SUPERVISOR_STOPPED || cause == SUPERVISOR_RECYCLED ? LOG_INFO : LOG_ERROR,
+              "chroma_ended");
+    log_text(&line, "cause",
+             child->is_closed ? "it was told to end" : supervisor_cause_name(cause));
     if (WIFSIGNALED(wait_status))
         log_text(&line, "signal", strsignal(WTERMSIG(wait_status)));
     else

@@ -357,7 +357,7 @@ static enum status verb_resume(struct daemon *daemon, const char *word, json_t *
                                struct error *error)
 {
     (void)word;
-    daemon_pause_end(daemon, "ctl resume");
+    daemon_pause_end(daemon, "ctl resume", true);
     return tell_pause(daemon, answer, error);
 }
 

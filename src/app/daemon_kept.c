@@ -27,6 +27,7 @@ struct daemon_kept {
     char           folder[PRIVATE_FOLDER_PATH_SIZE + 32];
     char           chroma[64]; /* which Chroma answers; "": not known */
     bool           was_looked, was_opened;
+    bool is_carried; /* copies are, to a Chroma of which it is not known whether it is this */
 
     struct kept_manifest *manifest; /* of the run before; NULL: there is nothing good */
     struct error          error;    /* why not; "" where there was nothing */
@@ -163,25 +164,32 @@ void daemon_kept_on_backend(struct daemon_kept *kept)
 {
     const struct upstream_identity_facts *facts;
     char                                  version[UPSTREAM_IDENTITY_VERSION_SIZE], chroma[64];
+    bool                                  is_same;
 
     if (kept == NULL || !upstream_identity_is_settled(kept->daemon->backend.identity))
         return;
     facts = upstream_identity_facts(kept->daemon->backend.identity);
     snprintf(chroma, sizeof chroma, "%d %s %" PRIu64, (int)facts->family,
              upstream_identity_version(facts, version), facts->batch_records_max);
-    if (strcmp(chroma, kept->chroma) == 0)
-        return;
-    strcpy(kept->chroma, chroma);
-    if (kept->manifest != NULL)
+    is_same = strcmp(chroma, kept->chroma) == 0;
+    if (kept->is_carried) {
+        kept->is_carried = false;
+        mirror_kept_let(kept->daemon->proxy, is_same && facts->family != CHROMA_FAMILY_UNKNOWN);
+    } else if (kept->manifest != NULL && !is_same) {
         mirror_kept_let(kept->daemon->proxy,
                         facts->family != CHROMA_FAMILY_UNKNOWN &&
                             strcmp(chroma, kept_manifest_chroma(kept->manifest)) == 0);
+    }
+    strcpy(kept->chroma, chroma);
 }
 
-void daemon_kept_on_ended(struct daemon_kept *kept)
+void daemon_kept_on_ended(struct daemon_kept *kept, bool is_in_order)
 {
-    if (kept != NULL && kept->manifest != NULL)
-        mirror_kept_let(kept->daemon->proxy, false);
+    if (kept == NULL)
+        return;
+    mirror_kept_let(kept->daemon->proxy, false);
+    mirror_kept_carry(kept->daemon->proxy, is_in_order);
+    kept->is_carried = is_in_order;
 }
 
 /* ---- The end --------------------------------------------------------------------------------- */

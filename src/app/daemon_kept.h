@@ -35,8 +35,10 @@ void daemon_kept_open(struct daemon_kept *kept);
 /* More may be known of the backend: if it is not the Chroma that it was, copies go. */
 void daemon_kept_on_backend(struct daemon_kept *kept);
 
-/* Chroma has ended: what was not complete by then goes. */
-void daemon_kept_on_ended(struct daemon_kept *kept);
+/* Chroma has ended: what was not complete by then goes. What was stays in any case if that was in
+ * order, until the next one is reached, and then if it is the same Chroma. False also takes back
+ * what was said before. */
+void daemon_kept_on_ended(struct daemon_kept *kept, bool is_in_order);
 
 /* At the end of the program, when the workers are gone and the proxy is still there: Chroma was
  * ended by us, in order, and its directory is locked. Save what is complete, if the database there

@@ -21,15 +21,16 @@ enum status daemon_pause(struct daemon *daemon, struct error *error)
 
 static void on_pause_timer(void *ctx)
 {
-    daemon_pause_end(ctx, "pause.max has passed");
+    daemon_pause_end(ctx, "pause.max has passed", true);
 }
 
-void daemon_pause_end(struct daemon *daemon, const char *reason)
+void daemon_pause_end(struct daemon *daemon, const char *reason, bool may_be_another)
 {
     if (!proxy_is_paused(daemon->proxy))
         return;
     loop_timer_clear(daemon->pause_timer);
-    upstream_incarnation_void(daemon->backend.incarnation, "it was paused");
+    if (may_be_another)
+        upstream_incarnation_void(daemon->backend.incarnation, "it was paused");
     proxy_pause(daemon->proxy, false);
     log_event(LOG_INFO, "resumed", "reason", reason);
 }

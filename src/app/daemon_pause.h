@@ -12,7 +12,8 @@
  * STATUS_NO_MEMORY      nothing has happened. */
 MUST_CHECK enum status daemon_pause(struct daemon *daemon, struct error *error);
 
-/* End the pause, if there is one. What was known of the backend is void: it may be another one. */
-void daemon_pause_end(struct daemon *daemon, const char *reason);
+/* End the pause, if there is one. What was known of the backend is void if somebody may have put
+ * another one into its place meanwhile. */
+void daemon_pause_end(struct daemon *daemon, const char *reason, bool may_be_another);
 
 #endif

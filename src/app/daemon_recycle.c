@@ -100,7 +100,7 @@ void daemon_recycle_on_ended(struct daemon_recycle *recycle)
 void daemon_recycle_on_ready(struct daemon_recycle *recycle)
 {
     if (recycle->has_paused)
-        daemon_pause_end(recycle->daemon, "Chroma was started anew");
+        daemon_pause_end(recycle->daemon, "Chroma was started anew", false);
     recycle->has_paused = false;
 }
 

@@ -78,6 +78,8 @@ static void kept_save_one(struct mirror_entry *entry, const char *folder,
     enum status status;
 
     memcpy(kept.uuid, entry->uuid, sizeof kept.uuid);
+    if (reason == NULL && queue->is_running)
+        reason = "a write was not applied";
     if (reason == NULL) {
         status = mirror_copy_save(queue->copy, kept_room(entry->keeper), &kept.seal);
         if (status != STATUS_OK)
@@ -101,8 +103,8 @@ static const char *kept_why_not(const struct mirror_entry *entry)
         return "its name is not known";
     if (!list_is_empty(&entry->open) || entry->settling != 0 || !mirror_entry_is_quiet(entry))
         return "a write is under way";
-    return queue->is_running || queue->status != STATUS_OK || queue->copy == NULL ||
-                   queue->applied != queue->told || !list_is_empty(&queue->changes)
+    return queue->status != STATUS_OK || queue->copy == NULL || queue->applied != queue->told ||
+                   !list_is_empty(&queue->changes)
                ? "a write was not applied"
                : NULL;
 }
@@ -222,9 +224,31 @@ void mirror_kept_let(struct proxy *proxy, bool is_let)
     mirror_keeper_wake(keeper);
 }
 
-bool mirror_kept_outlives_reaching(const struct mirror_entry *entry)
+void mirror_kept_carry(struct proxy *proxy, bool is_in_order)
 {
-    return entry->state == MIRROR_ENTRY_LOADING && !entry->keeper->was_reached;
+    struct mirror_keeper *keeper = proxy->mirror;
+
+    if (keeper == NULL)
+        return;
+    LIST_FOR_EACH(node, &keeper->entries)
+    {
+        struct mirror_entry *entry = LIST_ITEM(node, struct mirror_entry, node);
+
+        entry->is_carried = is_in_order && keeper->is_gateway && keeper->wide_open == 0 &&
+                            entry->state == MIRROR_ENTRY_COMPLETE && kept_why_not(entry) == NULL;
+    }
+}
+
+bool mirror_kept_outlives_reaching(struct mirror_entry *entry)
+{
+    bool is_carried = entry->is_carried && entry->state == MIRROR_ENTRY_COMPLETE;
+
+    entry->is_carried = false;
+    if (!is_carried)
+        return entry->state == MIRROR_ENTRY_LOADING && !entry->keeper->was_reached;
+    entry->state = MIRROR_ENTRY_LOADING;
+    entry->live->is_kept = true;
+    return true;
 }
 
 /* As if it had been listed; what it is, Chroma is still asked. */

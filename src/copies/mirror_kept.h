@@ -10,6 +10,10 @@
  * the collection is, without credentials, and if that is what the copy has, it is complete. In all
  * other cases it goes, and is filled as ever.
  *
+ * Where this process stays, and Chroma alone is ended in order and started again, what holds what
+ * Chroma holds stays as it is, and answers until that one is reached; then it is looked at in the
+ * same way: mirror_kept_carry().
+ *
  * Thread: event loop.
  */
 #ifndef COPIES_MIRROR_KEPT_H
@@ -67,10 +71,16 @@ MUST_CHECK enum status mirror_kept_open(struct proxy *proxy, const char *folder,
  */
 void mirror_kept_let(struct proxy *proxy, bool is_let);
 
+/* Chroma has ended. Was that in order, and will it be started again on the same directory, which
+ * nobody else can have open? Then copies are carried over that hold what it holds, if nothing was
+ * under way. False also takes back what was said before. */
+void mirror_kept_carry(struct proxy *proxy, bool is_in_order);
+
 /* ---- Of the keeper of copies (mirror_state.h) ------------------------------------------------ */
 
-/* Is it loaded, and not given up when the first Chroma is reached? */
-bool mirror_kept_outlives_reaching(const struct mirror_entry *entry);
+/* Another Chroma is reached. Is it loaded, and this the first one; or is it carried over, and
+ * loaded from now on? Else it is given up. */
+bool mirror_kept_outlives_reaching(struct mirror_entry *entry);
 
 /* Begin the next of those that are loaded, unless one is being filled. */
 void mirror_kept_begin(struct mirror_keeper *keeper);

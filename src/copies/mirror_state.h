@@ -86,6 +86,7 @@ struct mirror_entry {
     const char             *detail;       /* of the reason; static, or NULL */
     bool                    is_asked_for; /* by somebody, whatever the options say */
     bool                    is_refused;   /* its name is not wanted */
+    bool                    is_carried;   /* to the next Chroma: mirror_kept_carry() */
 
     /* Its copies: what is filled and kept, and the one before it, which is only answered from. */
     struct mirror_queue *live, *former; /* NULL: there is none */

@@ -83,6 +83,7 @@ def test_it_accepts_at_once_and_answers_when_chroma_is_ready(running):
     assert running.end() == 0
     assert not children(running.process.pid) and not with_word(running.directory.name)
     assert running.events("chroma_ended")[0]["level"] == "info"
+    assert running.events("chroma_ended")[0]["cause"] == "it was told to end"
 
 
 def start_on_terminal(tmp_path):

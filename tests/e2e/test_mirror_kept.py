@@ -144,6 +144,41 @@ def test_of_a_directory_that_was_replaced_under_chroma_nothing_is_kept():
     wait_until(lambda: not with_word(one.directory.name))
 
 
+def grow(port, is_enough):
+    """Write to another collection until Chroma has too much memory."""
+    other = chromadb.HttpClient(host="127.0.0.1", port=port).create_collection("other")
+    rng = random.Random(2)
+    for first in range(0, 100_000, 1000):
+        if is_enough():
+            return
+        vectors = [[rng.random() for _ in range(384)] for _ in range(1000)]
+        other.add(ids=[f"id{first + i}" for i in range(1000)], embeddings=vectors)
+    raise AssertionError("Chroma has not grown")
+
+
+def test_a_copy_is_carried_over_when_chroma_is_started_anew():
+    with Keeping(["--set", "exec.memory_max=100MiB"]) as one:
+        collection, path = fill(one.port)
+        change(collection)
+        wait_for_copy(one.control, "docs", Door(one.port), path)
+        before = one.compare()
+        grow(one.port, lambda: one.events("chroma_has_grown"))
+        wait_until(lambda: len(one.events("mirror_complete")) == 2)
+        assert [event["cause"] for event in one.events("chroma_ended")] == ["it was started anew"]
+        row = copy_of(one.control, "docs")
+        assert (row["state"], row["from"], row["fills"]) == ("complete", "kept", 1)
+        assert one.compare() == before
+        collection.update(ids=["id9"], documents=["later"], embeddings=[vector(1009)])
+        one.compare()
+        # One that is killed leaves nothing.
+        os.kill(one.chroma(), signal.SIGKILL)
+        wait_until(lambda: len(one.events("mirror_complete")) == 3)
+        assert [line["kept"] for line in one.events("mirror_complete")] == [False, True, False]
+        one.compare()
+        one.stop()
+    wait_until(lambda: not with_word(one.directory.name))
+
+
 @pytest.mark.skipif("MIRROR_KEPT_RECORDS" not in os.environ, reason="takes minutes: how long does it take?")
 def test_a_large_copy_is_complete_when_chroma_is_ready():
     count, dimension = int(os.environ["MIRROR_KEPT_RECORDS"]), 384

@@ -18,7 +18,7 @@ mutant src/copies/mirror_kept.c $t 's/        keeper->was_reached)$/        0)/'
 mutant src/copies/mirror_kept.c $t 's/        (!kept->is_asked_for \&\& !mirror_choice_takes_name(entry)))/        0)/' 'what is not wanted is not loaded'
 mutant src/copies/mirror_kept.c $t 's/entries\[i\]->state == MIRROR_ENTRY_COMPLETE \&\&/entries[i]->live != NULL \&\&/' 'what is not complete is not saved'
 mutant src/copies/mirror_kept.c $t 's/!list_is_empty(&entry->open) || //; s/ || !mirror_entry_is_quiet(entry)//' 'nor beside a write'
-mutant src/copies/mirror_kept.c $t 's/queue->applied != queue->told || //; s/queue->is_running || //' 'nor before it is applied'
+mutant src/copies/mirror_kept.c $t 's/queue->applied != queue->told ||/false ||/; s/!list_is_empty(\&queue->changes)/false/; s/reason == NULL \&\& queue->is_running/false/' 'nor before it is applied'
 mutant src/copies/mirror_kept.c $t 's/    if (!entry->is_placed || entry->name == NULL)/    if (entry->name == NULL)/' 'nor what has no place'
 mutant src/copies/mirror_kept.c $t 's/|| !keeper->is_gateway ||$/||/' 'nor beside others'
 mutant src/copies/mirror_kept.c $t 's/    return used >= keeper->options.disk_max ? 0 :.*/    return UINT64_MAX;/' 'nor what the disk does not hold'
@@ -41,5 +41,10 @@ mutant src/child/database_facts.c $t 's/    "SELECT MAX(seq_id) FROM embeddings_
 mutant src/child/database_facts.c $t 's/(intmax_t)status.st_mtim.tv_sec, status.st_mtim.tv_nsec, changes/(intmax_t)status.st_mtim.tv_sec, 0L, changes/' 'and the time, to the nanosecond'
 mutant src/child/database_facts.c $t 's/sqlite3_column_int(statement, 0) == 0/1/' 'what was not taken in is seen'
 mutant src/child/database_facts.c $t 's/(uint64_t)sqlite3_column_int64(statement, 1) == records/1/' 'so is another number of records'
+t=flow/test_flow_mirror_kept
+mutant src/copies/mirror_kept.c $t 's/entry->is_carried = is_in_order \&\&/entry->is_carried =/' 'a Chroma that died carries nothing over'
+mutant src/copies/mirror_kept.c $t 's/entry->state == MIRROR_ENTRY_COMPLETE \&\& kept_why_not(entry) == NULL;/entry->state == MIRROR_ENTRY_COMPLETE;/' 'nor what was not applied'
+mutant src/copies/mirror_kept.c $t 's/^    entry->is_carried = false;/    ;/' 'once'
+mutant src/copies/mirror_kept.c $t 's/    entry->live->is_kept = true;/    ;/' 'and what it is described as is compared'
 
 mutants_run

@@ -620,6 +620,99 @@ START_TEST(what_the_disk_does_not_hold_is_not_saved)
 }
 END_TEST
 
+/* ---- Carried over ---------------------------------------------------------------------------- */
+
+/* As daemon_child does when Chroma has ended. */
+static void end_chroma(bool is_in_order)
+{
+    flow_backend_kill(&world.backend);
+    proxy_hold(world.proxy, true);
+    mirror_kept_let(world.proxy, false);
+    mirror_kept_carry(world.proxy, is_in_order);
+    proxy_backend_ended(world.proxy);
+    flow_world_run_ms(&world, 100);
+}
+
+START_TEST(what_is_complete_is_carried_over_to_the_next_chroma)
+{
+    fill();
+    upsert("k4", "before");
+    flow_world_run_ms(&world, 100);
+    for (uint64_t incarnation = 12; incarnation < 15; incarnation++) {
+        unsigned described = descriptions;
+
+        end_chroma(true);
+        expect_same();
+        reach(incarnation);
+        flow_world_run_ms(&world, 100);
+        expect_none(); /* it is not known which Chroma it is */
+        mirror_kept_let(world.proxy, true);
+        flow_world_run_ms(&world, 100);
+        ck_assert(is_complete(NULL));
+        ck_assert_uint_eq(descriptions, described + 1);
+        expect_same();
+        upsert("k4", incarnation == 12 ? "first" : "later");
+        flow_world_run_ms(&world, 100);
+        expect_same();
+    }
+    ck_assert_uint_eq(lists, 1);
+    ck_assert_uint_eq(look().fills, 1);
+    ck_assert(look().is_kept);
+    set_backend(20); /* somebody paused it, and may have changed it */
+    run_to_complete();
+    ck_assert_uint_eq(lists, 2);
+}
+END_TEST
+
+START_TEST(a_write_that_comes_at_once_is_in_it)
+{
+    fill();
+    end_chroma(true);
+    send_upsert("k4", "at once");
+    flow_world_run_ms(&world, 10);
+    mirror_kept_let(world.proxy, true);
+    reach(12);
+    ck_assert(flow_world_run_to_answers(&world, writer, 1));
+    flow_world_run_ms(&world, 100);
+    run_to_complete();
+    expect_same();
+    ck_assert_uint_eq(lists, 1);
+}
+END_TEST
+
+START_TEST(what_may_have_changed_is_not_carried_over)
+{
+    fill();
+    flow_world_run_ms(&world, 100);
+    if (_i == 2) {
+        send_upsert("k1", "under way");
+        ck_assert(flow_world_run_to_requests(&world, world.backend.request_count + 1));
+    }
+    if (_i == 3)
+        proxy_set_gateway(world.proxy, false);
+    if (_i == 7)
+        upsert("k1", "not applied");
+    end_chroma(_i != 0);
+    if (_i == 1)
+        mirror_kept_carry(world.proxy, false);
+    if (_i == 4)
+        space = "ip";
+    if (_i == 5) { /* the next one ends before it is known which it is */
+        reach(12);
+        flow_world_run_ms(&world, 100);
+        end_chroma(true);
+    }
+    reach(13);
+    if (_i == 3)
+        proxy_set_gateway(world.proxy, true);
+    mirror_kept_let(world.proxy, _i != 6);
+    flow_world_run_ms(&world, 100);
+    run_to_complete();
+    ck_assert_uint_eq(lists, 2);
+    expect_same();
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("flow_mirror_kept");
@@ -649,5 +742,8 @@ int main(void)
     tcase_add_test(tcase, nothing_is_saved_beside_others);
     tcase_add_test(tcase, what_has_no_place_is_not_saved);
     tcase_add_test(tcase, what_the_disk_does_not_hold_is_not_saved);
+    tcase_add_test(tcase, what_is_complete_is_carried_over_to_the_next_chroma);
+    tcase_add_test(tcase, a_write_that_comes_at_once_is_in_it);
+    tcase_add_loop_test(tcase, what_may_have_changed_is_not_carried_over, 0, 8);
     return check_main("flow_mirror_kept", tcase);
 }
