@@ -5,9 +5,9 @@
 
 static enum status mirror_ask_post(struct mirror_ask *ask, const struct mirror_entry *entry,
                                    enum chroma_operation operation, struct bytes body,
-                                   size_t answer_max);
+                                   size_t answer_max, const struct mirror_ask_lane *lane);
 static enum status mirror_ask_send(struct mirror_ask *ask, enum chroma_operation operation,
-                                   size_t answer_max);
+                                   size_t answer_max, const struct mirror_ask_lane *lane);
 static void        mirror_ask_on_head(struct answer_sink *sink, const struct http_head *head);
 static void        mirror_ask_on_body(struct answer_sink *sink, struct bytes data);
 static void        mirror_ask_on_end(struct answer_sink *sink);
@@ -54,25 +54,25 @@ enum status mirror_ask_description(struct mirror_ask *ask, const struct mirror_e
                            "GET /api/v2/tenants/%s/databases/%s/collections/by-id/%s HTTP/1.1\r\n",
                            entry->tenant, entry->database, uuid);
     return status == STATUS_OK
-               ? mirror_ask_send(ask, CHROMA_OPERATION_COLLECTION_GET_ID, answer_max)
+               ? mirror_ask_send(ask, CHROMA_OPERATION_COLLECTION_GET_ID, answer_max, NULL)
                : status;
 }
 
 enum status mirror_ask_get(struct mirror_ask *ask, const struct mirror_entry *entry,
-                           struct bytes body, size_t answer_max)
+                           struct bytes body, size_t answer_max, const struct mirror_ask_lane *lane)
 {
-    return mirror_ask_post(ask, entry, CHROMA_OPERATION_GET, body, answer_max);
+    return mirror_ask_post(ask, entry, CHROMA_OPERATION_GET, body, answer_max, lane);
 }
 
 enum status mirror_ask_query(struct mirror_ask *ask, const struct mirror_entry *entry,
                              struct bytes body, size_t answer_max)
 {
-    return mirror_ask_post(ask, entry, CHROMA_OPERATION_QUERY, body, answer_max);
+    return mirror_ask_post(ask, entry, CHROMA_OPERATION_QUERY, body, answer_max, NULL);
 }
 
 static enum status mirror_ask_post(struct mirror_ask *ask, const struct mirror_entry *entry,
                                    enum chroma_operation operation, struct bytes body,
-                                   size_t answer_max)
+                                   size_t answer_max, const struct mirror_ask_lane *lane)
 {
     char        uuid[CHROMA_ROUTE_UUID_SIZE];
     enum status status;
@@ -86,11 +86,11 @@ static enum status mirror_ask_post(struct mirror_ask *ask, const struct mirror_e
                                 "Content-Length: %zu\r\n",
                                 entry->tenant, entry->database, uuid,
                                 operation == CHROMA_OPERATION_GET ? "get" : "query", body.size);
-    return status == STATUS_OK ? mirror_ask_send(ask, operation, answer_max) : status;
+    return status == STATUS_OK ? mirror_ask_send(ask, operation, answer_max, lane) : status;
 }
 
 static enum status mirror_ask_send(struct mirror_ask *ask, enum chroma_operation operation,
-                                   size_t answer_max)
+                                   size_t answer_max, const struct mirror_ask_lane *lane)
 {
     struct proxy           *proxy = ask->proxy;
     struct upstream_request request = {.body = &ask->body, .body_parts = ask->body.size > 0};
@@ -103,12 +103,12 @@ static enum status mirror_ask_send(struct mirror_ask *ask, enum chroma_operation
     ask->status = 0;
     ask->is_whole = true;
     ask->lacks_memory = false;
-    ask->call.origin = (struct call_origin){.flow = ask->within_us == 0 ? MIRROR_FLOW : ask->flow,
-                                            .is_exempt = ask->within_us > 0};
+    ask->call.origin = (struct call_origin){.flow = lane == NULL ? MIRROR_FLOW : lane->flow,
+                                            .is_exempt = lane != NULL};
     request.head = byte_buffer_bytes(&ask->head);
-    if (status == STATUS_OK && ask->turn != NULL)
+    if (status == STATUS_OK && lane != NULL && lane->turn != NULL)
         status = call_start_with_turn(&ask->call, proxy, chroma_route_info(operation), &request,
-                                      &ask->sink, ask->turn);
+                                      &ask->sink, lane->turn);
     else if (status == STATUS_OK)
         status =
             call_start(&ask->call, proxy, chroma_route_info(operation), &request, &ask->sink, NULL);
@@ -116,10 +116,7 @@ static enum status mirror_ask_send(struct mirror_ask *ask, enum chroma_operation
     if (ask->is_busy)
         loop_timer_set(ask->deadline,
                        loop_now_us(proxy->loop) +
-                           (ask->within_us > 0 ? ask->within_us : proxy->options.deadline_read_us));
-    ask->turn = NULL;
-    ask->flow = 0;
-    ask->within_us = 0;
+                           (lane != NULL ? lane->within_us : proxy->options.deadline_read_us));
     return status;
 }
 

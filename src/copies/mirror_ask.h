@@ -17,6 +17,13 @@ struct mirror_entry;
  * an answer; else why there is none, for want of memory too, which may be there the next time. */
 typedef void (*mirror_ask_fn)(struct mirror_ask *ask, enum status failure);
 
+/* Of a question that a write waits for. */
+struct mirror_ask_lane {
+    uint64_t     within_us; /* no answer counts after so long; above 0 */
+    uint32_t     flow;      /* that of the write, for its place in the queue; */
+    struct turn *turn;      /* a turn that was granted, which it takes; NULL: it waits for one */
+};
+
 /* Embedded in its owner; to be read when it is over. */
 struct mirror_ask {
     unsigned           status;   /* of the answer */
@@ -24,11 +31,6 @@ struct mirror_ask {
     struct byte_buffer answer;
     uint64_t           sent_us; /* when it had its turn */
     uint64_t           cost_us; /* as turn_queue_done() was told */
-
-    /* For the next question, which forgets them: of one that a write waits for. */
-    uint64_t     within_us; /* no answer counts after so long; 0: it is not such a one */
-    uint32_t     flow;      /* that of the write, for its place in the queue; */
-    struct turn *turn;      /* a turn that was granted, which it takes; NULL: it waits for one */
 
     /* Private. */
     struct proxy      *proxy;
@@ -50,11 +52,12 @@ MUST_CHECK enum status mirror_ask_init(struct mirror_ask *ask, struct proxy *pro
 void mirror_ask_done(struct mirror_ask *ask);
 
 /* Ask for the description of the collection, or what its `get` says to `body` (borrowed until it
- * is over). STATUS_NO_MEMORY. */
+ * is over), with `lane` for a write that waits for it (NULL: none does). STATUS_NO_MEMORY. */
 MUST_CHECK enum status mirror_ask_description(struct mirror_ask         *ask,
                                               const struct mirror_entry *entry, size_t answer_max);
 MUST_CHECK enum status mirror_ask_get(struct mirror_ask *ask, const struct mirror_entry *entry,
-                                      struct bytes body, size_t answer_max);
+                                      struct bytes body, size_t answer_max,
+                                      const struct mirror_ask_lane *lane);
 
 /* The same of its `query`. */
 MUST_CHECK enum status mirror_ask_query(struct mirror_ask *ask, const struct mirror_entry *entry,

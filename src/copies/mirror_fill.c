@@ -70,34 +70,34 @@ struct mirror_fill {
     uint64_t use_cost, use_own; /* of all calls until then; of its own since */
 };
 
-static bool        fill_may_ask(struct mirror_fill *fill);
-static void        fill_ask_description(struct mirror_fill *fill, struct mirror_entry *entry);
-static void        fill_settle(struct mirror_fill *fill, struct mirror_entry *entry);
-static void        fill_ask_probe(struct mirror_fill *fill, struct mirror_entry *entry);
-static void        fill_ask_list(struct mirror_fill *fill, struct mirror_entry *entry);
-static void        fill_ask_page(struct mirror_fill *fill, struct mirror_entry *entry);
-static bool        fill_is_deleted_from(const struct mirror_entry *entry);
-static bool        fill_waits_for_lane(struct mirror_fill *fill, const struct mirror_entry *entry);
-static bool        fill_is_for_lane(const struct mirror_entry *entry);
-static void        fill_let_write_go(struct mirror_fill *fill);
-static void        fill_leave_lane(void *ctx);
-static enum status fill_make_queue(struct mirror_entry *entry);
-static void        fill_begin(struct mirror_fill *fill, enum fill_step step);
-static void        fill_on_over(struct mirror_ask *ask, enum status failure);
-static void        fill_take(struct mirror_fill *fill);
-static void        fill_rest_now(struct mirror_fill *fill);
-static void        fill_look_for_others(struct mirror_fill *fill, uint64_t own);
-static void        fill_measure_others(struct mirror_fill *fill);
-static double      fill_share(const struct mirror_fill *fill);
-static void        fill_take_refusal(struct mirror_fill *fill);
-static void        fill_take_description(struct mirror_fill *fill);
-static bool        fill_read_description(struct mirror_fill *fill, struct mirror_entry *entry);
-static void        fill_take_probe(struct mirror_fill *fill);
-static void        fill_take_list(struct mirror_fill *fill);
-static void        fill_take_page(struct mirror_fill *fill);
-static bool        fill_tell(struct mirror_fill *fill, enum mirror_change_kind kind);
-static void        fill_failed(struct mirror_fill *fill, enum mirror_reason reason);
-static void        fill_pause(struct mirror_fill *fill, unsigned times);
+static bool   fill_may_ask(struct mirror_fill *fill);
+static void   fill_ask_description(struct mirror_fill *fill, struct mirror_entry *entry);
+static void   fill_settle(struct mirror_fill *fill, struct mirror_entry *entry);
+static void   fill_ask_probe(struct mirror_fill *fill, struct mirror_entry *entry);
+static void   fill_ask_list(struct mirror_fill *fill, struct mirror_entry *entry);
+static void   fill_ask_page(struct mirror_fill *fill, struct mirror_entry *entry,
+                            const struct mirror_ask_lane *lane);
+static bool   fill_is_deleted_from(const struct mirror_entry *entry);
+static bool   fill_waits_for_lane(struct mirror_fill *fill, const struct mirror_entry *entry);
+static bool   fill_is_for_lane(const struct mirror_entry *entry);
+static void   fill_let_write_go(struct mirror_fill *fill);
+static void   fill_leave_lane(void *ctx);
+static void   fill_begin(struct mirror_fill *fill, enum fill_step step);
+static void   fill_on_over(struct mirror_ask *ask, enum status failure);
+static void   fill_take(struct mirror_fill *fill);
+static void   fill_rest_now(struct mirror_fill *fill);
+static void   fill_look_for_others(struct mirror_fill *fill, uint64_t own);
+static void   fill_measure_others(struct mirror_fill *fill);
+static double fill_share(const struct mirror_fill *fill);
+static void   fill_take_refusal(struct mirror_fill *fill);
+static void   fill_take_description(struct mirror_fill *fill);
+static bool   fill_read_description(struct mirror_fill *fill, struct mirror_entry *entry);
+static void   fill_take_probe(struct mirror_fill *fill);
+static void   fill_take_list(struct mirror_fill *fill);
+static void   fill_take_page(struct mirror_fill *fill);
+static bool   fill_tell(struct mirror_fill *fill, enum mirror_change_kind kind);
+static void   fill_failed(struct mirror_fill *fill, enum mirror_reason reason);
+static void   fill_pause(struct mirror_fill *fill, unsigned times);
 
 struct mirror_fill *mirror_fill_new(struct mirror_keeper *keeper)
 {
@@ -165,7 +165,7 @@ void mirror_fill_pump(struct mirror_fill *fill)
     else if (entry->list_sent == 0)
         fill_ask_list(fill, entry);
     else if (entry->live->page == MIRROR_PAGE_READY && !fill_waits_for_lane(fill, entry))
-        fill_ask_page(fill, entry);
+        fill_ask_page(fill, entry, NULL);
 }
 
 static bool fill_may_ask(struct mirror_fill *fill)
@@ -245,7 +245,7 @@ static void fill_ask_list(struct mirror_fill *fill, struct mirror_entry *entry)
         return; /* when it is known this is pumped */
     if (entry->live == NULL && mirror_choice_is_freeing(fill->keeper))
         return; /* likewise */
-    if (entry->live == NULL && fill_make_queue(entry) != STATUS_OK) {
+    if (entry->live == NULL && mirror_choice_make_queue(entry) != STATUS_OK) {
         mirror_entry_give_up(entry, MIRROR_REASON_STORE, status_text(STATUS_NO_MEMORY));
         return;
     }
@@ -255,7 +255,7 @@ static void fill_ask_list(struct mirror_fill *fill, struct mirror_entry *entry)
     fill_begin(fill, FILL_LIST);
     /* Whose ids alone are more than the copies may be does not fit. */
     if (mirror_ask_get(&fill->ask, entry, mirror_copy_list_request(),
-                       (size_t)fill->keeper->options.memory_max) == STATUS_OK)
+                       (size_t)fill->keeper->options.memory_max, NULL) == STATUS_OK)
         entry->list_sent = fill->sent;
     else
         fill_pause(fill, 1);
@@ -271,17 +271,13 @@ static bool fill_is_deleted_from(const struct mirror_entry *entry)
     return false;
 }
 
-static enum status fill_make_queue(struct mirror_entry *entry)
-{
-    return mirror_choice_make_queue(entry);
-}
-
-static void fill_ask_page(struct mirror_fill *fill, struct mirror_entry *entry)
+static void fill_ask_page(struct mirror_fill *fill, struct mirror_entry *entry,
+                          const struct mirror_ask_lane *lane)
 {
     fill->keeper->stats.pages++;
     fill_begin(fill, FILL_PAGE);
     if (mirror_ask_get(&fill->ask, entry, byte_buffer_bytes(&entry->live->page_body),
-                       page_answer_max) == STATUS_OK)
+                       page_answer_max, lane) == STATUS_OK)
         entry->live->page = MIRROR_PAGE_ASKED;
     else
         fill_pause(fill, 1);
@@ -313,6 +309,8 @@ static bool fill_is_for_lane(const struct mirror_entry *entry)
  * it says. */
 bool mirror_fill_ask_in_lane(struct mirror_fill *fill, struct lane_stay *stay, struct turn *turn)
 {
+    const struct mirror_ask_lane lane = {
+        .within_us = lane_moment_us, .flow = stay->flow, .turn = turn};
     struct mirror_entry *entry = fill->keeper->filling;
     uint64_t             now_us = mirror_keeper_now_us(fill->keeper);
 
@@ -321,10 +319,7 @@ bool mirror_fill_ask_in_lane(struct mirror_fill *fill, struct lane_stay *stay, s
         mirror_ask_is_busy(&fill->ask) || now_us < fill->lane_us || !fill_may_ask(fill))
         return false;
     entry->lane_asks++;
-    fill->ask.within_us = lane_moment_us;
-    fill->ask.flow = stay->flow;
-    fill->ask.turn = turn;
-    fill_ask_page(fill, entry);
+    fill_ask_page(fill, entry, &lane);
     if (!mirror_ask_is_busy(&fill->ask))
         return false;
     fill->stay = stay;

@@ -19,10 +19,8 @@ struct mirror_lane {
     struct byte_buffer    body;
 };
 
-static bool        lane_find_deleted(struct mirror_keeper *keeper, struct mirror_entry *entry,
-                                     struct lane_stay *stay, struct turn *turn);
-static enum status lane_print(const struct mirror_entry *entry, const struct lane_stay *stay,
-                              struct byte_buffer *out);
+static bool lane_find_deleted(struct mirror_keeper *keeper, struct mirror_entry *entry,
+                              struct lane_stay *stay, struct turn *turn);
 static bool lane_ask(struct mirror_lane *lane, struct mirror_entry *entry, struct turn *turn);
 static void lane_on_over(struct mirror_ask *ask, enum status failure);
 static void lane_free(void *object);
@@ -42,12 +40,15 @@ bool mirror_lane_on_write(void *ctx, struct lane_stay *stay, struct turn *turn)
 static bool lane_find_deleted(struct mirror_keeper *keeper, struct mirror_entry *entry,
                               struct lane_stay *stay, struct turn *turn)
 {
-    struct byte_buffer  body = {0};
-    struct mirror_lane *lane = NULL;
+    const struct memory_account *account = &keeper->proxy->budget->accounts[MEMORY_ACCOUNT_MIRROR];
+    struct byte_buffer           body = {0};
+    struct mirror_lane          *lane = NULL;
 
-    if (stay->body.size > lane_body_max)
+    if (stay->body.size > lane_body_max || !memory_account_has_room(account, lane_answer_max))
         return false;
-    if (lane_print(entry, stay, &body) == STATUS_OK)
+    /* A copy that is whole follows by itself, and Chroma's count tells whether it was right. */
+    if (record_delete_print_question(stay->body, entry->state == MIRROR_ENTRY_COMPLETE, &body) ==
+        STATUS_OK)
         lane = calloc(1, sizeof *lane);
     if (lane == NULL) {
         byte_buffer_done(&body);
@@ -64,25 +65,13 @@ static bool lane_find_deleted(struct mirror_keeper *keeper, struct mirror_entry 
     return false;
 }
 
-/* A copy that is whole follows by itself, and Chroma's count tells whether it was right. */
-static enum status lane_print(const struct mirror_entry *entry, const struct lane_stay *stay,
-                              struct byte_buffer *out)
-{
-    bool        is_plain = false;
-    enum status status = record_delete_print_question(stay->body, out, &is_plain);
-
-    if (status == STATUS_OK && is_plain && entry->state == MIRROR_ENTRY_COMPLETE)
-        return STATUS_NOT_FOUND;
-    return status;
-}
-
 static bool lane_ask(struct mirror_lane *lane, struct mirror_entry *entry, struct turn *turn)
 {
-    lane->ask.within_us = LANE_STAY_MAX_US;
-    lane->ask.flow = lane->stay->flow;
-    lane->ask.turn = turn;
-    return mirror_ask_get(&lane->ask, entry, byte_buffer_bytes(&lane->body), lane_answer_max) ==
-           STATUS_OK;
+    const struct mirror_ask_lane in_lane = {
+        .within_us = LANE_STAY_MAX_US, .flow = lane->stay->flow, .turn = turn};
+
+    return mirror_ask_get(&lane->ask, entry, byte_buffer_bytes(&lane->body), lane_answer_max,
+                          &in_lane) == STATUS_OK;
 }
 
 static void lane_on_over(struct mirror_ask *ask, enum status failure)

@@ -71,8 +71,7 @@ enum status record_delete_find(struct mirror_records *records, struct mirror_rea
     return STATUS_OK;
 }
 
-enum status record_delete_print_question(struct bytes body, struct byte_buffer *out,
-                                         bool *ret_is_plain)
+enum status record_delete_print_question(struct bytes body, bool is_whole, struct byte_buffer *out)
 {
     struct bytes   fields[DELETE_FIELD_COUNT] = {{.data = NULL}};
     struct filter *filter;
@@ -86,9 +85,10 @@ enum status record_delete_print_question(struct bytes body, struct byte_buffer *
     if (fields[DELETE_IDS].data != NULL && fields[DELETE_LIMIT].data != NULL)
         return STATUS_NOT_IMPLEMENTED;
     status = filter_new(fields[DELETE_WHERE], fields[DELETE_WHERE_DOCUMENT], &filter, &reason);
-    *ret_is_plain = status == STATUS_OK;
     if (status == STATUS_OK)
         filter_free(filter);
+    if (status == STATUS_OK && is_whole)
+        return STATUS_NOT_FOUND;
     if (status != STATUS_NO_MEMORY)
         status = byte_buffer_append(out, BYTES_LITERAL("{\"include\":[]"), SIZE_MAX);
     for (size_t i = 0; i < DELETE_FIELD_COUNT && status == STATUS_OK; i++) {

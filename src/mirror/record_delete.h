@@ -40,13 +40,14 @@ MUST_CHECK enum status record_delete_find(struct mirror_records *records,
                                           const char          **ret_reason);
 
 /* The other way to know them: Chroma is asked which they are, with nothing else on its way.
- * Append the body of the `get` that finds what this delete will take; *ret_is_plain: a copy that is
- * whole can tell as well.
- * STATUS_NOT_FOUND        it has no filter, so its ids are these.
+ * Append the body of the `get` that finds what this delete will take from a copy that is whole, or
+ * is not.
+ * STATUS_NOT_FOUND        nothing is appended, for the copy can tell: the delete has no filter, or
+ *                         one that the copy reads, and it is whole.
  * STATUS_NOT_IMPLEMENTED  it cannot be read, or takes what no `get` tells: a limit among ids.
  * STATUS_NO_MEMORY */
-MUST_CHECK enum status record_delete_print_question(struct bytes body, struct byte_buffer *out,
-                                                    bool *ret_is_plain);
+MUST_CHECK enum status record_delete_print_question(struct bytes body, bool is_whole,
+                                                    struct byte_buffer *out);
 
 /* `answer` is Chroma's to that question. *ret_delete is filled in as by record_delete_find().
  * STATUS_NOT_IMPLEMENTED  it is no such answer, or has a record that is not here.

@@ -1671,6 +1671,24 @@ START_TEST(a_delete_whose_deadline_is_near_is_sent_at_once)
 }
 END_TEST
 
+/* Many collections may have one at a time, with an answer of megabytes each. */
+START_TEST(where_memory_is_short_a_delete_is_sent_at_once)
+{
+    struct memory_account *account = &world.proxy->budget->accounts[MEMORY_ACCOUNT_MIRROR];
+    size_t                 rest;
+
+    begin_to_fill();
+    rest = (size_t)(world.proxy->budget->max - world.proxy->budget->used) - (4 << 20);
+    memory_account_charge(account, rest);
+    do_write(0, "delete", by_filter, 200);
+    ck_assert_uint_eq(asks, 0);
+    ck_assert_uint_eq(chroma[0].records.count, 10);
+    memory_account_release(account, rest);
+    run_to_complete(0);
+    expect_same(0);
+}
+END_TEST
+
 /* What comes after it stays after it. */
 START_TEST(writes_behind_a_delete_wait_for_its_question)
 {
@@ -2039,6 +2057,7 @@ int main(void)
     tcase_add_test(tcase, a_delete_is_sent_if_nobody_says_what_it_takes);
     tcase_add_test(tcase, a_delete_is_sent_if_chroma_does_not_say_what_it_takes);
     tcase_add_test(tcase, a_delete_whose_deadline_is_near_is_sent_at_once);
+    tcase_add_test(tcase, where_memory_is_short_a_delete_is_sent_at_once);
     tcase_add_test(tcase, writes_behind_a_delete_wait_for_its_question);
     tcase_add_test(tcase, a_delete_that_takes_nothing_changes_nothing);
     tcase_add_test(tcase, a_delete_that_takes_nothing_does_not_cross_a_list);

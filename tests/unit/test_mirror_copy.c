@@ -188,6 +188,7 @@ START_TEST(a_delete_by_filter_needs_what_it_asks_for)
     ck_assert_int_eq(told(CHROMA_OPERATION_DELETE, "{\"ids\":[\"a\"],\"where\":{\"k\":1}}",
                           "{\"deleted\":1}", 3, 4),
                      STATUS_NOT_IMPLEMENTED);
+    ck_assert_str_eq(reason, "a filter, while not all records are known");
     ck_assert_int_eq(told(CHROMA_OPERATION_DELETE, by_filter, "{\"deleted\":1}", 3, 4),
                      STATUS_NOT_IMPLEMENTED);
     ck_assert_int_eq(told(CHROMA_OPERATION_DELETE, by_filter, "{}", 3, 4), STATUS_NOT_IMPLEMENTED);
@@ -235,33 +236,39 @@ START_TEST(a_delete_takes_what_was_found_before_it)
 }
 END_TEST
 
+/* `of_whole`: of a copy that is whole. */
 static void expect_question(const char *body, enum status expected, const char *question,
-                            bool is_plain)
+                            enum status of_whole)
 {
     struct byte_buffer out = {0};
-    bool               plain = false;
 
-    ck_assert_int_eq(record_delete_print_question(bytes_of(body), &out, &plain), expected);
-    if (expected == STATUS_OK) {
+    ck_assert_int_eq(record_delete_print_question(bytes_of(body), false, &out), expected);
+    if (expected == STATUS_OK)
         ck_assert(bytes_equal(byte_buffer_bytes(&out), bytes_of(question)));
-        ck_assert_int_eq(plain, is_plain);
-    }
+    byte_buffer_done(&out);
+    out = (struct byte_buffer){0};
+    ck_assert_int_eq(record_delete_print_question(bytes_of(body), true, &out), of_whole);
+    if (of_whole == STATUS_OK)
+        ck_assert(bytes_equal(byte_buffer_bytes(&out), bytes_of(question)));
+    else if (of_whole == STATUS_NOT_FOUND)
+        ck_assert_uint_eq(out.capacity, 0); /* nothing was printed to be thrown away */
     byte_buffer_done(&out);
 }
 
 START_TEST(chroma_is_asked_what_a_filter_takes)
 {
-    expect_question("{\"ids\":[\"a\"]}", STATUS_NOT_FOUND, NULL, false);
-    expect_question("{\"ids\":[\"a\"],\"where\":null}", STATUS_NOT_FOUND, NULL, false);
+    expect_question("{\"ids\":[\"a\"]}", STATUS_NOT_FOUND, NULL, STATUS_NOT_FOUND);
+    expect_question("{\"ids\":[\"a\"],\"where\":null}", STATUS_NOT_FOUND, NULL, STATUS_NOT_FOUND);
     expect_question("{\"ids\":null,\"where\":{\"k\":1},\"limit\":7}", STATUS_OK,
-                    "{\"include\":[],\"where\":{\"k\":1},\"limit\":7}", true);
+                    "{\"include\":[],\"where\":{\"k\":1},\"limit\":7}", STATUS_NOT_FOUND);
     expect_question("{\"where_document\":{\"$regex\":\"a\"},\"ids\":[\"a\"]}", STATUS_OK,
                     "{\"include\":[],\"ids\":[\"a\"],\"where_document\":{\"$regex\":\"a\"}}",
-                    false);
+                    STATUS_OK);
     expect_question("{\"where\":{\"k\":1},\"ids\":[\"a\"],\"limit\":1}", STATUS_NOT_IMPLEMENTED,
-                    NULL, false);
-    expect_question("{\"where\":{\"k\":1},\"where\":{}}", STATUS_NOT_IMPLEMENTED, NULL, false);
-    expect_question("[]", STATUS_NOT_IMPLEMENTED, NULL, false);
+                    NULL, STATUS_NOT_IMPLEMENTED);
+    expect_question("{\"where\":{\"k\":1},\"where\":{}}", STATUS_NOT_IMPLEMENTED, NULL,
+                    STATUS_NOT_IMPLEMENTED);
+    expect_question("[]", STATUS_NOT_IMPLEMENTED, NULL, STATUS_NOT_IMPLEMENTED);
 }
 END_TEST
 
