@@ -119,9 +119,13 @@ enum status daemon_mirror_verb(struct daemon *daemon, size_t word_count, const c
 {
     enum status status = STATUS_OK;
 
-    if (word_count == 2 && strcmp(words[0], "fill") == 0)
+    if (word_count == 2 && strcmp(words[0], "fill") == 0) {
         status = mirror_report_fill(daemon->proxy, bytes_of(words[1]), error);
-    else if (word_count == 2 && strcmp(words[0], "drop") == 0)
+        if (status == STATUS_AGAIN) /* who asks asks again */
+            return json_object_set_new(answer, "state", json_string("looking")) == 0
+                       ? STATUS_OK
+                       : error_set(error, STATUS_NO_MEMORY, "out of memory");
+    } else if (word_count == 2 && strcmp(words[0], "drop") == 0)
         status = mirror_report_drop(daemon->proxy, bytes_of(words[1]), error);
     else if (word_count == 2 && strcmp(words[0], "verify") == 0)
         status = mirror_report_verify(daemon->proxy, bytes_of(words[1]), error);

@@ -30,6 +30,7 @@ struct cache_verify;
 struct guard;
 struct lane_stay;
 struct mirror_keeper;
+struct mirror_lookup;
 struct mirror_verify;
 struct mirror_path;
 struct read_cache;
@@ -76,6 +77,7 @@ struct proxy {
     struct read_cache    *cache;         /* NULL: none */
     struct cache_verify  *verify;        /* NULL: nothing was verified yet */
     struct mirror_keeper *mirror;        /* NULL: nothing was ever copied */
+    struct mirror_lookup *mirror_lookup; /* NULL: no name was ever looked up for a copy */
     struct mirror_verify *mirror_verify; /* NULL: no copy was ever verified */
     struct mirror_path   *mirror_path;   /* NULL: nothing was ever copied */
     bool                  is_gateway;

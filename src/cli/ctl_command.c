@@ -14,10 +14,16 @@
 /* Between two looks of --wait. */
 static const struct timespec wait_between = {.tv_nsec = 100000000};
 
+/* Between two looks whether a name is known, and how often. */
+static const struct timespec look_up_between = {.tv_nsec = 20000000};
+enum { look_ups_max = 1500 };
+
 static enum status join(const struct options *options, char *line, size_t size,
                         struct error *error);
-static int         wait_until_gone(const char *path);
-static int         wait_until_still(const char *path);
+static int  ask_until_known(const char *path, const char *line, json_t **ret, struct error *error);
+static bool is_looking(json_t *answer);
+static int  wait_until_gone(const char *path);
+static int  wait_until_still(const char *path);
 
 int ctl_command(const struct options *options)
 {
@@ -40,7 +46,7 @@ int ctl_command(const struct options *options)
     exit_status = control_client_path(options, path);
     if (exit_status != EX_OK)
         return exit_status;
-    exit_status = control_client_ask(path, line, &answer, &error);
+    exit_status = ask_until_known(path, line, &answer, &error);
     if (exit_status != EX_OK)
         return cli_fail(exit_status, "%s", error.text);
     if ((options->own & OPTIONS_OUTPUT) != 0) {
@@ -69,6 +75,34 @@ static enum status join(const struct options *options, char *line, size_t size, 
         used += (size_t)snprintf(line + used, size - used, "%s%s", i == 1 ? "" : " ", word);
     }
     return STATUS_OK;
+}
+
+/* A name that has to be looked up at Chroma (`mirror fill`) is asked for again. */
+static int ask_until_known(const char *path, const char *line, json_t **ret, struct error *error)
+{
+    json_t *answer;
+    int     exit_status = control_client_ask(path, line, &answer, error);
+
+    for (unsigned i = 0; exit_status == EX_OK && is_looking(answer) && i < look_ups_max; i++) {
+        json_decref(answer);
+        nanosleep(&look_up_between, NULL);
+        exit_status = control_client_ask(path, line, &answer, error);
+    }
+    if (exit_status == EX_OK && is_looking(answer)) {
+        json_decref(answer);
+        error_set(error, STATUS_TIMED_OUT, "Chroma has not said in time which collection it is");
+        return EX_UNAVAILABLE;
+    }
+    if (exit_status == EX_OK)
+        *ret = answer;
+    return exit_status;
+}
+
+static bool is_looking(json_t *answer)
+{
+    const char *state = json_string_value(json_object_get(answer, "state"));
+
+    return state != NULL && strcmp(state, "looking") == 0;
 }
 
 /* drain.timeout bounds it. */

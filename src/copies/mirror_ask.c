@@ -58,6 +58,35 @@ enum status mirror_ask_description(struct mirror_ask *ask, const struct mirror_e
                : status;
 }
 
+enum status mirror_ask_encode(struct bytes name, struct byte_buffer *out)
+{
+    enum status status = STATUS_OK;
+
+    for (size_t i = 0; i < name.size && status == STATUS_OK; i++) {
+        unsigned char c = (unsigned char)name.data[i];
+        bool          is_plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+                        (c >= 'a' && c <= 'z') || (c != '\0' && strchr("-._~", c) != NULL);
+
+        status = byte_buffer_printf(out, SIZE_MAX, is_plain ? "%c" : "%%%02X", c);
+    }
+    return status;
+}
+
+enum status mirror_ask_by_name(struct mirror_ask *ask, const struct chroma_route *route,
+                               size_t answer_max)
+{
+    enum status status;
+
+    byte_buffer_clear(&ask->head);
+    ask->body = (struct bytes){0};
+    status = byte_buffer_printf(
+        &ask->head, SIZE_MAX,
+        "GET /api/v2/tenants/%.*s/databases/%.*s/collections/%.*s HTTP/1.1\r\n",
+        (int)route->tenant.size, route->tenant.data, (int)route->database.size,
+        route->database.data, (int)route->collection.size, route->collection.data);
+    return status == STATUS_OK ? mirror_ask_send(ask, route->operation, answer_max, NULL) : status;
+}
+
 enum status mirror_ask_get(struct mirror_ask *ask, const struct mirror_entry *entry,
                            struct bytes body, size_t answer_max, const struct mirror_ask_lane *lane)
 {

@@ -59,6 +59,13 @@ MUST_CHECK enum status mirror_ask_get(struct mirror_ask *ask, const struct mirro
                                       struct bytes body, size_t answer_max,
                                       const struct mirror_ask_lane *lane);
 
+/* Ask for the description of the one of this name; the route is borrowed for the call. */
+MUST_CHECK enum status mirror_ask_by_name(struct mirror_ask *ask, const struct chroma_route *route,
+                                          size_t answer_max);
+
+/* Append `name` as a segment of a path. STATUS_NO_MEMORY. */
+MUST_CHECK enum status mirror_ask_encode(struct bytes name, struct byte_buffer *out);
+
 /* The same of its `query`. */
 MUST_CHECK enum status mirror_ask_query(struct mirror_ask *ask, const struct mirror_entry *entry,
                                         struct bytes body, size_t answer_max);

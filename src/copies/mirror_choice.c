@@ -76,7 +76,7 @@ const char *mirror_choice_obstacle(const struct mirror_keeper *keeper)
         return "copies were not proved for this version of Chroma";
     if (!proxy->write_options.is_coalescing)
         return "writes.coalesce is off, so that nobody knows the order of writes";
-    return proxy->is_single ? NULL : "a distributed Chroma is not copied";
+    return proxy->is_single ? NULL : "Chroma has not said that it is a single node";
 }
 
 bool mirror_choice_takes_name(const struct mirror_entry *entry)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "copies/mirror_applied.h"
+#include "copies/mirror_ask.h"
 #include "copies/mirror_choice.h"
 #include "copies/mirror_fill.h"
 #include "copies/mirror_kept.h"
@@ -38,7 +39,6 @@ static void     keeper_drop_all(struct mirror_keeper *keeper, bool only_unwanted
 static void                 keeper_on_left(struct mirror_keeper *keeper);
 static struct mirror_entry *keeper_add(struct mirror_keeper *keeper, const uint8_t uuid[16],
                                        enum status *ret_status);
-static enum status          keeper_encode(struct bytes name, struct byte_buffer *out);
 
 /* ---- Life ----------------------------------------------------------------------------------- */
 
@@ -401,28 +401,13 @@ static struct mirror_entry *keeper_add(struct mirror_keeper *keeper, const uint8
                                 &scope, &name))
         return NULL;
     *ret_status = STATUS_NO_MEMORY;
-    if (keeper_encode(scope.tenant, &path[0]) == STATUS_OK &&
-        keeper_encode(scope.database, &path[1]) == STATUS_OK)
+    if (mirror_ask_encode(scope.tenant, &path[0]) == STATUS_OK &&
+        mirror_ask_encode(scope.database, &path[1]) == STATUS_OK)
         entry = mirror_entry_new(keeper, uuid, byte_buffer_bytes(&path[0]),
                                  byte_buffer_bytes(&path[1]));
     byte_buffer_done(&path[0]);
     byte_buffer_done(&path[1]);
     return entry;
-}
-
-/* As a segment of a path. */
-static enum status keeper_encode(struct bytes name, struct byte_buffer *out)
-{
-    enum status status = STATUS_OK;
-
-    for (size_t i = 0; i < name.size && status == STATUS_OK; i++) {
-        unsigned char c = (unsigned char)name.data[i];
-        bool          is_plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-                        (c >= 'a' && c <= 'z') || (c != '\0' && strchr("-._~", c) != NULL);
-
-        status = byte_buffer_printf(out, SIZE_MAX, is_plain ? "%c" : "%%%02X", c);
-    }
-    return status;
 }
 
 enum status mirror_keeper_drop(struct mirror_keeper *keeper, const uint8_t uuid[16])

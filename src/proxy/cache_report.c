@@ -35,27 +35,36 @@ size_t cache_report_list(const struct proxy *proxy, enum query_cache_owner kind,
     return state.usage == NULL ? 0 : cache_usage_list(state.usage, state.answers, kind, out);
 }
 
+bool cache_report_split(struct bytes text, struct scope *ret_scope, struct bytes *ret_name)
+{
+    const char *first = memchr(text.data, '/', text.size), *second;
+    size_t      size;
+
+    *ret_scope = (struct scope){.tenant = BYTES_INIT("default_tenant"),
+                                .database = BYTES_INIT("default_database")};
+    *ret_name = text;
+    if (first == NULL)
+        return true;
+    size = (size_t)(first - text.data);
+    second = memchr(first + 1, '/', text.size - size - 1);
+    if (second == NULL)
+        return false;
+    *ret_scope = (struct scope){.tenant = {.data = text.data, .size = size},
+                                .database = {.data = first + 1, (size_t)(second - first - 1)}};
+    *ret_name = bytes_skip(text, (size_t)(second + 1 - text.data));
+    return true;
+}
+
 bool cache_report_find(const struct proxy *proxy, struct bytes text, uint8_t ret_uuid[16])
 {
-    struct scope scope = {.tenant = BYTES_INIT("default_tenant"),
-                          .database = BYTES_INIT("default_database")};
-    struct bytes whole = text;
-    const char  *first = memchr(text.data, '/', text.size), *second = NULL;
+    struct scope scope;
+    struct bytes name;
 
-    if (first != NULL) {
-        size_t size = (size_t)(first - text.data);
-
-        second = memchr(first + 1, '/', text.size - size - 1);
-        if (second == NULL)
-            return false;
-        scope = (struct scope){.tenant = {.data = text.data, .size = size},
-                               .database = {.data = first + 1, (size_t)(second - first - 1)}};
-        text = bytes_skip(text, (size_t)(second + 1 - text.data));
-    }
-    return (second == NULL && chroma_route_parse_uuid(text, ret_uuid)) ||
-           collection_table_uuid(proxy->collections, scope, text, loop_now_us(proxy->loop),
-                                 ret_uuid) ||
-           mirror_names_find(proxy->mirror, whole, ret_uuid);
+    return cache_report_split(text, &scope, &name) &&
+           ((name.size == text.size && chroma_route_parse_uuid(text, ret_uuid)) ||
+            collection_table_uuid(proxy->collections, scope, name, loop_now_us(proxy->loop),
+                                  ret_uuid) ||
+            mirror_names_find(proxy->mirror, text, ret_uuid));
 }
 
 uint64_t cache_report_flush(struct proxy *proxy)

@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/compiler.h"
+#include "chroma/collection_facts.h"
 #include "reads/cache_usage.h"
 
 struct proxy;
@@ -28,6 +29,11 @@ void cache_report_read(const struct proxy *proxy, struct cache_report *ret_repor
 /* As cache_usage_list(). */
 size_t cache_report_list(const struct proxy *proxy, enum query_cache_owner kind,
                          struct cache_usage_row out[QUERY_CACHE_OWNERS_MAX]);
+
+/* The place and name that an operator means by TENANT/DATABASE/NAME, or NAME in Chroma's default
+ * database; borrowed from `text`. False: it is neither. */
+MUST_CHECK bool cache_report_split(struct bytes text, struct scope *ret_scope,
+                                   struct bytes *ret_name);
 
 /* Which collection an operator means: a UUID, TENANT/DATABASE/NAME, or the NAME of one in Chroma's
  * default database. False: no collection is known by this name at present. */

@@ -1,9 +1,15 @@
 #include "proxy/mirror_report.h"
 
+#include <string.h>
+
 #include "base/text.h"
 #include "calls/proxy_state.h"
+#include "copies/mirror_lookup.h"
 #include "proxy/cache_report.h"
 #include "proxy/mirror_path.h"
+
+static enum status report_look_up(struct proxy *proxy, struct bytes name, uint8_t ret_uuid[16],
+                                  struct error *error);
 
 struct mirror_keeper_usage mirror_report_usage(const struct proxy *proxy)
 {
@@ -25,10 +31,11 @@ enum status mirror_report_fill(struct proxy *proxy, struct bytes name, struct er
     uint8_t     uuid[16];
     enum status status = mirror_report_find(proxy, name, uuid, error);
 
-    if (status == STATUS_OK)
-        status = mirror_keeper_fill(proxy->mirror, uuid);
-    else
+    if (status == STATUS_NOT_FOUND)
+        status = report_look_up(proxy, name, uuid, error);
+    if (status != STATUS_OK)
         return status;
+    status = mirror_keeper_fill(proxy->mirror, uuid);
     switch (status) {
     case STATUS_OK:
         return status;
@@ -44,6 +51,30 @@ enum status mirror_report_fill(struct proxy *proxy, struct bytes name, struct er
     default:
         return error_set(error, status, "out of memory");
     }
+}
+
+/* What is learned may be void when it is asked for, for names were changed: again, then. */
+static enum status report_look_up(struct proxy *proxy, struct bytes name, uint8_t ret_uuid[16],
+                                  struct error *error)
+{
+    struct scope scope;
+    struct bytes part;
+    enum status  status;
+
+    if (!cache_report_split(name, &scope, &part) || part.size == 0 ||
+        memchr(part.data, '/', part.size) != NULL)
+        return STATUS_NOT_FOUND;
+    if (mirror_keeper_obstacle(proxy->mirror) != NULL)
+        return error_set(error, STATUS_NOT_IMPLEMENTED, "nothing of this Chroma is copied: %s",
+                         mirror_keeper_obstacle(proxy->mirror));
+    if (proxy->mirror_lookup == NULL)
+        proxy->mirror_lookup = mirror_lookup_new(proxy->mirror);
+    if (proxy->mirror_lookup == NULL)
+        return error_set(error, STATUS_NO_MEMORY, "out of memory");
+    status = mirror_lookup_ask(proxy->mirror_lookup, scope, part, error);
+    if (status == STATUS_OK && mirror_report_find(proxy, name, ret_uuid, error) != STATUS_OK)
+        status = STATUS_AGAIN;
+    return status;
 }
 
 enum status mirror_report_drop(struct proxy *proxy, struct bytes name, struct error *error)

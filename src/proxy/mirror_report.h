@@ -24,8 +24,10 @@ MUST_CHECK enum status mirror_report_find(const struct proxy *proxy, struct byte
                                           uint8_t ret_uuid[16], struct error *error);
 
 /* As mirror_keeper_fill() and mirror_keeper_drop(), for the collection that cache_report_find()
- * understands by `name`.
- * STATUS_NOT_FOUND        no collection is known by it.
+ * understands by `name`. Which one is to be filled Chroma is asked if that is not known.
+ * STATUS_AGAIN            it is being asked: call again soon.
+ * STATUS_NOT_FOUND        no collection is known by it, to Chroma neither.
+ * STATUS_NOT_IMPLEMENTED  also if Chroma does not say.
  * STATUS_INVALID          mirror.mode is off: there are no copies.
  * Others as mirror_keeper_fill(); `error` says what to do. */
 MUST_CHECK enum status mirror_report_fill(struct proxy *proxy, struct bytes name,

@@ -12,6 +12,7 @@
 #include "calls/read_limit.h"
 #include "calls/services.h"
 #include "copies/mirror_keeper.h"
+#include "copies/mirror_lookup.h"
 #include "copies/mirror_verify.h"
 #include "io/clock.h"
 #include "lanes/guard.h"
@@ -417,6 +418,7 @@ void proxy_free(struct proxy *proxy)
            (node = list_first(&proxy->spare_exchanges)) != NULL)
         exchange_free(LIST_ITEM(node, struct exchange, node));
     cache_verify_free(proxy->verify);
+    mirror_lookup_free(proxy->mirror_lookup);
     mirror_verify_free(proxy->mirror_verify);
     mirror_path_free(proxy->mirror_path);
     mirror_keeper_free(proxy->mirror);

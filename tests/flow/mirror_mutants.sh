@@ -21,6 +21,8 @@ mutant src/copies/mirror_choice.c $t 's/    if (expected > keeper->options.memor
 mutant src/copies/mirror_choice.c $t 's/        if (!mirror_choice_has_room(entry, now_us)) {/        if (0) {/' 'what has no room is not begun'
 mutant src/copies/mirror_choice.c $t 's/ \&\& mirror_entry_score(entry, now_us) >= read_once;/;/' 'only what is read is copied'
 mutant src/copies/mirror_choice.c $t 's/            return true;/            ;/; s/    return false;/    return true;/' 'only names that are wanted'
+mutant src/copies/mirror_lookup.c $t 's/LOOKUP_OVER \&\& now_us - lookup->over_us > lookup_kept_us/LOOKUP_OVER/' 'who asks for a name hears of it, whoever asks for others'
+mutant src/copies/mirror_lookup.c $t 's/        status = lookup_tell(lookup, error);/        status = STATUS_AGAIN;/' 'it comes to an end'
 mutant src/copies/mirror_observer.c $t 's/    notice->mirror_sent = ++keeper->clock;/    notice->mirror_sent = keeper->clock + 1000;/' 'a write is sent when it is'
 mutant src/copies/mirror_observer.c $t 's/        mirror_fill_cross(keeper->fill, entry);/        ;/' 'a list that a delete has crossed is asked again'
 mutant src/copies/mirror_observer.c $t 's/    keeper->wide_open += notice->mirror_is_wide;/    ;/; s/        keeper->wide_open -= notice->mirror_is_wide;/        ;/' 'while all may change nothing is answered'

@@ -26,6 +26,7 @@ static struct chroma_collection {
     const char         *name;   /* that it was given by a change; NULL: docs-N */
 } chroma[COLLECTIONS];
 static bool            chroma_wants_credentials, chroma_is_old, reads_at_arrival;
+static bool            names_are_read; /* what is asked for by its name is, else deleted */
 static uint64_t        read_delay_us, write_delay_us;
 static unsigned        delay_random_us; /* more, at random */
 static enum flow_fault write_fault, read_fault;
@@ -76,7 +77,7 @@ static void answer_read(struct chroma_collection *collection, const char *target
 {
     bool is_list = body.size > 0 && memmem(body.data, body.size, "\"ids\"", 5) == NULL;
 
-    if (strstr(target, "/by-id/") != NULL) {
+    if (strstr(target, "/by-id/") != NULL || strstr(target, "/docs-") != NULL) {
         descriptions++;
         describe(collection, out);
         return;
@@ -108,7 +109,7 @@ static void on_request(struct flow_backend *backend, const char *target, struct 
     struct chroma_collection *collection = find_collection(target);
     const char               *operation = strrchr(target, '/') + 1;
     bool is_read = strcmp(operation, "get") == 0 || strcmp(operation, "query") == 0 ||
-                   strstr(target, "/by-id/") != NULL;
+                   strstr(target, "/by-id/") != NULL || names_are_read;
     char text[80];
 
     (void)backend;
@@ -203,7 +204,7 @@ static void start_as(uint64_t seed, bool is_gateway, bool is_supervised)
         snprintf(id, sizeof id, "k%zu", i);
         fake_records_append(&chroma[0].records, id, "first");
     }
-    chroma_wants_credentials = chroma_is_old = reads_at_arrival = false;
+    chroma_wants_credentials = chroma_is_old = reads_at_arrival = names_are_read = false;
     read_delay_us = write_delay_us = 1000;
     delay_random_us = 0;
     write_fault = read_fault = FLOW_FAULT_NONE;
@@ -944,13 +945,92 @@ START_TEST(a_collection_is_known_by_name_when_it_was_created)
     struct error error;
 
     flow_world_run_ms(&world, SETTLE_MS);
-    ck_assert_int_eq(mirror_report_fill(world.proxy, BYTES_LITERAL("t/d/docs-0"), &error),
+    ck_assert_int_eq(mirror_report_drop(world.proxy, BYTES_LITERAL("t/d/docs-0"), &error),
                      STATUS_NOT_FOUND);
     create();
     ck_assert_int_eq(mirror_report_fill(world.proxy, BYTES_LITERAL("t/d/docs-0"), &error),
                      STATUS_OK);
     ck_assert(bytes_equal(look(0).name, BYTES_LITERAL("docs-0")));
     run_to_complete(0);
+}
+END_TEST
+
+static enum status fill_by_name(const char *name)
+{
+    struct error error = {.text = ""};
+    enum status  status = mirror_report_fill(world.proxy, bytes_of(name), &error);
+
+    ck_assert(status == STATUS_OK || status == STATUS_AGAIN || error.text[0] != '\0');
+    return status;
+}
+
+/* Of several that ask for names each hears of his. */
+START_TEST(a_name_that_nobody_has_used_is_looked_up)
+{
+    names_are_read = true;
+    flow_world_run_ms(&world, SETTLE_MS);
+    proxy_pause(world.proxy, true);
+    ck_assert_int_eq(fill_by_name("t/d/docs-0"), STATUS_AGAIN);
+    flow_world_run_ms(&world, 100);
+    ck_assert_uint_eq(descriptions, 0);
+    proxy_pause(world.proxy, false);
+    ck_assert_int_eq(fill_by_name("t/d/docs-0"), STATUS_AGAIN);
+    ck_assert_int_eq(fill_by_name("t/d/docs-0"), STATUS_AGAIN);
+    ck_assert_int_eq(fill_by_name("t/d/docs-7"), STATUS_AGAIN);
+    flow_world_run_ms(&world, 100);
+    ck_assert_uint_eq(descriptions, 1);
+    ck_assert_int_eq(fill_by_name("t/d/docs-7"), STATUS_AGAIN); /* the first was not told yet */
+    ck_assert_int_eq(fill_by_name("t/d/docs-0"), STATUS_OK);
+    ck_assert_int_eq(fill_by_name("t/d/docs-7"), STATUS_AGAIN);
+    flow_world_run_ms(&world, 2000);
+    ck_assert_int_eq(fill_by_name("t/d/docs-7"), STATUS_AGAIN); /* once more, for it is long ago */
+    flow_world_run_ms(&world, 100);
+    ck_assert_int_eq(fill_by_name("t/d/docs-7"), STATUS_NOT_FOUND);
+    names_are_read = false;
+    run_to_complete(0);
+    expect_same(0);
+}
+END_TEST
+
+START_TEST(why_a_name_is_not_known_is_said)
+{
+    names_are_read = true;
+    ck_assert_int_eq(fill_by_name("t/docs-0"), STATUS_NOT_FOUND);
+    ck_assert_int_eq(fill_by_name("t/d/e/docs-0"), STATUS_NOT_FOUND);
+    chroma_wants_credentials = true;
+    ck_assert_int_eq(fill_by_name("t/d/docs-0"), STATUS_AGAIN);
+    flow_world_run_ms(&world, 100);
+    ck_assert_int_eq(fill_by_name("t/d/docs-0"), STATUS_NOT_IMPLEMENTED);
+    chroma_wants_credentials = false;
+    read_fault = FLOW_FAULT_RESET_BEFORE;
+    ck_assert_int_eq(fill_by_name("t/d/docs-0"), STATUS_AGAIN);
+    flow_world_run_ms(&world, 100);
+    ck_assert_int_eq(fill_by_name("t/d/docs-0"), STATUS_NOT_IMPLEMENTED);
+    options.mode = PROXY_MIRROR_OFF;
+    set_options();
+    ck_assert_int_eq(fill_by_name("t/d/docs-0"), STATUS_INVALID);
+    ck_assert_int_eq(fill_by_name("t/d/docs-1"), STATUS_INVALID);
+    ck_assert_uint_eq(descriptions, 0);
+}
+END_TEST
+
+/* It is looked up again when it is asked for the next time. */
+START_TEST(a_name_that_changes_while_it_is_looked_up_is_not_believed)
+{
+    names_are_read = true;
+    read_delay_us = 50000;
+    flow_world_run_ms(&world, SETTLE_MS);
+    ck_assert_int_eq(fill_by_name("t/d/docs-0"), STATUS_AGAIN);
+    flow_world_run_ms(&world, 10);
+    flow_client_printf(writer,
+                       "PUT " PATH "%s HTTP/1.1\r\nHost: chroma\r\nContent-Length: 21\r\n\r\n"
+                       "{\"new_name\":\"docs-9\"}",
+                       chroma[0].uuid);
+    flow_world_run_ms(&world, 200);
+    ck_assert_int_eq(fill_by_name("t/d/docs-0"), STATUS_AGAIN);
+    ck_assert_int_eq(fill_by_name("t/d/docs-0"), STATUS_AGAIN);
+    flow_world_run_ms(&world, 200);
+    ck_assert_int_eq(fill_by_name("t/d/docs-0"), STATUS_OK);
 }
 END_TEST
 
@@ -2025,6 +2105,9 @@ int main(void)
     tcase_add_test(tcase, several_are_kept_side_by_side);
     tcase_add_test(tcase, only_names_that_are_wanted_are_copied);
     tcase_add_test(tcase, a_collection_is_known_by_name_when_it_was_created);
+    tcase_add_test(tcase, a_name_that_nobody_has_used_is_looked_up);
+    tcase_add_test(tcase, why_a_name_is_not_known_is_said);
+    tcase_add_test(tcase, a_name_that_changes_while_it_is_looked_up_is_not_believed);
     tcase_add_test(tcase, chroma_is_not_asked_for_a_name_that_its_creation_said);
     tcase_add_test(tcase, beginning_again_backs_off);
     tcase_add_test(tcase, a_page_without_an_answer_is_asked_again);
