@@ -29,6 +29,7 @@ static json_t                *compared_of(const struct daemon *daemon);
 static void                   add_copy(const struct mirror_entry_info *info, void *ctx);
 static void    print_name(const struct mirror_entry_info *info, char *out, size_t size);
 static json_t *refills_of(const struct mirror_entry_info *info);
+static json_t *if_known(const struct mirror_entry_info *info, uint64_t number);
 static double  seconds(uint64_t us);
 
 enum status daemon_mirror_apply(struct daemon *daemon, struct error *error)
@@ -206,14 +207,17 @@ static void add_copy(const struct mirror_entry_info *info, void *ctx)
     rows->is_whole &=
         json_array_append_new(
             rows->rows,
-            json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:I, s:f, s:I, s:f, s:s, "
+            json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:f, s:f, s:f, s:I, s:f, s:I, "
+                      "s:f, s:s, "
                       "s:s, s:o, s:s}",
                       "name", name, "state", mirror_entry_state_name(info->state), "reason", reason,
                       "records", (json_int_t)info->records, "hollow", (json_int_t)info->hollow,
                       "memory", (json_int_t)info->memory, "disk", (json_int_t)info->disk,
-                      "age_seconds", seconds(info->age_us), "left_seconds", seconds(info->left_us),
-                      "retry_seconds", seconds(info->retry_us), "fills", (json_int_t)info->fills,
-                      "fill_seconds", seconds(info->fill_us), "writes", (json_int_t)info->writes,
+                      "expected_records", if_known(info, info->expected_records), "expected_memory",
+                      if_known(info, info->expected_memory), "age_seconds", seconds(info->age_us),
+                      "left_seconds", seconds(info->left_us), "retry_seconds",
+                      seconds(info->retry_us), "fills", (json_int_t)info->fills, "fill_seconds",
+                      seconds(info->fill_us), "writes", (json_int_t)info->writes,
                       "reads_per_second", info->reads_per_second, "collection", uuid, "why",
                       info->detail != NULL                 ? info->detail
                       : info->reason != MIRROR_REASON_NONE ? mirror_reason_text(info->reason)
@@ -248,6 +252,12 @@ static json_t *refills_of(const struct mirror_entry_info *info)
         return refills;
     json_decref(refills);
     return NULL;
+}
+
+/* Else null. */
+static json_t *if_known(const struct mirror_entry_info *info, uint64_t number)
+{
+    return info->expected_memory == 0 ? json_null() : json_integer((json_int_t)number);
 }
 
 static double seconds(uint64_t us)

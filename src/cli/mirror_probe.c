@@ -9,13 +9,10 @@
 #include "cli/http_probe.h"
 #include "limits/guard_rules.h"
 #include "limits/name_pattern.h"
+#include "mirror/mirror_estimate.h"
 
 /* Some descriptions fit into an answer; so many are looked at. */
 enum { page_size = 2, pages_max = 100 };
-
-/* For each record, beside a byte for each number of its vector: links of the graph, id and place,
- * what stands for its document, some keys (doc/mirror.md). */
-enum { record_bytes = 600 };
 
 static const char collections_path[] =
     "/api/v2/tenants/default_tenant/databases/default_database/collections";
@@ -99,7 +96,7 @@ static bool add_collection(const struct settings          *settings,
     records = strtoull(answer.body, NULL, 10);
     probe->collections++;
     probe->records += records;
-    probe->memory += records * (collection->dimension + record_bytes);
+    probe->memory += mirror_estimate_of_size(records, collection->dimension);
     probe->vectors += records * collection->dimension * sizeof(float);
     return true;
 }

@@ -12,6 +12,10 @@ void mirror_applied_take(struct mirror_queue *queue)
         return;
     if (queue->state.dimension != 0)
         entry->dimension = queue->state.dimension;
+    if (queue->state.is_listed) {
+        entry->is_counted = true;
+        entry->records = queue->state.records;
+    }
     switch (queue->status) {
     case STATUS_OK:
         applied_check(entry, queue);

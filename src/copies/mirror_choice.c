@@ -2,6 +2,7 @@
 
 #include "limits/guard_rules.h"
 #include "limits/name_pattern.h"
+#include "mirror/mirror_estimate.h"
 
 /* In the last five minutes (mirror_entry_score()). */
 static const double read_once = 0.5;
@@ -16,10 +17,12 @@ static const uint64_t full_pause_us = 60000000;
 /* Nor is what would not fit looked at before this. */
 static const uint64_t no_room_us = 5000000;
 
-/* Of fewer records it cannot be told what all of them will take. */
-enum { mirror_choice_sample = 1000 };
+/* A copy leaves this part of what it may take to those who read it (mirror_budget.h). */
+enum { mirror_choice_spare = 16 };
 
 static bool     mirror_choice_has_room(const struct mirror_entry *entry, uint64_t now_us);
+static uint64_t mirror_choice_memory_max(const struct mirror_entry *entry);
+static uint64_t mirror_choice_disk_max(const struct mirror_entry *entry);
 static uint64_t mirror_choice_used(const struct mirror_entry *except, bool is_disk);
 static uint64_t mirror_choice_of_queue(const struct mirror_queue *queue, bool is_disk);
 static bool     mirror_choice_is_out(const struct mirror_queue *queue);
@@ -113,14 +116,15 @@ static bool mirror_choice_has_room(const struct mirror_entry *entry, uint64_t no
     return room > entry->needed || mirror_choice_yielding(entry, now_us) + room > entry->needed;
 }
 
-uint64_t mirror_choice_memory_max(const struct mirror_entry *entry)
+/* How much a copy of it may take, beside those that are there. */
+static uint64_t mirror_choice_memory_max(const struct mirror_entry *entry)
 {
     uint64_t used = mirror_choice_used(entry, false), max = entry->keeper->options.memory_max;
 
     return used >= max ? 0 : max - used;
 }
 
-uint64_t mirror_choice_disk_max(const struct mirror_entry *entry)
+static uint64_t mirror_choice_disk_max(const struct mirror_entry *entry)
 {
     uint64_t used = mirror_choice_used(entry, true), max = entry->keeper->options.disk_max;
 
@@ -199,19 +203,26 @@ static bool mirror_choice_evict(struct mirror_entry *for_whom, uint64_t now_us)
     return true;
 }
 
-/* In all, when it is filled. */
+/* What it must be allowed in all, to be filled. */
 static uint64_t mirror_choice_expected(const struct mirror_entry *entry)
 {
-    const struct mirror_copy_state *state;
-    uint64_t                        filled;
+    const struct mirror_records_usage *usage;
+    uint64_t                           bytes;
 
     if (entry->live == NULL)
         return entry->needed;
-    state = &entry->live->state;
-    filled = state->records - state->hollow;
-    if (filled == 0 || filled >= state->records)
-        return state->usage.memory;
-    return (uint64_t)((double)state->usage.memory * state->records / (double)filled);
+    usage = &entry->live->state.usage;
+    bytes = usage->expected > usage->memory ? usage->expected : usage->memory;
+    return bytes + bytes / (mirror_choice_spare - 1);
+}
+
+uint64_t mirror_choice_estimate(const struct mirror_entry *entry)
+{
+    if (entry->live != NULL && entry->live->state.is_listed)
+        return entry->live->state.usage.expected;
+    if (entry->needed > 0)
+        return entry->needed - entry->needed / mirror_choice_spare;
+    return mirror_estimate_of_size(entry->records, entry->dimension);
 }
 
 enum status mirror_choice_make_queue(struct mirror_entry *entry)
@@ -247,11 +258,12 @@ static bool mirror_choice_is_out(const struct mirror_queue *queue)
 
 void mirror_choice_check_size(struct mirror_entry *entry)
 {
-    const struct mirror_copy_state *state = &entry->live->state;
+    uint64_t max = entry->live->options.memory_max;
 
-    if (entry->state == MIRROR_ENTRY_FILLING &&
-        state->records - state->hollow >= mirror_choice_sample &&
-        mirror_choice_expected(entry) > entry->live->options.memory_max)
+    /* What seems to be a little too large is read until that is certain. */
+    if (!entry->live->state.usage.is_sampled)
+        max += max / 2;
+    if (entry->state == MIRROR_ENTRY_FILLING && mirror_choice_expected(entry) > max)
         mirror_choice_on_full(entry);
     else
         mirror_choice_trim(entry->keeper);

@@ -24,10 +24,6 @@ bool mirror_choice_takes_name(const struct mirror_entry *entry);
 /* Is it to be begun when it is due? */
 bool mirror_choice_is_wanted(const struct mirror_entry *entry, uint64_t now_us);
 
-/* How much a copy of it may take, beside those that are there. */
-uint64_t mirror_choice_memory_max(const struct mirror_entry *entry);
-uint64_t mirror_choice_disk_max(const struct mirror_entry *entry);
-
 /* It has no copy: one of its space, empty, within that. STATUS_NO_MEMORY */
 MUST_CHECK enum status mirror_choice_make_queue(struct mirror_entry *entry);
 
@@ -36,6 +32,10 @@ bool mirror_choice_is_freeing(const struct mirror_keeper *keeper);
 
 /* Its copy has grown: is it going to fit? */
 void mirror_choice_check_size(struct mirror_entry *entry);
+
+/* What the copy of a collection of which the records were counted would take of memory, about, or
+ * will when it is filled. */
+uint64_t mirror_choice_estimate(const struct mirror_entry *entry);
 
 /* It did not fit. */
 void mirror_choice_on_full(struct mirror_entry *entry);

@@ -41,6 +41,10 @@ void mirror_info_describe(const struct mirror_entry *entry, uint64_t now_us,
     memcpy(ret_info->refills, entry->refills, sizeof ret_info->refills);
     if (entry->state == MIRROR_ENTRY_WAITING && entry->retry_us > now_us)
         ret_info->retry_us = entry->retry_us - now_us;
+    if (entry->state != MIRROR_ENTRY_COMPLETE && entry->is_counted) {
+        ret_info->expected_memory = mirror_choice_estimate(entry);
+        ret_info->expected_records = entry->records;
+    }
     info_describe_copies(entry, now_us, ret_info);
 }
 

@@ -28,15 +28,17 @@ struct mirror_entry_info {
     const char             *detail;          /* more of it; NULL: no more is known */
     uint64_t                records, hollow; /* hollow: not filled yet */
     uint64_t                memory, disk;    /* bytes, of all copies of it */
-    uint64_t                age_us;   /* as mirror_hold_age_us(); of none that is complete 0 */
-    uint64_t                retry_us; /* from now until it is begun again; 0: it does not wait */
-    uint64_t                left_us;  /* estimate until it is filled; 0: none */
-    bool                    is_kept;  /* the copy is that of the run before */
-    uint64_t                fills;    /* that became complete */
-    uint64_t                fill_us;  /* that the last one took */
-    uint64_t                refills[MIRROR_REASON_COUNT]; /* begun again, by reason */
-    uint64_t                writes;                       /* applied to its copies */
-    double                  reads_per_second;             /* of late */
+    uint64_t expected_memory;  /* of a copy that is not complete, when it is, about; */
+    uint64_t expected_records; /* of so many; both 0: that is not known */
+    uint64_t age_us;           /* as mirror_hold_age_us(); of none that is complete 0 */
+    uint64_t retry_us;         /* from now until it is begun again; 0: it does not wait */
+    uint64_t left_us;          /* estimate until it is filled; 0: none */
+    bool     is_kept;          /* the copy is that of the Chroma before */
+    uint64_t fills;            /* that became complete */
+    uint64_t fill_us;          /* that the last one took */
+    uint64_t refills[MIRROR_REASON_COUNT]; /* begun again, by reason */
+    uint64_t writes;                       /* applied to its copies */
+    double   reads_per_second;             /* of late */
 };
 
 /* Is it told of? Not what was read now and then, and is not wanted. */

@@ -105,6 +105,8 @@ struct mirror_entry {
     bool                  is_unseen;  /* there was no record to tell its space by */
     enum collection_space space;
     uint32_t              dimension;
+    bool                  is_counted; /* it had so many when its ids were listed last: */
+    uint32_t              records;
     uint64_t              list_sent;                     /* its moment; 0: it was not asked for */
     uint64_t              last_known;                    /* of its last answer */
     uint64_t              written;                       /* when a write to it was known last */
@@ -115,7 +117,7 @@ struct mirror_entry {
     /* Giving up and beginning again. */
     unsigned backoff;
     uint64_t retry_us;
-    uint64_t needed; /* memory that its copy would have taken; 0: not known */
+    uint64_t needed; /* memory that its copy must be allowed; 0: not known */
 
     /* Reads, decayed. */
     double   score;

@@ -115,6 +115,12 @@ void                   hnsw_done(struct hnsw *graph, struct index_memory *memory
 /* Give all memory of a graph without slots back; no reader may be in it. */
 void hnsw_empty(struct hnsw *graph, struct index_memory *memory);
 
+/* What a slot takes on average: its links, and its share of the levels above. */
+static inline uint64_t hnsw_slot_bytes(uint32_t m)
+{
+    return (2 * m + 1) * sizeof(uint32_t) + sizeof(uint16_t) + m * sizeof(uint32_t) / (m - 1);
+}
+
 /* Commit the per-slot arrays for `slots` slots. Outcomes as index_memory_commit(). */
 MUST_CHECK enum status hnsw_grow(struct hnsw *graph, struct index_memory *memory, uint32_t slots);
 

@@ -33,6 +33,9 @@ struct slot_life {
     _Atomic uint32_t born, died;
 };
 
+/* What slot_table_grow() commits for each slot that holds a record. */
+enum { slot_table_slot_bytes = 3 * sizeof(uint32_t) + 2 + sizeof(struct slot_life) };
+
 struct slot_table {
     uint32_t            slots_max, records_max;
     struct index_region records, rows, levels, states, lives, slot_of_record;

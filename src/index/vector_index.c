@@ -277,6 +277,20 @@ void vector_index_memory(const struct vector_index *index, struct vector_index_m
         ret_memory->used - ret_memory->codes - ret_memory->links - ret_memory->maps;
 }
 
+uint64_t vector_index_estimate(uint32_t dim, uint64_t count)
+{
+    struct quantizer codes;
+    uint64_t         slot_bytes;
+
+    if (dim == 0 || dim > quantizer_dim_max)
+        return 0;
+    quantizer_init(&codes, QUANTIZER_Q8, VECTOR_L2, dim, 0);
+    slot_bytes = code_table_slot_bytes(&codes) + slot_table_slot_bytes;
+    if (count >= vector_index_graph_min)
+        slot_bytes += hnsw_slot_bytes(vector_index_m);
+    return count * slot_bytes;
+}
+
 void vector_index_set_memory_max(struct vector_index *index, uint64_t memory_max)
 {
     index->memory.limit = memory_max;

@@ -36,13 +36,16 @@ enum vector_quant {
     VECTOR_QUANT_Q4,
 };
 
+/* In place of 0. */
+enum { vector_index_m = 16, vector_index_graph_min = 10000 };
+
 struct vector_index_options {
     uint32_t               dim; /* 1 .. 16384 */
     enum vector_metric     metric;
     enum vector_quant      quant;
-    uint32_t               m;               /* links per slot and level, 4 .. 32; 0: 16 */
+    uint32_t               m;               /* links per slot and level, 4 .. 32 */
     uint32_t               ef_construction; /* 0: 200 */
-    uint32_t               graph_min;       /* vectors from which on there is a graph; 0: 10000 */
+    uint32_t               graph_min;       /* vectors from which on there is a graph */
     uint32_t               vectors_max;     /* slots, dead ones included; 0: 4 million */
     uint32_t               records_max;     /* record numbers are below it; 0: vectors_max */
     uint64_t               seed;
@@ -113,6 +116,10 @@ struct vector_index_memory {
 };
 
 void vector_index_memory(const struct vector_index *index, struct vector_index_memory *ret_memory);
+
+/* What `used` will be, about, with `count` vectors in codes of q8, and options of 0. 0: there is no
+ * index of this dimension. */
+uint64_t vector_index_estimate(uint32_t dim, uint64_t count);
 
 /* Another `memory_max` from now on; what is used stays. No reader may be inside. */
 void vector_index_set_memory_max(struct vector_index *index, uint64_t memory_max);

@@ -68,11 +68,11 @@ static enum status check_options(const struct vector_index_options *options, str
 static void fill_defaults(struct vector_index_options *options)
 {
     if (options->m == 0)
-        options->m = 16;
+        options->m = vector_index_m;
     if (options->ef_construction == 0)
         options->ef_construction = 200;
     if (options->graph_min == 0)
-        options->graph_min = 10000;
+        options->graph_min = vector_index_graph_min;
     if (options->vectors_max == 0)
         options->vectors_max = vectors_default;
     if (options->records_max == 0)

@@ -149,3 +149,21 @@ uint64_t mirror_column_memory(const struct mirror_column *column)
            column->capacity *
                (column->numbers != NULL ? sizeof *column->numbers : sizeof *column->pairs);
 }
+
+/* Of the next rows a value is new in as many as there are values that one row has (Good and
+ * Turing). Arrays of rows have on average a 16th to spare. */
+uint64_t mirror_column_estimate(const struct mirror_column *column, uint64_t filled, uint64_t rows,
+                                bool counts_new)
+{
+    double   more = (double)(rows - filled) / (double)filled;
+    uint64_t values = column->values.count;
+    uint64_t bytes;
+
+    if (column->numbers != NULL)
+        bytes = rows * sizeof *column->numbers;
+    else
+        bytes = (uint64_t)((1 + more) * column->count * sizeof *column->pairs);
+    if (counts_new)
+        values += (uint64_t)(more * column->values.once);
+    return mirror_terms_estimate(&column->values, values) + bytes + bytes / 16;
+}

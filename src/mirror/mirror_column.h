@@ -10,6 +10,7 @@
 #ifndef MIRROR_MIRROR_COLUMN_H
 #define MIRROR_MIRROR_COLUMN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/compiler.h"
@@ -44,5 +45,11 @@ void mirror_column_put(struct mirror_column *column, uint32_t row, uint32_t numb
 uint32_t mirror_column_take(struct mirror_column *column, uint32_t row);
 
 uint64_t mirror_column_memory(const struct mirror_column *column);
+
+/* What that will be when `rows` rows are what the `filled` (1 or more) are that were put. Where
+ * `counts_new`, values go on being new as often as they are now, which is not less than they will
+ * be; else all have been seen. */
+uint64_t mirror_column_estimate(const struct mirror_column *column, uint64_t filled, uint64_t rows,
+                                bool counts_new);
 
 #endif

@@ -306,3 +306,16 @@ void mirror_columns_usage(const struct mirror_columns *columns,
     ret_usage->memory = memory + ret_usage->signatures;
     ret_usage->keys = columns->keys.count;
 }
+
+uint64_t mirror_columns_estimate(const struct mirror_columns *columns, uint64_t filled,
+                                 uint64_t rows, bool counts_new)
+{
+    uint64_t bytes = sizeof *columns + columns->column_capacity * sizeof(void *) + rows / 4 +
+                     mirror_terms_memory(&columns->keys);
+
+    for (uint32_t i = 0; i < columns->column_capacity; i++)
+        if (columns->columns[i] != NULL)
+            bytes += sizeof *columns->columns[i] +
+                     mirror_column_estimate(columns->columns[i], filled, rows, counts_new);
+    return bytes + mirror_grams_estimate(&columns->grams, columns->row_end, rows);
+}

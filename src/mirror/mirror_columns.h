@@ -78,4 +78,8 @@ struct mirror_columns_usage {
 void mirror_columns_usage(const struct mirror_columns *columns,
                           struct mirror_columns_usage *ret_usage);
 
+/* As mirror_column_estimate(), for all of it. */
+uint64_t mirror_columns_estimate(const struct mirror_columns *columns, uint64_t filled,
+                                 uint64_t rows, bool counts_new);
+
 #endif

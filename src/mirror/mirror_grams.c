@@ -130,3 +130,12 @@ uint64_t mirror_grams_memory(const struct mirror_grams *grams)
     return grams->capacity * sizeof(void *) +
            grams->block_count * (uint64_t)sizeof(struct mirror_grams_block);
 }
+
+uint64_t mirror_grams_estimate(const struct mirror_grams *grams, uint64_t row_end, uint64_t rows)
+{
+    uint64_t blocks = row_end / MIRROR_GRAMS_BLOCK_ROWS + 1;
+    uint64_t blocks_then = rows / MIRROR_GRAMS_BLOCK_ROWS + 1;
+
+    return grams->block_count * blocks_then / blocks *
+           (sizeof(struct mirror_grams_block) + sizeof(void *));
+}

@@ -55,4 +55,7 @@ void mirror_grams_narrow(const struct mirror_grams *grams, struct bytes needle, 
 
 uint64_t mirror_grams_memory(const struct mirror_grams *grams);
 
+/* What that will be when `rows` rows are as those below `row_end`. */
+uint64_t mirror_grams_estimate(const struct mirror_grams *grams, uint64_t row_end, uint64_t rows);
+
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "mirror/mirror_budget.h"
+#include "mirror/mirror_estimate.h"
 #include "mirror/mirror_vectors.h"
 
 enum { text_per_record = 256 /* bytes of address space for ids where memory is not limited */ };
@@ -299,4 +300,5 @@ void mirror_records_usage(const struct mirror_records *records,
                                                .columns = columns.memory,
                                                .ids = records->memory.used - columns.memory,
                                                .disk = mirror_budget_disk(records)};
+    ret_usage->expected = mirror_estimate_of_filling(records, &ret_usage->is_sampled);
 }

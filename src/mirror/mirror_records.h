@@ -167,6 +167,8 @@ struct mirror_records_usage {
     uint64_t memory;
     uint64_t index, columns, ids; /* parts of it; with ids go their places in the files */
     uint64_t disk;                /* of the files together */
+    uint64_t expected;            /* `memory` when no record is hollow, about: mirror_estimate.h */
+    bool     is_sampled;          /* enough was filled to tell; else `expected` may be too low */
 };
 
 void mirror_records_usage(const struct mirror_records *records,

@@ -79,6 +79,8 @@ enum status mirror_terms_intern(struct mirror_terms *terms, const struct mirror_
         } else
             term->value.integer = bits;
     }
+    terms->once += terms->terms[number].references == 0;
+    terms->once -= terms->terms[number].references == 1;
     terms->terms[number].references++;
     *ret_number = number;
     return STATUS_OK;
@@ -284,8 +286,10 @@ void mirror_terms_release(struct mirror_terms *terms, const struct mirror_terms_
     struct mirror_term *term = &terms->terms[number];
     uint32_t           *link;
 
+    terms->once += term->references == 2;
     if (--term->references > 0)
         return;
+    terms->once--;
     link = find_bucket(terms, owner, term_key(terms, term));
     while (*link != number)
         link = &terms->terms[*link].next;
@@ -338,4 +342,22 @@ uint64_t mirror_terms_memory(const struct mirror_terms *terms)
         return terms->text_capacity;
     return terms->capacity * sizeof *terms->terms +
            bucket_count(terms->capacity) * sizeof *terms->buckets + terms->text_capacity;
+}
+
+/* As fit_term() and fit_text() will make them grow. */
+uint64_t mirror_terms_estimate(const struct mirror_terms *terms, uint64_t count)
+{
+    uint64_t capacity = terms->capacity, text_capacity = terms->text_capacity, text;
+
+    if (count <= terms->count || terms->count == 0)
+        return mirror_terms_memory(terms);
+    if (count > UINT32_MAX / 4)
+        count = UINT32_MAX / 4;
+    while (capacity <= count)
+        capacity += capacity / 2 + TERMS_MIN;
+    text = (uint64_t)((double)terms->text_live * (double)count / terms->count);
+    while (text_capacity < text)
+        text_capacity += text_capacity / 2 + TEXT_MIN;
+    return capacity * sizeof *terms->terms +
+           bucket_count((uint32_t)capacity) * sizeof *terms->buckets + text_capacity;
 }

@@ -43,6 +43,7 @@ struct mirror_terms {
     char               *text;
     uint32_t            capacity, end; /* of `terms`: numbers from `end` on were not used yet */
     uint32_t            count, free;   /* values; the first number that is free, or 0 */
+    uint32_t            once;          /* values with one reference */
     uint64_t            text_capacity, text_end, text_live;
 };
 
@@ -73,5 +74,8 @@ bool mirror_terms_next_item(const struct mirror_terms *terms, const struct mirro
 
 /* All that is allocated, in bytes. */
 uint64_t mirror_terms_memory(const struct mirror_terms *terms);
+
+/* What that will be when there are `count` values, of the same length. */
+uint64_t mirror_terms_estimate(const struct mirror_terms *terms, uint64_t count);
 
 #endif

@@ -143,6 +143,22 @@ def test_one_word_is_enough_with_exec():
         assert json.loads(text)["ids"] == ["id7"]
 
 
+def test_check_says_what_copies_would_take():
+    with Chroma() as chroma:
+        client = chromadb.HttpClient(host="127.0.0.1", port=chroma.port)
+        for name in ("docs", "docs-2", "other"):
+            collection = client.create_collection(name)
+            for at in range(0, 2000, 1000):
+                ids = [f"id{i}" for i in range(at, at + 1000)]
+                collection.add(ids=ids, embeddings=[vector(7)] * 1000)
+        words = [PROXY, "check", "--listen", "127.0.0.1:0", "--status", "off", "--set", "mirror.mode=fallback"]
+        words += ["--backend", f"http://127.0.0.1:{chroma.port}", "--set", "mirror.collections=docs*"]
+        checked = subprocess.run(words, capture_output=True, text=True, timeout=60).stdout
+        [line] = [line for line in checked.split("\n") if "would take" in line]
+        assert "all 2 collections of the default database, 4000 records" in line
+        assert "about 2MiB of memory" in line.replace(" MiB", "MiB"), line  # 632 bytes each
+
+
 def test_answers_of_a_copy_are_chromas(mirrored):
     compare(mirrored.door, mirrored.direct, mirrored.path)
 

@@ -300,13 +300,24 @@ enum status mirror_copy_answer(struct mirror_copy *copy, const struct mirror_que
     return STATUS_OK;
 }
 
+static uint64_t expected_of(const struct mirror_copy *copy)
+{
+    return fake_mirror_copies.expected == 0 || hollow_count(copy) == 0
+               ? memory_of(copy)
+               : fake_mirror_copies.expected;
+}
+
 void mirror_copy_state(struct mirror_copy *copy, struct mirror_copy_state *ret_state)
 {
-    *ret_state = (struct mirror_copy_state){.records = (uint32_t)copy->records.count,
-                                            .hollow = (uint32_t)hollow_count(copy),
-                                            .dimension = 2,
-                                            .is_listed = copy->is_listed,
-                                            .usage = {.memory = memory_of(copy), .disk = 100}};
+    *ret_state =
+        (struct mirror_copy_state){.records = (uint32_t)copy->records.count,
+                                   .hollow = (uint32_t)hollow_count(copy),
+                                   .dimension = 2,
+                                   .is_listed = copy->is_listed,
+                                   .usage = {.memory = memory_of(copy),
+                                             .expected = expected_of(copy),
+                                             .is_sampled = !fake_mirror_copies.is_unsampled,
+                                             .disk = 100}};
 }
 
 bool fake_mirror_copy_is(const struct mirror_copy *copy, const struct fake_records *records)

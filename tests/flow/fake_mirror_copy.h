@@ -16,6 +16,8 @@ struct fake_mirror_copies {
     size_t      deletes_found; /* among the writes: those told with what was found before */
     size_t      page_records;  /* asked for at once */
     uint64_t    record_memory; /* that each takes */
+    uint64_t    expected;      /* in the end, while some are hollow; 0: what they take */
+    bool        is_unsampled;  /* but that is not certain */
     size_t      answers;
     enum status answer_fails;  /* what each answer comes to, if not OK */
     unsigned    answer_status; /* 0: 200 */

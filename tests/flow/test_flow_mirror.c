@@ -838,6 +838,11 @@ START_TEST(turned_off_all_copies_go)
 }
 END_TEST
 
+static uint64_t memory_of_copy(size_t collection)
+{
+    return 1000 + chroma[collection].records.count * fake_mirror_copies.record_memory;
+}
+
 START_TEST(what_does_not_fit_is_stopped)
 {
     options.memory_max = 1500;
@@ -846,6 +851,8 @@ START_TEST(what_does_not_fit_is_stopped)
     flow_world_run_ms(&world, SETTLE_MS + 2000);
     ck_assert_int_eq(state_of(0), MIRROR_ENTRY_STOPPED);
     ck_assert_int_eq(look(0).reason, MIRROR_REASON_TOO_LARGE);
+    ck_assert_uint_eq(look(0).expected_records, chroma[0].records.count);
+    ck_assert_uint_eq(look(0).expected_memory, memory_of_copy(0));
     ck_assert_uint_eq(lists, 1);
     expect_none(0, true, "doubtful");
     note_read(0);
@@ -856,6 +863,37 @@ START_TEST(what_does_not_fit_is_stopped)
     set_options();
     fill(0);
     expect_same(0);
+    ck_assert_uint_eq(look(0).expected_memory, 0); /* what it takes is there to see */
+}
+END_TEST
+
+/* A sixteenth of what it may take is for those who read it. */
+START_TEST(what_will_not_fit_is_not_filled)
+{
+    static const struct {
+        uint64_t expected;
+        bool     is_unsampled, fits;
+    } cases[] = {{16000, false, false},
+                 {15100, false, false},
+                 {14900, false, true},
+                 {16000, true, true}, /* it may be less */
+                 {25000, true, false}};
+
+    options.memory_max = 16000;
+    fake_mirror_copies.expected = cases[_i].expected;
+    fake_mirror_copies.is_unsampled = cases[_i].is_unsampled;
+    set_options();
+    note_read(0);
+    if (cases[_i].fits) {
+        run_to_complete(0);
+        return;
+    }
+    flow_world_run_ms(&world, SETTLE_MS + 2000);
+    ck_assert_int_eq(look(0).reason, MIRROR_REASON_TOO_LARGE);
+    ck_assert_uint_eq(look(0).expected_records, chroma[0].records.count);
+    ck_assert_uint_eq(look(0).expected_memory, cases[_i].expected);
+    ck_assert_uint_eq(lists, 1);
+    ck_assert_uint_eq(pages, 0);
 }
 END_TEST
 
@@ -2101,6 +2139,7 @@ int main(void)
     tcase_add_test(tcase, off_costs_nothing);
     tcase_add_test(tcase, turned_off_all_copies_go);
     tcase_add_test(tcase, what_does_not_fit_is_stopped);
+    tcase_add_loop_test(tcase, what_will_not_fit_is_not_filled, 0, 5);
     tcase_add_test(tcase, the_coldest_goes_when_not_all_fit);
     tcase_add_test(tcase, several_are_kept_side_by_side);
     tcase_add_test(tcase, only_names_that_are_wanted_are_copied);
