@@ -24,6 +24,7 @@ struct mirror_settle {
 
 static enum status settle_print(struct mirror_settle *settle, const struct mirror_entry *entry);
 static enum status settle_send(struct mirror_settle *settle);
+static bool        settle_may_go(struct call *call);
 static void        settle_on_head(struct answer_sink *sink, const struct http_head *head);
 static void        settle_on_body(struct answer_sink *sink, struct bytes data);
 static void        settle_on_end(struct answer_sink *sink);
@@ -92,6 +93,8 @@ static enum status settle_print(struct mirror_settle *settle, const struct mirro
     return status;
 }
 
+/* It may wait for its turn for long, behind all others. Until then it is no write that is under
+ * way: while one is, no answer about its collection is taken from the cache. */
 static enum status settle_send(struct mirror_settle *settle)
 {
     struct proxy           *proxy = settle->keeper->proxy;
@@ -103,17 +106,24 @@ static enum status settle_send(struct mirror_settle *settle)
     enum status             status;
 
     settle->part = byte_buffer_bytes(&settle->body);
-    settle->call.origin = (struct call_origin){.flow = MIRROR_FLOW};
+    settle->call.origin = (struct call_origin){.flow = MIRROR_FLOW, .may_go = settle_may_go};
     settle->notice =
         (struct write_notice){.route = &settle->route, .body = &settle->part, .body_parts = 1};
-    write_observer_sent(&proxy->observers, &settle->notice, now_us);
     status = call_start(&settle->call, proxy, settle->route.info, &request, &settle->sink, NULL);
-    if (status == STATUS_OK)
-        loop_timer_set(settle->deadline, now_us + proxy->options.deadline_write_us);
-    else
-        write_observer_known(&proxy->observers, &settle->notice, WRITE_OUTCOME_REFUSED,
-                             (struct bytes){0}, now_us);
-    return status;
+    if (status != STATUS_OK)
+        return status;
+    if (settle->call.turn.state == TURN_OPEN) /* at once; its bytes leave later */
+        settle_may_go(&settle->call);
+    loop_timer_set(settle->deadline, now_us + proxy->options.deadline_write_us);
+    return STATUS_OK;
+}
+
+static bool settle_may_go(struct call *call)
+{
+    struct mirror_settle *settle = CONTAINER_OF(call, struct mirror_settle, call);
+
+    write_observer_sent(&call->proxy->observers, &settle->notice, loop_now_us(call->proxy->loop));
+    return true;
 }
 
 static void settle_on_head(struct answer_sink *sink, const struct http_head *head)
@@ -154,7 +164,9 @@ static void settle_over(struct mirror_settle *settle, enum write_outcome outcome
     uint64_t      now_us = loop_now_us(proxy->loop);
 
     loop_timer_clear(settle->deadline);
-    write_observer_known(&proxy->observers, &settle->notice, outcome, (struct bytes){0}, now_us);
+    if (settle->notice.state == WRITE_NOTICE_SENT)
+        write_observer_known(&proxy->observers, &settle->notice, outcome, (struct bytes){0},
+                             now_us);
     if (outcome == WRITE_OUTCOME_UNKNOWN && call_is_of_ended(&settle->call))
         write_observer_settled(&proxy->observers, &settle->notice, now_us);
     else if (outcome == WRITE_OUTCOME_UNKNOWN)

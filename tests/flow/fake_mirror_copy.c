@@ -141,6 +141,7 @@ enum status mirror_copy_page_request(struct mirror_copy *copy, size_t bytes_want
                                      struct byte_buffer *ret_body)
 {
     assert(copy->is_listed && !copy->has_page && bytes_wanted > 0);
+    fake_mirror_copies.page_bytes = bytes_wanted;
     copy->asked_count = 0;
     for (size_t i = 0;
          i < copy->records.count && copy->asked_count < fake_mirror_copies.page_records; i++) {

@@ -15,6 +15,7 @@ struct fake_mirror_copies {
     size_t      writes, pages, pages_failed;
     size_t      deletes_found; /* among the writes: those told with what was found before */
     size_t      page_records;  /* asked for at once */
+    size_t      page_bytes;    /* wanted of the last page */
     uint64_t    record_memory; /* that each takes */
     uint64_t    expected;      /* in the end, while some are hollow; 0: what they take */
     bool        is_unsampled;  /* but that is not certain */

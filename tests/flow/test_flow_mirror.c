@@ -37,6 +37,7 @@ static const char     *schema, *place, *space; /* of all collections; their tena
 static const char     *distance;               /* of the record that any query finds */
 
 static struct flow_world           world;
+static size_t                      world_connections; /* of the next one; 0: as ever */
 static struct flow_client         *writer;
 static struct proxy_mirror_options options;
 
@@ -189,6 +190,8 @@ static void start_as(uint64_t seed, bool is_gateway, bool is_supervised)
     world.write_options.is_gateway = is_gateway;
     world.write_options.is_supervised = is_supervised;
     world.backend.on_request = on_request;
+    if (world_connections > 0)
+        world.pool_options.connections_max = world_connections;
     memset(chroma, 0, sizeof chroma);
     memset(&fake_mirror_copies, 0, sizeof fake_mirror_copies);
     fake_mirror_copies.page_records = 3;
@@ -449,6 +452,36 @@ START_TEST(a_write_that_settles_and_hangs_is_not_waited_for)
     ck_assert_uint_eq(look(0).refills[MIRROR_REASON_UNANSWERED], 1);
     ck_assert_uint_eq(world.backend.request_count - descriptions, 1);
     ck_assert_uint_eq(lists, 0);
+}
+END_TEST
+
+/* Else nothing would be answered from the cache while Chroma is busiest. */
+START_TEST(a_write_that_settles_is_none_before_its_turn)
+{
+    end();
+    world_connections = 4; /* of which two are left to writes */
+    start(1, true);
+    world_connections = 0;
+    flow_world_run_ms(&world, SETTLE_MS - 100);
+    write_delay_us = 5000000;
+    for (size_t i = 1; i <= 2; i++)
+        flow_client_printf(flow_world_client(&world),
+                           "POST /api/v2/tenants/t/databases/d/collections HTTP/1.1\r\nHost: "
+                           "chroma\r\nContent-Type: application/json\r\nContent-Length: "
+                           "12\r\n\r\n{\"name\":\"%zu\"}",
+                           i);
+    flow_world_run_ms(&world, 10);
+    ck_assert_uint_eq(turn_queue_stats(world.proxy->turns)->turns[TURN_WRITE], 2);
+    write_delay_us = 1000;
+    note_read(0);
+    flow_world_run_ms(&world, 1000);
+    ck_assert_uint_eq(descriptions, 1);
+    ck_assert_uint_eq(settles, 0);
+    ck_assert(
+        collection_table_is_quiet(world.proxy->collections, route_of(0).uuid, 0, clock_now_us()));
+    run_to_complete(0);
+    ck_assert_uint_eq(settles, 1);
+    expect_same(0);
 }
 END_TEST
 
@@ -1660,6 +1693,20 @@ START_TEST(filling_takes_half_of_what_others_leave_idle)
 }
 END_TEST
 
+/* Which take 10 ms each, whatever they hold: too long beside others, and just right without. */
+START_TEST(pages_are_short_beside_others)
+{
+    (void)fill_beside(1000);
+    ck_assert_uint_eq(fake_mirror_copies.page_bytes, 64 << 10);
+    ck_assert_int_eq(mirror_keeper_drop(world.proxy->mirror, route_of(0).uuid), STATUS_OK);
+    flow_world_run_ms(&world, 60000);
+    read_delay_us = _i == 0 ? 10000 : 9000;
+    ck_assert_int_eq(mirror_keeper_fill(world.proxy->mirror, route_of(0).uuid), STATUS_OK);
+    run_to_complete(0);
+    ck_assert_uint_eq(fake_mirror_copies.page_bytes, _i == 0 ? 64 << 10 : 1 << 20);
+}
+END_TEST
+
 /* Nobody knows how long it will be. */
 START_TEST(filling_leaves_chroma_to_a_long_call)
 {
@@ -2118,6 +2165,7 @@ int main(void)
     tcase_add_test(tcase, what_only_the_next_write_shows_is_in_a_copy);
     tcase_add_test(tcase, a_copy_waits_for_the_write_that_settles);
     tcase_add_test(tcase, a_write_that_settles_and_hangs_is_not_waited_for);
+    tcase_add_test(tcase, a_write_that_settles_is_none_before_its_turn);
     tcase_add_test(tcase, where_others_write_nothing_is_settled);
     tcase_add_test(tcase, nothing_is_begun_while_writes_of_a_process_before_may_come);
     tcase_add_test(tcase, the_count_of_a_delete_decides);
@@ -2172,6 +2220,7 @@ int main(void)
     tcase_add_test(tcase, filling_takes_no_rest_where_chroma_is_idle);
     tcase_add_test(tcase, filling_leaves_chroma_to_others);
     tcase_add_test(tcase, filling_takes_half_of_what_others_leave_idle);
+    tcase_add_loop_test(tcase, pages_are_short_beside_others, 0, 2);
     tcase_add_test(tcase, filling_leaves_chroma_to_a_long_call);
     tcase_add_test(tcase, a_delete_by_a_filter_does_not_begin_a_filling_anew);
     tcase_add_test(tcase, a_filter_that_a_copy_does_not_read_is_asked);
