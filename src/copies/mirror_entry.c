@@ -25,6 +25,7 @@ static void mirror_entry_look_up_name(struct mirror_entry *entry);
 static bool mirror_entry_copy_text(char **to, struct bytes text);
 static bool mirror_entry_is_as_kept(const struct mirror_entry *entry);
 static void mirror_entry_leave_live(struct mirror_entry *entry, bool keeps);
+static void mirror_entry_leave_former(struct mirror_entry *entry);
 static void mirror_entry_forget_open(struct mirror_entry *entry);
 static void mirror_entry_set_retry(struct mirror_entry *entry, enum mirror_reason reason);
 static void mirror_entry_log(const struct mirror_entry *entry, enum log_level level,
@@ -218,8 +219,7 @@ void mirror_entry_try_complete(struct mirror_entry *entry)
     entry->keeper->stats.completed += !queue->is_kept;
     entry->keeper->stats.kept += queue->is_kept;
     entry->keeper->filling = NULL;
-    mirror_queue_leave(entry->former);
-    entry->former = NULL;
+    mirror_entry_leave_former(entry);
     mirror_entry_log(entry, LOG_INFO, "mirror_complete");
 }
 
@@ -251,9 +251,12 @@ void mirror_entry_give_up(struct mirror_entry *entry, enum mirror_reason reason,
 {
     struct mirror_keeper *keeper = entry->keeper;
     bool                  was_complete = entry->state == MIRROR_ENTRY_COMPLETE,
-         is_final = mirror_reason_is_final(reason);
+         is_final = mirror_reason_is_final(reason), is_void = reason == MIRROR_REASON_INCARNATION;
 
-    mirror_entry_doubt_former(entry);
+    if (is_void)
+        mirror_entry_leave_former(entry);
+    else
+        mirror_entry_doubt_former(entry);
     if (reason == MIRROR_REASON_CHANGED || reason == MIRROR_REASON_INCARNATION)
         entry->is_refused = false; /* it may have another name */
     if (entry->state == MIRROR_ENTRY_STOPPED && !is_final)
@@ -261,7 +264,7 @@ void mirror_entry_give_up(struct mirror_entry *entry, enum mirror_reason reason,
     if (entry->state == MIRROR_ENTRY_WAITING && !is_final)
         return;
     mirror_entry_set_retry(entry, reason);
-    mirror_entry_leave_live(entry, was_complete && !is_final);
+    mirror_entry_leave_live(entry, was_complete && !is_final && !is_void);
     entry->state = is_final ? MIRROR_ENTRY_STOPPED : MIRROR_ENTRY_WAITING;
     entry->reason = reason;
     entry->detail = detail;
@@ -332,11 +335,13 @@ static void mirror_entry_forget_open(struct mirror_entry *entry)
 
 void mirror_entry_doubt_former(struct mirror_entry *entry)
 {
-    if (entry->former == NULL)
-        return;
     entry->former_is_doubtful = true;
-    if (entry->keeper->options.allows_incomplete)
-        return;
+    if (!entry->keeper->options.allows_incomplete)
+        mirror_entry_leave_former(entry);
+}
+
+static void mirror_entry_leave_former(struct mirror_entry *entry)
+{
     mirror_queue_leave(entry->former);
     entry->former = NULL;
 }

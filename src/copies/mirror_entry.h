@@ -49,7 +49,8 @@ void mirror_entry_try_complete(struct mirror_entry *entry);
 void mirror_entry_renew(struct mirror_entry *entry);
 
 /* The copy, complete or not, cannot be relied on any more, for this reason (`detail`: static, or
- * NULL). It is begun again later, or not for final reasons. */
+ * NULL). It is begun again later, or not for final reasons. What it had may still be answered from
+ * where the options allow that, but of another incarnation of Chroma nothing is. */
 void mirror_entry_give_up(struct mirror_entry *entry, enum mirror_reason reason,
                           const char *detail);
 

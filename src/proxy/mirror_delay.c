@@ -21,5 +21,6 @@ void mirror_delay_note(struct mirror_delay *delay, uint64_t took_us)
 
 uint64_t mirror_delay_us(const struct mirror_delay *delay)
 {
-    return delay->count < MIRROR_DELAY_COUNT_MIN ? UINT64_MAX : (uint64_t)delay->estimate_us;
+    return delay->count < MIRROR_DELAY_COUNT_MIN ? MIRROR_DELAY_MAX_US
+                                                 : (uint64_t)delay->estimate_us;
 }

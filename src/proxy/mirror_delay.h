@@ -22,7 +22,7 @@ enum { MIRROR_DELAY_COUNT_MIN = 40, MIRROR_DELAY_MIN_US = 1000, MIRROR_DELAY_MAX
 
 void mirror_delay_note(struct mirror_delay *delay, uint64_t took_us);
 
-/* UINT64_MAX: too little is known. */
+/* The most that it may be while too little is known. */
 uint64_t mirror_delay_us(const struct mirror_delay *delay);
 
 #endif

@@ -145,8 +145,8 @@ static void mirror_export_done(struct worker_job *job)
     struct mirror_export *export = CONTAINER_OF(job, struct mirror_export, job);
 
     export->has_ended = true;
-    if (export->result.status != STATUS_IO_FAILED) /* else it may be of the file that is written */
-        mirror_doubt_on_read(&export->hold, export->result.status);
+    if (export->result.status == STATUS_CORRUPT) /* what failed may be the file that is written */
+        mirror_doubt_held(&export->hold, MIRROR_REASON_STORE, status_text(STATUS_CORRUPT));
     mirror_hold_release(&export->hold);
 }
 

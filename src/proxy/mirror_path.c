@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "chroma/request_identity.h"
+#include "copies/mirror_doubt.h"
 #include "copies/mirror_job.h"
 #include "copies/mirror_keeper.h"
 #include "copies/mirror_names.h"
@@ -66,6 +67,7 @@ static bool                   path_may_have(struct exchange *exchange);
 static bool                   path_identify(struct exchange *exchange, bool is_plain,
                                             unsigned char ret_who[MIRROR_TRUST_DIGEST_SIZE]);
 static struct mirror_trust   *path_trust(struct mirror_path *path);
+static void                   path_take_refusal(struct exchange *exchange, bool is_plain);
 static bool                   path_set_timer(struct exchange *exchange, uint64_t us);
 static void                   path_on_time(void *ctx);
 static void                   path_on_answer(void *ctx, const struct mirror_job_answer *answer);
@@ -452,8 +454,11 @@ void mirror_path_on_head(struct exchange *exchange, const struct http_head *head
     if (exchange->mirror.job != NULL && exchange->mirror.mode == MIRROR_PATH_HEDGE)
         mirror_compare_take_job(path->compare, exchange, head);
     path_stop(&exchange->mirror);
-    if (path_mode(exchange) == PROXY_MIRROR_OFF || !exchange->route.has_uuid ||
-        head->status < 200 || head->status > 299)
+    if (path_mode(exchange) == PROXY_MIRROR_OFF || !exchange->route.has_uuid)
+        return;
+    if (head->status == 401 || head->status == 403)
+        path_take_refusal(exchange, is_plain);
+    if (head->status < 200 || head->status > 299)
         return;
     call_note_success(call);
     mirror_keeper_note_answer(exchange->proxy->mirror, exchange->route.uuid);
@@ -464,6 +469,22 @@ void mirror_path_on_head(struct exchange *exchange, const struct http_head *head
     if (path_identify(exchange, is_plain, who))
         mirror_trust_note(path_trust(path), exchange->route.uuid, who,
                           loop_now_us(path->proxy->loop));
+}
+
+/* Whom Chroma refuses gets nothing from a copy any more. If that is who shows nothing, the copy is
+ * made anew: it is read so. */
+static void path_take_refusal(struct exchange *exchange, bool is_plain)
+{
+    struct mirror_path *path = path_of(exchange);
+    unsigned char       who[MIRROR_TRUST_DIGEST_SIZE];
+
+    if (!path_is_read(exchange->route.operation))
+        return;
+    if (path_identify(exchange, is_plain, who))
+        mirror_trust_refuse(path_trust(path), exchange->route.uuid, who);
+    if (is_plain)
+        mirror_doubt_collection(exchange->proxy->mirror, exchange->route.uuid, MIRROR_REASON_ANSWER,
+                                "who shows no credentials was refused");
 }
 
 struct answer_sink *mirror_path_sink(struct exchange *exchange, const struct http_head *head)

@@ -100,6 +100,18 @@ static void trust_forget(struct mirror_trust *trust, struct trust_entry *entry)
     free(entry);
 }
 
+void mirror_trust_refuse(struct mirror_trust *trust, const uint8_t uuid[16],
+                         const unsigned char who[MIRROR_TRUST_DIGEST_SIZE])
+{
+    unsigned char       key[key_size];
+    struct trust_entry *entry;
+
+    trust_key(uuid, who, key);
+    entry = trust_find(trust, key);
+    if (entry != NULL)
+        trust_forget(trust, entry);
+}
+
 bool mirror_trust_holds(const struct mirror_trust *trust, const uint8_t uuid[16],
                         const unsigned char who[MIRROR_TRUST_DIGEST_SIZE], uint64_t now_us,
                         uint64_t within_us)

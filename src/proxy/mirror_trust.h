@@ -34,6 +34,10 @@ bool mirror_trust_holds(const struct mirror_trust *trust, const uint8_t uuid[16]
                         const unsigned char who[MIRROR_TRUST_DIGEST_SIZE], uint64_t now_us,
                         uint64_t within_us);
 
+/* It has refused one to `who`. */
+void mirror_trust_refuse(struct mirror_trust *trust, const uint8_t uuid[16],
+                         const unsigned char who[MIRROR_TRUST_DIGEST_SIZE]);
+
 /* Another Chroma may judge otherwise. */
 void mirror_trust_clear(struct mirror_trust *trust);
 

@@ -674,6 +674,22 @@ START_TEST(what_may_lack_something_answers_only_where_that_is_allowed)
 }
 END_TEST
 
+/* It may have another database, and has been written to. */
+START_TEST(nothing_of_another_chroma_answers_although_it_may_lack_something)
+{
+    options.allows_incomplete = true;
+    set_options();
+    fill(0);
+    set_backend(2);
+    expect_none(0, true, "doubtful");
+    run_to_complete(0);
+    write_fault = FLOW_FAULT_RESET_BEFORE;
+    do_write(0, "update", "{\"ids\":[\"k1\"],\"documents\":[\"maybe\"]}", 502);
+    set_backend(3);
+    expect_none(0, true, "doubtful");
+}
+END_TEST
+
 /* Of a collection that an old Chroma made, the new one may say l2 and search otherwise. */
 START_TEST(only_a_collection_that_is_searched_as_it_says_is_copied)
 {
@@ -1718,7 +1734,9 @@ START_TEST(filling_leaves_chroma_to_a_long_call)
     note_read(0);
     flow_world_run_ms(&world, SETTLE_MS - 200);
     write_delay_us = 20000000;
-    flow_client_printf(client, "GET " PATH "%s/count HTTP/1.1\r\nHost: chroma\r\n\r\n",
+    flow_client_printf(client,
+                       "GET " PATH "%s/count HTTP/1.1\r\nHost: chroma\r\n"
+                       "Cache-Control: no-store\r\n\r\n", /* no copy overtakes it */
                        chroma[1].uuid);
     flow_world_run_ms(&world, 100);
     write_delay_us = 1000;
@@ -2176,6 +2194,7 @@ int main(void)
     tcase_add_test(tcase, a_list_that_a_delete_has_crossed_is_asked_again);
     tcase_add_test(tcase, an_unknown_outcome_gives_up_the_copy_until_it_is_settled);
     tcase_add_test(tcase, what_may_lack_something_answers_only_where_that_is_allowed);
+    tcase_add_test(tcase, nothing_of_another_chroma_answers_although_it_may_lack_something);
     tcase_add_test(tcase, only_a_collection_that_is_searched_as_it_says_is_copied);
     tcase_add_test(tcase, the_space_of_an_empty_collection_is_asked_when_it_has_records);
     tcase_add_test(tcase, without_lanes_nothing_is_copied);

@@ -454,6 +454,37 @@ START_TEST(who_was_refused_gets_nothing)
 }
 END_TEST
 
+/* By a read that no copy may answer. */
+START_TEST(who_is_refused_is_trusted_no_more)
+{
+    start_in(PROXY_MIRROR_PREFER);
+    expect_chroma(ask(JSON TOKEN));
+    expect_mirror(ask(JSON TOKEN));
+    read_status = _i == 0 ? 401 : 403;
+    fake_mirror_copies.answer_fails = STATUS_NOT_IMPLEMENTED;
+    flow_world_expect(ask(JSON TOKEN), read_status);
+    fake_mirror_copies.answer_fails = STATUS_OK;
+    flow_world_expect(ask(JSON TOKEN), read_status);
+    expect_mirror(ask(JSON)); /* another one */
+    read_status = 200;
+    expect_chroma(ask(JSON TOKEN));
+    expect_mirror(ask(JSON TOKEN));
+}
+END_TEST
+
+START_TEST(if_nobody_is_served_any_more_the_copy_goes)
+{
+    start_in(PROXY_MIRROR_PREFER);
+    expect_mirror(ask(JSON));
+    read_status = 403;
+    fake_mirror_copies.answer_fails = STATUS_NOT_IMPLEMENTED;
+    flow_world_expect(ask(JSON), 403);
+    fake_mirror_copies.answer_fails = STATUS_OK;
+    flow_world_expect(ask(JSON), 403);
+    ck_assert_uint_eq(metric("\nchromabouncer_mirror_given_up_total{reason=\"answer\"}"), 1);
+}
+END_TEST
+
 START_TEST(without_trust_credentials_always_ask_chroma)
 {
     options.trust_us = 0;
@@ -967,6 +998,19 @@ START_TEST(who_is_late_is_overtaken)
 }
 END_TEST
 
+START_TEST(who_is_late_is_overtaken_after_a_second_while_little_is_known)
+{
+    uint64_t began_us;
+
+    start_in(PROXY_MIRROR_HEDGE);
+    read_delay_us = 5000000;
+    began_us = clock_now_us();
+    expect_mirror(ask(JSON));
+    ck_assert_uint_ge(clock_now_us() - began_us, 1000000);
+    ck_assert_uint_le(clock_now_us() - began_us, 1020000);
+}
+END_TEST
+
 START_TEST(a_copy_that_cannot_answer_overtakes_nobody)
 {
     start_in(PROXY_MIRROR_HEDGE);
@@ -1353,6 +1397,8 @@ int main(void)
     tcase_add_test(tcase, what_chroma_reads_by_other_fields_is_chroma_s);
     tcase_add_test(tcase, credentials_must_have_been_served_by_chroma_lately);
     tcase_add_test(tcase, who_was_refused_gets_nothing);
+    tcase_add_loop_test(tcase, who_is_refused_is_trusted_no_more, 0, 2);
+    tcase_add_test(tcase, if_nobody_is_served_any_more_the_copy_goes);
     tcase_add_test(tcase, without_trust_credentials_always_ask_chroma);
     tcase_add_test(tcase, another_path_is_another_question_of_trust);
     tcase_add_test(tcase, a_read_after_a_write_sees_it);
@@ -1377,6 +1423,7 @@ int main(void)
     tcase_add_test(tcase, a_deadline_that_is_missed_by_both_says_so);
     tcase_add_test(tcase, beside_a_sidecar_the_copy_says_its_age);
     tcase_add_test(tcase, who_is_late_is_overtaken);
+    tcase_add_test(tcase, who_is_late_is_overtaken_after_a_second_while_little_is_known);
     tcase_add_test(tcase, a_copy_that_cannot_answer_overtakes_nobody);
     tcase_add_test(tcase, who_was_overtaken_is_compared);
     tcase_add_test(tcase, who_is_second_by_a_hair_is_compared);
