@@ -158,6 +158,12 @@ enum status settings_unknown(struct bytes key, struct error *error)
     for (size_t i = 0; i < settings_table_count(); i++)
         settings_suggest(text, tables[i].table.key, strlen(tables[i].table.key), &least, nearest);
     text_quote(key, quoted, sizeof quoted);
+    if (settings_find_table(key) < settings_table_count())
+        return error_set(error, STATUS_INVALID,
+                         "%s is a list; write %s.NAME.SETTING, or a settings file", quoted, text);
+    if (settings_is_section(key))
+        return error_set(error, STATUS_INVALID, "%s is a section; say which of its settings",
+                         quoted);
     if (nearest[0] == '\0')
         return error_set(error, STATUS_INVALID,
                          "unknown setting %s; `chromabouncer config init` prints all", quoted);
@@ -532,6 +538,8 @@ const char *settings_mirror_meaning(const struct settings *settings)
                                         "while Chroma does not answer, and when it is late",
                                         "whenever the copy is complete"};
 
+    if (!settings->writes_coalesce && settings->mirror_mode != SETTINGS_MIRROR_MODE_OFF)
+        return "never: nothing is copied while writes.coalesce is off";
     if (settings->role == SETTINGS_ROLE_SIDECAR &&
         settings->mirror_mode > SETTINGS_MIRROR_MODE_FALLBACK)
         return "while Chroma does not answer; no more in role sidecar, as others may write what no "

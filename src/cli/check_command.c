@@ -1,6 +1,7 @@
 #include "cli/check_command.h"
 
 #include <errno.h>
+#include <linux/magic.h>
 #include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,7 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
+#include <sys/statfs.h>
 #include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -302,15 +303,15 @@ static void check_mirror(struct check *check)
     const struct settings *settings = &check->settings;
     char                   place[PRIVATE_FOLDER_PATH_SIZE], memory[TEXT_NUMBER_SIZE];
     char                   disk[TEXT_NUMBER_SIZE];
-    struct statvfs         files;
+    struct statfs          files;
 
     if (settings->mirror_mode == SETTINGS_MIRROR_MODE_OFF) {
         say(check, OK, 0, "mirror", "mirror.mode is off: nothing is copied");
         return;
     }
     say(check,
-        settings->role == SETTINGS_ROLE_SIDECAR &&
-                settings->mirror_mode > SETTINGS_MIRROR_MODE_FALLBACK
+        !settings->writes_coalesce || (settings->role == SETTINGS_ROLE_SIDECAR &&
+                                       settings->mirror_mode > SETTINGS_MIRROR_MODE_FALLBACK)
             ? WARN
             : OK,
         0, "mirror",
@@ -322,10 +323,14 @@ static void check_mirror(struct check *check)
         say(check, FAIL, EX_CONFIG, "mirror.directory", "no place of auto can be written to");
     else if (!can_be_made(place))
         say(check, FAIL, EX_NOPERM, "mirror.directory", "%s: %s", place, strerror(errno));
-    else if (statvfs(place, &files) == 0 &&
-             files.f_bavail * files.f_frsize < settings->mirror_disk_max_bytes)
+    else if (statfs(place, &files) == 0 &&
+             (files.f_type == TMPFS_MAGIC || files.f_type == RAMFS_MAGIC))
+        say(check, WARN, 0, "mirror.directory",
+            "%s is a file system in memory: its bytes count twice", place);
+    else if (statfs(place, &files) == 0 &&
+             files.f_bavail * (uint64_t)files.f_bsize < settings->mirror_disk_max_bytes)
         say(check, WARN, 0, "mirror.directory", "%s has %s left, less than mirror.disk_max (%s)",
-            place, text_of_size(files.f_bavail * files.f_frsize, memory), disk);
+            place, text_of_size(files.f_bavail * (uint64_t)files.f_bsize, memory), disk);
     else
         say(check, OK, 0, "mirror.directory", "files of copies are put into %s", place);
 }

@@ -179,6 +179,19 @@ run 0 health --backend "unix:$work/chroma"; says out 'is ready (/api/v2/heartbea
 run 0 check $sockets
 says out 'at most 5461 records in a write; base64 on'
 
+copies="--set role=gateway --set mirror.mode=prefer --set mirror.directory="
+# shellcheck disable=SC2086
+run 0 check $sockets $copies$work
+says out 'reads are answered from copies whenever the copy is complete'
+# shellcheck disable=SC2086
+run 0 check $sockets $copies$work --set writes.coalesce=false
+says out 'nothing is copied while writes.coalesce is off'
+if [ "$(stat -f -c %T /dev/shm)" = tmpfs ]; then
+    # shellcheck disable=SC2086
+    run 0 check $sockets $copies/dev/shm
+    says out 'its bytes count twice'
+fi
+
 # Keys: the key alone is on standard output, and nowhere else.
 run 64 key;                             says err 'key add NAME'
 run 64 key list --allow 'read:*/*/*';   says err 'only key add takes'

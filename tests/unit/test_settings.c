@@ -86,6 +86,8 @@ static const struct {
     {"backnd.url", "did you mean backend.url?"},
     {"backnd", "did you mean backend?"},
     {"url", "did you mean backend.url?"},
+    {"mirror", "'mirror' is a section; say which of its settings"},
+    {"services", "'services' is a list; write services.NAME.SETTING, or a settings file"},
     {"queue.connect_timeout", "did you mean backend.connect_timeout?"},
     {"Role", "did you mean role?"},
     {"listen-address", "did you mean listen.address?"},

@@ -209,7 +209,7 @@ static const struct {
     {"guests.ann.name", "bo", "the name of a record is not changed", false},
     {"guests.Ann.weight", "1", "a name has 1 to 63 letters", false},
     {"guests..weight", "1", "a name has 1 to 63 letters", false},
-    {"guests", "1", "unknown setting 'guests'", false},
+    {"guests", "1", "'guests' is a list; write guests.NAME.SETTING", false},
     {"gests.ann.weight", "1", "unknown setting 'gests.ann.weight'", false},
     {"guests.nobody.weight", "1", "guests has no record named 'nobody'", true},
 };
