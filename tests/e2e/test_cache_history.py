@@ -37,7 +37,9 @@ CUTS = int(os.environ.get("CACHE_CUTS", "6"))
 CLIENTS, PROCESSES = 16, 4
 ROUND = 50_000
 ROUND_SECONDS = 10  # on a real Chroma; a kill in each
+REST_SECONDS = 0.01  # of who had no answer
 COLLECTIONS, IDS = 6, 3
+FORK = multiprocessing.get_context("fork")
 GATEWAY = ["--set", "role=gateway", "--set", "log.access=off", "--set", "cache.verify=5%"]
 ALL = [f"r{i}" for i in range(IDS)]
 HIT, MIRROR = b"cache-status: chromabouncer; hit", b"x-chromabouncer-source: mirror"
@@ -65,6 +67,7 @@ class Client:
             return self._receive()
         except OSError:
             self.close()
+            time.sleep(REST_SECONDS)
             return 0, False, b""
 
     def _receive(self):
@@ -182,11 +185,10 @@ def run_clients(port, paths, counted, writes, goes_on):
             pipe.send((worker.lines, worker.reads, worker.hits))
         pipe.close()
 
-    fork = multiprocessing.get_context("fork")
     history, pipes, processes = History(), [], []
     for first in range(PROCESSES):
-        pipe, other = fork.Pipe(duplex=False)
-        processes.append(fork.Process(target=serve, args=(range(first, CLIENTS, PROCESSES), other)))
+        pipe, other = FORK.Pipe(duplex=False)
+        processes.append(FORK.Process(target=serve, args=(range(first, CLIENTS, PROCESSES), other)))
         processes[-1].start()
         other.close()
         pipes.append(pipe)
@@ -380,8 +382,8 @@ def test_no_read_is_stale_on_a_chroma_that_is_killed():
 class Cutter:
     """Between the proxy and Chroma: cuts connections on which a marked write has passed."""
 
-    def __init__(self, port):
-        self.backend, self.random = port, random.Random(1)
+    def __init__(self, port, delays=(0, 0.001, 0.003, 0.01)):
+        self.backend, self.random, self.delays = port, random.Random(1), delays
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.marks, self.cuts = {}, 0  # how often each mark is cut yet
@@ -404,7 +406,7 @@ class Cutter:
                 for mark in [mark for mark in self.marks if mark in data and self.marks[mark] > 0]:
                     self.marks[mark] -= 1
                     self.cuts += 1
-                    time.sleep(self.random.choice([0, 0.001, 0.003, 0.01]))
+                    time.sleep(self.random.choice(self.delays))
                     raise ConnectionError
         except OSError:
             pass

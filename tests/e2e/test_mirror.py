@@ -406,3 +406,46 @@ def test_fallback_answers_after_a_stop_under_load():
             for reader in readers:
                 reader.join()
             assert set(statuses) == {200}, statuses
+
+
+def test_a_full_disk_ends_a_copy_and_nothing_else():
+    with Chroma() as chroma:
+        disk = chroma.directory / "disk"
+        disk.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
+        if subprocess.run(mount, stderr=subprocess.DEVNULL).returncode != 0:
+            pytest.skip("a small tmpfs cannot be mounted here")
+        try:
+            use_full_disk(chroma, disk)
+        finally:
+            subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def use_full_disk(chroma, disk):
+    control = chroma.directory / "control"
+    flags = ["--set", "role=gateway", "--set", "mirror.mode=prefer", "--set", "cache.enabled=false"]
+    flags += ["--set", f"mirror.directory={disk}", "--control", control]
+    with Proxy(chroma.port, flags) as proxy:
+        door, direct = Door(proxy.port), Door(chroma.port)
+        _, small = fill(proxy.port, "small")
+        wait_for_copy(control, "small", door, small)
+        large, path = fill(proxy.port, "large")
+        records = [(f"long-{number}", vector(number), "text " * 20000) for number in range(40)]
+        for number in range(0, len(records), 10):
+            ids, vectors, texts = zip(*records[number:number + 10])
+            large.add(ids=list(ids), embeddings=list(vectors), documents=list(texts))
+
+        def has_failed():
+            assert door.ask("GET", f"{path}/count")[1] == direct.ask("GET", f"{path}/count")[1]
+            return copy_of(control, "large").get("reason") == "store"
+
+        wait_until(has_failed)
+        assert copy_of(control, "small")["state"] == "complete"
+        for operation, body in (("get", {"ids": ["long-39"]}), ("query", {"query_embeddings": [vector(7)]})):
+            (status, text, said), expected = (side.ask("POST", f"{path}/{operation}", body) for side in (door, direct))
+            assert (status, said["x-chromabouncer-source"]) == (200, "backend"), operation
+            assert same(json.loads(text), json.loads(expected[1])), operation
+        assert door.ask("GET", f"{small}/count")[2]["x-chromabouncer-source"] == "mirror"
+        large.delete(ids=[each[0] for each in records])
+        wait_for_copy(control, "large", door, path)  # it fits now
+        compare(door, direct, path)

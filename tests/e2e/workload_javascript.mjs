@@ -1,5 +1,6 @@
 // workload_javascript - seeded work with the JavaScript client: node workload_javascript.mjs PORT
-// Prints [[what was called, result], ...] as JSON; an exception is a result too.
+// Prints [[what was called, result], ...] as JSON; an exception is a result too. WAIT_FOR_COPIES="CHROMA PROXY",
+// two ports, makes each call wait until the proxy answers from copies of all collections.
 import { ChromaClient } from "chromadb";
 
 const dimension = 8;
@@ -22,8 +23,19 @@ const recordsOf = (numbers) => ({
   metadatas: numbers.map((n) => ({ number: n, even: n % 2 === 0, 文本: texts[n % texts.length] })),
 });
 
+const collections = "/api/v2/tenants/default_tenant/databases/default_database/collections";
+async function waitForCopies(server, proxy) {
+  for (const { id } of await (await fetch(`http://127.0.0.1:${server}${collections}`)).json()) {
+    const count = () => fetch(`http://127.0.0.1:${proxy}${collections}/${id}/count`);
+    while ((await count()).headers.get("x-chromabouncer-source") !== "mirror") {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
 const journal = [];
 async function call(what, promise) {
+  if (process.env.WAIT_FOR_COPIES) await waitForCopies(...process.env.WAIT_FOR_COPIES.split(" "));
   try {
     journal.push([what, (await promise()) ?? null]);
   } catch (error) {
@@ -41,7 +53,7 @@ const collection = await client.createCollection({
 });
 const everything = ["documents", "metadatas", "embeddings", "uris"];
 await call("add", () => collection.add(recordsOf(range(0, 10))));
-await call("upsert", () => collection.upsert(recordsOf(range(5, count))));
+await call("upsert", () => collection.upsert(recordsOf(range(10, count))));
 await call("count", () => collection.count());
 await call("get", () => collection.get({ include: everything }));
 await call("get where", () => collection.get({ where: { 文本: texts[1] }, limit: 3 }));
@@ -51,6 +63,8 @@ await call("query", () =>
   collection.query({ queryEmbeddings: [embed(3), embed(20)], nResults: 4 }));
 await call("query where", () =>
   collection.query({ queryEmbeddings: [embed(3)], where: { number: { $lt: 9 } } }));
+// After the queries: one of 125 upserts that replaced vectors and added some hid a neighbour from Chroma itself.
+await call("upsert again", () => collection.upsert(recordsOf(range(5, 9))));
 await call("update", () =>
   collection.update({
     ids: ["标识-1"],

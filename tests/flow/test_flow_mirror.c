@@ -132,6 +132,8 @@ static void on_request(struct flow_backend *backend, const char *target, struct 
         plan->status = 404;
     } else if (strcmp(operation, "reset") == 0) {
         plan->body = "true";
+    } else if (strcmp(operation, "attach") == 0) {
+        plan->body = "{}";
     } else if (collection == NULL) {
         plan->status = 404;
         plan->body = "{\"error\":\"NotFoundError\",\"message\":\"gone\"}";
@@ -1026,6 +1028,22 @@ static void create(void)
     ck_assert_uint_eq(writer->answers[answers].status, 200);
 }
 
+/* It writes to a collection of its own in that database, which one its body says, whenever it
+ * likes. */
+START_TEST(where_a_function_is_attached_nothing_is_copied)
+{
+    fill(0);
+    do_write(1, "functions/attach", "{\"name\":\"f\",\"output_collection\":\"docs-0\"}", 200);
+    for (unsigned i = 0; i < 100; i++) {
+        note_read(0);
+        note_read(1);
+        flow_world_run_ms(&world, 60000);
+        ck_assert_int_eq(state_of(0), MIRROR_ENTRY_WAITING);
+        ck_assert_int_ne(state_of(1), MIRROR_ENTRY_COMPLETE);
+    }
+}
+END_TEST
+
 /* Nobody has asked for it yet. */
 START_TEST(a_collection_is_known_by_name_when_it_was_created)
 {
@@ -1650,6 +1668,25 @@ START_TEST(others_may_have_written_beside_a_sidecar)
 }
 END_TEST
 
+START_TEST(what_nobody_reads_any_more_is_not_made_anew_beside_others)
+{
+    unsigned filled;
+
+    end();
+    start(1, false);
+    fill(0);
+    flow_world_run_ms(&world, 200 * 1000);
+    ck_assert_uint_gt(lists, 5);
+    flow_world_run_ms(&world, 200 * 1000); /* now it was read half a time in five minutes */
+    filled = lists;
+    flow_world_run_ms(&world, 200 * 1000);
+    ck_assert_uint_eq(lists, filled);
+    note_read(0);
+    flow_world_run_ms(&world, 2000);
+    ck_assert_uint_eq(lists, filled + 1);
+}
+END_TEST
+
 /* Milliseconds that a filling of twelve questions of 10 ms takes beside a reader that rests 20 ms
  * after each question, of others_us. */
 static uint64_t fill_beside(uint64_t others_us)
@@ -2210,6 +2247,7 @@ int main(void)
     tcase_add_test(tcase, the_coldest_goes_when_not_all_fit);
     tcase_add_test(tcase, several_are_kept_side_by_side);
     tcase_add_test(tcase, only_names_that_are_wanted_are_copied);
+    tcase_add_test(tcase, where_a_function_is_attached_nothing_is_copied);
     tcase_add_test(tcase, a_collection_is_known_by_name_when_it_was_created);
     tcase_add_test(tcase, a_name_that_nobody_has_used_is_looked_up);
     tcase_add_test(tcase, why_a_name_is_not_known_is_said);
@@ -2236,6 +2274,7 @@ int main(void)
     tcase_add_test(tcase, a_description_says_no_name_while_a_renaming_may_be_applied);
     tcase_add_test(tcase, changes_do_not_make_the_pause_longer);
     tcase_add_test(tcase, others_may_have_written_beside_a_sidecar);
+    tcase_add_test(tcase, what_nobody_reads_any_more_is_not_made_anew_beside_others);
     tcase_add_test(tcase, filling_takes_no_rest_where_chroma_is_idle);
     tcase_add_test(tcase, filling_leaves_chroma_to_others);
     tcase_add_test(tcase, filling_takes_half_of_what_others_leave_idle);

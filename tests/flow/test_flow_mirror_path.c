@@ -402,6 +402,15 @@ START_TEST(the_cache_answers_first)
 }
 END_TEST
 
+START_TEST(what_a_copy_answers_is_not_kept)
+{
+    flow_world_keep_answers(&world);
+    start_in(PROXY_MIRROR_PREFER);
+    for (unsigned i = 0; i < 3; i++)
+        expect_mirror(ask(JSON));
+}
+END_TEST
+
 START_TEST(a_client_can_forbid_it)
 {
     start_in(PROXY_MIRROR_PREFER);
@@ -1393,6 +1402,7 @@ int main(void)
     tcase_add_test(tcase, a_damaged_copy_that_was_left_is_given_up_once);
     tcase_add_test(tcase, what_cannot_be_answered_is_no_damage);
     tcase_add_test(tcase, the_cache_answers_first);
+    tcase_add_test(tcase, what_a_copy_answers_is_not_kept);
     tcase_add_test(tcase, a_client_can_forbid_it);
     tcase_add_test(tcase, what_chroma_reads_by_other_fields_is_chroma_s);
     tcase_add_test(tcase, credentials_must_have_been_served_by_chroma_lately);

@@ -22,6 +22,7 @@ struct stub_record {
     json_t             *uri;      /* string or NULL */
     json_t             *metadata; /* object or NULL */
     float              *vector;   /* dimension of the collection, or NULL */
+    uint64_t            asked;    /* the last question that names it; see stub_read.c */
 };
 
 enum stub_space { STUB_SPACE_L2, STUB_SPACE_COSINE, STUB_SPACE_IP };

@@ -11,10 +11,13 @@
 
 enum { COPIES = 3 };
 
-static char folder[] = "/tmp/kept_manifest.XXXXXX", path[64];
+static char folder[40], path[64];
 
+/* In memory where there is such a place: each take waits for the disk. */
 static void setup(void)
 {
+    snprintf(folder, sizeof folder, "%s/kept_manifest.XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/manifest", folder);
 }
@@ -112,7 +115,7 @@ START_TEST(a_byte_that_was_changed_or_is_missing_is_refused)
     size = read(fd, text, sizeof text);
     close(fd);
     ck_assert_int_gt(size, 500);
-    for (ssize_t at = 0; at < size; at += at < 40 || at > size - 10 ? 1 : 11) {
+    for (ssize_t at = 0; at < size; at++) {
         char was = text[at];
 
         text[at] = (char)(was ^ (1 + at % 255));
@@ -174,6 +177,7 @@ int main(void)
     TCase *tcase = tcase_create("kept_manifest");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, it_is_read_as_it_was_written_and_once);
     tcase_add_test(tcase, a_byte_that_was_changed_or_is_missing_is_refused);
     tcase_add_test(tcase, one_that_cannot_be_removed_is_not_used);

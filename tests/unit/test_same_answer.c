@@ -91,6 +91,8 @@ START_TEST(what_both_have_found_must_be_the_same)
         {"{\"ids\":[[\"a\"]]}", "{\"ids\":[[\"a\"],[\"a\"]]}"},
         {"{\"ids\":[[\"a\"]]}", "{\"ids\":[[\"a\"]],\"uris\":null}"},
         {"{\"ids\":[[\"a\"]],\"documents\":null}", "{\"ids\":[[\"a\"]],\"documents\":[[\"a\"]]}"},
+        {"{\"ids\":[[\"a\"]],\"documents\":null}", "{\"ids\":[[\"b\"]],\"documents\":[[\"b\"]]}"},
+        {"{\"ids\":[[\"a\"]],\"documents\":[[]]}", "{\"ids\":[[\"a\"]],\"documents\":[[\"a\"]]}"},
         {"{\"ids\":[[\"a\"]],\"include\":[\"uris\"]}",
          "{\"ids\":[[\"a\"]],\"include\":[\"documents\"]}"},
         {"{\"ids\":[[\"a\",\"b\"]],\"documents\":[[\"x\",\"y\"]]}",
