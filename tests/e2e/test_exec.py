@@ -220,7 +220,7 @@ def test_killed_itself_it_leaves_no_chroma_and_can_be_started_at_once(monkeypatc
         assert len(left) == 1 and list(private.iterdir()) == left
         one.start()
         assert "nanosecond heartbeat" in one.ask()
-        assert not os.path.exists(f"/proc/{old}")
+        assert old not in with_word(one.directory.name)
         assert len(list(private.iterdir())) == 1 and not left[0].exists()
         assert one.end() == 0
         assert not list(private.iterdir())
