@@ -37,4 +37,10 @@ struct collection_facts {
     uint32_t writes_unknown;         /* of unknown outcome, to it alone */
 };
 
+/* What stamp (of some ids, or of all), epoch and incarnation of the records of a collection were.
+ */
+struct collection_former {
+    uint64_t stamp, epoch, incarnation;
+};
+
 #endif

@@ -2,7 +2,7 @@
  *
  * Internals of collection_table, in a file of their own: finding, making, naming and forgetting of
  * entries, and the marks that say whether something may have changed. What moves which mark is
- * decided in collection_table.c.
+ * decided in collection_change.c.
  *
  * Thread: one at a time. Memory: bounded by the options of the table.
  */

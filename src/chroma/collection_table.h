@@ -81,12 +81,8 @@ static inline uint64_t collection_table_stamp(struct collection_table *table,
 MUST_CHECK bool collection_table_is_quiet(struct collection_table *table, const uint8_t uuid[16],
                                           uint64_t grace_us, uint64_t now_us);
 
-/* What stamp (of these ids, or of all), epoch and incarnation of the records of a collection were
- * when the Chroma of before was lost, unless something was sent since that may change them: then
- * these numbers are others, or the stamp is 0. */
-struct collection_former {
-    uint64_t stamp, epoch, incarnation;
-};
+/* What these were before the last Chroma was lost, unless something was sent since that may change
+ * them: then these numbers are others, or the stamp is 0. */
 struct collection_former collection_table_former(struct collection_table *table,
                                                  const uint8_t            uuid[16],
                                                  const struct record_ids *ids, uint64_t now_us);

@@ -25,7 +25,7 @@ mutant src/lanes/write_call.c flow/test_flow_construct 's/    size_t count = cal
 mutant src/lanes/write_call.c flow/test_flow_construct 's/write->is_eligible ? &write->records : NULL/\&write->records/' 'what the scanner refused is not looked at'
 mutant src/proxy/pass_path.c flow/test_flow_construct 's/        collection_table_note_read(.*/        ;/' 'the first read brings what was left'
 mutant src/proxy/construct_question.c flow/test_flow_construct 's/           collection_table_standing_uuid(/           collection_table_uuid(/' 'a creation under way hides no name that is known'
-mutant src/chroma/collection_table.c 'unit/test_collection_table unit/test_collection_table_simulation' 's/    return breaks_stamp(table, found, now_us) != 0 \&\& find_uuid/    return found != NULL \&\& find_uuid/' 'a deletion under way does'
+mutant src/chroma/collection_table.c 'unit/test_collection_table unit/test_collection_table_simulation' '/^bool collection_table_standing_uuid/,/^}/s/collection_core_breaks_stamp(table, found, now_us) != 0/found != NULL/' 'a deletion under way does'
 mutant src/proxy/cache_join.c flow/test_flow_construct 's/    return exchange->route.info->is_write || call_is_sent/    return call_is_sent/' 'after a write nobody waits for a creation begun before it'
 mutant src/proxy/cache_path.c flow/test_flow_construct 's/    if (may_keep(exchange, \&now) \&\& body.size <= /    if ((may_keep(exchange, \&now) || 1) \&\& body.size <= /' 'who waits is not given what a write crossed'
 mutant src/proxy/cache_path.c flow/test_flow_construct 's/        cache_join_answer(exchange, kept_head(exchange->question.head), body);/        ;/' 'all that wait for a creation get its answer'
