@@ -60,6 +60,7 @@ struct proxy_options daemon_state_proxy_options(const struct settings *settings)
                          : (size_t)settings->reads_limit,
         .sheds = settings->overload == SETTINGS_OVERLOAD_SHED,
         .deadline_read_us = settings->deadline_read_us,
+        .settle_time_us = settings->backend_settle_time_us,
         .deadline_write_us = settings->deadline_write_us,
         .adds_headers = settings->headers == SETTINGS_HEADERS_ON,
         .access_log = settings->log_access == SETTINGS_LOG_ACCESS_ALL      ? PROXY_LOG_ALL

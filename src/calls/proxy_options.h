@@ -54,6 +54,7 @@ struct proxy_options {
     bool                  sheds;             /* reads are refused early rather than wait */
     uint64_t              deadline_read_us;  /* last byte of the request to first of the answer */
     uint64_t              deadline_write_us;
+    uint64_t              settle_time_us; /* after the start, for what a process before it sent */
     bool                  adds_headers;
     enum proxy_access_log access_log;
     bool                  takes_client_deadlines; /* see client_deadline.h */

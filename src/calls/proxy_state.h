@@ -58,7 +58,9 @@ struct proxy {
     uint64_t           lost_us;              /* when that was known last; 0: never */
     uint64_t           reached;              /* moves when another one was */
     void (*on_reached)(struct proxy *proxy); /* what the folders above do then */
-    bool                     is_supervised;  /* we run it, and hear of its end */
+    bool     is_supervised;                  /* we run it, and hear of its end */
+    uint64_t settled_us;                     /* before that, unless it is supervised, a write that
+                                                a process before this one sent may be applied yet */
     bool                     is_single;      /* certainly one process, not a distributed Chroma */
     uint64_t                 ends;           /* of Chromas that we ran: a proof for what they had */
     uint64_t                 ended_us;       /* when we heard of the last of them; 0: of none */

@@ -54,7 +54,8 @@ static void note_sent(struct write_observer *observer, struct write_notice *noti
 
     find_change(table, notice, now_us);
     collection = notice->collection;
-    notice->may_catch_up = collection != NULL && collection->description.unknown == 0 &&
+    notice->may_catch_up = collection != NULL && now_us >= table->store.options.settled_us &&
+                           collection->description.unknown == 0 &&
                            now_us >= collection->description.lost_until_us;
     notice->is_followed = may_follow(table, notice, now_us);
     before = collection_core_moment(table, notice->is_followed ? collection : NULL);
@@ -74,7 +75,7 @@ static bool may_follow(const struct collection_table *table, const struct write_
     const struct collection *collection = notice->collection;
 
     return notice->names_ids && notice->change.reach == CHROMA_REACH_RECORDS &&
-           collection->by_id != NULL && now_us >= table->store.options.settled_us &&
+           collection->by_id != NULL &&
            collection_core_stamp(table, collection, &collection->records, now_us) != 0;
 }
 

@@ -24,7 +24,8 @@ uint64_t collection_core_stamp(const struct collection_table *table,
 {
     const struct change_mark *wide = wide_mark(table, collection);
 
-    if (!collection_store_is_quiet(mark, now_us) || !collection_store_is_quiet(wide, now_us) ||
+    if (now_us < table->store.options.settled_us || !collection_store_is_quiet(mark, now_us) ||
+        !collection_store_is_quiet(wide, now_us) ||
         !collection_store_is_quiet(&table->records, now_us))
         return 0;
     return collection_core_later(mark->stamp,

@@ -15,7 +15,7 @@ struct collection_table_options {
     size_t   collections_max; /* > 0 */
     size_t   bytes_max;
     uint64_t lost_us;    /* Chroma waits up to 1000 s for SQLite's lock */
-    uint64_t settled_us; /* from then on no write of a former process of ours is under way */
+    uint64_t settled_us; /* before that a write of a former process of ours may be under way */
 };
 
 /* A database, decoded. Two of them are the same if their bytes are. */

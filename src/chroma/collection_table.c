@@ -194,7 +194,10 @@ void collection_table_note_read(struct collection_table *table, const uint8_t uu
 
 uint64_t collection_table_tenants_stamp(const struct collection_table *table, uint64_t now_us)
 {
-    return collection_store_is_quiet(&table->tenants, now_us) ? table->tenants.stamp : 0;
+    return now_us >= table->store.options.settled_us &&
+                   collection_store_is_quiet(&table->tenants, now_us)
+               ? table->tenants.stamp
+               : 0;
 }
 
 uint64_t collection_table_names_stamp(struct collection_table *table, struct scope scope,

@@ -64,8 +64,9 @@ uint64_t collection_table_incarnation(const struct collection_table *table);
 uint64_t collection_table_epoch(const struct collection_table *table);
 
 /* Of the records of a collection, known or not (it is known from then on): of those that are asked
- * for by `ids`, or of all. 0: a write is in flight or its outcome is unknown, or memory is out; no
- * answer may be kept or used. Only stamps of the same ids are to be compared. */
+ * for by `ids`, or of all. 0: a write is in flight or its outcome is unknown, or one of a former
+ * process of ours may be (options.settled_us), or memory is out; no answer may be kept or used.
+ * Only stamps of the same ids are to be compared. */
 uint64_t collection_table_stamp_of(struct collection_table *table, const uint8_t uuid[16],
                                    const struct record_ids *ids, uint64_t now_us);
 

@@ -39,7 +39,7 @@ void mirror_choice_begin(struct mirror_keeper *keeper)
     uint64_t             now_us = mirror_keeper_now_us(keeper);
     struct mirror_entry *best = NULL;
 
-    if (keeper->filling != NULL || now_us < keeper->settled_us ||
+    if (keeper->filling != NULL || now_us < keeper->proxy->settled_us ||
         mirror_choice_obstacle(keeper) != NULL)
         return;
     LIST_FOR_EACH(node, &keeper->entries)

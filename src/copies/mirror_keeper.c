@@ -14,10 +14,6 @@
 #include "copies/mirror_pick.h"
 #include "copies/mirror_settle.h"
 
-/* A write that a process before this one had under way is applied by then, unless Chroma's database
- * is locked. */
-static const uint64_t settle_us = 10000000;
-
 /* What is read may be begun; it is not looked whether it can be more often than this. */
 static const uint64_t look_us = 50000;
 
@@ -50,7 +46,6 @@ struct mirror_keeper *mirror_keeper_new(struct proxy *proxy)
         return NULL;
     keeper->proxy = proxy;
     keeper->is_gateway = proxy->is_gateway;
-    keeper->settled_us = proxy->is_supervised ? 0 : loop_now_us(proxy->loop) + settle_us;
     list_init(&keeper->entries);
     list_init(&keeper->queues);
     list_init(&keeper->settles);
@@ -170,7 +165,8 @@ static void keeper_set_timer(struct mirror_keeper *keeper)
         uint64_t                   due_us = UINT64_MAX;
 
         if (entry->state == MIRROR_ENTRY_WAITING && !entry->is_refused)
-            due_us = entry->retry_us > keeper->settled_us ? entry->retry_us : keeper->settled_us;
+            due_us = entry->retry_us > keeper->proxy->settled_us ? entry->retry_us
+                                                                 : keeper->proxy->settled_us;
         else if (entry->state == MIRROR_ENTRY_COMPLETE && !keeper->is_gateway)
             due_us = keeper_renewal_us(entry);
         if (due_us <= now_us) /* it waits for something else, of which it may not be told */

@@ -21,7 +21,7 @@
  *
  * Only a single node of the Rust server that describes a collection by its UUID, as the one does
  * for which copies were proved, is copied. A write that a proxy before this one had under way may
- * be applied in its first ten seconds, so nothing is begun in them, but where Chroma is run by us.
+ * be applied until proxy->settled_us, so nothing is begun before.
  *
  * Thread: event loop only. Memory: the copies, charged to MEMORY_ACCOUNT_MIRROR;
  * bodies of writes and answers until they are applied, likewise.

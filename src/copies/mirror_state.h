@@ -47,7 +47,6 @@ struct mirror_keeper {
     struct write_observer       observer;
     uint64_t                    clock;     /* of moments; never goes back */
     size_t                      wide_open; /* changes under way that are not of one collection */
-    uint64_t                    settled_us;
     bool                        is_gateway;
     bool                        is_unproved; /* Chroma does not describe collections by UUID */
     bool                        was_reached; /* a Chroma was, in this process */

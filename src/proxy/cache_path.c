@@ -20,8 +20,8 @@ struct read_cache {
     size_t                     bytes_max;
     struct proxy_cache_options options;
     bool                       is_gateway;
-    uint64_t                   settled_us; /* what was kept before is not answered afterwards */
     uint64_t                   bypassed, given_stale;
+    struct query_cache_stats   unkept; /* of while it is off: what was joined */
     uint64_t                   flushes;
     cache_path_hit_fn         *on_hit; /* NULL: nobody */
 };
@@ -40,11 +40,11 @@ static bool                    allows_stale(const struct exchange *exchange);
 static enum query_cache_result find_stale(struct exchange *exchange, uint64_t age_us,
                                           struct query_cache_hit *ret_hit);
 static struct query_validity   validity_before(const struct exchange *exchange);
-static uint64_t age_limit(const struct read_cache *cache, const struct http_head *head,
-                          uint64_t allowance_us);
-static bool     is_plain_field(const struct http_field *field);
-static uint64_t wanted_age(struct bytes cache_control);
-static uint64_t cache_epoch(const struct proxy *proxy, uint64_t epoch, uint64_t now_us);
+static uint64_t              age_limit(const struct read_cache *cache, const struct http_head *head,
+                                       uint64_t allowance_us);
+static bool                  is_plain_field(const struct http_field *field);
+static uint64_t              wanted_age(struct bytes cache_control);
+static uint64_t              cache_epoch(const struct proxy *proxy, uint64_t epoch);
 static struct query_validity validity_now(const struct exchange *exchange);
 static void                  answer(struct exchange *exchange, struct query_cache_hit *hit);
 static void                  keep_answer(void *ctx, unsigned status, struct bytes body);
@@ -52,8 +52,9 @@ static bool     may_keep(const struct exchange *exchange, struct query_validity 
 static uint64_t quiet_stamp(struct proxy *proxy, const struct cache_question *question);
 static bool     put(struct exchange *exchange, const struct query_validity *now, struct bytes body,
                     uint64_t cost_us);
-static uint8_t  collection_number(const struct exchange *exchange);
-static void     note_use(const struct exchange *exchange, const struct query_cache_hit *hit);
+static const struct query_cache_stats *stats_of(const struct read_cache *cache);
+static uint8_t                         collection_number(const struct exchange *exchange);
+static void note_use(const struct exchange *exchange, const struct query_cache_hit *hit);
 
 struct read_cache *cache_path_new(const struct proxy_cache_options *options,
                                   struct memory_account *account, struct loop *loop)
@@ -67,7 +68,6 @@ struct read_cache *cache_path_new(const struct proxy_cache_options *options,
         return NULL;
     cache->account = account;
     cache->bytes_max = options->bytes_max;
-    cache->settled_us = loop_now_us(loop) + CACHE_PATH_SETTLE_US;
     cache->keys = cache_keys_new();
     if (cache->keys == NULL) {
         free(cache);
@@ -191,8 +191,11 @@ static bool wait_for_other_s_turn(struct exchange *exchange)
 {
     const struct proxy *proxy = exchange->proxy;
 
-    return turn_queue_stats(proxy->turns)->waiting[TURN_READ] > 0 && make_open_key(exchange) &&
-           cache_join_wait(proxy->cache->join, exchange);
+    if (turn_queue_stats(proxy->turns)->waiting[TURN_READ] == 0 || !make_open_key(exchange) ||
+        !cache_join_wait(proxy->cache->join, exchange))
+        return false;
+    proxy->cache->unkept.joined++;
+    return true;
 }
 
 /* Unless the client wants Chroma's own answer. */
@@ -339,7 +342,7 @@ static struct query_validity validity_before(const struct exchange *exchange)
         exchange->question.has_ids ? &exchange->question.ids : NULL, now_us);
 
     return (struct query_validity){.stamp = former.stamp,
-                                   .epoch = cache_epoch(proxy, former.epoch, now_us),
+                                   .epoch = cache_epoch(proxy, former.epoch),
                                    .incarnation = former.incarnation};
 }
 
@@ -393,10 +396,10 @@ static uint64_t wanted_age(struct bytes cache_control)
     return seconds * 1000000;
 }
 
-/* What was kept in the first seconds, or before a flush, has another one. */
-static uint64_t cache_epoch(const struct proxy *proxy, uint64_t epoch, uint64_t now_us)
+/* What was kept before a flush has another one. */
+static uint64_t cache_epoch(const struct proxy *proxy, uint64_t epoch)
 {
-    return 2 * (epoch + proxy->cache->flushes) + (now_us >= proxy->cache->settled_us);
+    return epoch + proxy->cache->flushes;
 }
 
 static struct query_validity validity_now(const struct exchange *exchange)
@@ -414,7 +417,7 @@ struct query_validity cache_path_validity(struct proxy                *proxy,
                      ? collection_table_stamp_of(proxy->collections, question->key.collection,
                                                  question->has_ids ? &question->ids : NULL, now_us)
                      : construct_question_stamp(proxy, question),
-        .epoch = cache_epoch(proxy, collection_table_epoch(proxy->collections), now_us),
+        .epoch = cache_epoch(proxy, collection_table_epoch(proxy->collections)),
         .incarnation = collection_table_incarnation(proxy->collections)};
 }
 
@@ -522,14 +525,17 @@ enum status cache_path_print_metrics(const struct read_cache *cache, struct byte
         METRIC(COUNTER, read_cache, given_stale, "chromabouncer_cache_stale_if_error_total",
                "Answers that were given while Chroma was down and that would not have been else "
                "(cache.stale_if_error).")};
-    static const struct query_cache_stats none; /* while it is off */
-    enum status                           status;
+    enum status status;
 
     if (cache == NULL)
         return STATUS_OK;
-    status = metric_print(out, query_cache_metrics, query_cache_metric_count,
-                          is_on(cache) ? query_cache_get_stats(cache->cache) : &none);
+    status = metric_print(out, query_cache_metrics, query_cache_metric_count, stats_of(cache));
     return status == STATUS_OK ? metric_print(out, own, COUNT_OF(own), cache) : status;
+}
+
+static const struct query_cache_stats *stats_of(const struct read_cache *cache)
+{
+    return is_on(cache) ? query_cache_get_stats(cache->cache) : &cache->unkept;
 }
 
 /* Under which number the cache keeps answers of the question's collection. */
@@ -557,8 +563,10 @@ void cache_path_read_state(const struct read_cache *cache, struct cache_path_sta
     *ret_state = (struct cache_path_state){0};
     if (cache == NULL)
         return;
-    *ret_state = (struct cache_path_state){
-        .answers = cache->cache, .usage = cache->usage, .bytes_max = cache->bytes_max};
+    *ret_state = (struct cache_path_state){.answers = cache->cache,
+                                           .stats = stats_of(cache),
+                                           .usage = cache->usage,
+                                           .bytes_max = cache->bytes_max};
 }
 
 void cache_path_on_hit(struct read_cache *cache, cache_path_hit_fn *fn)

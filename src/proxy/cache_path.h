@@ -15,8 +15,8 @@
  * requests that carry more than the fields of a plain client, which may be credentials, are given
  * for `trust_us` at most, for Chroma may refuse them by now.
  *
- * A write that the process before this one had in flight may be applied yet, and nobody tells: what
- * is kept in the first seconds goes when they are over.
+ * A write that the process before this one had in flight may be applied yet, and nobody tells:
+ * until proxy->settled_us nothing is kept.
  *
  * Private to proxy/. Thread: event loop only. Memory: query_cache.h; answers on their way to it are
  * bounded by CACHE_PATH_OBJECT_MAX each.
@@ -39,10 +39,6 @@
 struct exchange;
 struct proxy;
 struct read_cache;
-
-/* So long a write of a process that was killed takes at most, unless Chroma's database is locked.
- */
-enum { CACHE_PATH_SETTLE_US = 10000000 };
 
 enum { CACHE_PATH_OBJECT_MAX = 512 << 10 };
 
@@ -99,9 +95,10 @@ void cache_path_keep(struct exchange *exchange, const struct http_head *head, st
 
 /* For who reports; borrowed. */
 struct cache_path_state {
-    struct query_cache       *answers; /* NULL: it is off */
-    const struct cache_usage *usage;   /* NULL: it was never on */
-    size_t                    bytes_max;
+    struct query_cache             *answers; /* NULL: it is off */
+    const struct query_cache_stats *stats;   /* NULL: there is none at all */
+    const struct cache_usage       *usage;   /* NULL: it was never on */
+    size_t                          bytes_max;
 };
 void cache_path_read_state(const struct read_cache *cache, struct cache_path_state *ret_state);
 

@@ -19,8 +19,8 @@ void cache_report_read(const struct proxy *proxy, struct cache_report *ret_repor
                                         .bytes_max = state.bytes_max,
                                         .verified = verified.same + verified.different,
                                         .different = verified.different};
-    if (state.answers != NULL)
-        ret_report->stats = *query_cache_get_stats(state.answers);
+    if (state.stats != NULL)
+        ret_report->stats = *state.stats;
     ret_report->lookups = ret_report->stats.hits + ret_report->stats.misses +
                           ret_report->stats.stale + ret_report->stats.expired +
                           ret_report->stats.joined;

@@ -62,12 +62,13 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
                         const struct proxy_options       *options,
                         const struct proxy_write_options *writes)
 {
-    struct proxy                   *proxy = calloc(1, sizeof *proxy);
+    struct proxy  *proxy = calloc(1, sizeof *proxy);
+    const uint64_t settled_us =
+        writes->is_supervised ? 0 : loop_now_us(loop) + options->settle_time_us;
     struct collection_table_options collections = {.collections_max = collections_max,
                                                    .bytes_max = collections_bytes_max,
                                                    .lost_us = lost_us,
-                                                   .settled_us =
-                                                       loop_now_us(loop) + CACHE_PATH_SETTLE_US};
+                                                   .settled_us = settled_us};
 
     if (proxy == NULL)
         return NULL;
@@ -78,6 +79,7 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
     proxy->options = *options;
     proxy->write_options = *writes;
     proxy->is_supervised = writes->is_supervised;
+    proxy->settled_us = settled_us;
     list_init(&proxy->exchanges);
     list_init(&proxy->spare_exchanges);
     list_init(&proxy->writes);

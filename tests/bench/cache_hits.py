@@ -93,7 +93,7 @@ class Chromabouncer(Target):
     def command(self):
         return [self.program(), "--backend", f"http://127.0.0.1:{self.backend_port}", "--listen",
                 f"127.0.0.1:{self.port}", "--status", "off", "--control", "off", "--set",
-                "role=gateway", "--set", "log.access=off"]  # fmt: skip
+                "role=gateway", "--set", "backend.settle_time=0s", "--set", "log.access=off"]  # fmt: skip
 
 
 class Nginx(Target):

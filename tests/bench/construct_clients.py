@@ -86,7 +86,7 @@ def write(store, number):
 
 def main():
     with Chroma() as chroma, Proxy(
-        chroma.port, ["--set", "role=gateway", "--set", "log.access=off"]
+        chroma.port, ["--set", "role=gateway", "--set", "backend.settle_time=0s", "--set", "log.access=off"]
     ) as proxy:
         time.sleep(11)  # what is kept in the first ten seconds goes when they are over
         sides = [

@@ -63,7 +63,7 @@ def main():
     with Chroma() as chroma:
         path = fill(chroma)
         for cache in ("false", "auto") * 2:
-            settings = ["role=gateway", f"cache.enabled={cache}", "log.access=off"]
+            settings = ["role=gateway", "backend.settle_time=0s", f"cache.enabled={cache}", "log.access=off"]
             arguments = [part for setting in settings for part in ("--set", setting)]
             with WatchedProxy(chroma.port, arguments) as proxy:
                 time.sleep(1)  # what is kept before the proxy knows its Chroma is void

@@ -24,7 +24,7 @@ import bench_tools as tools  # noqa: E402
 import mirror_sides  # noqa: E402
 from mirror_filling import compare_mirror  # noqa: E402
 
-SETTINGS = ["role=gateway", "mirror.mode=prefer", "mirror.memory_max=150MiB", "memory_max=2GiB", "cache.enabled=false",
+SETTINGS = ["role=gateway", "backend.settle_time=0s", "mirror.mode=prefer", "mirror.memory_max=150MiB", "memory_max=2GiB", "cache.enabled=false",
             "log.access=off"]  # fmt: skip
 PLACES = [  # of a group, its limit, and how often that was met, for each kind of control group
     ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.failcnt"),

@@ -29,7 +29,7 @@ from query_load import fill, vector  # noqa: E402
 
 STALL_SHARE, STALL_SECONDS = 0.02, 1.0
 AWAY_SECONDS = 3
-SETTINGS = ["role=gateway", "cache.enabled=false", "log.access=off"]
+SETTINGS = ["role=gateway", "backend.settle_time=0s", "cache.enabled=false", "log.access=off"]
 
 
 class Relay:

@@ -71,7 +71,8 @@ def main():
     arguments = parser.parse_args()
     python = arguments.python or environment()
     settings = ["allow_reset: true"]
-    flags = ["--set", f"mirror.mode={arguments.mode}", "--set", "role=gateway", "--set", "log.access=off"]
+    settings = [f"mirror.mode={arguments.mode}", "role=gateway", "backend.settle_time=0s", "log.access=off"]
+    flags = [word for setting in settings for word in ("--set", setting)]
     flags += ["--set", "cache.enabled=false"]  # whose answers come first
     with Chroma(settings) as chroma:
         alone = run(python, chroma.port, arguments.tests)

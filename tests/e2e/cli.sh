@@ -179,7 +179,7 @@ run 0 health --backend "unix:$work/chroma"; says out 'is ready (/api/v2/heartbea
 run 0 check $sockets
 says out 'at most 5461 records in a write; base64 on'
 
-copies="--set role=gateway --set mirror.mode=prefer --set mirror.directory="
+copies="--set role=gateway --set backend.settle_time=0s --set mirror.mode=prefer --set mirror.directory="
 # shellcheck disable=SC2086
 run 0 check $sockets $copies$work
 says out 'reads are answered from copies whenever the copy is complete'

@@ -41,7 +41,7 @@ def role(request):
 
 @pytest.fixture
 def proxy(chroma, role, tmp_path):
-    flags = ["--control", str(tmp_path / "control"), "--set", f"role={role}"]
+    flags = ["--control", str(tmp_path / "control"), "--set", f"role={role}", "--set", "backend.settle_time=0s"]
     with Proxy(chroma.port, flags) as proxy:
         proxy.control = tmp_path / "control"
         yield proxy

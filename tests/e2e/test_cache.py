@@ -47,7 +47,7 @@ def chroma(request):
 
 @pytest.fixture
 def gateway(chroma):
-    with Proxy(chroma.port, ["--set", "role=gateway"]) as proxy:
+    with Proxy(chroma.port, ["--set", "role=gateway", "--set", "backend.settle_time=0s"]) as proxy:
         wait_until_known(chroma, proxy)
         yield proxy
 
@@ -260,6 +260,19 @@ def test_records_asked_for_by_id_outlive_writes_of_others(chroma, gateway):
     assert found[0] == "fwd=miss; stored" and found[3] == "fwd=miss; stored"
     expected = "fwd=miss; stored" if chroma.is_python else "hit"
     assert [found[1], found[2], found[4]] == [expected] * 3
+
+
+def test_nothing_is_kept_in_the_first_ten_seconds(chroma):
+    if isinstance(chroma, OldChroma):
+        pytest.skip("of the proxy, not of Chroma")
+    with Proxy(chroma.port, ["--set", "role=gateway"]) as proxy:
+        began, path, asker = time.monotonic(), new_collection(chroma, "settled"), Asker(proxy.port)
+        seen = []
+        while time.monotonic() < began + 12:
+            asker.ask("GET", f"{path}/count")
+            seen.append((time.monotonic() - began, asker.status == "chromabouncer; hit"))
+            time.sleep(0.05)
+    assert not any(is_hit for at, is_hit in seen if at < 9.5) and seen[-1][1]
 
 
 def test_a_sidecar_keeps_nothing_unless_told_how_old_it_may_be(chroma):

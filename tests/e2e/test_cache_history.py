@@ -40,7 +40,7 @@ ROUND_SECONDS = 10  # on a real Chroma; a kill in each
 REST_SECONDS = 0.01  # of who had no answer
 COLLECTIONS, IDS = 6, 3
 FORK = multiprocessing.get_context("fork")
-GATEWAY = ["--set", "role=gateway", "--set", "log.access=off", "--set", "cache.verify=5%"]
+GATEWAY = ["--set", "role=gateway", "--set", "backend.settle_time=0s", "--set", "log.access=off", "--set", "cache.verify=5%"]
 ALL = [f"r{i}" for i in range(IDS)]
 HIT, MIRROR = b"cache-status: chromabouncer; hit", b"x-chromabouncer-source: mirror"
 

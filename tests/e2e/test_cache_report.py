@@ -16,6 +16,7 @@ def bed(tmp_path_factory):
     settings = folder / "settings.yaml"
     settings.write_text(
         "role: gateway\n"
+        "backend: {settle_time: 0s}\n"
         "listen: {trusted_proxies: 127.0.0.1}\n"
         "services:\n"
         "  - {name: chat, match: {header: 'x-service: chat'}}\n"

@@ -44,7 +44,7 @@ def test_nor_with_a_server_of_another_release(bed_with, release, workload):
 
 
 DIGITS = 5  # of a distance; Chroma's own last ones depend on its CPU
-MIRROR = ["--set", "role=gateway", "--set", "mirror.mode=prefer", "--set", "cache.enabled=false"]
+MIRROR = ["--set", "role=gateway", "--set", "backend.settle_time=0s", "--set", "mirror.mode=prefer", "--set", "cache.enabled=false"]
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,7 @@ def ask_at_once(chroma, proxy, path, count, body=QUERY, kind="read"):
 
 def test_32_identical_queries_at_once_are_one_call(chroma):
     path = f"{new_collection(chroma, 'once')}/query"
-    with WatchedProxy(chroma.port, ["--set", "role=gateway"]) as proxy:
+    with WatchedProxy(chroma.port, ["--set", "role=gateway", "--set", "backend.settle_time=0s"]) as proxy:
         wait_until_known(chroma, proxy)
         calls = 'chromabouncer_backend_requests_total{op="query"'
         before = total(proxy, calls)
@@ -88,7 +88,7 @@ def test_32_identical_queries_at_once_are_one_call(chroma):
 def test_32_creations_at_once_of_what_is_there_are_one_call(chroma):
     path = new_collection(chroma, "made")
     body = {"name": "made", "get_or_create": True, "metadata": {"a": 1}}
-    with WatchedProxy(chroma.port, ["--set", "role=gateway"]) as proxy:
+    with WatchedProxy(chroma.port, ["--set", "role=gateway", "--set", "backend.settle_time=0s"]) as proxy:
         wait_until_known(chroma, proxy)
         asker = Asker(proxy.port)
         asker.ask("GET", f"{DATABASE}/collections/made")

@@ -31,7 +31,7 @@ def chroma(request):
 
 @pytest.fixture
 def gateway(chroma):
-    with Proxy(chroma.port, ["--set", "role=gateway"]) as proxy:
+    with Proxy(chroma.port, ["--set", "role=gateway", "--set", "backend.settle_time=0s"]) as proxy:
         wait_until_descriptions_are_kept(chroma, proxy)
         yield proxy
 

@@ -123,7 +123,7 @@ class Mirrored:
 def mirrored():
     with Chroma() as chroma:
         control = chroma.directory / "control"
-        flags = ["--set", "role=gateway", "--set", "mirror.mode=prefer", "--set", "cache.enabled=false"]
+        flags = ["--set", "role=gateway", "--set", "backend.settle_time=0s", "--set", "mirror.mode=prefer", "--set", "cache.enabled=false"]
         flags += ["--control", control]
         with Proxy(chroma.port, flags) as proxy:
             yield Mirrored(chroma, proxy, control)
@@ -346,7 +346,7 @@ def test_fallback_answers_while_chroma_is_down():
         key = subprocess.run([PROXY, "key", "add", "all", "--set", f"auth.keys_file={keys}"], check=True,
                              capture_output=True, text=True).stdout.split()[0]
         fields = {"authorization": f"Bearer {key}"}
-        flags = ["--set", "role=gateway", "--set", "mirror.mode=fallback", "--set", "cache.enabled=false"]
+        flags = ["--set", "role=gateway", "--set", "backend.settle_time=0s", "--set", "mirror.mode=fallback", "--set", "cache.enabled=false"]
         flags += ["--set", "auth.required=true", "--set", f"auth.keys_file={keys}"]
         with Proxy(chroma.port, [*flags, "--control", control]) as proxy:
             collection, path = fill(proxy.port, headers=fields)
@@ -380,7 +380,7 @@ def test_fallback_answers_after_a_stop_under_load():
     other one, for which the copy would be void."""
     with Chroma() as chroma:
         control = chroma.directory / "control"
-        flags = ["--set", "role=gateway", "--set", "mirror.mode=fallback", "--set", "cache.enabled=false"]
+        flags = ["--set", "role=gateway", "--set", "backend.settle_time=0s", "--set", "mirror.mode=fallback", "--set", "cache.enabled=false"]
         with Proxy(chroma.port, [*flags, "--control", control]) as proxy:
             _, path = fill(proxy.port)
             ended, statuses = threading.Event(), collections.Counter()
@@ -423,7 +423,7 @@ def test_a_full_disk_ends_a_copy_and_nothing_else():
 
 def use_full_disk(chroma, disk):
     control = chroma.directory / "control"
-    flags = ["--set", "role=gateway", "--set", "mirror.mode=prefer", "--set", "cache.enabled=false"]
+    flags = ["--set", "role=gateway", "--set", "backend.settle_time=0s", "--set", "mirror.mode=prefer", "--set", "cache.enabled=false"]
     flags += ["--set", f"mirror.directory={disk}", "--control", control]
     with Proxy(chroma.port, flags) as proxy:
         door, direct = Door(proxy.port), Door(chroma.port)

@@ -30,7 +30,7 @@ def proxies(chroma):
         started = []
         for mode, cache in MODES:
             control = chroma.directory / f"control-{mode}"
-            flags = ["role=gateway", f"mirror.mode={mode}", f"cache.enabled={cache}"]
+            flags = ["role=gateway", "backend.settle_time=0s", f"mirror.mode={mode}", f"cache.enabled={cache}"]
             flags = [word for flag in flags for word in ("--set", flag)]
             proxy = stack.enter_context(Proxy(chroma.port, [*flags, "--control", control]))
             proxy.control, proxy.door = control, Door(proxy.port)

@@ -32,7 +32,7 @@ def add_records(door, path, ids):
 def bed():
     with Chroma() as chroma:
         control = chroma.directory / "control"
-        flags = ["--set", "role=gateway", "--set", "mirror.mode=prefer", "--set", "cache.enabled=false"]
+        flags = ["--set", "role=gateway", "--set", "backend.settle_time=0s", "--set", "mirror.mode=prefer", "--set", "cache.enabled=false"]
         flags += ["--control", control]
         began_at = time.monotonic()
         with Proxy(chroma.port, flags) as proxy, contextlib.closing(Server(proxy.port)) as server:

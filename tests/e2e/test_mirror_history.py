@@ -139,7 +139,7 @@ def test_no_read_is_stale_in_front_of_the_stub():
     if not STUB.exists():
         pytest.skip("stub_chroma is not built")
     totals, number = Totals(), 0
-    arguments = flags("role=gateway", "cache.enabled=false")
+    arguments = flags("role=gateway", "backend.settle_time=0s", "cache.enabled=false")
     with Stub("--write-a-ms", "1") as stub, WatchedProxy(stub.port, arguments) as proxy:
         rounds = OnStub(stub, proxy, OPERATIONS > ROUND)
         while totals.operations < OPERATIONS or number % len(rounds.kinds):

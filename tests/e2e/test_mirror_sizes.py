@@ -68,7 +68,7 @@ def json_of(answer):
 @contextlib.contextmanager
 def gateway(chroma, memory_max, mode="prefer"):
     control = chroma.directory / f"control{memory_max}"
-    settings = ["role=gateway", f"mirror.mode={mode}", f"mirror.memory_max={memory_max}B", "cache.enabled=false"]
+    settings = ["role=gateway", "backend.settle_time=0s", f"mirror.mode={mode}", f"mirror.memory_max={memory_max}B", "cache.enabled=false"]
     flags = [word for setting in settings for word in ("--set", setting)]
     with Proxy(chroma.port, [*flags, "--control", control]) as proxy:
         yield control, Door(proxy.port)

@@ -266,8 +266,9 @@ def answers_from_copy(bed, fields=()):
         return answer.fields.get("x-chromabouncer-source") == "mirror"
 
 
-COPY_SECONDS = 60  # a copy is begun ten seconds after the start
-COPIES = ("role=gateway", "cache.enabled=false")
+COPY_SECONDS = 60
+GATEWAY = ("role=gateway", "backend.settle_time=0s")
+COPIES = (*GATEWAY, "cache.enabled=false")
 
 
 def sees_copy(bed, seconds):
@@ -635,14 +636,14 @@ ROWS = {
     "listen.send_timeout": ("100ms", plain("1h", sees_slow_reader_cut)),
     "listen.start_line_max": ("1KiB", plain("16KiB", sees_long_line_refused)),
     "listen.head_max": ("4KiB", plain("64KiB", sees_long_head_refused)),
-    "cache.enabled": ("false", takes_away("auto", sees_answers_kept, "role=gateway")),
+    "cache.enabled": ("false", takes_away("auto", sees_answers_kept, *GATEWAY)),
     "cache.max_staleness": ("1h", plain("0s", sees_answers_kept)),
-    "cache.trust": ("0s", takes_away("1h", sees_answers_kept, "role=gateway")),
+    "cache.trust": ("0s", takes_away("1h", sees_answers_kept, *GATEWAY)),
     "cache.stale_if_error": (
         "1h",
         plain("0s", sees_old_answers, "cache.max_staleness=1ms"),
     ),
-    "cache.verify": ("100%", plain("0%", sees_answers_verified, "role=gateway")),
+    "cache.verify": ("100%", plain("0%", sees_answers_verified, *GATEWAY)),
     "mirror.mode": ("prefer", plain("off", sees_copy, *COPIES)),
     "mirror.collections": (
         "live",
@@ -674,11 +675,11 @@ ROWS = {
     ),
     "auth.forward": (
         "true",
-        takes_away("false", sees_no_credential_leave, "role=gateway", "cache.trust=0s", KNOWN),
+        takes_away("false", sees_no_credential_leave, *GATEWAY, "cache.trust=0s", KNOWN),
     ),
     "auth.backend_credential_file": (
         f"{KEYS.name}/credential",
-        takes_away('""', sees_no_credential_leave, "role=gateway", "cache.trust=0s", KNOWN),
+        takes_away('""', sees_no_credential_leave, *GATEWAY, "cache.trust=0s", KNOWN),
     ),
     "deadline.read": ("100ms", plain("1h", sees_read_deadline)),
     "deadline.write": ("100ms", plain("1h", sees_write_deadline)),

@@ -6,7 +6,8 @@ set -eu
 . "$(dirname "$0")/../support/mutants.sh"
 
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/query_validity_holds(&exchange->question.asked, ret_now)/1/' 'what a write crossed is not kept'
-mutant src/proxy/cache_path.c flow/test_flow_cache 's/(now_us >= proxy->cache->settled_us)/0/' 'what was kept in the first seconds goes'
+mutant src/proxy/proxy.c flow/test_flow_cache 's/loop_now_us(loop) + options->settle_time_us/0/' 'nothing is kept in the first seconds'
+mutant src/proxy/proxy.c flow/test_flow_cache 's/writes->is_supervised ? 0 : loop_now_us/loop_now_us/' 'but where we have started Chroma'
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/        limit_us = cache->options.trust_us;/        ;/' 'credentials are trusted for a while'
 mutant src/calls/kept_head.c flow/test_flow_cache 's/        else if (!is_plain_answer_field(&head->fields\[i\]))/        else if (0)/' 'answers with fields of others pass'
 mutant src/calls/kept_head.c flow/test_flow_cache 's/head->status != 200 ||//' 'only a 200 is kept'
@@ -40,7 +41,6 @@ mutant src/proxy/cache_path.c flow/test_flow_cache 's/question->quiet != 0 && //
 mutant src/proxy/cache_verify.c flow/test_flow_cache_verify 's/        !cache_path_is_undisturbed(.*/        false)/' 'nor is it compared'
 mutant src/lanes/write_call.c flow/test_flow_cache 's/        if (!write->is_eligible ||$/        if (/' 'a write that is not understood may change any record'
 mutant src/lanes/write_call.c flow/test_flow_cache '/^static bool write_call_names_ids/,/^}/s/(write = write_call_member(call, i)) != NULL/i < 1 \&\& (write = write_call_member(call, i)) != NULL/' 'each write of a call is looked at'
-mutant src/proxy/proxy.c flow/test_flow_cache 's/loop_now_us(loop) + CACHE_PATH_SETTLE_US}/0}/' 'in the first seconds no write shows all'
 
 mutant src/proxy/cache_path.c flow/test_flow_cache_report 's/    cache->flushes++;/    ;/' 'what was on its way when all was forgotten is not kept'
 mutant src/proxy/cache_report.c flow/test_flow_cache_report 's/    collection_table_distrust(.*/    ;/' 'nor what was when its collection was'

@@ -15,6 +15,7 @@ mutant src/proxy/cache_path.c flow/test_flow_collapse 's/cache->join != NULL \&\
 mutant src/proxy/cache_path.c flow/test_flow_collapse 's/            cache_join_refuse(exchange->question.join, exchange);/            ;/' 'an answer that is not for others is asked for by each'
 mutant src/proxy/cache_path.c flow/test_flow_collapse 's/    cache_join_answer(exchange, kept_head(exchange->question.head), body);/    ;/' 'all that wait get the answer'
 mutant src/proxy/cache_path.c flow/test_flow_collapse 's/    query_cache_note_join(cache->cache, result);/    ;/' 'a look-up has one result'
+mutant src/proxy/cache_path.c flow/test_flow_collapse 's/    proxy->cache->unkept.joined++;/    ;/' 'where nothing is kept, too'
 mutant src/proxy/cache_join.c flow/test_flow_collapse 's/    leader->reply.source = NULL;/    ;/' 'a slow client slows nobody else'
 mutant src/proxy/cache_join.c flow/test_flow_collapse 's/    join_let_run(exchange_of(single_flight_leader(&own->flight)));/    ;/' 'an answer that is held up is read on for who joins'
 mutant src/proxy/cache_join.c flow/test_flow_collapse 's/        single_flight_fail(member);/        single_flight_leave(member);/' 'what failed twice each asks for itself'

@@ -46,6 +46,7 @@ void flow_world_begin(struct flow_world *world, uint64_t seed)
                           .queue_wait_max_us = 60 * second_us,
                           .deadline_read_us = 60 * second_us,
                           .deadline_write_us = 120 * second_us,
+                          .settle_time_us = 10 * second_us,
                           .adds_headers = true,
                           .access_log = PROXY_LOG_OFF},
         .write_options = {.is_coalescing = true,
@@ -85,6 +86,7 @@ static void flow_world_set_memory(struct flow_world *world)
 void flow_world_keep_answers(struct flow_world *world)
 {
     world->write_options.is_gateway = true;
+    world->proxy_options.settle_time_us = 0;
     world->proxy_options.cache =
         (struct proxy_cache_options){.is_enabled = true, .bytes_max = 4 << 20, .trust_us = 5000000};
 }

@@ -274,6 +274,7 @@ START_TEST(what_waits_for_its_turn_is_joined_by_a_sidecar_too)
     ck_assert_uint_eq(metric("chromabouncer_requests_total{op=\"get\",code=\"200\",source="
                              "\"collapsed\"}"),
                       5);
+    ck_assert_uint_eq(metric("chromabouncer_cache_lookups_total{result=\"collapsed\"}"), 5);
 }
 END_TEST
 

@@ -80,6 +80,7 @@ static void begin_in(bool is_gateway)
 
     flow_world_begin(&world, 1);
     world.write_options.is_gateway = is_gateway;
+    world.proxy_options.settle_time_us = 0;
     world.write_options.is_coalescing = true; /* writes are looked into */
     world.backend.on_plan = plan;
     write_fault = creation_fault = FLOW_FAULT_NONE;

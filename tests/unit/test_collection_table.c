@@ -29,11 +29,13 @@ struct request {
     struct write_notice notice;
 };
 
-static void start_with(size_t collections_max)
+static void start_with(size_t collections_max, uint64_t settled_us)
 {
     static const unsigned char      secret[SIPHASH_KEY_SIZE] = {7};
-    struct collection_table_options options = {
-        .collections_max = collections_max, .bytes_max = 1 << 20, .lost_us = LOST_US};
+    struct collection_table_options options = {.collections_max = collections_max,
+                                               .bytes_max = 1 << 20,
+                                               .lost_us = LOST_US,
+                                               .settled_us = settled_us};
 
     now_us = 1;
     names_b = false;
@@ -44,7 +46,7 @@ static void start_with(size_t collections_max)
 
 static void start(void)
 {
-    start_with(100);
+    start_with(100, 0);
 }
 
 static void stop(void)
@@ -649,7 +651,7 @@ START_TEST(of_very_many_collections_some_are_told_by_id)
     unsigned kept = 0;
 
     stop();
-    start_with(250);
+    start_with(250, 0);
     for (unsigned i = 1; i <= 250; i++) {
         uint64_t before;
 
@@ -703,7 +705,7 @@ START_TEST(a_forgotten_collection_has_another_stamp)
     struct request write;
 
     stop();
-    start_with(3);
+    start_with(3, 0);
     stamp = stamp_of(1);
     for (unsigned number = 2; number < 9; number++)
         ck_assert(stamp_of(number) > stamp);
@@ -728,7 +730,7 @@ START_TEST(without_room_a_write_may_change_everything)
     uint64_t       stamp;
 
     stop();
-    start_with(2);
+    start_with(2, 0);
     for (unsigned i = 0; i < 3; i++)
         send_to(&writes[i], "POST", D "/collections/@/add", i + 1);
     ck_assert_int_eq(writes[1].notice.change.reach, CHROMA_REACH_RECORDS);
@@ -826,6 +828,30 @@ static void keep_description(unsigned number)
         bytes_of("{\"id\":\"00000000-0000-0000-0000-000000000001\",\"dimension\":2,"
                  "\"schema\":{\"keys\":{\"a\":{\"int\":{}}}}}")));
 }
+
+/* Chroma may apply what a process of ours before this one had sent, with a write of ours or by
+ * itself. */
+START_TEST(before_it_is_settled_there_are_no_stamps)
+{
+    struct request write;
+
+    stop();
+    start_with(100, 1000);
+    look_up(1, "a", "2");
+    write_key(&write, 1, "");
+    answer(&write);
+    now_us = 999;
+    ck_assert_uint_eq(stamp_of(1), 0);
+    ck_assert_uint_eq(description_stamp_of(1), 0);
+    ck_assert_uint_eq(collection_table_tenants_stamp(table, now_us), 0);
+    ck_assert_uint_eq(named("a"), 1);
+    now_us = 1000;
+    ck_assert_uint_ne(stamp_of(1), 0);
+    ck_assert_uint_ne(collection_table_tenants_stamp(table, now_us), 0);
+    ck_assert_uint_eq(description_stamp_of(1), 0); /* the write may have come before it */
+    keep_description(1);
+}
+END_TEST
 
 START_TEST(a_description_outlives_writes_that_leave_it)
 {
@@ -977,7 +1003,7 @@ START_TEST(a_forgotten_description_is_not_trusted)
     uint64_t       stamp;
 
     stop();
-    start_with(2);
+    start_with(2, 0);
     keep_description(1);
     stamp = description_stamp_of(1);
     look_up(2, "b", "2");
@@ -1089,6 +1115,7 @@ int main(void)
     tcase_add_test(tcase, without_room_a_write_may_change_everything);
     tcase_add_test(tcase, a_function_makes_its_database_unfit_for_good);
     tcase_add_test(tcase, a_description_outlives_writes_that_leave_it);
+    tcase_add_test(tcase, before_it_is_settled_there_are_no_stamps);
     tcase_add_test(tcase, what_describes_another_is_refused);
     tcase_add_test(tcase, a_description_waits_until_what_was_lost_can_come_no_more);
     tcase_add_test(tcase, another_incarnation_has_its_own_schema);

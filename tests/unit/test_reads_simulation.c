@@ -144,7 +144,7 @@ static struct query_validity validity_of(const struct client *client)
     return (struct query_validity){
         .stamp = collection_table_stamp_of(sim.table, uuid_of(client->collection),
                                            is_by_id(client) ? &ids : NULL, sim.now_us),
-        .epoch = 2 * collection_table_epoch(sim.table) + (sim.now_us >= SETTLED_US),
+        .epoch = collection_table_epoch(sim.table),
         .incarnation = collection_table_incarnation(sim.table)};
 }
 
