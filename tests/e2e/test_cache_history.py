@@ -6,6 +6,7 @@ some seconds each. The long forms:
     CACHE_OPERATIONS=1000000    in front of stub_chroma, whose writes fail in every third round
     CACHE_SECONDS=300           on a real Chroma that is killed every ten seconds
     CACHE_CUTS=60               writes on a real Chroma whose connections are cut
+    CACHE_KILLS=20              of the gateway in front of a real Chroma, started again at once
 
 One in twenty of the hits is asked of Chroma as well meanwhile (cache.verify): none may differ.
 """
@@ -34,13 +35,16 @@ from proof_bed import STUB, Stub  # noqa: E402
 OPERATIONS = int(os.environ.get("CACHE_OPERATIONS", "20000"))
 SECONDS = float(os.environ.get("CACHE_SECONDS", "5"))
 CUTS = int(os.environ.get("CACHE_CUTS", "6"))
+KILLS = int(os.environ.get("CACHE_KILLS", "1"))
+SETTLE_SECONDS = 10
 CLIENTS, PROCESSES = 16, 4
 ROUND = 50_000
 ROUND_SECONDS = 10  # on a real Chroma; a kill in each
 REST_SECONDS = 0.01  # of who had no answer
 COLLECTIONS, IDS = 6, 3
 FORK = multiprocessing.get_context("fork")
-GATEWAY = ["--set", "role=gateway", "--set", "backend.settle_time=0s", "--set", "log.access=off", "--set", "cache.verify=5%"]
+GATEWAY = [word for setting in ("role=gateway", "backend.settle_time=0s", "log.access=off", "cache.verify=5%")
+           for word in ("--set", setting)]  # fmt: skip
 ALL = [f"r{i}" for i in range(IDS)]
 HIT, MIRROR = b"cache-status: chromabouncer; hit", b"x-chromabouncer-source: mirror"
 
@@ -377,6 +381,26 @@ def test_no_read_is_stale_on_a_chroma_that_is_killed():
             number += 1
         totals.check(one.page(), f"killed {number} times")
     assert totals.hits > totals.reads / 4
+
+
+@pytest.mark.timeout(120 + 60 * KILLS)
+def test_no_read_is_stale_behind_a_gateway_that_is_killed():
+    """What it had sent Chroma may apply while the next one runs."""
+    totals = Totals()
+    with Chroma() as chroma, WatchedProxy(chroma.port, ["--set", "role=gateway", "--set", "log.access=off"]) as proxy:
+        for number in range(KILLS):
+            paths, counted = new_collections(proxy.port, f"round-{number}")
+            ends = time.monotonic() + SETTLE_SECONDS + 6
+            history, collect = run_clients(
+                proxy.port, paths, counted, 0.1, lambda _, ends=ends: time.monotonic() < ends
+            )
+            time.sleep(random.uniform(1, 3))
+            proxy.kill()
+            proxy.start()
+            collect()
+            totals.add(history)
+        totals.check_reads(f"gateway killed {KILLS} times")
+    assert totals.hits > 0 and totals.unanswered > 0
 
 
 class Cutter:
