@@ -36,6 +36,7 @@ struct mirror_path;
 struct read_cache;
 struct read_limit;
 struct services;
+struct write_alone;
 struct write_lanes;
 
 /* How many records a distributed Chroma takes at once; others take more. */
@@ -88,6 +89,8 @@ struct proxy {
     struct admission    admission;  /* of requests */
     struct lane_rooms  *lane_rooms; /* a collection's part of the room for writes */
     struct write_lanes *lanes;
+    struct write_alone *alone;        /* writes that are in none */
+    uint64_t            deletes_lost; /* by a filter, with a Chroma that we ran */
     struct turn_queue  *turns;
     struct read_limit  *read_limit; /* how many reads get one */
     struct loop_timer  *shed_timer; /* when the next one has waited for too long */

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "chroma/chroma_repeat.h"
 #include "lanes/guard_look.h"
 #include "lanes/lane_order.h"
+#include "lanes/write_alone.h"
 #include "lanes/write_call.h"
 #include "lanes/write_metrics.h"
 #include "lanes/write_permit.h"
@@ -23,25 +23,14 @@ enum { record_bytes = 48 };
  * single-node server takes 5461 and has one writer. */
 enum { distributed_in_flight = 8 };
 
-/* How long a write that goes by itself waits before it is tried again. */
-static const uint64_t again_us = 250000;
-
-/* What kills Chroma is not sent for ever. */
-enum { losses_max = 3 };
-
-/* Connections die before the exit of their process is seen: so long it is waited for. */
-static const uint64_t proof_us = 1000000;
-
 struct write_lanes {
-    struct proxy         *proxy;
-    struct coalescer     *coalescer;
-    struct lane_order    *order;
-    struct loop_task      pump_task;
-    struct loop_timer    *wake_timer;
-    uint64_t              wake_us; /* for which the timer is set */
-    struct timeout_queue *again;
-    uint32_t              in_flight_max;
-    uint64_t              deletes_lost; /* by a filter */
+    struct proxy      *proxy;
+    struct coalescer  *coalescer;
+    struct lane_order *order;
+    struct loop_task   pump_task;
+    struct loop_timer *wake_timer;
+    uint64_t           wake_us; /* for which the timer is set */
+    uint32_t           in_flight_max;
 };
 
 static bool write_lanes_takes(const struct write_lanes *lanes, const struct chroma_route *route);
@@ -72,23 +61,10 @@ static bool     write_lanes_is_proved(const struct write_lanes     *lanes,
                                       const struct coalescer_batch *batch);
 static bool     write_lanes_is_unsettled(const struct coalescer_batch *batch);
 static void     write_lanes_on_batch_over(struct write_call *call, void *ctx);
-static void     write_lanes_note_loss(struct write_lanes *lanes, struct write *write);
-static void     write_lanes_tell(struct write_call *call, struct write *write,
-                                 enum front_executed executed);
 static void     write_lanes_refuse(struct write *write, enum status status,
                                    enum coalescer_executed executed);
 static void     write_lanes_release(struct write *write);
-static enum status write_lanes_send_alone(struct write_lanes *lanes, struct write *write);
-static void        write_lanes_on_alone_guarded(struct write *write, enum guard_look_answer guard,
-                                                void *ctx);
-static void        write_lanes_on_alone_over(struct write_call *call, void *ctx);
-static bool        write_lanes_may_repeat(struct write *write);
-static void        write_lanes_on_again(struct timeout *timeout);
-static void        write_lanes_on_settled(struct write *write, enum write_settled settled,
-                                          const struct http_head *head, struct bytes body);
-static void        write_lanes_end_alone(struct write *write, enum status status,
-                                         enum front_executed executed);
-static void        write_lanes_log_hang(const struct coalescer_batch *batch);
+static void     write_lanes_log_hang(const struct coalescer_batch *batch);
 
 static const enum front_executed executed_words[] = {
     [COALESCER_EXECUTED_UNSAID] = FRONT_EXECUTED_UNSAID,
@@ -124,9 +100,9 @@ struct write_lanes *write_lanes_new(struct proxy *proxy)
     lanes->coalescer = coalescer_new(&coalescer);
     lanes->order = lane_order_new();
     lanes->wake_timer = loop_timer_new(proxy->loop, write_lanes_pump, lanes);
-    lanes->again = timeout_queue_new(proxy->loop, again_us, write_lanes_on_again);
+    proxy->alone = write_alone_new(proxy);
     if (lanes->coalescer == NULL || lanes->order == NULL || lanes->wake_timer == NULL ||
-        lanes->again == NULL) {
+        proxy->alone == NULL) {
         write_lanes_free(lanes);
         return NULL;
     }
@@ -152,7 +128,8 @@ void write_lanes_free(struct write_lanes *lanes)
         write_leave(write);
         write_free(write);
     }
-    timeout_queue_free(lanes->again);
+    write_alone_free(lanes->proxy->alone);
+    lanes->proxy->alone = NULL;
     free(lanes);
 }
 
@@ -160,7 +137,7 @@ enum status write_lanes_submit(struct write_lanes *lanes, struct write *write)
 {
     write_settle_enter(write);
     if (!write_lanes_takes(lanes, &write->route))
-        return write_lanes_send_alone(lanes, write);
+        return write_alone_send(lanes->proxy->alone, write);
     if (byte_buffer_size(&write->body) <= scan_inline_max) {
         write_scan(write);
         guard_look_scan(write);
@@ -328,7 +305,7 @@ static void write_lanes_act(struct write_lanes *lanes, const struct coalescer_ac
         write_lanes_send(lanes, action->batch);
         break;
     case COALESCER_ANSWER:
-        write_lanes_tell(coalescer_batch_ctx(action->batch), action->member,
+        write_alone_tell(coalescer_batch_ctx(action->batch), action->member,
                          executed_words[action->executed]);
         break;
     case COALESCER_REFUSE:
@@ -505,39 +482,12 @@ static void write_lanes_on_batch_over(struct write_call *call, void *ctx)
     struct coalescer_outcome outcome = write_call_outcome(call);
 
     if (outcome.kind == COALESCER_RESET && write_call_write(call) != NULL)
-        write_lanes_note_loss(lanes, write_call_write(call));
+        write_alone_note_loss(write_call_write(call));
     outcome.retry_at_us = upstream_pool_retry_at_us(lanes->proxy->pool);
     if (outcome.kind != COALESCER_NOT_SENT)
         write_permit_note_sent(write_call_batch(call));
     write_lanes_report(lanes, write_call_batch(call), &outcome, write_call_cost_us(call));
     loop_later(lanes->proxy->loop, &lanes->pump_task);
-}
-
-/* Of a write that goes alone, with a Chroma of our own. */
-static void write_lanes_note_loss(struct write_lanes *lanes, struct write *write)
-{
-    enum chroma_operation operation = write->route.operation;
-
-    if (!lanes->proxy->is_supervised)
-        return;
-    write->losses++;
-    if (operation == CHROMA_OPERATION_DELETE &&
-        !chroma_repeat_is_harmless(operation, byte_buffer_bytes(&write->body)))
-        lanes->deletes_lost++;
-}
-
-/* Without a call the guard has told its client. */
-static void write_lanes_tell(struct write_call *call, struct write *write,
-                             enum front_executed executed)
-{
-    if (call == NULL)
-        return;
-    if (!write_settle_is_deleted(write, write_call_outcome(call).http_status))
-        write_call_tell(call, write, executed);
-    else if (write_settle_may(write))
-        write_call_tell_deleted(call, write);
-    else
-        write_tell_refused(write, STATUS_BACKEND_RESET, FRONT_EXECUTED_MAYBE, NULL);
 }
 
 static void write_lanes_refuse(struct write *write, enum status status,
@@ -552,6 +502,14 @@ static void write_lanes_refuse(struct write *write, enum status status,
     write_tell_refused(write, status, executed_words[executed], message);
 }
 
+bool write_lanes_give_up(struct write *write, enum front_executed *ret_executed)
+{
+    if (write->is_in_lane)
+        return false;
+    *ret_executed = write_alone_give_up(write);
+    return true;
+}
+
 /* Its answer may still pass. */
 static void write_lanes_release(struct write *write)
 {
@@ -560,176 +518,6 @@ static void write_lanes_release(struct write *write)
         write_call_adopt(write->call, write);
     else
         write_free(write);
-}
-
-/* One that was just judged is not refused here: who submits it is told later. */
-static enum status write_lanes_send_alone(struct write_lanes *lanes, struct write *write)
-{
-    enum write_permission  permission = write_permit_ask(write);
-    enum guard_look_answer guard;
-
-    if (permission != WRITE_PERMITTED) {
-        write_lanes_on_alone_guarded(
-            write, permission == WRITE_REFUSED ? GUARD_LOOK_REFUSED : GUARD_LOOK_AGAIN, lanes);
-        return STATUS_OK;
-    }
-    guard = guard_look(write, NULL, write_lanes_on_alone_guarded, lanes);
-    write->ends = write->proxy->ends;
-    if (guard == GUARD_LOOK_ASKS)
-        return STATUS_OK;
-    return guard == GUARD_LOOK_PASSES &&
-                   write_call_start_one(write, write_lanes_on_alone_over, lanes) != NULL
-               ? STATUS_OK
-               : STATUS_NO_MEMORY;
-}
-
-static void write_lanes_on_alone_guarded(struct write *write, enum guard_look_answer guard,
-                                         void *ctx)
-{
-    struct write_lanes *lanes = ctx;
-    enum front_executed executed = write->losses == 0 ? FRONT_EXECUTED_NO : FRONT_EXECUTED_MAYBE;
-
-    if (guard == GUARD_LOOK_REFUSED) {
-        write_free(write);
-    } else if (guard == GUARD_LOOK_PASSES && write_permit_ask(write) == WRITE_PERMITTED) {
-        if (write_call_start_one(write, write_lanes_on_alone_over, lanes) == NULL)
-            write_lanes_end_alone(write, STATUS_NO_MEMORY, executed);
-    } else if (loop_now_us(lanes->proxy->loop) + again_us < write->deadline_us) {
-        write->is_lost = false;
-        timeout_queue_start(lanes->again, &write->again);
-    } else {
-        write_lanes_end_alone(write, STATUS_BACKEND_DOWN, executed);
-    }
-}
-
-static void write_lanes_on_alone_over(struct write_call *call, void *ctx)
-{
-    struct write_lanes      *lanes = ctx;
-    struct write            *write = write_call_write(call);
-    struct coalescer_outcome outcome = write_call_outcome(call);
-    enum status              failure = write_call_failure(call);
-
-    write->was_sent |= outcome.kind != COALESCER_NOT_SENT;
-    if (outcome.kind == COALESCER_RESET)
-        write_lanes_note_loss(lanes, write);
-    if (outcome.kind == COALESCER_ANSWERED) {
-        write_lanes_tell(call, write, FRONT_EXECUTED_UNSAID);
-    } else if (failure != STATUS_SHUTTING_DOWN &&
-               (outcome.kind == COALESCER_NOT_SENT || write_lanes_may_repeat(write)) &&
-               loop_now_us(lanes->proxy->loop) + again_us < write->deadline_us) {
-        write_call_end(call);
-        timeout_queue_start(lanes->again, &write->again);
-        return;
-    } else {
-        write_tell_refused(write, failure,
-                           outcome.kind == COALESCER_NOT_SENT && write->losses == 0
-                               ? FRONT_EXECUTED_NO
-                               : FRONT_EXECUTED_MAYBE,
-                           NULL);
-    }
-    write_call_adopt(call, write);
-    write_call_end(call);
-}
-
-/* It may have been lost with a Chroma of our own: would a repeat be harmless, or can it be settled,
- * and is it not the third? */
-static bool write_lanes_may_repeat(struct write *write)
-{
-    write->is_lost =
-        write->proxy->is_supervised && write->losses < losses_max &&
-        (write_settle_may(write) ||
-         chroma_repeat_is_harmless(write->route.operation, byte_buffer_bytes(&write->body)));
-    write->lost_us = loop_now_us(write->proxy->loop);
-    return write->is_lost;
-}
-
-/* A write that was lost waits for the proof that Chroma has ended: a connection that broke by
- * itself may have left it alive, and a repeat could then overtake what comes later. */
-static void write_lanes_on_again(struct timeout *timeout)
-{
-    struct write       *write = CONTAINER_OF(timeout, struct write, again);
-    struct write_lanes *lanes = write->proxy->lanes;
-    bool                is_proved = write->ends != write->proxy->ends;
-
-    if (write->is_lost && !is_proved) {
-        if (loop_now_us(write->proxy->loop) - write->lost_us < proof_us) {
-            timeout_queue_start(lanes->again, timeout);
-            return;
-        }
-        write_lanes_end_alone(write, STATUS_BACKEND_RESET, FRONT_EXECUTED_MAYBE);
-        return;
-    }
-    if (write->is_lost && write->can_settle) {
-        if (!write_settle_may(write))
-            write_lanes_end_alone(write, STATUS_BACKEND_RESET, FRONT_EXECUTED_MAYBE);
-        else if (write->route.operation != CHROMA_OPERATION_COLLECTION_CREATE)
-            write_lanes_on_settled(write, WRITE_SETTLED_ABSENT, NULL, (struct bytes){0});
-        else if (!write_settle_look(write, write_lanes_on_settled))
-            write_lanes_end_alone(write, STATUS_NO_MEMORY, FRONT_EXECUTED_MAYBE);
-        return;
-    }
-    write_lanes_on_settled(write, WRITE_SETTLED_ABSENT, NULL, (struct bytes){0});
-}
-
-static void write_lanes_on_settled(struct write *write, enum write_settled settled,
-                                   const struct http_head *head, struct bytes body)
-{
-    struct write_lanes *lanes = write->proxy->lanes;
-
-    switch (settled) {
-    case WRITE_SETTLED_DONE:
-        write_tell_answer(write, head, body, FRONT_EXECUTED_UNSAID);
-        write_free(write);
-        break;
-    case WRITE_SETTLED_ABSENT:
-        write->is_lost = false;
-        if (write_lanes_send_alone(lanes, write) != STATUS_OK)
-            write_lanes_end_alone(write, STATUS_NO_MEMORY,
-                                  write->losses == 0 ? FRONT_EXECUTED_NO : FRONT_EXECUTED_MAYBE);
-        break;
-    case WRITE_SETTLED_UNKNOWN:
-        write_lanes_end_alone(write, STATUS_BACKEND_RESET, FRONT_EXECUTED_MAYBE);
-        break;
-    case WRITE_SETTLED_AGAIN:
-        if (loop_now_us(lanes->proxy->loop) + again_us < write->deadline_us)
-            timeout_queue_start(lanes->again, &write->again);
-        else
-            write_lanes_end_alone(write, STATUS_BACKEND_RESET, FRONT_EXECUTED_MAYBE);
-        break;
-    }
-}
-
-static void write_lanes_end_alone(struct write *write, enum status status,
-                                  enum front_executed executed)
-{
-    write_tell_refused(write, status, executed, NULL);
-    write_free(write);
-}
-
-bool write_lanes_give_up(struct write *write, enum front_executed *ret_executed)
-{
-    if (write->is_in_lane)
-        return false;
-    write_leave(write);
-    if (write->call != NULL && write_call_is_sent(write->call)) {
-        *ret_executed = FRONT_EXECUTED_MAYBE;
-        return true;
-    }
-    *ret_executed = write->losses > 0 ? FRONT_EXECUTED_MAYBE : FRONT_EXECUTED_NO;
-    if (write->call != NULL) {
-        struct write_call *call = write->call;
-
-        write_call_cancel(call);
-        write_call_adopt(call, write);
-        write_call_end(call);
-    } else if (write->look != NULL || guard_look_is_asking(write) ||
-               timeout_queue_is_running(&write->again)) {
-        write_settle_cancel(write);
-        write_free(write);
-    } else {
-        write->is_given_up = true; /* a worker reads its body */
-    }
-    return true;
 }
 
 static void write_lanes_log_hang(const struct coalescer_batch *batch)
@@ -786,6 +574,6 @@ bool write_lanes_splits(const struct write_lanes *lanes)
 
 enum status write_lanes_print_metrics(struct write_lanes *lanes, struct byte_buffer *out)
 {
-    return write_metrics_print(coalescer_stats(lanes->coalescer), lanes->deletes_lost,
+    return write_metrics_print(coalescer_stats(lanes->coalescer), lanes->proxy->deletes_lost,
                                loop_now_us(lanes->proxy->loop), out);
 }

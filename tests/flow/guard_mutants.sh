@@ -55,7 +55,7 @@ mutant src/lanes/guard_look.c flow/test_flow_guard 's/        loop_timer_set(loo
 mutant src/lanes/guard_look.c flow/test_flow_guard 's/    guard_look_learn(look);$/    ;/' 'a gateway asks for the name once'
 mutant src/lanes/write_question.c flow/test_flow_guard 's/    write_question_cancel(question);/    ;/' 'a question ends with its write'
 mutant src/lanes/write_lanes.c flow/test_flow_guard 's/    guard = guard_look(first, .*/    guard = GUARD_LOOK_PASSES;/' 'lanes ask the guard'
-mutant src/lanes/write_lanes.c flow/test_flow_guard 's/    guard = guard_look(write, NULL.*/    guard = GUARD_LOOK_PASSES;/' 'who goes by himself asks the guard'
+mutant src/lanes/write_alone.c flow/test_flow_guard 's/    guard = guard_look(write, NULL.*/    guard = GUARD_LOOK_PASSES;/' 'who goes by himself asks the guard'
 mutant src/lanes/write_question.c flow/test_flow_guard 's/        if (!write_question_is_of_body(field))/        if (1)/' 'a question has a body of its own'
 mutant src/chroma/collection_table.c unit/test_collection_table 's/existence_of(table, collection) == COLLECTION_EXISTS \&\& ./1 \&\& \//' 'a name that changed is not known'
 
