@@ -191,8 +191,7 @@ static void link_all(struct vector_index *index, unsigned threads)
         for (uint32_t i = 0; i < count; i++)
             slot_table_enter(&index->slots, slots[i]);
         index_memory_free(&index->memory, slots, waiting * sizeof *slots);
-        if (hnsw_repair_reach(&view, &index->scratch) == STATUS_OK)
-            index->linked_since_check = 0;
+        (void)vector_index_core_check(index, true);
     }
     vector_index_core_link(index, UINT32_MAX);
 }
@@ -210,6 +209,16 @@ static uint32_t prepare_all(struct vector_index *index, uint32_t *slots)
         slots[count++] = slot;
     }
     return count;
+}
+
+enum status vector_index_link(struct vector_index *index, bool is_last)
+{
+    enum status status;
+
+    if (is_last && vector_index_core_is_graph_size(index))
+        vector_index_core_link(index, UINT32_MAX);
+    status = vector_index_core_check(index, is_last);
+    return is_last ? status : STATUS_OK;
 }
 
 enum status vector_index_delete(struct vector_index *index, uint32_t record)

@@ -7,7 +7,10 @@
 
 #include "index/hnsw_build.h"
 
-enum { vectors_default = 4 << 20 };
+enum {
+    vectors_default = 4 << 20,
+    check_divisor = 16 /* reachability is checked when a 16th of the slots is new */
+};
 
 static enum status check_options(const struct vector_index_options *options, struct error *error);
 static void        fill_defaults(struct vector_index_options *options);
@@ -176,6 +179,19 @@ void vector_index_core_link(struct vector_index *index, uint32_t count)
         index->linked_since_check++;
     }
     vector_index_core_note_ready(index);
+}
+
+enum status vector_index_core_check(struct vector_index *index, bool is_thorough)
+{
+    struct hnsw_view view = vector_index_core_view(index);
+    enum status      status;
+
+    if (index->linked_since_check <= (is_thorough ? 0 : index->slots.used / check_divisor))
+        return STATUS_OK;
+    status = hnsw_repair_reach(&view, &index->scratch);
+    if (status == STATUS_OK)
+        index->linked_since_check = 0;
+    return status;
 }
 
 void vector_index_core_note_ready(struct vector_index *index)

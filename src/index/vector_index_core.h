@@ -65,6 +65,11 @@ bool vector_index_core_is_graph_size(const struct vector_index *index);
 /* Link up to `count` WAITING slots; what finds no room goes on waiting. */
 void vector_index_core_link(struct vector_index *index, uint32_t count);
 
+/* See that every slot of the graph can be reached from the entry, if at least one was linked since
+ * that was seen; unless `is_thorough`: if more than a 16th of the slots were.
+ * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED  nothing was checked; the next call makes up for it. */
+enum status vector_index_core_check(struct vector_index *index, bool is_thorough);
+
 /* Derive graph_ready anew: after slots were linked, and where the last one left the graph. */
 void vector_index_core_note_ready(struct vector_index *index);
 

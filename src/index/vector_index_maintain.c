@@ -7,7 +7,6 @@ enum {
      * for half as many dead: 0.30 ms for each replaced vector instead of 0.16. */
     dead_percent = 20,
     dead_min = 64,      /* fewer dead are no reason */
-    check_divisor = 16, /* reachability is checked when a 16th of the slots is new */
     segment_steps = 64, /* what emptying a segment of the file counts for */
 };
 
@@ -33,10 +32,7 @@ bool vector_index_maintain(struct vector_index *index, uint32_t steps)
         vector_index_core_link(index, steps);
         steps -= waiting - index->slots.waiting;
     }
-    if (index->linked_since_check >
-            (before == UINT32_MAX ? 0 : index->slots.used / check_divisor) &&
-        hnsw_repair_reach(&view, &index->scratch) == STATUS_OK)
-        index->linked_since_check = 0;
+    (void)vector_index_core_check(index, before == UINT32_MAX);
     if (index->repair.phase == REPAIR_IDLE && wants_repair(index))
         hnsw_repair_begin(&index->repair, &view);
     steps = hnsw_repair_run(&index->repair, &view, &index->scratch, &index->readers, steps,

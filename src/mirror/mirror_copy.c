@@ -43,6 +43,7 @@ struct mirror_copy {
     uint32_t         page_records;
     uint64_t         record_bytes; /* of the answer, a running mean; 0: not known */
     unsigned         pages_in_vain;
+    bool             is_unlinked; /* pages put vectors that no search is certain to find */
 };
 
 static mirror_copy_fn answer_asked;
@@ -50,6 +51,7 @@ static enum status    make_copy(struct mirror_records *records, struct mirror_co
 static enum status    open_lock(struct mirror_copy *copy);
 static enum status    begin_copy_change(struct mirror_copy *copy);
 static enum status    end_copy_change(struct mirror_copy *copy, enum status status);
+static enum status    link_if_whole(struct mirror_copy *copy);
 static enum status    put_list(struct mirror_copy *copy, const struct mirror_page *list,
                                const char **ret_reason);
 static enum status    take_hollow(struct mirror_copy *copy, size_t bytes_wanted,
@@ -169,10 +171,22 @@ static enum status begin_copy_change(struct mirror_copy *copy)
 static enum status end_copy_change(struct mirror_copy *copy, enum status status)
 {
     if (status == STATUS_OK)
+        status = link_if_whole(copy);
+    if (status == STATUS_OK)
         status = mirror_records_commit(copy->records);
     copy->is_broken = copy->is_broken || status != STATUS_OK;
     pthread_rwlock_unlock(&copy->lock);
     return status;
+}
+
+/* It looks at all records, so it waits for the change after which the copy may be asked: the last
+ * page, or a delete of what was still hollow. */
+static enum status link_if_whole(struct mirror_copy *copy)
+{
+    if (!copy->is_unlinked || mirror_records_hollow_count(copy->records) > 0)
+        return STATUS_OK;
+    copy->is_unlinked = false;
+    return mirror_records_link(copy->records);
 }
 
 /* ---- Filling -------------------------------------------------------------------------------- */
@@ -406,6 +420,7 @@ static enum status fill_records(struct mirror_copy *copy, const struct mirror_pa
         status = mirror_records_put_value(copy->records, rows[i], &record->value, record->metadata);
         mirror_records_set_mark(copy->records, rows[i], known);
     }
+    copy->is_unlinked = true;
     if (status == STATUS_OK)
         status = mirror_records_put_vectors(copy->records, rows, answer->vectors, count,
                                             answer->dimension);

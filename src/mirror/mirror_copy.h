@@ -87,7 +87,9 @@ MUST_CHECK enum status mirror_copy_page_request(struct mirror_copy *copy, size_t
 
 /* The answer to it. Records that it should have and has not were removed meanwhile; they stay
  * hollow until that delete is told. STATUS_NOT_IMPLEMENTED also if some hundred pages have filled
- * nothing and no write was told. */
+ * nothing and no write was told.
+ * The change that leaves no record hollow, this or a delete, sees that every record is found by
+ * searches (mirror_records_link()), for as long as that takes. */
 MUST_CHECK enum status mirror_copy_page(struct mirror_copy *copy, struct bytes answer,
                                         const struct mirror_moments *moments,
                                         const char                 **ret_reason);

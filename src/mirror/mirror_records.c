@@ -274,7 +274,16 @@ enum status mirror_records_put_vector(struct mirror_records *records, uint32_t r
 enum status mirror_records_put_vectors(struct mirror_records *records, const uint32_t *rows,
                                        const float *vectors, uint32_t count, uint32_t dimension)
 {
-    return count == 0 ? STATUS_OK : mirror_vectors_put(records, rows, vectors, count, dimension);
+    enum status status = STATUS_OK;
+
+    if (count > 0)
+        status = mirror_vectors_put(records, rows, vectors, count, dimension);
+    return status == STATUS_OK ? mirror_vectors_link(records, false) : status;
+}
+
+enum status mirror_records_link(struct mirror_records *records)
+{
+    return mirror_vectors_link(records, true);
 }
 
 enum status mirror_records_value(struct mirror_records *records, uint32_t row,

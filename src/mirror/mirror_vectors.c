@@ -16,29 +16,20 @@ enum {
 
 static enum status prepare_vectors(struct mirror_records *records, uint32_t dimension,
                                    uint32_t count);
+static enum status put_one(struct mirror_records *records, uint32_t row, const float *vector);
 static enum status make_index(struct mirror_records *records, uint32_t dimension);
 static enum status fill_index_options(const struct mirror_records *records, uint32_t dimension,
                                       struct vector_index_options *ret_options);
 static uint32_t    slots_max(const struct mirror_records *records, uint32_t dimension);
 static uint64_t    file_growth(const struct mirror_records *records, uint32_t count);
-static enum status add_vectors(struct mirror_records *records, const uint32_t *rows,
-                               const float *vectors, uint32_t count, uint32_t *ret_added);
 
 enum status mirror_vectors_put(struct mirror_records *records, const uint32_t *rows,
                                const float *vectors, uint32_t count, uint32_t dimension)
 {
     enum status status = prepare_vectors(records, dimension, count);
 
-    for (uint32_t done = 0, added = 0; status == STATUS_OK && done < count; done += added) {
-        mirror_budget_share(records);
-        status = add_vectors(records, rows + done, vectors + (size_t)done * dimension, count - done,
-                             &added);
-        if (status == STATUS_LIMIT_REACHED && mirror_vectors_make_room(records))
-            status = STATUS_OK;
-    }
     for (uint32_t i = 0; status == STATUS_OK && i < count; i++)
-        mirror_ids_row(records->ids, rows[i])->vector_checksum =
-            mirror_vectors_checksum(rows[i], vectors + (size_t)i * dimension, dimension);
+        status = put_one(records, rows[i], vectors + (size_t)i * dimension);
     return status;
 }
 
@@ -57,6 +48,20 @@ static enum status prepare_vectors(struct mirror_records *records, uint32_t dime
     return mirror_budget_disk(records) + file_growth(records, count) <= records->disk_max
                ? STATUS_OK
                : STATUS_LIMIT_REACHED;
+}
+
+static enum status put_one(struct mirror_records *records, uint32_t row, const float *vector)
+{
+    enum status status;
+
+    do {
+        mirror_budget_share(records);
+        status = vector_index_add(records->index, row, vector);
+    } while (status == STATUS_LIMIT_REACHED && mirror_vectors_make_room(records));
+    if (status == STATUS_OK)
+        mirror_ids_row(records->ids, row)->vector_checksum =
+            mirror_vectors_checksum(row, vector, records->dimension);
+    return status;
 }
 
 static enum status make_index(struct mirror_records *records, uint32_t dimension)
@@ -141,15 +146,16 @@ static uint64_t file_growth(const struct mirror_records *records, uint32_t count
                                 vector_file_segment_rows * segment;
 }
 
-static enum status add_vectors(struct mirror_records *records, const uint32_t *rows,
-                               const float *vectors, uint32_t count, uint32_t *ret_added)
+enum status mirror_vectors_link(struct mirror_records *records, bool is_last)
 {
     enum status status;
 
-    if (count > 1)
-        return vector_index_add_many(records->index, rows, vectors, count, 1, ret_added);
-    status = vector_index_add(records->index, *rows, vectors);
-    *ret_added = status == STATUS_OK;
+    if (records->index == NULL)
+        return STATUS_OK;
+    /* What is kept for readers suffices, and nobody reads before it is given back. */
+    mirror_budget_share_for_readers(records);
+    status = vector_index_link(records->index, is_last);
+    mirror_budget_share(records);
     return status;
 }
 

@@ -18,6 +18,10 @@
 MUST_CHECK enum status mirror_vectors_put(struct mirror_records *records, const uint32_t *rows,
                                           const float *vectors, uint32_t count, uint32_t dimension);
 
+/* After many vectors that nobody searches yet: see vector_index_link(), whose outcomes and cost it
+ * has, where there is an index. */
+MUST_CHECK enum status mirror_vectors_link(struct mirror_records *records, bool is_last);
+
 /* Of the vector of a row, as its owner keeps it. */
 uint32_t mirror_vectors_checksum(uint32_t row, const float *vector, uint32_t dimension);
 

@@ -2,7 +2,8 @@
  *
  * Records with documents of 120 bytes and three metadata keys, put in pages as a fill does, with
  * the vectors of a file that index_data made (all of it, one float behind the other), and asked for
- * the nearest of those of another, or else of themselves. Usage:
+ * the nearest of those of another, or else of themselves. PAGE is how many records are in each.
+ * Usage:
  * bench_mirror_records FILE.f32 DIMENSION [PAGE [DIRECTORY [QUERIES.f32]]] */
 #include <inttypes.h>
 #include <stdio.h>
@@ -104,14 +105,16 @@ static void fill(FILE *file, uint32_t count, uint32_t dimension, uint32_t page_m
         values += now() - start;
         start = now();
         must(mirror_records_put_vectors(records, rows, vectors, page, dimension));
+        if (done + page == count)
+            must(mirror_records_link(records));
         linked += now() - start;
         start = now();
         must(mirror_records_commit(records));
         values += now() - start;
     }
     free(vectors);
-    printf("fill          %8.2f s   values %.2f s, vectors %.2f s\n", values + linked, values,
-           linked);
+    printf("fill          %8.2f s   in pages of %" PRIu32 "; values %.2f s, vectors %.2f s\n",
+           values + linked, page_max, values, linked);
 }
 
 static void report_memory(double before)
@@ -267,6 +270,29 @@ static void query_answers(FILE *queries, uint32_t count, uint32_t dimension, con
            where[0] == '\0' ? "" : " of a tenth");
 }
 
+/* The share of the ten nearest that a search of this width gives, of a scan of all. */
+static void recall(FILE *queries, uint32_t dimension, uint32_t ef)
+{
+    static float               vector[1 << 12];
+    struct vector_search_hit   hits[10], nearest[10];
+    struct vector_search_query query = {.vector = vector, .k = 10};
+    uint32_t                   found, wanted = 0, common = 0, count;
+
+    rewind(queries);
+    while (fread(vector, dimension * sizeof *vector, 1, queries) == 1) {
+        query.exact = true;
+        must(mirror_reader_search(reader, &query, nearest, &count));
+        query.exact = false;
+        query.ef = ef;
+        must(mirror_reader_search(reader, &query, hits, &found));
+        wanted += count;
+        for (uint32_t i = 0; i < count; i++)
+            for (uint32_t h = 0; h < found; h++)
+                common += nearest[i].record == hits[h].record;
+    }
+    printf("recall        %8.4f     of 10, ef %" PRIu32 "\n", (double)common / wanted, ef);
+}
+
 static void filter_all(const char *where)
 {
     struct filter  *filter;
@@ -316,8 +342,11 @@ int main(int argc, char **argv)
     search(count, dimension);
     query_answers(queries, count, dimension, "");
     query_answers(queries, count, dimension, "\"where\":{\"page\":{\"$lt\":10}},");
-    if (queries != NULL)
+    if (queries != NULL) {
+        recall(queries, dimension, 64);
+        recall(queries, dimension, 200);
         fclose(queries);
+    }
     filter_all("{\"page\":7}");
     filter_all("{\"page\":{\"$gte\":50}}");
     filter_all("{\"source\":\"article-12.txt\"}");

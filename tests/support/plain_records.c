@@ -31,6 +31,7 @@ struct mirror_records {
     size_t           place_end;
     uint32_t         count, hollow_count, dimension;
     bool             is_changing;
+    bool             is_unlinked; /* searches may miss a record */
     int              readers_in, readers;
 };
 
@@ -142,6 +143,7 @@ enum status mirror_records_begin(struct mirror_records *records)
 enum status mirror_records_commit(struct mirror_records *records)
 {
     MUST_HOLD(records->is_changing);
+    MUST_HOLD(records->hollow_count > 0 || !records->is_unlinked);
     records->is_changing = false;
     return STATUS_OK;
 }
@@ -239,10 +241,18 @@ enum status mirror_records_put_vectors(struct mirror_records *records, const uin
 {
     enum status status = STATUS_OK;
 
+    records->is_unlinked = true;
     for (uint32_t i = 0; status == STATUS_OK && i < count; i++)
         status =
             mirror_records_put_vector(records, rows[i], vectors + (size_t)i * dimension, dimension);
     return status;
+}
+
+enum status mirror_records_link(struct mirror_records *records)
+{
+    MUST_HOLD(records->is_changing);
+    records->is_unlinked = false;
+    return STATUS_OK;
 }
 
 static enum status give_value(const struct plain_row *row, struct mirror_value *ret_value)

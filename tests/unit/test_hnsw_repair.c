@@ -398,7 +398,8 @@ START_TEST(no_slot_ever_loses_its_last_link)
 }
 END_TEST
 
-START_TEST(what_awaits_a_check_awaits_it_after_loading_too)
+/* Identical vectors, some of which cannot be reached until that is checked. */
+static void make_unreachable(void)
 {
     const float                point[dim] = {1, 2};
     struct vector_index_report report;
@@ -417,7 +418,12 @@ START_TEST(what_awaits_a_check_awaits_it_after_loading_too)
         if (!model.is_live[i])
             index_model_add(&model, index_, i, point);
     ck_assert_int_eq(vector_index_verify(index_, &report, &error), STATUS_OK);
-    ck_assert_uint_gt(report.unreachable, 0); /* until the check */
+    ck_assert_uint_gt(report.unreachable, 0);
+}
+
+START_TEST(what_awaits_a_check_awaits_it_after_loading_too)
+{
+    make_unreachable();
     reload();
     (void)vector_index_maintain(index_, 100);
     (void)index_fixture_verify(index_);
@@ -449,6 +455,87 @@ START_TEST(a_check_without_memory_is_made_up_for)
     }
     free(points);
     free(records);
+}
+END_TEST
+
+START_TEST(who_adds_many_has_all_reached_in_the_end)
+{
+    for (int i = 0; i < 2; i++) {
+        make_unreachable();
+        index_->linked_since_check = i == 0 ? 1 : index_->linked_since_check;
+        ck_assert_int_eq(vector_index_link(index_, i == 0), STATUS_OK);
+        ck_assert_uint_eq(index_->linked_since_check, 0);
+        (void)index_fixture_verify(index_); /* nobody is lost */
+        stop();
+    }
+}
+END_TEST
+
+/* Before the last it is done when a 16th is new. */
+START_TEST(who_adds_many_has_them_checked_now_and_then)
+{
+    uint32_t checks = 0, since = 0;
+
+    start(1000);
+    add_many_of(0, 800);
+    ck_assert_int_eq(vector_index_link(index_, true), STATUS_OK);
+    for (uint32_t i = 800; i < 1000; i++) {
+        add_point(i);
+        since++;
+        ck_assert_int_eq(vector_index_link(index_, false), STATUS_OK);
+        if (index_->linked_since_check == 0) {
+            ck_assert_uint_eq(since, (i + 1) / 16 + 1);
+            checks++;
+            since = 0;
+        }
+        ck_assert_uint_eq(index_->linked_since_check, since);
+    }
+    ck_assert_uint_eq(checks, 3);
+    stop();
+}
+END_TEST
+
+/* Those that were there before there was a graph are linked a few with each add, else. */
+START_TEST(who_has_added_many_has_a_graph)
+{
+    struct vector_index_memory memory;
+
+    start(600);
+    add_many_of(0, 510);
+    ck_assert_int_eq(vector_index_link(index_, false), STATUS_OK);
+    vector_index_memory(index_, &memory);
+    ck_assert(!memory.is_graph && memory.waiting > 400);
+    ck_assert_int_eq(vector_index_link(index_, true), STATUS_OK);
+    vector_index_memory(index_, &memory);
+    ck_assert(memory.is_graph && memory.waiting == 0);
+    ck_assert_uint_eq(index_->linked_since_check, 0);
+    find_all(1);
+    stop();
+    /* Fewer than a graph has wait for more. */
+    start(600);
+    add_many_of(0, 400);
+    ck_assert_int_eq(vector_index_link(index_, true), STATUS_OK);
+    vector_index_memory(index_, &memory);
+    ck_assert(!memory.is_graph && memory.waiting == 400);
+    find_all(1);
+    stop();
+}
+END_TEST
+
+START_TEST(who_has_added_many_is_told_that_they_are_not_checked)
+{
+    start(800);
+    add_many_of(0, 800);
+    ck_assert_uint_gt(index_->linked_since_check, 800 / 16);
+    vector_index_fail_allocation(index_, 0);
+    ck_assert_int_eq(vector_index_link(index_, false), STATUS_OK);
+    ck_assert_uint_gt(index_->linked_since_check, 0);
+    vector_index_fail_allocation(index_, 0);
+    ck_assert_int_eq(vector_index_link(index_, true), STATUS_NO_MEMORY);
+    ck_assert_uint_gt(index_->linked_since_check, 0);
+    ck_assert_int_eq(vector_index_link(index_, true), STATUS_OK);
+    ck_assert_uint_eq(index_->linked_since_check, 0);
+    stop();
 }
 END_TEST
 
@@ -575,6 +662,10 @@ int main(void)
     tcase_add_test(tcase, no_slot_ever_loses_its_last_link);
     tcase_add_test(tcase, what_awaits_a_check_awaits_it_after_loading_too);
     tcase_add_test(tcase, a_check_without_memory_is_made_up_for);
+    tcase_add_test(tcase, who_adds_many_has_all_reached_in_the_end);
+    tcase_add_test(tcase, who_adds_many_has_them_checked_now_and_then);
+    tcase_add_test(tcase, who_has_added_many_has_a_graph);
+    tcase_add_test(tcase, who_has_added_many_is_told_that_they_are_not_checked);
     tcase_add_test(tcase, what_came_after_the_graph_went_is_not_searched_in_a_graph);
     tcase_add_test(tcase, upper_lists_are_used_again_after_loading);
     tcase_add_test(tcase, small_steps_give_file_space_back_too);

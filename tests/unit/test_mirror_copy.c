@@ -4,7 +4,8 @@
 #include "mirror/record_delete.h"
 
 #include "base/compiler.h"
-#include "mirror/mirror_records.h"
+#include "index/vector_index_core.h"
+#include "mirror/mirror_records_core.h"
 #include "support/check_main.h"
 #include "support/copy_world.h"
 #include "support/index_fixture.h"
@@ -388,6 +389,83 @@ START_TEST(pages_are_as_large_as_is_wanted)
 }
 END_TEST
 
+enum { MANY = vector_index_graph_min + 100 };
+
+/* The answer with records `first` to `end`. */
+static void answer_many(int first, int end)
+{
+    static char answer[2 << 20];
+    const char *names[] = {"ids", "metadatas", "uris", "documents", "embeddings"};
+    size_t      size = 0;
+
+    for (int column = 0; column < 5; column++) {
+        size += (size_t)snprintf(answer + size, sizeof answer - size, "%s\"%s\":[",
+                                 column == 0 ? "{" : "],", names[column]);
+        for (int i = first; i < end; i++)
+            size += (size_t)snprintf(answer + size, sizeof answer - size,
+                                     column == 0   ? "%s\"r%d\""
+                                     : column == 4 ? "%s[1.5,%d]"
+                                                   : "%snull",
+                                     i == first ? "" : ",", i);
+    }
+    snprintf(answer + size, sizeof answer - size, "]}");
+    now += 2;
+    ck_assert_int_eq(page(answer, now - 1, now), STATUS_OK);
+}
+
+/* So many are listed that they have a graph, and all are filled but the last. */
+static void fill_many_but_one(void)
+{
+    struct vector_index_memory memory;
+    struct mirror_records     *records = mirror_copy_records(copy);
+    static char                answer[1 << 18];
+    size_t                     size = 0;
+
+    for (int i = 0; i < MANY; i++)
+        size += (size_t)snprintf(answer + size, sizeof answer - size, "%s\"r%d\"",
+                                 i == 0 ? "{\"ids\":[" : ",", i);
+    snprintf(answer + size, sizeof answer - size, "]}");
+    ck_assert_int_eq(list(answer, 1, 2), STATUS_OK);
+    now = 2;
+    for (int first = 0, count; first < MANY - 1; first += count) {
+        count = count_asked(request(1 << 20));
+        answer_many(first, first + count < MANY ? first + count : MANY - 1);
+    }
+    ck_assert_uint_eq(hollow(), 1);
+    vector_index_memory(records->index, &memory);
+    ck_assert(!memory.is_graph && memory.waiting > vector_index_graph_min / 2);
+}
+
+/* A copy that may be asked has a graph in which all records are found. */
+START_TEST(a_copy_is_linked_when_it_is_whole)
+{
+    struct mirror_records     *records = mirror_copy_records(copy);
+    struct vector_index_memory memory;
+    char                       body[100];
+
+    fill_many_but_one();
+    now += 2;
+    if (_i == 0) {
+        ck_assert_int_eq(count_asked(request(1 << 20)), 1);
+        answer_many(MANY - 1, MANY);
+    } else {
+        snprintf(body, sizeof body, "{\"ids\":[\"r%d\"]}", MANY - 1);
+        ck_assert_int_eq(told(CHROMA_OPERATION_DELETE, body, "{\"deleted\":1}", now - 1, now),
+                         STATUS_OK);
+    }
+    ck_assert_uint_eq(hollow(), 0);
+    vector_index_memory(records->index, &memory);
+    ck_assert(memory.is_graph && memory.waiting == 0);
+    ck_assert_uint_eq(records->index->linked_since_check, 0);
+    /* What clients write from then on has it looked at now and then. */
+    now += 2;
+    ck_assert_int_eq(
+        told(CHROMA_OPERATION_ADD, "{\"ids\":[\"s\"],\"embeddings\":[[3,4]]}", "{}", now - 1, now),
+        STATUS_OK);
+    ck_assert_uint_eq(records->index->linked_since_check, 1);
+}
+END_TEST
+
 /* Of the real records; test_mirror_copy_orders.c has more seeds. */
 START_TEST(a_copy_that_is_whole_is_what_chroma_has)
 {
@@ -416,6 +494,7 @@ int main(void)
     tcase_add_test(tcase, a_list_with_an_id_twice_is_none);
     tcase_add_test(tcase, what_is_listed_and_never_comes_ends);
     tcase_add_test(tcase, pages_are_as_large_as_is_wanted);
+    tcase_add_loop_test(tcase, a_copy_is_linked_when_it_is_whole, 0, 2);
     tcase_add_test(tcase, a_copy_that_is_whole_is_what_chroma_has);
     return check_main("mirror_copy", tcase);
 }
