@@ -207,14 +207,15 @@ static void add_copy(const struct mirror_entry_info *info, void *ctx)
     rows->is_whole &=
         json_array_append_new(
             rows->rows,
-            json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:f, s:f, s:f, s:I, s:f, s:I, "
-                      "s:f, s:s, "
+            json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:f, s:f, s:f, s:I, s:f, "
+                      "s:I, s:f, s:s, "
                       "s:s, s:o, s:s}",
                       "name", name, "state", mirror_entry_state_name(info->state), "reason", reason,
                       "records", (json_int_t)info->records, "hollow", (json_int_t)info->hollow,
                       "memory", (json_int_t)info->memory, "disk", (json_int_t)info->disk,
                       "expected_records", if_known(info, info->expected_records), "expected_memory",
-                      if_known(info, info->expected_memory), "age_seconds", seconds(info->age_us),
+                      if_known(info, info->expected_memory), "expected_vectors",
+                      if_known(info, info->expected_vectors), "age_seconds", seconds(info->age_us),
                       "left_seconds", seconds(info->left_us), "retry_seconds",
                       seconds(info->retry_us), "fills", (json_int_t)info->fills, "fill_seconds",
                       seconds(info->fill_us), "writes", (json_int_t)info->writes,

@@ -343,7 +343,10 @@ static void check_mirror_sizes(struct check *check)
 
     mirror_probe_walk(&check->settings, &probe);
     if (probe.collections > 0)
-        say(check, probe.memory > room ? WARN : OK, 0, "mirror",
+        say(check,
+            probe.memory > room || probe.vectors > check->settings.mirror_disk_max_bytes ? WARN
+                                                                                         : OK,
+            0, "mirror",
             "copies of %s%llu collections of the default database, %llu records, would take about "
             "%s of memory (%s may be taken), and %s of disk and their texts",
             probe.is_whole ? "all " : "the first ", (unsigned long long)probe.collections,

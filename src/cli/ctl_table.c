@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { COLUMNS_MAX = 18, CELL_SIZE = 100 };
+enum { COLUMNS_MAX = 19, CELL_SIZE = 100 };
 
 static void        print_members(FILE *out, json_t *object, bool all);
 static void        print_rows(FILE *out, const char *name, json_t *rows);

@@ -97,6 +97,6 @@ static bool add_collection(const struct settings          *settings,
     probe->collections++;
     probe->records += records;
     probe->memory += mirror_estimate_of_size(records, collection->dimension);
-    probe->vectors += records * collection->dimension * sizeof(float);
+    probe->vectors += mirror_estimate_of_vectors(records, collection->dimension);
     return true;
 }

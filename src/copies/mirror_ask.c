@@ -1,5 +1,6 @@
 #include "copies/mirror_ask.h"
 
+#include "calls/backend_breaker.h"
 #include "calls/own_flows.h"
 #include "copies/mirror_state.h"
 
@@ -40,6 +41,13 @@ void mirror_ask_done(struct mirror_ask *ask)
     byte_buffer_done(&ask->head);
 }
 
+bool mirror_ask_may(const struct proxy *proxy, size_t size)
+{
+    return !proxy->admission.is_paused && backend_breaker_is_calm(proxy->breaker) &&
+           loop_now_us(proxy->loop) >= upstream_pool_retry_at_us(proxy->pool) &&
+           memory_account_has_room(&proxy->budget->accounts[MEMORY_ACCOUNT_MIRROR], size);
+}
+
 enum status mirror_ask_description(struct mirror_ask *ask, const struct mirror_entry *entry,
                                    size_t answer_max)
 {
@@ -56,6 +64,23 @@ enum status mirror_ask_description(struct mirror_ask *ask, const struct mirror_e
     return status == STATUS_OK
                ? mirror_ask_send(ask, CHROMA_OPERATION_COLLECTION_GET_ID, answer_max, NULL)
                : status;
+}
+
+enum status mirror_ask_count(struct mirror_ask *ask, const struct mirror_entry *entry,
+                             size_t answer_max)
+{
+    char        uuid[CHROMA_ROUTE_UUID_SIZE];
+    enum status status;
+
+    chroma_route_print_uuid(entry->uuid, uuid);
+    byte_buffer_clear(&ask->head);
+    ask->body = (struct bytes){0};
+    status = byte_buffer_printf(&ask->head, SIZE_MAX,
+                                "GET /api/v2/tenants/%s/databases/%s/collections/%s/count "
+                                "HTTP/1.1\r\n",
+                                entry->tenant, entry->database, uuid);
+    return status == STATUS_OK ? mirror_ask_send(ask, CHROMA_OPERATION_COUNT, answer_max, NULL)
+                               : status;
 }
 
 enum status mirror_ask_encode(struct bytes name, struct byte_buffer *out)

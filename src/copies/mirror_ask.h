@@ -51,10 +51,17 @@ MUST_CHECK enum status mirror_ask_init(struct mirror_ask *ask, struct proxy *pro
 /* What is under way is given up. */
 void mirror_ask_done(struct mirror_ask *ask);
 
-/* Ask for the description of the collection, or what its `get` says to `body` (borrowed until it
- * is over), with `lane` for a write that waits for it (NULL: none does). STATUS_NO_MEMORY. */
+/* May Chroma be asked now what nobody waits for, if `size` bytes come of it? Not in a pause, nor
+ * while it fails, nor where memory is short. */
+bool mirror_ask_may(const struct proxy *proxy, size_t size);
+
+/* Ask for the description of the collection, how many records it has, or what its `get` says to
+ * `body` (borrowed until it is over), with `lane` for a write that waits for it (NULL: none does).
+ * STATUS_NO_MEMORY. */
 MUST_CHECK enum status mirror_ask_description(struct mirror_ask         *ask,
                                               const struct mirror_entry *entry, size_t answer_max);
+MUST_CHECK enum status mirror_ask_count(struct mirror_ask *ask, const struct mirror_entry *entry,
+                                        size_t answer_max);
 MUST_CHECK enum status mirror_ask_get(struct mirror_ask *ask, const struct mirror_entry *entry,
                                       struct bytes body, size_t answer_max,
                                       const struct mirror_ask_lane *lane);

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "calls/backend_breaker.h"
 #include "chroma/collection_answer.h"
 #include "chroma/collection_schema.h"
 #include "copies/mirror_ask.h"
@@ -172,15 +171,9 @@ void mirror_fill_pump(struct mirror_fill *fill)
 
 static bool fill_may_ask(struct mirror_fill *fill)
 {
-    struct proxy                *proxy = fill->keeper->proxy;
-    const struct memory_account *account = &proxy->budget->accounts[MEMORY_ACCOUNT_MIRROR];
-    uint64_t                     now_us = loop_now_us(proxy->loop);
-
-    if (now_us < fill->next_us)
+    if (mirror_keeper_now_us(fill->keeper) < fill->next_us)
         return false;
-    if (!proxy->admission.is_paused && backend_breaker_is_calm(proxy->breaker) &&
-        now_us >= upstream_pool_retry_at_us(proxy->pool) &&
-        memory_account_has_room(account, fill->page_bytes))
+    if (mirror_ask_may(fill->keeper->proxy, fill->page_bytes))
         return true;
     fill_pause(fill, 1);
     return false;

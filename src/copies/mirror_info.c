@@ -4,6 +4,7 @@
 
 #include "base/metric.h"
 #include "copies/mirror_choice.h"
+#include "mirror/mirror_estimate.h"
 
 /* Of the decayed reads: how fast they come, so that they are this many. */
 static const double reads_span_s = 300 / 0.693147;
@@ -44,6 +45,7 @@ void mirror_info_describe(const struct mirror_entry *entry, uint64_t now_us,
     if (entry->state != MIRROR_ENTRY_COMPLETE && entry->is_counted) {
         ret_info->expected_memory = mirror_choice_estimate(entry);
         ret_info->expected_records = entry->records;
+        ret_info->expected_vectors = mirror_estimate_of_vectors(entry->records, entry->dimension);
     }
     info_describe_copies(entry, now_us, ret_info);
 }

@@ -29,7 +29,8 @@ struct mirror_entry_info {
     uint64_t                records, hollow; /* hollow: not filled yet */
     uint64_t                memory, disk;    /* bytes, of all copies of it */
     uint64_t expected_memory;  /* of a copy that is not complete, when it is, about; */
-    uint64_t expected_records; /* of so many; both 0: that is not known */
+    uint64_t expected_records; /* of so many; */
+    uint64_t expected_vectors; /* bytes on disk, without texts; all 0: that is not known */
     uint64_t age_us;           /* as mirror_hold_age_us(); of none that is complete 0 */
     uint64_t retry_us;         /* from now until it is begun again; 0: it does not wait */
     uint64_t left_us;          /* estimate until it is filled; 0: none */

@@ -7,6 +7,7 @@
 #include "copies/mirror_applied.h"
 #include "copies/mirror_ask.h"
 #include "copies/mirror_choice.h"
+#include "copies/mirror_count.h"
 #include "copies/mirror_fill.h"
 #include "copies/mirror_kept.h"
 #include "copies/mirror_lane.h"
@@ -58,7 +59,9 @@ struct mirror_keeper *mirror_keeper_new(struct proxy *proxy)
     keeper->by_uuid = hash_map_new(proxy->secret, SIZE_MAX / 64);
     keeper->timer = loop_timer_new(proxy->loop, keeper_pump, keeper);
     keeper->fill = mirror_fill_new(keeper);
-    if (keeper->by_uuid == NULL || keeper->timer == NULL || keeper->fill == NULL) {
+    keeper->count = mirror_count_new(keeper);
+    if (keeper->by_uuid == NULL || keeper->timer == NULL || keeper->fill == NULL ||
+        keeper->count == NULL) {
         mirror_keeper_free(keeper);
         return NULL;
     }
@@ -82,6 +85,7 @@ void mirror_keeper_free(struct mirror_keeper *keeper)
     mirror_settle_free_all(keeper);
     mirror_lane_free_all(keeper);
     mirror_fill_free(keeper->fill);
+    mirror_count_free(keeper->count);
     loop_task_cancel(&keeper->pump);
     loop_timer_free(keeper->timer);
     hash_map_free(keeper->by_uuid);
@@ -116,6 +120,7 @@ static void keeper_pump(void *ctx)
         keeper->filling->live->page == MIRROR_PAGE_NONE && keeper->filling->live->state.hollow > 0)
         keeper->filling->live->page = MIRROR_PAGE_WANTED;
     mirror_fill_pump(keeper->fill);
+    mirror_count_pump(keeper->count);
     LIST_FOR_EACH(node, &keeper->queues)
     {
         struct mirror_queue *queue = LIST_ITEM(node, struct mirror_queue, node);

@@ -4,6 +4,7 @@
  *   mirror_entry       a collection and the state of its copies
  *   mirror_choice      which collections have one
  *   mirror_ask         one question to Chroma
+ *   mirror_count       how much there is of what waits
  *   mirror_settle      a write that makes visible what Chroma holds
  *   mirror_lane        questions that a write waits for
  *   mirror_fill        which questions, when, and what the answers mean
@@ -32,6 +33,7 @@
 #include "copies/mirror_reason.h"
 #include "io/loop.h"
 
+struct mirror_count;
 struct mirror_fill;
 struct mirror_queue;
 
@@ -57,6 +59,7 @@ struct mirror_keeper {
     struct list          queues;  /* all copies, those among them that are left */
     struct mirror_entry *filling; /* one is filled at a time; NULL: none */
     struct mirror_fill  *fill;
+    struct mirror_count *count;
     struct list          settles;                                    /* those under way */
     struct list          lanes;                                      /* questions in lanes */
     void (*on_left)(struct mirror_keeper *keeper);                   /* nobody is filled any more */
@@ -104,8 +107,10 @@ struct mirror_entry {
     bool                  is_unseen;  /* there was no record to tell its space by */
     enum collection_space space;
     uint32_t              dimension;
-    bool                  is_counted; /* it had so many when its ids were listed last: */
+    bool                  is_sized; /* Chroma was asked for its dimension, to tell how much it is */
+    bool                  is_counted; /* it had so many when Chroma said so last: */
     uint32_t              records;
+    uint64_t              count_us;                      /* they are not counted before */
     uint64_t              list_sent;                     /* its moment; 0: it was not asked for */
     uint64_t              last_known;                    /* of its last answer */
     uint64_t              written;                       /* when a write to it was known last */

@@ -62,7 +62,7 @@ static enum status vector_file_start(struct vector_file *file, struct index_memo
                                  .memory = memory,
                                  .fd = -1,
                                  .dim = dim,
-                                 .stride = ((size_t)dim * sizeof(float) + 63) / 64 * 64,
+                                 .stride = vector_file_stride(dim),
                                  .identity = identity,
                                  .current = UINT32_MAX};
     /* Twice the rows, because segments are emptied only when half of them is dead. */

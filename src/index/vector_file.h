@@ -52,6 +52,12 @@ struct vector_file {
     bool                   is_lost; /* a sync failed: which rows the system dropped is not known */
 };
 
+/* Bytes of a row. */
+static inline size_t vector_file_stride(uint32_t dim)
+{
+    return ((size_t)dim * sizeof(float) + 63) / 64 * 64;
+}
+
 /* Make a new file at `path`, over an old one. `file` holds no resources after a failure.
  * STATUS_NO_MEMORY, STATUS_LIMIT_REACHED, or what the system refused. */
 MUST_CHECK enum status vector_file_create(struct vector_file *file, struct index_memory *memory,

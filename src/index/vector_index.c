@@ -300,6 +300,13 @@ uint64_t vector_index_estimate(uint32_t dim, uint64_t count)
     return count * slot_bytes;
 }
 
+uint64_t vector_index_estimate_file(uint32_t dim, uint64_t count)
+{
+    uint64_t segments = (count + vector_file_segment_rows - 1) / vector_file_segment_rows;
+
+    return segments * vector_file_segment_rows * vector_file_stride(dim);
+}
+
 void vector_index_set_memory_max(struct vector_index *index, uint64_t memory_max)
 {
     index->memory.limit = memory_max;

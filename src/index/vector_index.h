@@ -138,6 +138,9 @@ void vector_index_memory(const struct vector_index *index, struct vector_index_m
  * index of this dimension. */
 uint64_t vector_index_estimate(uint32_t dim, uint64_t count);
 
+/* Likewise what `file_bytes` will be. */
+uint64_t vector_index_estimate_file(uint32_t dim, uint64_t count);
+
 /* Another `memory_max` from now on; what is used stays. No reader may be inside. */
 void vector_index_set_memory_max(struct vector_index *index, uint64_t memory_max);
 

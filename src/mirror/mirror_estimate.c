@@ -14,6 +14,11 @@ uint64_t mirror_estimate_of_size(uint64_t records, uint32_t dimension)
     return records * record_bytes + vector_index_estimate(dimension, records) + copy_bytes;
 }
 
+uint64_t mirror_estimate_of_vectors(uint64_t records, uint32_t dimension)
+{
+    return vector_index_estimate_file(dimension, records);
+}
+
 uint64_t mirror_estimate_of_filling(const struct mirror_records *records, bool *ret_is_sampled)
 {
     uint64_t                    count = mirror_ids_count(records->ids);

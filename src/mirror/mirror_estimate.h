@@ -1,4 +1,4 @@
-/* mirror_estimate - what a copy will take of memory when it is filled
+/* mirror_estimate - what a copy will take when it is filled
  *
  * Before it is begun, by what is known of its collection; and while it is filled, when the ids of
  * all records are there, and the contents of some.
@@ -16,6 +16,9 @@ struct mirror_records;
 /* Of `records` records with vectors of `dimension` numbers (0: not known yet), and with ids,
  * documents and some metadata as they are mostly. */
 uint64_t mirror_estimate_of_size(uint64_t records, uint32_t dimension);
+
+/* Of the disk, for the vectors alone: how long the texts are nobody knows before they are read. */
+uint64_t mirror_estimate_of_vectors(uint64_t records, uint32_t dimension);
 
 /* If the rest is as what is filled. Of less than a sixteenth (20 000 records) nobody can tell
  * whether values of metadata go on being new, so they are not expected to: *ret_is_sampled is

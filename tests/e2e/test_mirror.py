@@ -152,11 +152,19 @@ def test_check_says_what_copies_would_take():
                 ids = [f"id{i}" for i in range(at, at + 1000)]
                 collection.add(ids=ids, embeddings=[vector(7)] * 1000)
         words = [PROXY, "check", "--listen", "127.0.0.1:0", "--status", "off", "--set", "mirror.mode=fallback"]
-        words += ["--backend", f"http://127.0.0.1:{chroma.port}", "--set", "mirror.collections=docs*"]
-        checked = subprocess.run(words, capture_output=True, text=True, timeout=60).stdout
-        [line] = [line for line in checked.split("\n") if "would take" in line]
+        words += ["--backend", f"http://127.0.0.1:{chroma.port}"]
+
+        def check(*settings):
+            flags = [word for setting in settings for word in ("--set", setting)]
+            checked = subprocess.run([*words, *flags], capture_output=True, text=True, timeout=60).stdout
+            [line] = [line for line in checked.split("\n") if "would take" in line]
+            return line
+
+        line = check("mirror.collections=docs*")
         assert "all 2 collections of the default database, 4000 records" in line
-        assert "about 2MiB of memory" in line.replace(" MiB", "MiB"), line  # 632 bytes each
+        assert line.startswith("ok") and "about 2MiB of memory" in line.replace(" MiB", "MiB"), line  # 632 bytes each
+        line = check("mirror.disk_max=1MiB")  # vectors of 128 bytes, in steps of 4096
+        assert line.startswith("warn") and "all 3 collections" in line, line
 
 
 def test_answers_of_a_copy_are_chromas(mirrored):

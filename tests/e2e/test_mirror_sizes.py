@@ -105,6 +105,29 @@ def test_what_a_copy_takes_is_known_before_it_is_filled(chroma):
             ctl(control, "mirror", "drop", name)
 
 
+def test_what_waits_says_what_it_would_take(chroma):
+    """One is filled at a time, so that the others wait; nobody has said their dimensions."""
+    with gateway(chroma, 64 * MIB) as (control, _):
+        told = {}
+        for name in SHAPES:
+            ctl(control, "mirror", "fill", name)
+
+        def is_told():
+            for row in ctl(control, "mirror")["collections"]:
+                if row["state"] == "waiting" and row["expected_memory"] is not None:
+                    told.setdefault(row["name"], row)
+            return all(copy_of(control, name)["state"] == "complete" for name in SHAPES)
+
+        wait_until(is_told)
+        assert len(told) >= len(SHAPES) - 1, told
+        for name, row in told.items():
+            count, dimension, *_ = SHAPES[name]
+            copy = copy_of(control, name)
+            assert (row["expected_records"], row["records"]) == (count, 0)
+            assert row["expected_memory"] == pytest.approx(copy["memory"], rel=0.5), name
+            assert count * dimension * 4 <= row["expected_vectors"] <= copy["disk"], name
+
+
 def test_a_name_is_looked_up_at_chroma(chroma):
     def fill(name):
         began = time.monotonic()

@@ -10,6 +10,7 @@
 #include "flow/fake_mirror_copy.h"
 #include "flow/flow_world.h"
 #include "io/clock.h"
+#include "mirror/mirror_estimate.h"
 #include "proxy/mirror_report.h"
 #include "support/check_main.h"
 
@@ -31,7 +32,7 @@ static uint64_t        read_delay_us, write_delay_us;
 static unsigned        delay_random_us; /* more, at random */
 static enum flow_fault write_fault, read_fault;
 static size_t          padding; /* spaces behind the answers to gets */
-static unsigned        lists, pages, descriptions, settles, asks;
+static unsigned        lists, pages, descriptions, settles, asks, counts;
 static const char     *between; /* the id of a record of others' that a delete meets; NULL */
 static const char     *schema, *place, *space; /* of all collections; their tenant */
 static const char     *distance;               /* of the record that any query finds */
@@ -111,6 +112,7 @@ static void on_request(struct flow_backend *backend, const char *target, struct 
     const char               *operation = strrchr(target, '/') + 1;
     bool is_read = strcmp(operation, "get") == 0 || strcmp(operation, "query") == 0 ||
                    strstr(target, "/by-id/") != NULL || names_are_read;
+    bool is_count = strcmp(operation, "count") == 0;
     char text[80];
 
     (void)backend;
@@ -126,7 +128,7 @@ static void on_request(struct flow_backend *backend, const char *target, struct 
     if (strcmp(operation, "collections") == 0) {
         if (is_due)
             describe(&chroma[0], answer);
-    } else if (is_read && chroma_wants_credentials) {
+    } else if ((is_read || is_count) && chroma_wants_credentials) {
         plan->status = 401;
     } else if (is_read && chroma_is_old) {
         plan->status = 404;
@@ -137,6 +139,11 @@ static void on_request(struct flow_backend *backend, const char *target, struct 
     } else if (collection == NULL) {
         plan->status = 404;
         plan->body = "{\"error\":\"NotFoundError\",\"message\":\"gone\"}";
+    } else if (is_count) {
+        counts += !is_due;
+        snprintf(text, sizeof text, "%zu", collection->records.count);
+        if (is_due)
+            append(answer, text);
     } else if (is_read) {
         if (is_due != reads_at_arrival)
             answer_read(collection, target, body, answer);
@@ -213,7 +220,7 @@ static void start_as(uint64_t seed, bool is_gateway, bool is_supervised)
     read_delay_us = write_delay_us = 1000;
     delay_random_us = 0;
     write_fault = read_fault = FLOW_FAULT_NONE;
-    lists = pages = descriptions = settles = asks = 0;
+    lists = pages = descriptions = settles = asks = counts = 0;
     between = NULL;
     schema = "null";
     place = "t";
@@ -452,7 +459,7 @@ START_TEST(a_write_that_settles_and_hangs_is_not_waited_for)
     ck_assert_int_eq(state_of(0), MIRROR_ENTRY_LISTING);
     flow_world_run_ms(&world, 130 * 1000); /* deadline.write, and some turns more */
     ck_assert_uint_eq(look(0).refills[MIRROR_REASON_UNANSWERED], 1);
-    ck_assert_uint_eq(world.backend.request_count - descriptions, 1);
+    ck_assert_uint_eq(world.backend.request_count - descriptions - counts, 1);
     ck_assert_uint_eq(lists, 0);
 }
 END_TEST
@@ -915,6 +922,49 @@ START_TEST(what_does_not_fit_is_stopped)
     fill(0);
     expect_same(0);
     ck_assert_uint_eq(look(0).expected_memory, 0); /* what it takes is there to see */
+}
+END_TEST
+
+/* What dimension it has Chroma is asked only where nobody knows. */
+START_TEST(what_would_be_taken_is_known_before_it_is_begun)
+{
+    options.memory_max = 0; /* nothing fits, so that it waits */
+    set_options();
+    if (_i == 1)
+        upsert(0, "k0", "this says it");
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS + 100);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_WAITING);
+    ck_assert_uint_eq(look(0).expected_records, 10);
+    ck_assert_uint_eq(look(0).expected_memory, mirror_estimate_of_size(10, 2));
+    ck_assert_uint_eq(look(0).expected_vectors, mirror_estimate_of_vectors(10, 2));
+    ck_assert_uint_gt(look(0).expected_vectors, 0);
+    ck_assert_uint_eq(descriptions, _i == 1 ? 0 : 1);
+    ck_assert_uint_eq(lists + settles, 0);
+    options.memory_max = 1 << 20;
+    set_options();
+    run_to_complete(0);
+    ck_assert_uint_eq(counts, 1);
+    ck_assert_uint_eq(look(0).expected_vectors, 0);
+}
+END_TEST
+
+/* Chroma is not asked about it all the time if it does not say. */
+START_TEST(what_is_not_known_is_asked_again_a_minute_later)
+{
+    options.memory_max = 0;
+    set_options();
+    chroma_wants_credentials = true;
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS + 50000);
+    ck_assert_uint_eq(look(0).expected_records, 0);
+    ck_assert_uint_eq(world.backend.request_count, 2);
+    chroma_wants_credentials = false;
+    flow_world_run_ms(&world, 20000);
+    ck_assert_uint_eq(look(0).expected_records, 10);
+    ck_assert_uint_eq(world.backend.request_count, 4);
+    flow_world_run_ms(&world, 200000);
+    ck_assert_uint_eq(world.backend.request_count, 4);
 }
 END_TEST
 
@@ -1609,6 +1659,7 @@ END_TEST
 /* A renaming that was lost before the description is asked for may be applied after it. */
 START_TEST(a_description_says_no_name_while_a_renaming_may_be_applied)
 {
+    upsert(0, "k0", "of a known dimension");
     read_fault = FLOW_FAULT_RESET_BEFORE;
     note_read(0);
     flow_world_run_ms(&world, SETTLE_MS + 100); /* it has no answer, and waits */
@@ -2243,6 +2294,8 @@ int main(void)
     tcase_add_test(tcase, off_costs_nothing);
     tcase_add_test(tcase, turned_off_all_copies_go);
     tcase_add_test(tcase, what_does_not_fit_is_stopped);
+    tcase_add_loop_test(tcase, what_would_be_taken_is_known_before_it_is_begun, 0, 2);
+    tcase_add_test(tcase, what_is_not_known_is_asked_again_a_minute_later);
     tcase_add_loop_test(tcase, what_will_not_fit_is_not_filled, 0, 5);
     tcase_add_test(tcase, the_coldest_goes_when_not_all_fit);
     tcase_add_test(tcase, several_are_kept_side_by_side);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "mirror/mirror_budget.h"
 #include "mirror/mirror_records.h"
 #include "support/check_main.h"
 #include "support/index_fixture.h"
@@ -144,6 +145,8 @@ START_TEST(what_it_will_take_is_known_early)
     ck_assert_uint_eq(usage.expected, usage.memory);
     expect_about(first, usage.memory, tolerance, "early");
     expect_about(half, usage.memory, tolerance, "half");
+    ck_assert_uint_eq(mirror_estimate_of_vectors(shape->count, shape->dimension),
+                      mirror_budget_index(records).file_bytes);
     if (shape->is_typical)
         expect_about(mirror_estimate_of_size(shape->count, shape->dimension), usage.memory, 0.3,
                      "before");
