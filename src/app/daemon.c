@@ -180,7 +180,7 @@ static enum status start_core(struct daemon *daemon, struct error *error)
         return error_set(error, STATUS_NO_MEMORY, "out of memory at start");
     proxy_on_finished(daemon->proxy, daemon_advice_note, daemon);
     status = daemon_auth_apply(daemon, error);
-    return status == STATUS_OK ? daemon_mirror_apply(daemon, error) : status;
+    return status == STATUS_OK ? daemon_mirror_start(daemon, error) : status;
 }
 
 /* Somebody waits for room, so the proxy is there. */

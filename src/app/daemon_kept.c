@@ -199,6 +199,7 @@ void daemon_kept_save(struct daemon_kept *kept, struct database_file database, u
     struct error error = {.text = ""};
 
     if (kept == NULL || kept->folder[0] == '\0' || kept->chroma[0] == '\0' ||
+        !kept->daemon->mirror_was_on ||
         kept->daemon->settings->mirror_mode == SETTINGS_MIRROR_MODE_OFF)
         return;
     kept->end_us = end_us;

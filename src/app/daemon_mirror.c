@@ -24,6 +24,8 @@ static enum proxy_mirror_mode mode_of(const struct settings *settings);
 static size_t                 split_patterns(char *text, const char **patterns);
 static enum status            daemon_mirror_list(const struct daemon *daemon, json_t *answer,
                                                  struct error *error);
+static const char            *obstacle_of(const struct daemon *daemon);
+static bool                   is_unavailable(const struct daemon *daemon);
 static json_t                *verified_of(const struct daemon *daemon);
 static json_t                *compared_of(const struct daemon *daemon);
 static void                   add_copy(const struct mirror_entry_info *info, void *ctx);
@@ -31,6 +33,16 @@ static void    print_name(const struct mirror_entry_info *info, char *out, size_
 static json_t *refills_of(const struct mirror_entry_info *info);
 static json_t *if_known(const struct mirror_entry_info *info, uint64_t number);
 static double  seconds(uint64_t us);
+
+enum status daemon_mirror_start(struct daemon *daemon, struct error *error)
+{
+    enum status status = daemon_mirror_apply(daemon, error);
+
+    if (status != STATUS_IO_FAILED && status != STATUS_NOT_PERMITTED)
+        return status;
+    log_event(LOG_WARNING, "mirror_unavailable", "reason", error->text);
+    return STATUS_OK;
+}
 
 enum status daemon_mirror_apply(struct daemon *daemon, struct error *error)
 {
@@ -47,6 +59,7 @@ enum status daemon_mirror_apply(struct daemon *daemon, struct error *error)
         .allows_incomplete = settings->mirror_allow_incomplete,
     };
 
+    daemon->mirror_error.text[0] = '\0';
     if (options.mode == PROXY_MIRROR_OFF && !daemon->mirror_was_on)
         return STATUS_OK;
     if (options.mode != PROXY_MIRROR_OFF) {
@@ -73,14 +86,18 @@ enum status daemon_mirror_apply(struct daemon *daemon, struct error *error)
  * another from changing. */
 static enum status prepare(struct daemon *daemon, struct error *error)
 {
-    unsigned searches = (unsigned)daemon->settings->workers;
+    unsigned    searches = (unsigned)daemon->settings->workers;
+    enum status status;
 
     if (!worker_pool_grow(daemon->workers, WORKER_POOL_SEARCH, searches) ||
         !worker_pool_grow(daemon->workers, WORKER_POOL_INDEX, 2))
         return error_set(error, STATUS_NO_MEMORY, "mirror.mode: no more threads can be started");
     if (daemon->mirror_folder.path[0] != '\0')
         return STATUS_OK;
-    return mirror_folder_make(&daemon->mirror_folder, daemon->settings->mirror_directory, error);
+    status = mirror_folder_make(&daemon->mirror_folder, daemon->settings->mirror_directory, error);
+    if (status != STATUS_OK)
+        daemon->mirror_error = *error;
+    return status;
 }
 
 static enum proxy_mirror_mode mode_of(const struct settings *settings)
@@ -120,6 +137,9 @@ enum status daemon_mirror_verb(struct daemon *daemon, size_t word_count, const c
 {
     enum status status = STATUS_OK;
 
+    if (word_count > 0 && is_unavailable(daemon))
+        return error_set(error, STATUS_NOT_IMPLEMENTED, "there are no copies: %s",
+                         daemon->mirror_error.text);
     if (word_count == 2 && strcmp(words[0], "fill") == 0) {
         status = mirror_report_fill(daemon->proxy, bytes_of(words[1]), error);
         if (status == STATUS_AGAIN) /* who asks asks again */
@@ -145,7 +165,7 @@ static enum status daemon_mirror_list(const struct daemon *daemon, json_t *answe
 {
     const struct settings     *settings = daemon->settings;
     struct mirror_keeper_usage usage = mirror_report_usage(daemon->proxy);
-    const char                *obstacle = mirror_report_obstacle(daemon->proxy);
+    const char                *obstacle = obstacle_of(daemon);
     struct mirror_rows         rows = {.rows = json_array(), .is_whole = true};
     char                       mode[SETTINGS_VALUE_SIZE];
     json_t                    *members, *verified = verified_of(daemon);
@@ -169,6 +189,19 @@ static enum status daemon_mirror_list(const struct daemon *daemon, json_t *answe
     json_decref(verified);
     json_decref(members);
     return failed == 0 ? STATUS_OK : error_set(error, STATUS_NO_MEMORY, "out of memory");
+}
+
+static const char *obstacle_of(const struct daemon *daemon)
+{
+    return is_unavailable(daemon) ? daemon->mirror_error.text
+                                  : mirror_report_obstacle(daemon->proxy);
+}
+
+/* Copies are wanted, and cannot be had. */
+static bool is_unavailable(const struct daemon *daemon)
+{
+    return daemon->settings->mirror_mode != SETTINGS_MIRROR_MODE_OFF &&
+           daemon->mirror_error.text[0] != '\0';
 }
 
 /* What was verified last. */
@@ -269,7 +302,7 @@ static double seconds(uint64_t us)
 enum status daemon_mirror_print(const struct daemon *daemon, struct byte_buffer *out)
 {
     struct mirror_keeper_usage usage = mirror_report_usage(daemon->proxy);
-    const char                *obstacle = mirror_report_obstacle(daemon->proxy);
+    const char                *obstacle = obstacle_of(daemon);
     char                       memory[TEXT_NUMBER_SIZE], disk[TEXT_NUMBER_SIZE];
 
     if (daemon->settings->mirror_mode == SETTINGS_MIRROR_MODE_OFF)

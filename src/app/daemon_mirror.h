@@ -11,9 +11,13 @@
 #include "app/daemon_state.h"
 #include "base/error.h"
 
+/* daemon_mirror_apply() for the start. Where no folder can be made there are no copies, which is
+ * logged, and told by all that follows: a proxy does not fail for them. STATUS_NO_MEMORY. */
+MUST_CHECK enum status daemon_mirror_start(struct daemon *daemon, struct error *error);
+
 /* The first time that mirror.mode is not off: make the folder for their files and start threads.
  * STATUS_IO_FAILED, STATUS_NOT_PERMITTED, STATUS_NO_MEMORY  they are as they were, `error` says
- *                                                           why. */
+ *                                                           why; the next call tries again. */
 MUST_CHECK enum status daemon_mirror_apply(struct daemon *daemon, struct error *error);
 
 /* Remove the folder. When the proxy is gone. */

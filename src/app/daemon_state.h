@@ -61,7 +61,8 @@ struct daemon {
     struct collection_usage       *collections;
     struct private_folder          mirror_folder; /* of the files of copies; "": none yet */
     struct mirror_export *export;                 /* NULL: none was begun */
-    bool               mirror_was_on;             /* copies were wanted once */
+    bool               mirror_was_on;             /* copies were wanted once, and could be had */
+    struct error       mirror_error;              /* why they cannot; "" */
     struct loop_timer *drain_timer, *pause_timer; /* the latter NULL before a pause */
     bool               draining;
     uint64_t           drain_began_us;

@@ -925,6 +925,47 @@ class Operation(FaultTest):
         self.expect_service()
         self.expect_end()
 
+    def test_folder_for_copies_that_cannot_be_made(self):
+        """There are none, until there is room for them and the settings are read again."""
+        file, control = self.directory / "file", self.directory / "control"
+
+        def ctl(*words):
+            command = [PROXY, "ctl", *words, "--control", str(control), "-o", "json"]
+            done = subprocess.run(command, capture_output=True, timeout=TEST_SECONDS, text=True)
+            return json.loads(done.stdout or "{}"), done.returncode, done.stderr
+
+        self.stub = self.start_stub()
+        self.collection = self.stub.new_collection("faults")
+        file.write_text("precious")
+        for place in (file, file / "below", "/proc/none"):
+            self.proxy = self.start_proxy(
+                self.stub.url,
+                control__path=control,
+                role="gateway",
+                mirror__mode="prefer",
+                mirror__directory=place,
+            )
+            self.expect_service()
+            (event,) = self.proxy.events("mirror_unavailable")
+            self.assertEqual(event["level"], "warning")
+            self.assertIn(f"mirror.directory: {place}", event["reason"])
+            answer, code, _ = ctl("mirror")
+            self.assertEqual((code, answer["obstacle"]), (0, event["reason"]))
+            self.assertIn(f"mirror       none: {event['reason']}", self.proxy.status_of("/").body.decode())
+            for verb in ("fill", "drop", "verify"):
+                _, code, complaint = ctl("mirror", verb, "faults")
+                self.assertEqual(code, 69)
+                self.assertIn(event["reason"], complaint)
+            _, code, complaint = ctl("set", "mirror.max_age=20s")
+            self.assertEqual(code, 71)
+            self.assertIn(event["reason"], complaint)
+            if place == file / "below":
+                file.unlink()
+                file.mkdir()
+                self.assertEqual(ctl("reload")[1], 0)
+                self.assertNotIn("mirror.directory", ctl("mirror")[0]["obstacle"])
+            self.expect_end()
+
     def test_unix_sockets_on_both_sides(self):
         self.stub = self.start_stub(listen=f"unix:{self.directory / 'chroma.sock'}")
         self.collection = self.stub.new_collection("faults")
