@@ -46,3 +46,27 @@ enum status mirror_folder_make(struct private_folder *folder, const char *direct
                ? status
                : error_set(error, status, "mirror.directory: %s: %s", place, why.text);
 }
+
+/* Only a folder that was made shows that one can be: access() allows root everything, below /proc
+ * too. Where the place is missing one beside it is as good. */
+int mirror_folder_try(const char *place, struct statfs *ret_files)
+{
+    static const char name[] = "/chromabouncer-check.XXXXXX";
+    char              path[PRIVATE_FOLDER_PATH_SIZE + sizeof name];
+    int               reason;
+
+    snprintf(path, PRIVATE_FOLDER_PATH_SIZE, "%s", place);
+    if (access(path, F_OK) != 0) {
+        if (errno != ENOENT)
+            return errno;
+        while (path[strlen(path) - 1] == '/')
+            path[strlen(path) - 1] = '\0';
+        *strrchr(path, '/') = '\0';
+    }
+    strcat(path, name);
+    if (mkdtemp(path) == NULL)
+        return errno;
+    reason = statfs(path, ret_files) == 0 ? 0 : errno;
+    rmdir(path);
+    return reason;
+}

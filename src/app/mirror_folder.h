@@ -6,6 +6,8 @@
 #ifndef APP_MIRROR_FOLDER_H
 #define APP_MIRROR_FOLDER_H
 
+#include <sys/statfs.h>
+
 #include "base/compiler.h"
 #include "base/error.h"
 #include "child/private_folder.h"
@@ -18,5 +20,9 @@ const char *mirror_folder_place(const char *directory, char *out);
  * STATUS_IO_FAILED, STATUS_NOT_PERMITTED  `error` says why. */
 MUST_CHECK enum status mirror_folder_make(struct private_folder *folder, const char *directory,
                                           struct error *error);
+
+/* Could it be made in `place`, with the place itself if that is missing? Leaves nothing behind.
+ * Returns 0 and the file system, or an errno. */
+int mirror_folder_try(const char *place, struct statfs *ret_files);
 
 #endif

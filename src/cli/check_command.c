@@ -47,7 +47,6 @@ static void check_keys(struct check *check);
 static enum status count_key(void *ctx, const struct keys_file_entry *entry, struct error *error);
 static void        check_mirror(struct check *check);
 static void        check_mirror_sizes(struct check *check);
-static bool        can_be_made(const char *place);
 static void        check_descriptors(struct check *check);
 static void        check_memory(struct check *check);
 static void        check_directories(struct check *check);
@@ -304,6 +303,7 @@ static void check_mirror(struct check *check)
     char                   place[PRIVATE_FOLDER_PATH_SIZE], memory[TEXT_NUMBER_SIZE];
     char                   disk[TEXT_NUMBER_SIZE];
     struct statfs          files;
+    int                    reason;
 
     if (settings->mirror_mode == SETTINGS_MIRROR_MODE_OFF) {
         say(check, OK, 0, "mirror", "mirror.mode is off: nothing is copied");
@@ -321,14 +321,13 @@ static void check_mirror(struct check *check)
         text_of_size(settings->mirror_disk_max_bytes, disk));
     if (mirror_folder_place(settings->mirror_directory, place) == NULL)
         say(check, FAIL, EX_CONFIG, "mirror.directory", "no place of auto can be written to");
-    else if (!can_be_made(place))
-        say(check, FAIL, EX_NOPERM, "mirror.directory", "%s: %s", place, strerror(errno));
-    else if (statfs(place, &files) == 0 &&
-             (files.f_type == TMPFS_MAGIC || files.f_type == RAMFS_MAGIC))
-        say(check, WARN, 0, "mirror.directory",
-            "%s is a file system in memory: its bytes count twice", place);
-    else if (statfs(place, &files) == 0 &&
-             files.f_bavail * (uint64_t)files.f_bsize < settings->mirror_disk_max_bytes)
+    else if ((reason = mirror_folder_try(place, &files)) != 0)
+        say(check, FAIL, reason == EACCES ? EX_NOPERM : EX_OSERR, "mirror.directory",
+            "no folder can be made in %s, so that nothing would be copied: %s", place,
+            strerror(reason));
+    else if (files.f_type == TMPFS_MAGIC || files.f_type == RAMFS_MAGIC)
+        say(check, WARN, 0, "mirror.directory", "%s is in memory: its bytes count twice", place);
+    else if (files.f_bavail * (uint64_t)files.f_bsize < settings->mirror_disk_max_bytes)
         say(check, WARN, 0, "mirror.directory", "%s has %s left, less than mirror.disk_max (%s)",
             place, text_of_size(files.f_bavail * (uint64_t)files.f_bsize, memory), disk);
     else
@@ -352,20 +351,6 @@ static void check_mirror_sizes(struct check *check)
             probe.is_whole ? "all " : "the first ", (unsigned long long)probe.collections,
             (unsigned long long)probe.records, text_of_size(probe.memory >> 20 << 20, memory),
             text_of_size(room, most), text_of_size(probe.vectors >> 20 << 20, vectors));
-}
-
-/* Or is there and can be written to. False: errno says why not. */
-static bool can_be_made(const char *place)
-{
-    char parent[PRIVATE_FOLDER_PATH_SIZE];
-
-    if (access(place, W_OK | X_OK) == 0)
-        return true;
-    if (errno != ENOENT)
-        return false;
-    snprintf(parent, sizeof parent, "%s", place);
-    *strrchr(parent, '/') = '\0';
-    return access(parent[0] == '\0' ? "/" : parent, W_OK | X_OK) == 0;
 }
 
 static void check_descriptors(struct check *check)

@@ -187,10 +187,25 @@ says out 'reads are answered from copies whenever the copy is complete'
 run 0 check $sockets $copies$work --set writes.coalesce=false
 says out 'nothing is copied while writes.coalesce is off'
 if [ "$(stat -f -c %T /dev/shm)" = tmpfs ]; then
-    # shellcheck disable=SC2086
-    run 0 check $sockets $copies/dev/shm
-    says out 'its bytes count twice'
+    for place in /dev/shm "/dev/shm/none.$$"; do
+        # shellcheck disable=SC2086
+        run 0 check $sockets $copies$place
+        says out 'its bytes count twice'
+    done
 fi
+touch flat
+for place in /proc/none:'No such file' "$work/flat":'Not a directory' "$work/flat/none":'Not a directory' \
+    "$work/no/where":'No such file'; do
+    # shellcheck disable=SC2086
+    "$program" check $sockets $copies"${place%:*}" >out 2>err
+    [ $? -eq 71 ] || fail "check with copies in ${place%:*}: exit status"
+    says out "fail  mirror.directory no folder can be made in ${place%:*}, so that nothing would be copied: ${place##*:}"
+done
+for place in "$work/new" "$work/new///"; do
+    # shellcheck disable=SC2086
+    run 0 check $sockets $copies"$place"; says out 'ok    mirror.directory'
+    [ -z "$(find "$work" -name new -o -name 'chromabouncer-check*')" ] || fail "check leaves something behind"
+done
 
 # Keys: the key alone is on standard output, and nowhere else.
 run 64 key;                             says err 'key add NAME'
