@@ -329,13 +329,13 @@ static void mirror_verify_on_done(struct worker_job *job)
         verify_again(verify);
     } else if (verify->outcome != STATUS_OK) {
         verify_end_with(verify, MIRROR_VERIFY_ENDED, "the copy cannot answer this");
-    } else if (!verify->are_same) {
-        verify_end_with(verify, MIRROR_VERIFY_DIFFERENT, "");
     } else {
         verify->info.records += verify->count;
         verify->offset += page_records;
         verify->tries = 0;
-        if (verify->count < page_records)
+        if (!verify->are_same)
+            verify_end_with(verify, MIRROR_VERIFY_DIFFERENT, "");
+        else if (verify->count < page_records)
             verify_end_with(verify, MIRROR_VERIFY_SAME, "");
         else if (!verify_page(verify))
             verify_again(verify);
@@ -368,8 +368,8 @@ static void verify_end_with(struct mirror_verify *verify, enum mirror_verify_sta
     log_text(&line, "result", mirror_verify_state_name(state));
     log_number(&line, "records", verify->info.records);
     log_end(&line);
-    if (state == MIRROR_VERIFY_DIFFERENT) /* gone already is as good */
-        (void)!mirror_keeper_drop(verify->keeper, verify->info.uuid);
+    if (state == MIRROR_VERIFY_DIFFERENT)
+        mirror_doubt_collection(verify->keeper, verify->info.uuid, MIRROR_REASON_DIFFERS, NULL);
 }
 
 static void verify_forget_page(struct mirror_verify *verify)

@@ -3,7 +3,7 @@
  * All records, a page at a time in their order with everything that they have, asked of Chroma
  * behind all that waits for it, and of the copy. Only if no write was under way from the sending of
  * the question until the copy has answered do the two have to say the same (same_answer.h); else
- * the page is asked once more. If they do not, that is logged and the copy is forgotten.
+ * the page is asked once more. If they do not, that is logged and the copy is made anew.
  *
  * One collection at a time. Thread: event loop, and a worker that compares.
  * Memory: a page with its two answers, charged to MEMORY_ACCOUNT_MIRROR.
@@ -32,7 +32,7 @@ enum mirror_verify_state {
 struct mirror_verify_info {
     enum mirror_verify_state state;
     uint8_t                  uuid[16];
-    uint64_t                 records; /* that were compared */
+    uint64_t                 records; /* that were compared, up to the end of a page that differs */
     uint64_t                 again;   /* pages that were asked once more, for a write came */
     const char              *reason;  /* static storage; "" */
 };

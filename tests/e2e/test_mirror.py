@@ -251,7 +251,9 @@ def test_a_write_behind_the_proxys_back_is_found(mirrored):
     assert found["result"] == "same", found
     body = {"ids": ["id9"], "documents": ["not seen"], "embeddings": [vector(9)]}
     assert mirrored.direct.ask("POST", f"{mirrored.path}/update", body)[0] == 200
-    assert verified(mirrored.control, "docs")["result"] == "different"
+    found = verified(mirrored.control, "docs")
+    assert (found["result"], found["records"] > 0) == ("different", True), found
+    assert copy_of(mirrored.control, "docs")["refills"]["differs"] == 1
     wait_for_copy(mirrored.control, "docs", mirrored.door, mirrored.path)
     compare(mirrored.door, mirrored.direct, mirrored.path)
 

@@ -66,6 +66,8 @@ mutant src/copies/mirror_ask.c $t 's/ backend_breaker_is_calm(proxy->breaker) \&
 mutant src/proxy/proxy.c $t 's/        count += turn_queue_service_turns(proxy->turns, flow);/        ;/' 'a pause waits for questions of our own'
 mutant src/copies/mirror_verify.c $t 's/proxy->admission.is_paused || verify->stamp == 0/verify->stamp == 0/' 'what is verified is not asked for in a pause'
 mutant src/copies/mirror_verify.c $t 's/verify->tries += .*/verify->tries++;/' 'which does not count'
+mutant src/copies/mirror_verify.c $t 's/        mirror_doubt_collection(.*/        (void)!mirror_keeper_drop(verify->keeper, verify->info.uuid);/' 'a copy that differs is made anew, whoever reads it'
+mutant src/copies/mirror_verify.c $t 's/        verify->info.records += .*/        ;/' 'and it is said how many records were compared'
 mutant src/copies/mirror_ask.c $t 's/ask->lacks_memory ? STATUS_NO_MEMORY : STATUS_OK/STATUS_OK/' 'an answer for which memory is out is not too large'
 mutant src/copies/mirror_fill.c $t 's/fill->ask.status == 401 || fill->ask.status == 403/0/' 'credentials stop it'
 mutant src/copies/mirror_fill.c $t 's/        fill->keeper->is_unproved = true;.*/        ;/' 'a Chroma for which nothing was proved is not asked again'

@@ -1502,6 +1502,30 @@ START_TEST(a_pause_waits_for_a_page_that_is_verified)
 }
 END_TEST
 
+/* Also if nobody reads it: somebody has asked for it. */
+START_TEST(a_copy_that_differs_is_made_anew)
+{
+    struct chroma_route route = route_of(0);
+
+    flow_world_run_ms(&world, SETTLE_MS);
+    ck_assert_int_eq(mirror_keeper_fill(world.proxy->mirror, route.uuid), STATUS_NOT_FOUND);
+    note_read(0); /* now it is known where it is */
+    ck_assert_int_eq(mirror_keeper_fill(world.proxy->mirror, route.uuid), STATUS_OK);
+    run_to_complete(0);
+    flow_world_run_ms(&world, 3600000); /* that read is long ago */
+    fake_records_append(&chroma[0].records, "past", "the proxy");
+    world.proxy->mirror_verify = mirror_verify_new(world.proxy->mirror);
+    ck_assert_int_eq(mirror_verify_begin(world.proxy->mirror_verify, route.uuid, NULL), STATUS_OK);
+    flow_world_run_ms(&world, 500);
+    ck_assert_int_eq(mirror_report_verified(world.proxy).state, MIRROR_VERIFY_DIFFERENT);
+    ck_assert_uint_eq(mirror_report_verified(world.proxy).records, 11);
+    ck_assert_int_eq(look(0).reason, MIRROR_REASON_DIFFERS);
+    expect_none(0, true, "doubtful");
+    run_to_complete(0);
+    expect_same(0);
+}
+END_TEST
+
 /* The same name, another UUID. */
 START_TEST(a_collection_that_is_made_again_is_another_one)
 {
@@ -2318,6 +2342,7 @@ int main(void)
     tcase_add_test(tcase, an_answer_for_which_memory_is_out_is_asked_for_again);
     tcase_add_test(tcase, a_pause_waits_for_the_questions_of_a_filling);
     tcase_add_test(tcase, a_pause_waits_for_a_page_that_is_verified);
+    tcase_add_test(tcase, a_copy_that_differs_is_made_anew);
     tcase_add_test(tcase, a_collection_that_is_made_again_is_another_one);
     tcase_add_test(tcase, a_change_of_the_collection_gives_up_its_copy);
     tcase_add_test(tcase, a_change_of_name_or_metadata_leaves_the_copy);
