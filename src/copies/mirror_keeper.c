@@ -359,7 +359,7 @@ struct mirror_keeper_usage mirror_keeper_usage(const struct mirror_keeper *keepe
     {
         const struct mirror_entry *entry = LIST_ITEM(node, struct mirror_entry, node);
 
-        usage.entries++;
+        usage.entries += mirror_info_is_shown(entry, mirror_keeper_now_us(keeper));
         usage.complete += entry->state == MIRROR_ENTRY_COMPLETE;
     }
     return usage;

@@ -102,7 +102,8 @@ typedef void mirror_entry_fn(const struct mirror_entry_info *info, void *ctx);
 /* Call `fn` for each collection that is copied or wanted. */
 void mirror_keeper_each(const struct mirror_keeper *keeper, mirror_entry_fn *fn, void *ctx);
 
-/* What all copies take now. */
+/* What all copies take now, how many collections are copied or wanted, and of how many the copy is
+ * complete. */
 struct mirror_keeper_usage {
     uint64_t memory, disk;
     size_t   entries, complete;

@@ -100,6 +100,7 @@ mutant src/copies/mirror_pick.c $t 's/    if (!is_fallback)/    if (0)/' 'and no
 mutant src/copies/mirror_queue.c $t 's/        list_push_front(&queue->changes, &change->node);/        list_push_back(\&queue->changes, \&change->node);/' 'the list comes first'
 mutant src/copies/mirror_queue.c $t 's/    return queue->is_listed \&\& queue->status/    return queue->status/' 'what is told before the list waits for it'
 mutant src/copies/mirror_queue.c $t 's/        return list_is_empty(&queue->holds) \&\& list_is_empty(&queue->waiting);/        return true;/' 'what is read stays'
+mutant src/copies/mirror_keeper.c $t 's/        usage.entries += .*/        usage.entries++;/' 'what is not wanted is not counted as a copy'
 mutant src/copies/mirror_keeper.c $t 's/            mirror_entry_renew(entry);/            ;/' 'a copy beside others is made anew'
 mutant src/copies/mirror_keeper.c $t 's/        mirror_entry_give_up(entry, MIRROR_REASON_INCARNATION, NULL);/        ;/' 'another Chroma ends all copies'
 mutant src/copies/mirror_keeper.c $t 's/    keeper_drop_all(keeper, options->mode != PROXY_MIRROR_OFF);/    ;/' 'turned off all copies go'

@@ -1058,6 +1058,7 @@ START_TEST(only_names_that_are_wanted_are_copied)
     flow_world_run_ms(&world, SETTLE_MS + 2000);
     ck_assert_uint_eq(descriptions, 1);
     ck_assert_uint_eq(lists, 0);
+    ck_assert_uint_eq(mirror_keeper_usage(world.proxy->mirror).entries, 0);
     read_often(0, 50);
     flow_world_run_ms(&world, 2000);
     ck_assert_uint_eq(descriptions, 1);
