@@ -120,7 +120,7 @@ mutant src/proxy/proxy.c flow/test_flow_writes 's/if (backend->incarnation != pr
 mutant src/proxy/proxy.c flow/test_flow_limits 's/proxy->control_is_taken\[i\] = turn->state == TURN_OPEN;/proxy->control_is_taken[i] = true;/' 'the proxy waits for its turn too'
 mutant src/proxy/proxy.c flow/test_flow_limits '/^static void give_control_turn(.*)$/,/^}/s/^    call_run_turns(proxy);//' 'and gives it back'
 mutant src/limits/turn_queue.c flow/test_flow_limits 's/class == TURN_CONTROL ? 1 :/class == TURN_CONTROL ? 0 :/' 'a place is kept for the proxy itself'
-mutant src/writes/coalescer_barrier.c unit/test_coalescer 's/if (number == 0 || number == UINT64_MAX)/if (number == 0) return COALESCER_TURN_WAITING; if (number == UINT64_MAX)/' 'what is refused late does not pass a barrier for all'
+mutant src/writes/coalescer_barrier.c unit/test_coalescer_barrier 's/if (number == 0 || number == UINT64_MAX)/if (number == 0) return COALESCER_TURN_WAITING; if (number == UINT64_MAX)/' 'what is refused late does not pass a barrier for all'
 
 # --- proxy/: what services may ask for
 mutant src/proxy/service_admission.c flow/test_flow_services 's/services == NULL || !services_are_on(services)/1/' 'services are told apart'

@@ -141,6 +141,8 @@ mutant_objects()
             flow_world"
         case $1 in flow/test_flow_mirror*) others="$others fake_mirror_copy fake_records" ;; esac
         ;;
+    unit/test_coalescer_order) others= ;;
+    unit/test_coalescer*) others=coalescer_bed ;;
     unit/test_mirror_copy) others=../support/copy_world ;;
     unit/test_mirror_copy_orders) others="../support/copy_world ../support/plain_records" ;;
     *) others= ;;
