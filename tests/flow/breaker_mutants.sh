@@ -68,7 +68,7 @@ mutant src/proxy/pass_path.c flow/test_flow_collapse 's/counter = \&refused->rea
 mutant src/proxy/write_path.c flow/test_flow_limits 's/refused.write_deadlines += message == ours;/refused.write_deadlines += 0;/' 'so has deadline.write, in a lane'
 mutant src/proxy/write_path.c flow/test_flow_limits 's/counter = NULL; \/\* it is counted there \*\//(void)0;/' 'one refusal is counted once'
 mutant src/proxy/write_path.c flow/test_flow_deadline 's/message == ours;/true;/' 'a deadline of the client is not ours'
-mutant $watch flow/test_flow_auth 's/        (\*ours)++;/        (void)0;/' 'what waits for a look-up has its count'
+mutant $watch flow/test_flow_auth_names 's/        (\*ours)++;/        (void)0;/' 'what waits for a look-up has its count'
 mutant $watch flow/test_flow_deadline 's/    if (exchange->client_deadline.is_over)$/    if (false)/' 'at its own deadline it is told of that'
 mutant src/proxy/cache_join.c flow/test_flow_deadline 's/if (!exchange->client_deadline.is_over \&\& waited/if (waited/' 'who waits for another has a deadline too'
 mutant src/proxy/pass_path.c flow/test_flow_breaker 's/    exchange->pass.was_held = true;/    ;/' 'what the breaker held is not shed'

@@ -139,7 +139,10 @@ mutant_objects()
     flow/*)
         others="fake_clock fake_loop fake_net fake_worker_pool flow_backend flow_client flow_pattern
             flow_world"
-        case $1 in flow/test_flow_mirror*) others="$others fake_mirror_copy fake_records" ;; esac
+        case $1 in
+        flow/test_flow_auth*) others="$others auth_world" ;;
+        flow/test_flow_mirror*) others="$others fake_mirror_copy fake_records" ;;
+        esac
         ;;
     unit/test_coalescer_order) others= ;;
     unit/test_coalescer*) others=coalescer_bed ;;
