@@ -64,7 +64,7 @@ mutant src/limits/time_floor.c unit/test_time_floor 's/now_us - floor->began_us 
 mutant src/limits/time_floor.c unit/test_time_floor 's/took_us < floor->least_us)/took_us > floor->least_us)/' 'the least counts'
 mutant $breaker flow/test_flow_breaker 's/ret->refused.breaker += breaker->refused;/;/' 'what the breaker refused is told of its limit'
 mutant src/proxy/pass_path.c flow/test_flow_breaker 's/counter = \&refused->breaker;/counter = NULL;/' 'and what it held back until its deadline'
-mutant src/proxy/pass_path.c flow/test_flow_collapse 's/counter = \&refused->read_deadlines;/counter = NULL;/' 'deadline.read has its count'
+mutant src/proxy/pass_path.c flow/test_flow_collapse_ends 's/counter = \&refused->read_deadlines;/counter = NULL;/' 'deadline.read has its count'
 mutant src/proxy/write_path.c flow/test_flow_limits 's/refused.write_deadlines += message == ours;/refused.write_deadlines += 0;/' 'so has deadline.write, in a lane'
 mutant src/proxy/write_path.c flow/test_flow_limits 's/counter = NULL; \/\* it is counted there \*\//(void)0;/' 'one refusal is counted once'
 mutant src/proxy/write_path.c flow/test_flow_deadline 's/message == ours;/true;/' 'a deadline of the client is not ours'

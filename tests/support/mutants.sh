@@ -142,6 +142,7 @@ mutant_objects()
         case $1 in
         flow/test_flow_auth*) others="$others auth_world" ;;
         flow/test_flow_services*) others="$others services_world" ;;
+        flow/test_flow_collapse*) others="$others collapse_world" ;;
         flow/test_flow_mirror*) others="$others fake_mirror_copy fake_records" ;;
         esac
         ;;
