@@ -148,6 +148,7 @@ mutant_objects()
         ;;
     unit/test_coalescer_order) others= ;;
     unit/test_coalescer*) others=coalescer_bed ;;
+    unit/test_mirror_records*) others=mirror_records_bed ;;
     unit/test_mirror_copy) others=../support/copy_world ;;
     unit/test_mirror_copy_orders) others="../support/copy_world ../support/plain_records" ;;
     *) others= ;;
