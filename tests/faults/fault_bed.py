@@ -31,6 +31,8 @@ START_SECONDS = 20
 TEST_SECONDS = 40  # a test that takes longer hangs
 SETTLE_SECONDS = 8  # until what a test left behind must be gone
 METRICS_HEAD_BYTES = 1024  # buffered while /metrics is asked: the head of that request
+BODY_BYTES = 40 << 20  # Chroma's own limit
+BUSY = 'chromabouncer_backend_connections{state="busy"}'
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
@@ -46,6 +48,13 @@ def wait_for(condition, what, seconds=SETTLE_SECONDS):
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s: {what}")
         time.sleep(0.01)
+
+
+def closed_port():
+    """An address at which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 def raise_descriptor_limit():
