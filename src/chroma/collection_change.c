@@ -56,7 +56,8 @@ static void note_sent(struct write_observer *observer, struct write_notice *noti
     collection = notice->collection;
     notice->may_catch_up = collection != NULL && now_us >= table->store.options.settled_us &&
                            collection->description.unknown == 0 &&
-                           now_us >= collection->description.lost_until_us;
+                           now_us >= collection->description.lost_until_us &&
+                           (notice->dimension != 0 || collection->dimension != 0);
     notice->is_followed = may_follow(table, notice, now_us);
     before = collection_core_moment(table, notice->is_followed ? collection : NULL);
     begin_marks(table, notice);
@@ -279,11 +280,11 @@ static void learn_outcome(struct collection_table *table, struct write_notice *n
         void_names(table, notice);
     if (notice->incarnation != table->incarnation)
         return;
-    if (operation == CHROMA_OPERATION_ADD || operation == CHROMA_OPERATION_UPSERT) {
-        if (collection != NULL && notice->dimension != 0) {
+    if (operation == CHROMA_OPERATION_ADD || operation == CHROMA_OPERATION_UPSERT ||
+        operation == CHROMA_OPERATION_UPDATE) {
+        note_catch_up(notice);
+        if (collection != NULL && notice->dimension != 0 && operation != CHROMA_OPERATION_UPDATE)
             collection->dimension = notice->dimension;
-            note_catch_up(notice);
-        }
     } else if (notice->change.reach == CHROMA_REACH_COLLECTION) {
         collection_store_unname(&table->store, collection);
         if (operation == CHROMA_OPERATION_COLLECTION_DELETE)
@@ -296,7 +297,7 @@ static void learn_outcome(struct collection_table *table, struct write_notice *n
     }
 }
 
-/* Vectors are answered after all that came before them was applied. */
+/* It is answered after all before it was applied; without a dimension Chroma applies nothing. */
 static void note_catch_up(const struct write_notice *notice)
 {
     struct collection *collection = notice->collection;

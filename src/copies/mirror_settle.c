@@ -164,6 +164,8 @@ static void settle_over(struct mirror_settle *settle, enum write_outcome outcome
     uint64_t      now_us = loop_now_us(proxy->loop);
 
     loop_timer_clear(settle->deadline);
+    if (status < 200 || status > 299)
+        settle->notice.may_catch_up = false; /* it may have made some of it visible, not all */
     if (settle->notice.state == WRITE_NOTICE_SENT)
         write_observer_known(&proxy->observers, &settle->notice, outcome, (struct bytes){0},
                              now_us);

@@ -1,6 +1,11 @@
 """While Chroma is down an application that makes its client anew for each request goes on."""
 
 import contextlib
+import json
+import os
+import random
+import socket
+import time
 
 import chromadb
 import pytest
@@ -83,3 +88,59 @@ def test_an_application_that_constructs_per_request_goes_on(chroma, proxies):
     wait_until(lambda: door.ask("GET", paths[-1])[0] == 404)
     chroma.kill()
     assert door.ask("GET", paths[-1])[0] == 503
+
+
+def restart(chroma, proxy, path):
+    chroma.kill()
+    chroma.start()
+    wait_until(lambda: proxy.door.ask("GET", "/api/v2/heartbeat")[0] == 200)
+    wait_for_copy(proxy.control, "articles", proxy.door, path)
+
+
+def test_an_ordinary_write_after_a_restart_is_no_end(chroma, proxies):
+    proxy = proxies[0]
+    client = chromadb.HttpClient(host="127.0.0.1", port=proxy.port)
+    collection = client.create_collection("articles")
+    collection.add(ids=["t1", "t2"], embeddings=[[2, 1, 2], [3, 1, 2]], documents=["bb", "ccc"], metadatas=[{"k": 1}] * 2)
+    path = f"{DATABASE}/collections/{collection.id}"
+    wait_for_copy(proxy.control, "articles", proxy.door, path)
+    restart(chroma, proxy, path)
+    one_request(proxy.port)
+    collection.update(ids=["t1"], metadatas=[{"k": 2}])
+    said = chroma.ask("GET", f"{DATABASE}/collections/articles")
+    chroma.kill()
+    for _ in range(3):
+        one_request(proxy.port)
+    assert json.loads(proxy.door.ask("GET", f"{DATABASE}/collections/articles")[1]) == said
+
+
+def cut(chroma, path, key, seconds):
+    """An upload that its client leaves."""
+    columns = {"embeddings": [[1.0] * 64] * 60, "metadatas": [{key: 1}] * 60}
+    body = json.dumps({"ids": [f"{key}-{i}" for i in range(60)], **columns}).encode()
+    head = f"POST {path}/upsert HTTP/1.1\r\nHost: c\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", chroma.port)) as connection:
+        connection.sendall(head.encode() + body)
+        time.sleep(seconds)
+    time.sleep(0.2)  # what is under way is
+
+
+def test_any_update_shows_what_was_cut(chroma):
+    """On it rests what collection_table.h says of an update: nothing older changes a description."""
+    path = f"{DATABASE}/collections/{chroma.ask('POST', f'{DATABASE}/collections', {'name': 'docs'})['id']}"
+    vectors = {"ids": ["x"], "embeddings": [[1.0] * 64]}
+    chroma.ask("POST", f"{path}/upsert", vectors)
+    rng, hidden = random.Random(1), 0
+    for i in range(int(os.environ.get("CONSTRUCT_CUTS", "40"))):
+
+        def is_described(key=f"k{i}"):
+            return key in chroma.ask("GET", f"{DATABASE}/collections/docs")["schema"]["keys"]
+
+        cut(chroma, path, f"k{i}", rng.uniform(0.001, 0.04))
+        before = is_described()
+        chroma.ask("POST", f"{path}/update", [{"ids": ["nobody"]}, {"ids": ["x"], "documents": [str(i)]}][i % 2])
+        after = is_described()
+        hidden += after and not before
+        chroma.ask("POST", f"{path}/upsert", vectors)
+        assert is_described() == after
+    print(f"{hidden} were hidden until then")

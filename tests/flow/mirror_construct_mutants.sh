@@ -36,6 +36,7 @@ mutant src/proxy/proxy.c $flow 's/    if (options->mode == PROXY_MIRROR_OFF)/   
 mutant src/proxy/write_path.c $flow 's/STATUS_NOT_FOUND \&\& mirror_path_stand_in(exchange, NULL))/STATUS_NOT_FOUND \&\& false)/' "a creation that is under way"
 mutant src/proxy/write_path.c $flow 's/^    mirror_path_keep(.*/    (void)0;/' "creations are kept"
 mutant src/proxy/write_path.c $flow 's/ || mirror_path_answer(exchange, NULL))/)/' "creations are answered"
+mutant src/chroma/collection_change.c $flow 's/notice->dimension != 0 || collection->dimension != 0/notice->dimension != 0/' "an update leaves what it cannot change"
 mutant src/proxy/construct_store.c $unit 's/answer->body.size > CONSTRUCT_STORE_BODY_MAX ||/false ||/' "large answers"
 mutant src/proxy/construct_store.c $unit 's/hash_map_count(store->entries) >= CONSTRUCT_STORE_ENTRIES_MAX ||/false ||/' "the number is bounded"
 mutant src/proxy/construct_store.c $unit 's/ > CONSTRUCT_STORE_BYTES_MAX)/ > SIZE_MAX - 1)/' "bytes are bounded"

@@ -76,6 +76,7 @@ mutant src/copies/mirror_fill.c $t 's/!fill->keeper->is_gateway || entry->dimens
 mutant src/copies/mirror_fill.c $t 's/!fill->keeper->is_gateway || entry/entry/' 'beside others nothing is settled'
 mutant src/copies/mirror_settle.c $t 's/    if (settle->call.turn.state == TURN_OPEN) .*/    if (settle->notice.state == WRITE_NOTICE_UNSENT)/; s/^    write_observer_sent(/    if (settle->notice.state == WRITE_NOTICE_UNSENT) &/' 'nor is it one before its turn'
 mutant src/copies/mirror_fill.c $t 's/if (status >= 200 \&\& status <= 299)$/if (true)/' 'a write that settles nothing is no reason to go on'
+mutant src/copies/mirror_settle.c $t 's/    if (status < 200 || status > 299)/    if (0)/' 'nor has it shown all'
 mutant src/copies/mirror_settle.c $t 's/    loop_timer_set(settle->deadline/    (void)(settle->deadline/' 'one that hangs is not waited for'
 mutant src/copies/mirror_settle.c $t 's/sent ? WRITE_OUTCOME_UNKNOWN :/sent ? WRITE_OUTCOME_REFUSED :/' 'one that was lost may have shown something'
 mutant src/copies/mirror_names.c $t 's/entry->state != MIRROR_ENTRY_COMPLETE || //' 'only what is complete has names while Chroma is down'

@@ -32,6 +32,7 @@ static uint64_t        read_delay_us, write_delay_us;
 static unsigned        delay_random_us; /* more, at random */
 static enum flow_fault write_fault, read_fault;
 static size_t          padding; /* spaces behind the answers to gets */
+static unsigned        write_status;
 static unsigned        lists, pages, descriptions, settles, asks, counts;
 static const char     *between; /* the id of a record of others' that a delete meets; NULL */
 static const char     *schema, *place, *space; /* of all collections; their tenant */
@@ -150,6 +151,8 @@ static void on_request(struct flow_backend *backend, const char *target, struct 
     } else if (is_due && strncmp(operation, "docs-", 5) == 0) { /* by its name */
         collection->exists = false;
         append(answer, "{}");
+    } else if (write_status != 200) {
+        plan->status = write_status;
     } else if (is_due) {
         if (between != NULL && strcmp(operation, "delete") == 0)
             fake_records_append(&collection->records, between, "another's");
@@ -222,6 +225,7 @@ static void start_as(uint64_t seed, bool is_gateway, bool is_supervised)
     write_fault = read_fault = FLOW_FAULT_NONE;
     lists = pages = descriptions = settles = asks = counts = 0;
     between = NULL;
+    write_status = 200;
     schema = "null";
     place = "t";
     space = "cosine";
@@ -428,15 +432,36 @@ START_TEST(what_a_worker_has_made_of_a_copy_is_known_when_it_is_done)
 }
 END_TEST
 
+/* What Chroma says that the collection is cannot change with the next write any more. */
+static bool has_shown_all(size_t collection)
+{
+    return collection_table_description_stamp(world.proxy->collections, route_of(collection).uuid,
+                                              clock_now_us()) != 0;
+}
+
 /* A write of a process before this one, which Chroma has and shows to nobody. */
 START_TEST(what_only_the_next_write_shows_is_in_a_copy)
 {
     chroma[0].unseen = "unseen";
     fill(0);
     ck_assert_uint_eq(settles, 1);
+    ck_assert(has_shown_all(0));
     ck_assert_uint_eq(look(0).records, 11);
     upsert(0, "new", "n");
     expect_same(0);
+}
+END_TEST
+
+START_TEST(a_write_that_settles_and_is_refused_has_shown_nothing)
+{
+    write_status = 500;
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS + 100);
+    ck_assert_int_eq(look(0).reason, MIRROR_REASON_ANSWER);
+    ck_assert(!has_shown_all(0));
+    write_status = 200;
+    run_to_complete(0);
+    ck_assert(has_shown_all(0));
 }
 END_TEST
 
@@ -2294,6 +2319,7 @@ int main(void)
     tcase_add_test(tcase, a_copy_is_filled_and_kept);
     tcase_add_test(tcase, what_a_worker_has_made_of_a_copy_is_known_when_it_is_done);
     tcase_add_test(tcase, what_only_the_next_write_shows_is_in_a_copy);
+    tcase_add_test(tcase, a_write_that_settles_and_is_refused_has_shown_nothing);
     tcase_add_test(tcase, a_copy_waits_for_the_write_that_settles);
     tcase_add_test(tcase, a_write_that_settles_and_hangs_is_not_waited_for);
     tcase_add_test(tcase, a_write_that_settles_is_none_before_its_turn);

@@ -453,6 +453,26 @@ START_TEST(what_is_not_settled_is_not_kept)
 }
 END_TEST
 
+/* Who only updates shows as well that nothing is left of a process before this one. */
+START_TEST(an_update_leaves_what_it_cannot_change)
+{
+    static const char update[] = "{\"ids\":[\"w1\"],\"metadatas\":[{\"a\":1}]}";
+
+    if (_i == 1) { /* whoever wrote to another Chroma */
+        learn();
+        set_backend(2);
+    }
+    ck_assert_uint_eq(ask_with(by_name, ""), 200);
+    do_records("update", update);
+    for (int i = 0; i < question_count; i++)
+        ck_assert_uint_eq(ask_with(i, ""), 200);
+    do_records("update", update);
+    go_down();
+    for (int i = 0; i < question_count; i++)
+        ck_assert(is_told(i));
+}
+END_TEST
+
 START_TEST(what_was_created_by_the_answer_is_not_kept)
 {
     ck_assert_uint_eq(ask_with(creation, ""), 200);
@@ -551,6 +571,7 @@ int main(void)
     tcase_add_loop_test(tcase, what_a_write_crossed_is_not_kept, 0, 2);
     tcase_add_test(tcase, what_a_write_may_be_changing_is_not_told);
     tcase_add_test(tcase, what_is_not_settled_is_not_kept);
+    tcase_add_loop_test(tcase, an_update_leaves_what_it_cannot_change, 0, 2);
     tcase_add_test(tcase, what_was_created_by_the_answer_is_not_kept);
     tcase_add_loop_test(tcase, somebody_may_say_that_it_has_changed, 0, 2);
     tcase_add_test(tcase, off_is_off);

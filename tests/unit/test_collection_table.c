@@ -958,6 +958,27 @@ START_TEST(what_was_lost_with_a_chroma_comes_with_the_next_write_to_another)
 }
 END_TEST
 
+/* It makes visible what was taken, but where there is no dimension: then nothing is applied. */
+START_TEST(an_update_brings_what_was_left)
+{
+    bool           is_empty = _i == 0;
+    struct request update;
+
+    look_up(1, "a", is_empty ? "null" : "2");
+    send_to(&update, "POST", D "/collections/@/update", 1);
+    answer(&update);
+    ck_assert((description_stamp_of(1) != 0) == !is_empty);
+    collection_table_note_read(table, uuid_of(1));
+    ck_assert(collection_table_describe(
+        table, uuid_of(1),
+        bytes_of("{\"id\":\"00000000-0000-0000-0000-000000000001\",\"dimension\":2,"
+                 "\"schema\":{\"keys\":{\"a\":{\"int\":{}}}}}")));
+    write_key(&update, 1, "a");
+    ck_assert(update.notice.leaves_description == !is_empty);
+    answer(&update);
+}
+END_TEST
+
 START_TEST(another_process_must_be_seen_to_read_or_write)
 {
     uint64_t stamp;
@@ -1121,6 +1142,7 @@ int main(void)
     tcase_add_test(tcase, another_incarnation_has_its_own_schema);
     tcase_add_test(tcase, a_write_beside_the_lost_one_does_not_bring_it);
     tcase_add_test(tcase, what_was_lost_with_a_chroma_comes_with_the_next_write_to_another);
+    tcase_add_loop_test(tcase, an_update_brings_what_was_left, 0, 2);
     tcase_add_test(tcase, another_process_must_be_seen_to_read_or_write);
     tcase_add_test(tcase, a_deletion_of_records_leaves_a_description);
     tcase_add_test(tcase, a_forgotten_description_is_not_trusted);
