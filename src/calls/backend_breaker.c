@@ -221,6 +221,11 @@ bool backend_breaker_is_calm(const struct backend_breaker *breaker)
     return breaker_table_is_calm(breaker->table);
 }
 
+bool backend_breaker_is_open(const struct backend_breaker *breaker)
+{
+    return breaker_table_is_open(breaker->table);
+}
+
 static void breaker_on_change(void *ctx, const struct breaker_view *view)
 {
     static const char *const  events[] = {[BREAKER_CLOSED] = "breaker_closed",

@@ -88,6 +88,9 @@ void backend_breaker_new_incarnation(struct backend_breaker *breaker);
 /* Are reads worth to be repeated? */
 bool backend_breaker_is_calm(const struct backend_breaker *breaker);
 
+/* Is Chroma not to be asked? Else the first questions say whether it works again. */
+bool backend_breaker_is_open(const struct backend_breaker *breaker);
+
 /* Fill what is told of breaker.reads; what it refused is added. */
 void backend_breaker_limits(const struct backend_breaker *breaker, struct limits_state *ret);
 

@@ -43,7 +43,7 @@ void mirror_ask_done(struct mirror_ask *ask)
 
 bool mirror_ask_may(const struct proxy *proxy, size_t size)
 {
-    return !proxy->admission.is_paused && backend_breaker_is_calm(proxy->breaker) &&
+    return !proxy->admission.is_paused && !backend_breaker_is_open(proxy->breaker) &&
            loop_now_us(proxy->loop) >= upstream_pool_retry_at_us(proxy->pool) &&
            memory_account_has_room(&proxy->budget->accounts[MEMORY_ACCOUNT_MIRROR], size);
 }

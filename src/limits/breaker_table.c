@@ -228,6 +228,11 @@ bool breaker_table_is_calm(const struct breaker_table *table)
     return table->of[BREAKER_OF_READS].state == BREAKER_CLOSED;
 }
 
+bool breaker_table_is_open(const struct breaker_table *table)
+{
+    return table->of[BREAKER_OF_READS].state == BREAKER_OPEN;
+}
+
 void breaker_table_new_incarnation(struct breaker_table *table, uint64_t now_us)
 {
     struct list_node *node;

@@ -64,6 +64,9 @@ uint64_t breaker_table_wake_us(const struct breaker_table *table);
 /* Is it worth to repeat a read? */
 bool breaker_table_is_calm(const struct breaker_table *table);
 
+/* Do reads fail, without a sign since that they may not? */
+bool breaker_table_is_open(const struct breaker_table *table);
+
 /* It may be another Chroma: what was counted is void, those of collections are closed. Those of
  * reads and writes that are open wait for a heartbeat all the same. */
 void breaker_table_new_incarnation(struct breaker_table *table, uint64_t now_us);

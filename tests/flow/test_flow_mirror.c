@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/compiler.h"
+#include "calls/backend_breaker.h"
 #include "calls/proxy_state.h"
 #include "copies/mirror_keeper.h"
 #include "copies/mirror_names.h"
@@ -1295,6 +1296,25 @@ START_TEST(a_chroma_that_is_down_is_left_alone)
 }
 END_TEST
 
+/* Where all that people ask is answered from the cache, or nobody asks anything. */
+START_TEST(a_chroma_that_answers_again_is_asked_although_nobody_does)
+{
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS);
+    fake_net_set_mode(FAKE_NET_REFUSE);
+    flow_backend_kill(&world.backend);
+    for (unsigned i = 0; i < 10; i++)
+        flow_world_ask(&world, "query", 1 + i, 100, 100);
+    flow_world_run_ms(&world, 30000);
+    ck_assert(backend_breaker_is_open(world.proxy->breaker));
+    fake_net_set_mode(FAKE_NET_ACCEPT);
+    proxy_heartbeat(world.proxy, true);
+    run_to_complete(0);
+    expect_same(0);
+    ck_assert(backend_breaker_is_calm(world.proxy->breaker));
+}
+END_TEST
+
 START_TEST(a_chroma_that_fails_is_left_alone)
 {
     flow_world_run_ms(&world, SETTLE_MS);
@@ -2360,6 +2380,7 @@ int main(void)
     tcase_add_test(tcase, beginning_again_backs_off);
     tcase_add_test(tcase, a_page_without_an_answer_is_asked_again);
     tcase_add_test(tcase, a_chroma_that_is_down_is_left_alone);
+    tcase_add_test(tcase, a_chroma_that_answers_again_is_asked_although_nobody_does);
     tcase_add_test(tcase, a_chroma_that_fails_is_left_alone);
     tcase_add_test(tcase, credentials_and_other_chromas_stop_it);
     tcase_add_test(tcase, a_schema_of_the_user_s_is_not_copied);
