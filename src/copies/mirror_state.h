@@ -16,6 +16,7 @@
  *   mirror_kept        copies that outlast their process
  *   mirror_names       names of what is copied, while Chroma cannot be asked
  *   mirror_lookup      names that Chroma is asked for
+ *   mirror_describe    descriptions that a write has ended
  *   mirror_info        what people are told
  *   mirror_keeper      its life, and what is done next
  *

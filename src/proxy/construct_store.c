@@ -10,6 +10,7 @@
 struct store_entry {
     struct list_node        node;
     struct construct_answer answer;
+    bool                    is_void;
     char                    body[];
 };
 
@@ -20,9 +21,11 @@ struct construct_store {
     size_t                 bytes;
 };
 
-static struct bytes store_key(const struct query_cache_key *key);
-static size_t       store_size(const struct store_entry *entry);
-static void         store_forget(struct construct_store *store, struct store_entry *entry);
+static struct bytes        store_key(const struct query_cache_key *key);
+static size_t              store_size(const struct store_entry *entry);
+static void                store_forget(struct construct_store *store, struct store_entry *entry);
+static bool                store_describes(const struct store_entry *entry, const uint8_t uuid[16]);
+static struct store_entry *store_find_void(struct construct_store *store, const uint8_t uuid[16]);
 
 struct construct_store *construct_store_new(const unsigned char    secret[SIPHASH_KEY_SIZE],
                                             struct memory_account *account)
@@ -105,7 +108,7 @@ const struct construct_answer *construct_store_find(const struct construct_store
 {
     const struct store_entry *entry = hash_map_get(store->entries, store_key(key));
 
-    return entry == NULL ? NULL : &entry->answer;
+    return entry == NULL || entry->is_void ? NULL : &entry->answer;
 }
 
 void construct_store_forget_fixed(struct construct_store *store)
@@ -125,10 +128,90 @@ void construct_store_forget_described(struct construct_store *store, const uint8
     {
         struct store_entry *entry = LIST_ITEM(node, struct store_entry, node);
 
-        if (entry->answer.kind == CACHE_KIND_DESCRIPTION &&
-            (uuid == NULL || memcmp(entry->answer.key.collection, uuid, 16) == 0))
+        if (uuid == NULL ? entry->answer.kind == CACHE_KIND_DESCRIPTION
+                         : store_describes(entry, uuid))
             store_forget(store, entry);
     }
+}
+
+static bool store_describes(const struct store_entry *entry, const uint8_t uuid[16])
+{
+    return entry->answer.kind == CACHE_KIND_DESCRIPTION &&
+           memcmp(entry->answer.key.collection, uuid, sizeof entry->answer.key.collection) == 0;
+}
+
+void construct_store_void(struct construct_store *store, const uint8_t uuid[16])
+{
+    LIST_FOR_EACH(node, &store->by_age)
+    {
+        struct store_entry *entry = LIST_ITEM(node, struct store_entry, node);
+
+        entry->is_void |= store_describes(entry, uuid);
+    }
+}
+
+bool construct_store_next_void(const struct construct_store *store, uint64_t reached,
+                               uint64_t distrusts, uint8_t uuid[16])
+{
+    const struct store_entry *first = NULL;
+    bool                      is_behind = false;
+
+    LIST_FOR_EACH(node, &store->by_age)
+    {
+        const struct store_entry *entry = LIST_ITEM(node, struct store_entry, node);
+
+        if (!entry->is_void || entry->answer.reached != reached ||
+            entry->answer.distrusts != distrusts)
+            continue;
+        if (store_describes(entry, uuid)) {
+            is_behind = true;
+        } else if (is_behind) {
+            first = entry;
+            break;
+        }
+        if (first == NULL)
+            first = entry;
+    }
+    if (first != NULL)
+        memcpy(uuid, first->answer.key.collection, sizeof first->answer.key.collection);
+    return first != NULL;
+}
+
+/* To put one may make others go. */
+void construct_store_renew(struct construct_store *store, const uint8_t uuid[16], uint64_t reached,
+                           uint64_t distrusts, struct bytes body)
+{
+    struct store_entry *entry;
+
+    while ((entry = store_find_void(store, uuid)) != NULL) {
+        struct construct_answer answer = entry->answer;
+
+        answer.body = body;
+        if (answer.reached == reached && answer.distrusts == distrusts)
+            construct_store_put(store, &answer);
+        else
+            store_forget(store, entry);
+    }
+}
+
+static struct store_entry *store_find_void(struct construct_store *store, const uint8_t uuid[16])
+{
+    LIST_FOR_EACH(node, &store->by_age)
+    {
+        struct store_entry *entry = LIST_ITEM(node, struct store_entry, node);
+
+        if (entry->is_void && store_describes(entry, uuid))
+            return entry;
+    }
+    return NULL;
+}
+
+void construct_store_forget_void(struct construct_store *store, const uint8_t uuid[16])
+{
+    struct store_entry *entry;
+
+    while ((entry = store_find_void(store, uuid)) != NULL)
+        store_forget(store, entry);
 }
 
 size_t construct_store_count(const struct construct_store *store)

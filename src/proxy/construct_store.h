@@ -1,7 +1,8 @@
 /* construct_store - what Chroma said last to clients that were being made, for while it is down
  *
  * Answers by what was asked and by whom. They are forgotten when something is sent that may change
- * them, so what is here is what Chroma would say; the caller tells.
+ * them, so what is here is what Chroma would say; the caller tells. Where it asks for a description
+ * anew, what was said before is void meanwhile: who was told it is told the new one then.
  *
  * Private to proxy/. Thread: event loop only. Memory: CONSTRUCT_STORE_ENTRIES_MAX answers and
  * CONSTRUCT_STORE_BYTES_MAX, charged to the account; what was noted longest ago goes first.
@@ -14,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/compiler.h"
 #include "base/memory_account.h"
 #include "base/siphash.h"
 #include "proxy/cache_question.h"
@@ -53,6 +55,23 @@ const struct construct_answer *construct_store_find(const struct construct_store
 /* Something may change all that is FIXED; the description of one collection, or with NULL all. */
 void construct_store_forget_fixed(struct construct_store *store);
 void construct_store_forget_described(struct construct_store *store, const uint8_t uuid[16]);
+
+/* The description of this collection may be another one: nobody finds it any more. */
+void construct_store_void(struct construct_store *store, const uint8_t uuid[16]);
+
+/* A collection whose description is void, of those that were kept under `reached` and `distrusts`:
+ * the one behind `uuid` in the order of age, or the first if that is none of them. False: none is.
+ */
+MUST_CHECK bool construct_store_next_void(const struct construct_store *store, uint64_t reached,
+                                          uint64_t distrusts, uint8_t uuid[16]);
+
+/* It is this now: whoever was told what is void, under `reached` and `distrusts`, may have it from
+ * now on, for as long as he might have had that. */
+void construct_store_renew(struct construct_store *store, const uint8_t uuid[16], uint64_t reached,
+                           uint64_t distrusts, struct bytes body);
+
+/* Forget what is void of this collection. */
+void construct_store_forget_void(struct construct_store *store, const uint8_t uuid[16]);
 
 size_t construct_store_count(const struct construct_store *store);
 

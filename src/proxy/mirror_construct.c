@@ -8,9 +8,13 @@
 #include "calls/learn_sink.h"
 #include "chroma/request_identity.h"
 #include "chroma/write_observer.h"
+#include "copies/mirror_describe.h"
 #include "copies/mirror_keeper.h"
 #include "proxy/construct_question.h"
 #include "proxy/exchange.h"
+
+/* What writes have ended is asked for anew when they are over, but no more often than this. */
+static const uint64_t renew_us = 250000;
 
 /* What is digested under one key is never what is digested under another. */
 enum { KEY_QUESTION, KEY_IDENTITY, KEY_COUNT };
@@ -21,6 +25,14 @@ struct mirror_construct {
     struct write_observer   observer;
     struct byte_buffer      scratch;
     unsigned char           keys[KEY_COUNT][REQUEST_IDENTITY_KEY_SIZE]; /* random */
+
+    /* What a write has ended. */
+    struct mirror_describe *describe;
+    struct loop_timer      *timer; /* to ask for it anew */
+    bool                    is_timer_set, may_be_void;
+    uint64_t                renews_us; /* not before */
+    uint8_t                 uuid[16];  /* that is asked for, or was last; */
+    uint64_t                stamp, reached, distrusts;
 };
 
 static enum cache_kind construct_kind(const struct exchange *exchange);
@@ -35,6 +47,11 @@ static void     construct_on_known(struct write_observer *observer, struct write
                                    enum write_outcome outcome, struct bytes answer, uint64_t now_us);
 static void     construct_note_change(struct mirror_construct   *construct,
                                       const struct write_notice *notice);
+static void     construct_void(struct mirror_construct *construct, const uint8_t uuid[16]);
+static void     construct_set_timer(struct mirror_construct *construct);
+static void     construct_on_timer(void *ctx);
+static void     construct_on_described(void *ctx, struct bytes body);
+static uint64_t construct_stamp_of(const struct mirror_construct *construct);
 
 struct mirror_construct *mirror_construct_new(struct proxy *proxy)
 {
@@ -48,8 +65,11 @@ struct mirror_construct *mirror_construct_new(struct proxy *proxy)
     list_node_init(&construct->observer.node);
     construct->store =
         construct_store_new(proxy->secret, &proxy->budget->accounts[MEMORY_ACCOUNT_MIRROR]);
-    if (construct->store == NULL || getrandom(construct->keys, sizeof construct->keys,
-                                              GRND_NONBLOCK) != (ssize_t)sizeof construct->keys) {
+    construct->describe = mirror_describe_new(proxy, construct_on_described, construct);
+    construct->timer = loop_timer_new(proxy->loop, construct_on_timer, construct);
+    if (construct->store == NULL || construct->describe == NULL || construct->timer == NULL ||
+        getrandom(construct->keys, sizeof construct->keys, GRND_NONBLOCK) !=
+            (ssize_t)sizeof construct->keys) {
         mirror_construct_free(construct);
         return NULL;
     }
@@ -62,6 +82,8 @@ void mirror_construct_free(struct mirror_construct *construct)
     if (construct == NULL)
         return;
     write_observer_remove(&construct->observer);
+    mirror_describe_free(construct->describe);
+    loop_timer_free(construct->timer);
     construct_store_free(construct->store);
     byte_buffer_done(&construct->scratch);
     free(construct);
@@ -191,10 +213,13 @@ static void construct_on_sent(struct write_observer *observer, struct write_noti
 static void construct_on_known(struct write_observer *observer, struct write_notice *notice,
                                enum write_outcome outcome, struct bytes answer, uint64_t now_us)
 {
+    struct mirror_construct *construct = CONTAINER_OF(observer, struct mirror_construct, observer);
+
     (void)answer;
     (void)now_us;
     if (outcome != WRITE_OUTCOME_REFUSED)
-        construct_note_change(CONTAINER_OF(observer, struct mirror_construct, observer), notice);
+        construct_note_change(construct, notice);
+    construct_set_timer(construct);
 }
 
 /* What is created, of whatever outcome, changes nothing that is there. */
@@ -210,11 +235,84 @@ static void construct_note_change(struct mirror_construct   *construct,
     } else if ((change->reach == CHROMA_REACH_RECORDS ||
                 change->reach == CHROMA_REACH_COLLECTION) &&
                change->has_uuid) {
-        if (change->reach == CHROMA_REACH_COLLECTION || !notice->leaves_description)
+        if (change->reach == CHROMA_REACH_COLLECTION)
             construct_store_forget_described(construct->store, change->uuid);
+        else if (!notice->leaves_description)
+            construct_void(construct, change->uuid);
     } else {
         mirror_construct_forget(construct);
     }
+}
+
+/* What was said of a collection with a copy is asked for anew, so that who was told it can be made
+ * if Chroma goes down before he asks again. */
+static void construct_void(struct mirror_construct *construct, const uint8_t uuid[16])
+{
+    if (mirror_describe_may(construct->describe, uuid)) {
+        construct_store_void(construct->store, uuid);
+        construct->may_be_void = true;
+    } else {
+        construct_store_forget_described(construct->store, uuid);
+    }
+}
+
+static void construct_set_timer(struct mirror_construct *construct)
+{
+    uint64_t now_us = loop_now_us(construct->proxy->loop);
+
+    if (!construct->may_be_void || construct->is_timer_set ||
+        mirror_describe_is_asking(construct->describe))
+        return;
+    construct->is_timer_set = true;
+    loop_timer_set(construct->timer, now_us > construct->renews_us ? now_us : construct->renews_us);
+}
+
+/* Not while it may be changing; then one after the other has its turn. */
+static void construct_on_timer(void *ctx)
+{
+    struct mirror_construct *construct = ctx;
+    struct proxy            *proxy = construct->proxy;
+
+    construct->is_timer_set = false;
+    construct->renews_us = loop_now_us(proxy->loop) + renew_us;
+    construct->may_be_void = construct_store_next_void(construct->store, proxy->reached,
+                                                       proxy->distrusts, construct->uuid);
+    if (!construct->may_be_void)
+        return;
+    construct->reached = proxy->reached;
+    construct->distrusts = proxy->distrusts;
+    construct->stamp = construct_stamp_of(construct);
+    if (construct->stamp != 0 &&
+        mirror_describe_ask(construct->describe, construct->uuid) == STATUS_OK)
+        return;
+    if (!mirror_describe_may(construct->describe, construct->uuid))
+        construct_store_forget_void(construct->store, construct->uuid);
+    construct_set_timer(construct);
+}
+
+static uint64_t construct_stamp_of(const struct mirror_construct *construct)
+{
+    return collection_table_description_stamp(construct->proxy->collections, construct->uuid,
+                                              loop_now_us(construct->proxy->loop));
+}
+
+/* What was not described is not asked for again. */
+static void construct_on_described(void *ctx, struct bytes body)
+{
+    struct mirror_construct *construct = ctx;
+    struct proxy            *proxy = construct->proxy;
+
+    if (construct->reached == proxy->reached && construct->distrusts == proxy->distrusts &&
+        !proxy->is_lost && construct->stamp == construct_stamp_of(construct) &&
+        mirror_describe_may(construct->describe, construct->uuid)) {
+        if (body.size > 0 && body.size <= CONSTRUCT_STORE_BODY_MAX &&
+            collection_table_describe(proxy->collections, construct->uuid, body))
+            construct_store_renew(construct->store, construct->uuid, construct->reached,
+                                  construct->distrusts, body);
+        else
+            construct_store_forget_void(construct->store, construct->uuid);
+    }
+    construct_set_timer(construct);
 }
 
 void mirror_construct_forget(struct mirror_construct *construct)

@@ -4,8 +4,11 @@
  * be answered from copies. What Chroma said last to such a question (construct_question.h) is kept:
  * to the same question, of the same identity, if nothing was under way meanwhile that may have
  * changed it. It is forgotten as soon as anything is sent that may change it, and void when another
- * Chroma is reached or somebody says that it was changed unseen (proxy->distrusts). In role sidecar
- * others may change it unseen, so there it is given only for `max_age_us`.
+ * Chroma is reached or somebody says that it was changed unseen (proxy->distrusts). In role gateway
+ * the description of a collection that is copied is asked for anew when a write to its records may
+ * have changed it (mirror_describe.h): so who was told the one before, by whatever question, can be
+ * made although he did not ask again. In role sidecar others may change it unseen, so there it is
+ * given only for `max_age_us`.
  *
  * The heartbeat is not answered: who asks for it wants to know whether Chroma lives.
  *

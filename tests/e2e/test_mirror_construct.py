@@ -144,3 +144,24 @@ def test_any_update_shows_what_was_cut(chroma):
         chroma.ask("POST", f"{path}/upsert", vectors)
         assert is_described() == after
     print(f"{hidden} were hidden until then")
+
+
+def test_who_was_told_need_not_ask_again_after_a_write(chroma, proxies):
+    proxy = proxies[0]
+    collection = chromadb.HttpClient(host="127.0.0.1", port=proxy.port).create_collection("articles")
+    collection.add(ids=["t1"], embeddings=[[2, 1, 2]], metadatas=[{"k": 1}])
+    wait_for_copy(proxy.control, "articles", proxy.door, f"{DATABASE}/collections/{collection.id}")
+    path = f"{DATABASE}/collections"
+    creation = {"name": "articles", "get_or_create": True, "metadata": {"other": 1}}
+    questions = [("GET", f"{path}/articles"), ("GET", f"{path}/by-id/{collection.id}"), ("POST", path, creation)]
+    told = [proxy.door.ask(*question)[1] for question in questions * 2]
+    collection.update(ids=["t1"], metadatas=[{"new": "key"}])
+    said = chroma.ask("GET", f"{path}/articles")
+    assert "new" in said["schema"]["keys"] and said not in map(json.loads, told)
+    time.sleep(1)
+    assert [json.loads(Door(chroma.port).ask(*question)[1]) for question in questions] == [said] * 3
+    chroma.kill()
+    wait_until(lambda: proxy.door.ask(*questions[0])[0] == 200)
+    for question in questions:
+        status, text, fields = proxy.door.ask(*question)
+        assert (status, fields["x-chromabouncer-source"], json.loads(text)) == (200, "mirror", said)

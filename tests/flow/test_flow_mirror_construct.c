@@ -25,9 +25,11 @@ static struct flow_world           world;
 static struct flow_client         *client;
 static struct proxy_mirror_options options;
 static enum flow_fault             write_fault, creation_fault; /* of records; of collections */
+static unsigned                    write_status;                /* of records; 0: 200 */
 static uint64_t                    answer_delay_us;
 static const char *const           body_of_description =
     "{\"id\":\"" UUID "\",\"name\":\"docs\",\"tenant\":\"t\",\"database\":\"d\",\"dimension\":2,"
+    "\"configuration_json\":{\"hnsw\":{\"space\":\"ip\"}},"
     "\"schema\":{\"keys\":{\"a\":{\"int\":{}}}},\"version\":0,\"log_position\":0}";
 
 static const struct question {
@@ -55,9 +57,11 @@ static void plan(struct flow_backend *backend, unsigned id, struct flow_plan *re
                                    .fields = "Content-Type: application/json\r\n",
                                    .is_bare = !is_of_records,
                                    .body = is_described ? body_of_description : "{}"};
-    if (is_of_records)
+    if (is_of_records) {
         ret_plan->fault = write_fault;
-    else if (strncmp(head, "POST", 4) == 0)
+        ret_plan->status = write_status;
+    }
+    if (!is_of_records && strncmp(head, "POST", 4) == 0)
         ret_plan->fault = creation_fault;
 }
 
@@ -84,6 +88,7 @@ static void begin_in(bool is_gateway)
     world.write_options.is_coalescing = true; /* writes are looked into */
     world.backend.on_plan = plan;
     write_fault = creation_fault = FLOW_FAULT_NONE;
+    write_status = 0;
     answer_delay_us = 1000;
     options = (struct proxy_mirror_options){.collections = names,
                                             .collection_count = 1,
@@ -473,6 +478,141 @@ START_TEST(an_update_leaves_what_it_cannot_change)
 }
 END_TEST
 
+static const char new_key[] = "{\"ids\":[\"w1\"],\"metadatas\":[{\"b\":1}]}";
+
+/* Its collection is read and wanted; `fields` have been told all of it. */
+static void copy_for(const char *fields)
+{
+    options.collection_count = 0;
+    set_mode(PROXY_MIRROR_FALLBACK);
+    learn_with(fields);
+    do_records("get", "{\"ids\":[\"w1\"]}");
+}
+
+/* By whatever question. */
+START_TEST(what_a_write_has_ended_is_asked_for_anew)
+{
+    copy_for(TOKEN);
+    do_records("update", new_key);
+    go_down();
+    for (int i = 0; i < question_count; i++)
+        ck_assert(is_told_with(i, TOKEN));
+    ck_assert(!is_told(by_name)); /* who was not told before */
+    flow_world_run_ms(&world, 300 * SECOND);
+    ck_assert(!is_told_with(by_name, TOKEN)); /* he was told so long ago */
+}
+END_TEST
+
+/* Nor what is not wanted, as is known when its name is. */
+START_TEST(what_is_not_copied_is_not_asked_for_anew)
+{
+    if (_i == 0) {
+        copy_for("");
+        options.collection_count = 1;
+        set_mode(PROXY_MIRROR_FALLBACK);
+    } else {
+        do_records("get", "{\"ids\":[\"w1\"]}");
+        flow_world_run_ms(&world, 12 * SECOND);
+        learn();
+    }
+    do_records("update", new_key);
+    flow_world_run_ms(&world, SECOND);
+    go_down();
+    ck_assert(!is_told(by_name));
+}
+END_TEST
+
+START_TEST(what_changes_all_the_time_is_asked_for_now_and_then)
+{
+    size_t asked;
+
+    copy_for("");
+    asked = world.backend.request_count;
+    for (unsigned i = 0; i < 8; i++) {
+        client = flow_world_client(&world);
+        send_to("POST", RECORDS "update", new_key, "");
+        flow_world_run_ms(&world, 125);
+    }
+    flow_world_run_ms(&world, SECOND);
+    ck_assert_uint_ge(world.backend.request_count, asked + 8 + 1);
+    ck_assert_uint_le(world.backend.request_count, asked + 8 + 5);
+    go_down();
+    ck_assert(is_told(by_name));
+}
+END_TEST
+
+START_TEST(what_is_asked_for_anew_is_not_what_a_write_crosses)
+{
+    copy_for("");
+    answer_delay_us = 100000;
+    client = flow_world_client(&world);
+    send_to("POST", RECORDS "update", new_key, "");
+    flow_world_run_ms(&world, 50);
+    answer_delay_us = 500000; /* of the question */
+    flow_world_run_ms(&world, 100);
+    ck_assert_uint_eq(client->answer_count, 1);
+    answer_delay_us = 100000;
+    client = flow_world_client(&world);
+    send_to("POST", RECORDS "update", new_key, "");
+    flow_world_run_ms(&world, 490);
+    ck_assert_uint_eq(client->answer_count, 1);
+    go_down();
+    ck_assert(!is_told(by_name));
+}
+END_TEST
+
+START_TEST(what_was_refused_is_asked_for_anew)
+{
+    copy_for("");
+    write_status = 400;
+    client = flow_world_client(&world);
+    ck_assert_uint_eq(do_request("POST", RECORDS "update", new_key, ""), 400);
+    go_down();
+    ck_assert(is_told(by_name));
+}
+END_TEST
+
+START_TEST(what_a_lost_write_may_change_yet_is_not_asked_for_anew)
+{
+    copy_for("");
+    write_fault = FLOW_FAULT_RESET_AFTER;
+    do_request("POST", RECORDS "update", new_key, "");
+    write_fault = FLOW_FAULT_NONE;
+    flow_world_run_ms(&world, SECOND);
+    go_down();
+    ck_assert(!is_told(by_name));
+    ck_assert(is_told(1));
+}
+END_TEST
+
+/* Another one may have the name. */
+START_TEST(a_renaming_ends_it_for_good)
+{
+    copy_for("");
+    ck_assert_uint_eq(
+        do_request("PUT", DATABASE "/collections/" UUID, "{\"new_name\":\"other\"}", ""), 200);
+    do_records("update", new_key);
+    flow_world_run_ms(&world, SECOND);
+    go_down();
+    for (int i = fixed_count; i < question_count; i++)
+        ck_assert(!is_told(i));
+}
+END_TEST
+
+START_TEST(what_another_chroma_has_said_is_not_renewed)
+{
+    copy_for("");
+    client = flow_world_client(&world);
+    send_to("POST", RECORDS "update", new_key, "");
+    flow_world_run_ms(&world, 100);
+    ck_assert_uint_eq(client->answer_count, 1);
+    set_backend(2);
+    flow_world_run_ms(&world, SECOND);
+    go_down();
+    ck_assert(!is_told(by_name));
+}
+END_TEST
+
 START_TEST(what_was_created_by_the_answer_is_not_kept)
 {
     ck_assert_uint_eq(ask_with(creation, ""), 200);
@@ -572,6 +712,14 @@ int main(void)
     tcase_add_test(tcase, what_a_write_may_be_changing_is_not_told);
     tcase_add_test(tcase, what_is_not_settled_is_not_kept);
     tcase_add_loop_test(tcase, an_update_leaves_what_it_cannot_change, 0, 2);
+    tcase_add_test(tcase, what_a_write_has_ended_is_asked_for_anew);
+    tcase_add_loop_test(tcase, what_is_not_copied_is_not_asked_for_anew, 0, 2);
+    tcase_add_test(tcase, what_changes_all_the_time_is_asked_for_now_and_then);
+    tcase_add_test(tcase, what_is_asked_for_anew_is_not_what_a_write_crosses);
+    tcase_add_test(tcase, what_was_refused_is_asked_for_anew);
+    tcase_add_test(tcase, what_a_lost_write_may_change_yet_is_not_asked_for_anew);
+    tcase_add_test(tcase, a_renaming_ends_it_for_good);
+    tcase_add_test(tcase, what_another_chroma_has_said_is_not_renewed);
     tcase_add_test(tcase, what_was_created_by_the_answer_is_not_kept);
     tcase_add_loop_test(tcase, somebody_may_say_that_it_has_changed, 0, 2);
     tcase_add_test(tcase, off_is_off);

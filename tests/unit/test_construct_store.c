@@ -96,6 +96,69 @@ START_TEST(what_may_change_is_forgotten)
 }
 END_TEST
 
+static void put_under(uint64_t reached, uint64_t distrusts, struct query_cache_key key)
+{
+    construct_store_put(store, &(struct construct_answer){.key = key,
+                                                          .kind = CACHE_KIND_DESCRIPTION,
+                                                          .noted_us = 5,
+                                                          .reached = reached,
+                                                          .distrusts = distrusts,
+                                                          .body = BYTES_LITERAL("old")});
+}
+
+START_TEST(what_is_void_is_renewed_for_who_was_told)
+{
+    uint8_t                        uuid[16] = {7};
+    struct query_cache_key         key = key_of(2, 2, 7);
+    const struct construct_answer *answer;
+
+    put(key_of(1, 1, 7), CACHE_KIND_FIXED, "fixed", 5);
+    put_under(1, 1, key_of(2, 1, 7));
+    put_under(1, 1, key);
+    put_under(2, 1, key_of(3, 1, 7)); /* by another Chroma */
+    put_under(1, 2, key_of(4, 1, 7)); /* before somebody said that it was changed */
+    put_under(1, 1, key_of(6, 1, 8));
+    construct_store_void(store, uuid);
+    expect(key_of(1, 1, 0), "fixed");
+    expect(key_of(2, 1, 0), NULL);
+    expect(key_of(6, 1, 0), "old");
+    put_under(1, 1, key_of(5, 1, 7));
+    construct_store_renew(store, uuid, 1, 1, BYTES_LITERAL("new"));
+    expect(key_of(2, 1, 0), "new");
+    expect(key_of(2, 2, 0), "new");
+    expect(key_of(3, 1, 0), NULL);
+    expect(key_of(4, 1, 0), NULL);
+    expect(key_of(5, 1, 0), "old");
+    answer = construct_store_find(store, &key);
+    ck_assert_uint_eq(answer->noted_us, 5); /* he was told then */
+    ck_assert(!construct_store_next_void(store, 1, 1, uuid));
+}
+END_TEST
+
+START_TEST(what_is_void_has_its_turns)
+{
+    uint8_t uuid[16] = {9};
+
+    for (uint8_t i = 1; i <= 3; i++)
+        put_under(1, 1, key_of(i, 1, i));
+    put_under(2, 1, key_of(4, 1, 1));
+    ck_assert(!construct_store_next_void(store, 1, 1, uuid));
+    for (uint8_t i = 1; i <= 3; i++)
+        construct_store_void(store, (const uint8_t[16]){i});
+    for (unsigned i = 0; i < 7; i++) {
+        ck_assert(construct_store_next_void(store, 1, 1, uuid));
+        ck_assert_uint_eq(uuid[0], i % 3 + 1);
+    }
+    ck_assert(construct_store_next_void(store, 2, 1, uuid));
+    ck_assert(!construct_store_next_void(store, 1, 2, uuid));
+    construct_store_forget_void(store, (const uint8_t[16]){2});
+    put_under(1, 1, key_of(1, 1, 1)); /* told again */
+    ck_assert(construct_store_next_void(store, 1, 1, uuid));
+    ck_assert_uint_eq(uuid[0], 3);
+    ck_assert_uint_eq(construct_store_count(store), 3);
+}
+END_TEST
+
 START_TEST(it_is_bounded)
 {
     char *large = calloc(1, CONSTRUCT_STORE_BODY_MAX + 1);
@@ -123,6 +186,8 @@ int main(void)
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_test(tcase, the_last_answer_counts);
     tcase_add_test(tcase, what_may_change_is_forgotten);
+    tcase_add_test(tcase, what_is_void_is_renewed_for_who_was_told);
+    tcase_add_test(tcase, what_is_void_has_its_turns);
     tcase_add_test(tcase, it_is_bounded);
     return check_main("construct_store", tcase);
 }
