@@ -140,6 +140,18 @@ static bool store_describes(const struct store_entry *entry, const uint8_t uuid[
            memcmp(entry->answer.key.collection, uuid, sizeof entry->answer.key.collection) == 0;
 }
 
+void construct_store_forget_identity(struct construct_store *store,
+                                     const unsigned char     identity[16])
+{
+    LIST_FOR_EACH(node, &store->by_age)
+    {
+        struct store_entry *entry = LIST_ITEM(node, struct store_entry, node);
+
+        if (memcmp(entry->answer.key.identity, identity, sizeof entry->answer.key.identity) == 0)
+            store_forget(store, entry);
+    }
+}
+
 void construct_store_void(struct construct_store *store, const uint8_t uuid[16])
 {
     LIST_FOR_EACH(node, &store->by_age)

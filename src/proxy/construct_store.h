@@ -56,6 +56,10 @@ const struct construct_answer *construct_store_find(const struct construct_store
 void construct_store_forget_fixed(struct construct_store *store);
 void construct_store_forget_described(struct construct_store *store, const uint8_t uuid[16]);
 
+/* Forget all that this identity was told. */
+void construct_store_forget_identity(struct construct_store *store,
+                                     const unsigned char     identity[16]);
+
 /* The description of this collection may be another one: nobody finds it any more. */
 void construct_store_void(struct construct_store *store, const uint8_t uuid[16]);
 

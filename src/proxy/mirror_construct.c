@@ -39,18 +39,19 @@ static enum cache_kind construct_kind(const struct exchange *exchange);
 static bool construct_identify(struct mirror_construct *construct, const struct exchange *exchange,
                                struct query_cache_key *ret_key);
 static uint64_t construct_stamp(const struct exchange *exchange);
-static bool     construct_may_keep(const struct exchange *exchange);
-static void     construct_on_answer(void *ctx, unsigned status, struct bytes body);
-static void     construct_on_sent(struct write_observer *observer, struct write_notice *notice,
-                                  uint64_t now_us);
-static void     construct_on_known(struct write_observer *observer, struct write_notice *notice,
-                                   enum write_outcome outcome, struct bytes answer, uint64_t now_us);
-static void     construct_note_change(struct mirror_construct   *construct,
-                                      const struct write_notice *notice);
-static void     construct_void(struct mirror_construct *construct, const uint8_t uuid[16]);
-static void     construct_set_timer(struct mirror_construct *construct);
-static void     construct_on_timer(void *ctx);
-static void     construct_on_described(void *ctx, struct bytes body);
+static void construct_take_refusal(const struct exchange *exchange, const struct http_head *head);
+static bool construct_may_keep(const struct exchange *exchange);
+static void construct_on_answer(void *ctx, unsigned status, struct bytes body);
+static void construct_on_sent(struct write_observer *observer, struct write_notice *notice,
+                              uint64_t now_us);
+static void construct_on_known(struct write_observer *observer, struct write_notice *notice,
+                               enum write_outcome outcome, struct bytes answer, uint64_t now_us);
+static void construct_note_change(struct mirror_construct   *construct,
+                                  const struct write_notice *notice);
+static void construct_void(struct mirror_construct *construct, const uint8_t uuid[16]);
+static void construct_set_timer(struct mirror_construct *construct);
+static void construct_on_timer(void *ctx);
+static void construct_on_described(void *ctx, struct bytes body);
 static uint64_t construct_stamp_of(const struct mirror_construct *construct);
 
 struct mirror_construct *mirror_construct_new(struct proxy *proxy)
@@ -156,10 +157,20 @@ struct answer_sink *mirror_construct_sink(struct exchange *exchange, const struc
 {
     uint8_t number;
 
+    construct_take_refusal(exchange, head);
     if (!construct_may_keep(exchange) || !kept_head_find(head, CONSTRUCT_STORE_BODY_MAX, &number))
         return NULL;
     return learn_sink_new(&exchange->proxy->budget->accounts[MEMORY_ACCOUNT_ANSWERS],
                           CONSTRUCT_STORE_BODY_MAX, construct_on_answer, exchange);
+}
+
+/* Whom Chroma, or what stands before it, refuses is told nothing until he is served again. */
+static void construct_take_refusal(const struct exchange *exchange, const struct http_head *head)
+{
+    const struct mirror_asked *asked = &exchange->mirror.asked;
+
+    if (head->status == 401 || head->status == 403)
+        construct_store_forget_identity(asked->construct->store, asked->key.identity);
 }
 
 /* Has nothing come that may have changed it, and is it still the same Chroma? */
@@ -198,6 +209,7 @@ void mirror_construct_keep(struct exchange *exchange, const struct http_head *he
 {
     uint8_t number;
 
+    construct_take_refusal(exchange, head);
     if (kept_head_find(head, CONSTRUCT_STORE_BODY_MAX, &number))
         construct_on_answer(exchange, head->status, body);
 }

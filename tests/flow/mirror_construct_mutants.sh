@@ -46,6 +46,8 @@ mutant src/copies/mirror_describe.c $flow 's/!entry->is_refused \&\& //' "not wh
 mutant src/proxy/construct_store.c $unit 's/entry == NULL || entry->is_void ? NULL/entry == NULL ? NULL/' "what is void is not found"
 mutant src/proxy/construct_store.c $unit 's/if (answer.reached == reached \&\& answer.distrusts == distrusts)/if (true)/' "another Chroma has said it"
 mutant src/proxy/construct_store.c $unit 's/        } else if (is_behind) {/        } else if (false) {/' "one after the other has its turn"
+mutant $own $flow 's/    if (head->status == 401 || head->status == 403)/    if (false)/' "who is refused is told nothing"
+mutant src/proxy/construct_store.c $flow 's/memcmp(entry->answer.key.identity, identity, sizeof entry->answer.key.identity) == 0/true/' "others are"
 mutant src/chroma/collection_change.c $flow 's/notice->dimension != 0 || collection->dimension != 0/notice->dimension != 0/' "an update leaves what it cannot change"
 mutant src/proxy/construct_store.c $unit 's/answer->body.size > CONSTRUCT_STORE_BODY_MAX ||/false ||/' "large answers"
 mutant src/proxy/construct_store.c $unit 's/hash_map_count(store->entries) >= CONSTRUCT_STORE_ENTRIES_MAX ||/false ||/' "the number is bounded"

@@ -25,7 +25,7 @@ static struct flow_world           world;
 static struct flow_client         *client;
 static struct proxy_mirror_options options;
 static enum flow_fault             write_fault, creation_fault; /* of records; of collections */
-static unsigned                    write_status;                /* of records; 0: 200 */
+static unsigned                    write_status, refusal; /* of records; of all else; 0: 200 */
 static uint64_t                    answer_delay_us;
 static const char *const           body_of_description =
     "{\"id\":\"" UUID "\",\"name\":\"docs\",\"tenant\":\"t\",\"database\":\"d\",\"dimension\":2,"
@@ -57,6 +57,7 @@ static void plan(struct flow_backend *backend, unsigned id, struct flow_plan *re
                                    .fields = "Content-Type: application/json\r\n",
                                    .is_bare = !is_of_records,
                                    .body = is_described ? body_of_description : "{}"};
+    ret_plan->status = refusal;
     if (is_of_records) {
         ret_plan->fault = write_fault;
         ret_plan->status = write_status;
@@ -88,7 +89,7 @@ static void begin_in(bool is_gateway)
     world.write_options.is_coalescing = true; /* writes are looked into */
     world.backend.on_plan = plan;
     write_fault = creation_fault = FLOW_FAULT_NONE;
-    write_status = 0;
+    write_status = refusal = 0;
     answer_delay_us = 1000;
     options = (struct proxy_mirror_options){.collections = names,
                                             .collection_count = 1,
@@ -349,6 +350,20 @@ START_TEST(credentials_are_trusted_for_a_while)
     for (int i = 0; i < question_count; i++)
         ck_assert(!is_told_with(i, TOKEN));
     ck_assert(is_told(1));
+}
+END_TEST
+
+/* By whatever question; others go on, and so does who has a body beside his token, or none. */
+START_TEST(who_is_refused_is_told_nothing)
+{
+    learn();
+    learn_with(TOKEN);
+    refusal = 401 + 2 * (unsigned)(_i % 2);
+    ck_assert_uint_eq(ask_with(_i, TOKEN), refusal);
+    refusal = 0;
+    go_down();
+    for (int i = 0; i < question_count; i++)
+        ck_assert(is_told(i) && is_told_with(i, TOKEN) == ((i == creation) != (_i == creation)));
 }
 END_TEST
 
@@ -705,6 +720,7 @@ int main(void)
     tcase_add_test(tcase, another_question_is_not_answered);
     tcase_add_loop_test(tcase, what_the_request_says_is_minded, 0, 6);
     tcase_add_test(tcase, credentials_are_trusted_for_a_while);
+    tcase_add_loop_test(tcase, who_is_refused_is_told_nothing, 0, question_count);
     tcase_add_test(tcase, without_trust_credentials_get_nothing);
     tcase_add_test(tcase, another_chroma_may_say_otherwise);
     tcase_add_loop_test(tcase, what_a_write_may_change_is_forgotten, 0, 3 * COUNT_OF(writes));
