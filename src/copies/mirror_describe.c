@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include "calls/backend_breaker.h"
 #include "copies/mirror_ask.h"
 #include "copies/mirror_entry.h"
 
@@ -67,9 +66,8 @@ enum status mirror_describe_ask(struct mirror_describe *describe, const uint8_t 
 
     if (entry == NULL)
         return STATUS_NOT_FOUND;
-    if (mirror_ask_is_busy(&describe->ask) || proxy->is_lost || proxy->admission.is_paused ||
-        backend_breaker_is_open(proxy->breaker) ||
-        loop_now_us(proxy->loop) < upstream_pool_retry_at_us(proxy->pool))
+    if (mirror_ask_is_busy(&describe->ask) || proxy->is_lost ||
+        !mirror_ask_may(proxy, describe_answer_max))
         return STATUS_AGAIN;
     return mirror_ask_description(&describe->ask, entry, describe_answer_max);
 }
