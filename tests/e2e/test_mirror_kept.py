@@ -157,7 +157,7 @@ def grow(port, is_enough):
 
 
 def test_a_copy_is_carried_over_when_chroma_is_started_anew():
-    with Keeping(["--set", "exec.memory_max=100MiB"]) as one:
+    with Keeping(["--set", "exec.memory_max=120MiB"]) as one:
         collection, path = fill(one.port)
         change(collection)
         wait_for_copy(one.control, "docs", Door(one.port), path)

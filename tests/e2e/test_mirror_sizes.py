@@ -66,9 +66,9 @@ def json_of(answer):
 
 
 @contextlib.contextmanager
-def gateway(chroma, memory_max, mode="prefer"):
+def gateway(chroma, memory_max, mode="prefer", settle_time="0s"):
     control = chroma.directory / f"control{memory_max}"
-    settings = ["role=gateway", "backend.settle_time=0s", f"mirror.mode={mode}", f"mirror.memory_max={memory_max}B", "cache.enabled=false"]
+    settings = ["role=gateway", f"backend.settle_time={settle_time}", f"mirror.mode={mode}", f"mirror.memory_max={memory_max}B", "cache.enabled=false"]
     flags = [word for setting in settings for word in ("--set", setting)]
     with Proxy(chroma.port, [*flags, "--control", control]) as proxy:
         yield control, Door(proxy.port)
@@ -106,8 +106,8 @@ def test_what_a_copy_takes_is_known_before_it_is_filled(chroma):
 
 
 def test_what_waits_says_what_it_would_take(chroma):
-    """One is filled at a time, so that the others wait; nobody has said their dimensions."""
-    with gateway(chroma, 64 * MIB) as (control, _):
+    """All wait until it is settled, then one is filled at a time; nobody has said their dimensions."""
+    with gateway(chroma, 64 * MIB, settle_time="10s") as (control, _):
         told = {}
         for name in SHAPES:
             ctl(control, "mirror", "fill", name)
