@@ -449,18 +449,20 @@ void mirror_path_on_head(struct exchange *exchange, const struct http_head *head
     struct mirror_path *path = path_of(exchange);
     const struct call  *call = &exchange->pass.call;
     bool                is_plain = cache_path_is_plain(exchange->head);
+    bool                is_success = head->status >= 200 && head->status <= 299;
     unsigned char       who[MIRROR_TRUST_DIGEST_SIZE];
 
     if (exchange->mirror.job != NULL && exchange->mirror.mode == MIRROR_PATH_HEDGE)
         mirror_compare_take_job(path->compare, exchange, head);
     path_stop(&exchange->mirror);
+    if (is_success)
+        call_note_success(call); /* whatever was asked */
     if (path_mode(exchange) == PROXY_MIRROR_OFF || !exchange->route.has_uuid)
         return;
     if (head->status == 401 || head->status == 403)
         path_take_refusal(exchange, is_plain);
-    if (head->status < 200 || head->status > 299)
+    if (!is_success)
         return;
-    call_note_success(call);
     mirror_keeper_note_answer(exchange->proxy->mirror, exchange->route.uuid);
     if (!path_is_read(exchange->route.operation))
         return;

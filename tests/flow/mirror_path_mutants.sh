@@ -24,7 +24,8 @@ mutant $path $flow 's/    mirror_keeper_note_answer(.*/    (void)0;/' "no reader
 mutant src/calls/call.c $flow 's/call->connected_us > call->proxy->lost_us/1/' 'who was asked before it was lost is no other one'
 mutant src/proxy/mirror_path.c $flow 's/head->status == 401 || head->status == 403/0/' 'who is refused is trusted no more'
 mutant src/proxy/mirror_path.c $flow 's/^    if (is_plain)$/    if (0)/' 'if nobody is served the copy goes'
-mutant src/proxy/mirror_path.c $flow 's/    call_note_success(call);//' 'who answers while it is lost is another one'
+mutant src/proxy/mirror_path.c $flow 's/        call_note_success(call); .*/        ;/' 'who answers while it is lost is another one'
+mutant src/proxy/mirror_path.c $flow 's/^    if (is_success)$/    if (is_success \&\& exchange->route.has_uuid)/' 'whatever it was asked'
 mutant $path $flow 's/return proxy->is_lost ||/return/;s/upstream_pool_problem(proxy->pool)\[0\] != .*/false ||/;s/turn_queue_is_held(proxy->turns) ||/false ||/' "down is known"
 mutant $path $flow 's/    path->probe_us = now_us + probe_every_us;/    path->probe_us = UINT64_MAX;/;s/if (now_us < path->probe_us)/if (path->probe_us == 0 || now_us < path->probe_us)/' "it is looked whether it is back"
 mutant $path $flow 's/if (mirror_job_waits(ticket->job))/if (false)/' "the wait ends"

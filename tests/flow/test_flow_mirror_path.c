@@ -50,6 +50,8 @@ static void answer_get(struct bytes body, struct byte_buffer *answer)
         append(answer, " ");
 }
 
+static unsigned other_status; /* to what is of no collection */
+
 static void on_request(struct flow_backend *backend, const char *target, struct bytes body,
                        bool is_due, struct flow_plan *plan, struct byte_buffer *answer, void *ctx)
 {
@@ -67,7 +69,7 @@ static void on_request(struct flow_backend *backend, const char *target, struct 
         reads += is_read;
     }
     if (strstr(target, UUID) == NULL || !exists)
-        plan->status = 404;
+        plan->status = exists ? other_status : 404;
     else if (is_read && !is_due)
         answer_get(body, answer);
     else if (strstr(target, "/by-id/") != NULL && !is_due)
@@ -104,6 +106,7 @@ static void prepare(void)
         fake_records_append(&chroma, id, "first");
     }
     exists = true;
+    other_status = 404;
     read_delay_us = write_delay_us = 1000;
     read_fault = write_fault = FLOW_FAULT_NONE;
     reads = read_status = 0;
@@ -668,6 +671,30 @@ START_TEST(who_answers_while_it_is_lost_is_another_one)
     set_mode(PROXY_MIRROR_PREFER);
     strcpy(chroma.list[1].document, "other");
     expect_chroma(ask(JSON "Cache-Control: no-store\r\n"));
+    client = ask(JSON);
+    expect_chroma(client);
+    ck_assert_ptr_nonnull(strstr(flow_client_body(client, 0), "other"));
+}
+END_TEST
+
+/* So has whatever a client asks that is made, of no collection. */
+START_TEST(who_answers_anything_while_it_is_lost_is_another_one)
+{
+    static const char *const targets[] = {"/api/v2/auth/identity", "/api/v2/heartbeat",
+                                          "/api/v2/tenants/t/databases/d/collections"};
+    struct flow_client      *client;
+
+    start_in(PROXY_MIRROR_PREFER);
+    lose(2);
+    read_delay_us = 100000; /* the first one looks whether it is back */
+    expect_mirror(ask(JSON));
+    read_delay_us = 1000;
+    strcpy(chroma.list[1].document, "other");
+    other_status = 200;
+    client = flow_world_client(&world);
+    flow_client_printf(client, "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", targets[_i]);
+    ck_assert(flow_world_run_to_answers(&world, client, 1));
+    flow_world_expect(client, 200);
     client = ask(JSON);
     expect_chroma(client);
     ck_assert_ptr_nonnull(strstr(flow_client_body(client, 0), "other"));
@@ -1417,6 +1444,7 @@ int main(void)
     tcase_add_test(tcase, a_chroma_that_is_lost_is_stood_in_for_until_another_is_reached);
     tcase_add_test(tcase, who_would_wait_for_a_chroma_that_is_started_need_not);
     tcase_add_test(tcase, who_answers_while_it_is_lost_is_another_one);
+    tcase_add_loop_test(tcase, who_answers_anything_while_it_is_lost_is_another_one, 0, 3);
     tcase_add_test(tcase, who_takes_a_write_while_it_is_lost_is_another_one);
     tcase_add_test(tcase, who_answers_what_was_sent_before_it_was_lost_is_no_other);
     tcase_add_test(tcase, a_connection_that_breaks_before_the_answer_is_no_error);
