@@ -73,7 +73,7 @@ enum status rate_limit_take(struct rate_limit *limit, uint64_t cost, uint64_t no
 
 void rate_limit_settle(struct rate_limit *limit, uint64_t charged, uint64_t actual, uint64_t now_us)
 {
-    uint64_t now_ns = now_us * ns_per_us, most, back;
+    uint64_t now_ns = now_us * ns_per_us, most = now_ns + span_max_ns, back;
 
     if (limit->options.rate == 0)
         return;
@@ -84,7 +84,8 @@ void rate_limit_settle(struct rate_limit *limit, uint64_t charged, uint64_t actu
     }
     if (limit->full_ns < now_ns)
         limit->full_ns = now_ns;
-    most = now_ns + 2 * span_of(limit, limit->options.burst); /* empty, and one burst owed */
+    if (!limit->options.owes_all)
+        most = now_ns + 2 * span_of(limit, limit->options.burst); /* empty, and one burst owed */
     if (limit->full_ns < most) {
         limit->full_ns += span_of(limit, actual - charged);
         limit->full_ns = limit->full_ns < most ? limit->full_ns : most;

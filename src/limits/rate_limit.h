@@ -6,13 +6,14 @@
  *
  * What costs more than the burst needs a full bucket and is paid off afterwards, so that nothing is
  * refused for ever. Costs that are known only later are charged as expected and settled; the debt
- * from that is at most one burst.
+ * from that is at most one burst, unless `owes_all`.
  *
  * Thread: event loop only. Memory: the struct.
  */
 #ifndef LIMITS_RATE_LIMIT_H
 #define LIMITS_RATE_LIMIT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/compiler.h"
@@ -29,6 +30,7 @@ struct rate_limit_options {
     uint64_t             burst; /* units, >= 1; as much as 30 years of the rate at most */
     enum rate_limit_over over;
     uint64_t             delay_max_us;
+    bool                 owes_all; /* whatever is settled is paid off, however long that takes */
 };
 
 #define RATE_LIMIT_RATE_MAX UINT64_C(1000000000000)

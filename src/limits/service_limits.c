@@ -65,12 +65,14 @@ void service_limits_free(struct service_limits *limits)
 void service_limits_set(struct service_limits *limits, uint32_t number,
                         const struct service_limits_options *options, uint64_t now_us)
 {
-    struct service *service = &limits->services[number];
+    struct service           *service = &limits->services[number];
+    struct rate_limit_options bytes = options->bytes;
 
     assert(number < limits->count);
     service->options = *options;
     rate_limit_set_options(&service->rate, &options->rate, now_us);
-    rate_limit_set_options(&service->bytes, &options->bytes, now_us);
+    bytes.owes_all = true; /* the bodies of answers, which nobody knows before */
+    rate_limit_set_options(&service->bytes, &bytes, now_us);
 }
 
 enum status service_limits_admit(struct service_limits *limits, uint32_t number, uint64_t bytes,

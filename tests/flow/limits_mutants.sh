@@ -39,6 +39,8 @@ mutant src/limits/rate_limit.c unit/test_rate_limit 's/ns_per_s + limit->options
 mutant src/limits/rate_limit.c unit/test_rate_limit 's/<= burst) {/<= burst + span) {/' "no more than the burst"
 mutant src/limits/rate_limit.c unit/test_rate_limit 's/used + (span < burst ? span : burst) <= burst/used + span <= burst/' "nothing is refused for ever"
 mutant src/limits/rate_limit.c unit/test_rate_limit 's/limit->full_ns < most ? limit->full_ns : most/limit->full_ns/' "the debt is bounded"
+mutant src/limits/rate_limit.c unit/test_rate_limit 's/    if (!limit->options.owes_all)/    if (1)/' "but where all is owed"
+mutant src/limits/service_limits.c unit/test_service_limits 's/    bytes.owes_all = true;/    ;/' "bytes of answers are"
 mutant src/limits/rate_limit.c unit/test_rate_limit 's/wait_us <= limit->options.delay_max_us/true/' "the delay is bounded"
 mutant src/limits/rate_limit.c unit/test_rate_limit 's/return limit->full_ns > now_ns ? limit->full_ns - now_ns : 0;/return limit->full_ns - now_ns;/' "nothing is saved up beyond the burst"
 mutant src/limits/breaker.c unit/test_breaker 's/failures \* 2 >= calls/failures * 3 >= calls/' "half of the calls"

@@ -130,6 +130,22 @@ START_TEST(what_it_really_cost_is_settled_and_the_debt_bounded)
 }
 END_TEST
 
+START_TEST(where_all_is_owed_it_is_paid_off)
+{
+    struct rate_limit_options options = {.rate = 1000, .burst = 1000, .owes_all = true};
+
+    rate_limit_set_options(&limit, &options, now_us);
+    CK_TAKE(0, STATUS_OK, 0);
+    rate_limit_settle(&limit, 0, 450000, now_us);
+    CK_TAKE(1, STATUS_LIMIT_REACHED, 449001 * 1000);
+    now_us += UINT64_C(449001) * 1000;
+    CK_TAKE(1, STATUS_OK, 0);
+    for (unsigned i = 0; i < 10; i++)
+        rate_limit_settle(&limit, 0, UINT64_MAX, now_us);
+    ck_assert_uint_eq(rate_limit_remaining(&limit, now_us), 0);
+}
+END_TEST
+
 START_TEST(the_fields_say_what_is_left)
 {
     set(50, 100, RATE_LIMIT_REFUSE, 0);
@@ -222,6 +238,7 @@ int main(void)
     tcase_add_test(tcase, delay_takes_what_will_be_there_in_time);
     tcase_add_test(tcase, shadow_counts_what_would_have_been_refused);
     tcase_add_test(tcase, what_it_really_cost_is_settled_and_the_debt_bounded);
+    tcase_add_test(tcase, where_all_is_owed_it_is_paid_off);
     tcase_add_test(tcase, the_fields_say_what_is_left);
     tcase_add_test(tcase, another_rate_keeps_what_was_used);
     tcase_add_test(tcase, the_largest_numbers_do_not_wrap);

@@ -94,6 +94,19 @@ START_TEST(what_was_not_sent_is_given_back)
 }
 END_TEST
 
+/* However long the answer was, which nobody knew before. */
+START_TEST(bytes_of_answers_are_paid_off)
+{
+    set_up_with((struct service_limits_options){.bytes = {.rate = 1000, .burst = 1000}});
+    CK_ADMIT(1, 0, 0, STATUS_OK, SERVICE_LIMIT_NONE);
+    service_limits_settle_bytes(limits, 1, &verdict, 450000, now_us);
+    CK_ADMIT(1, 0, 0, STATUS_LIMIT_REACHED, SERVICE_LIMIT_BYTES);
+    ck_assert_uint_eq(verdict.wait_us, 449 * SECOND);
+    now_us += 449 * SECOND;
+    CK_ADMIT(1, 0, 0, STATUS_OK, SERVICE_LIMIT_NONE);
+}
+END_TEST
+
 START_TEST(the_longest_delay_counts)
 {
     struct rate_limit_options bytes = {
@@ -188,6 +201,7 @@ int main(void)
     tcase_add_test(tcase, all_limits_or_none_are_charged);
     tcase_add_test(tcase, time_at_chroma_is_charged_as_expected_and_settled);
     tcase_add_test(tcase, what_was_not_sent_is_given_back);
+    tcase_add_test(tcase, bytes_of_answers_are_paid_off);
     tcase_add_test(tcase, the_longest_delay_counts);
     tcase_add_test(tcase, shadow_lets_pass_and_counts);
     tcase_add_test(tcase, a_gate_is_one_for_service_class_and_collection);
