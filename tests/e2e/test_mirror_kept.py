@@ -52,6 +52,7 @@ class Keeping(Exec):
         _, path = self.collection()
         wait_for_copy(self.control, "docs", Door(self.port), path)
         assert not self.kept()
+        wait_until(lambda: len(self.events("mirror_complete")) > completed)  # the log comes behind
         assert [line["kept"] for line in self.events("mirror_complete")[completed:]] == [False]
 
     def collection(self):
