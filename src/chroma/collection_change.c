@@ -327,7 +327,7 @@ static void note_settled(struct write_observer *observer, struct write_notice *n
         mark->unknown--;
         mark->stamp = collection_store_tick(&table->store);
         if (is_lost)
-            mark->lost_until_us = collection_core_later(mark->lost_until_us, until_us);
+            mark->lost_until_us = id_stamps_later(mark->lost_until_us, until_us);
     }
     void_names(table, notice);
     let_go(table, notice);

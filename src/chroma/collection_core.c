@@ -15,7 +15,7 @@ struct id_stamps_moment collection_core_moment(const struct collection_table *ta
         return (struct id_stamps_moment){0};
     return (struct id_stamps_moment){
         .records = collection->records.stamp,
-        .around = collection_core_later(wide_mark(table, collection)->stamp, table->records.stamp)};
+        .around = id_stamps_later(wide_mark(table, collection)->stamp, table->records.stamp)};
 }
 
 uint64_t collection_core_stamp(const struct collection_table *table,
@@ -28,8 +28,7 @@ uint64_t collection_core_stamp(const struct collection_table *table,
         !collection_store_is_quiet(wide, now_us) ||
         !collection_store_is_quiet(&table->records, now_us))
         return 0;
-    return collection_core_later(mark->stamp,
-                                 collection_core_later(wide->stamp, table->records.stamp));
+    return id_stamps_later(mark->stamp, id_stamps_later(wide->stamp, table->records.stamp));
 }
 
 uint64_t collection_core_breaks_stamp(const struct collection_table *table,
@@ -38,7 +37,7 @@ uint64_t collection_core_breaks_stamp(const struct collection_table *table,
     if (scope == NULL || !collection_store_is_quiet(&scope->breaks, now_us) ||
         !collection_store_is_quiet(&table->breaks, now_us))
         return 0;
-    return collection_core_later(scope->breaks.stamp, table->breaks.stamp);
+    return id_stamps_later(scope->breaks.stamp, table->breaks.stamp);
 }
 
 bool collection_core_read_scope(const struct chroma_route   *route,
@@ -83,11 +82,6 @@ void collection_core_learn(struct collection_table *table, const struct collecti
         collection->named_us = now_us;
     }
     collection_store_unpin(&table->store, collection);
-}
-
-uint64_t collection_core_later(uint64_t left, uint64_t right)
-{
-    return left > right ? left : right;
 }
 
 bool collection_core_uuid(struct collection_table *table, struct scope scope, struct bytes name,

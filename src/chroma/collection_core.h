@@ -64,7 +64,4 @@ bool collection_core_uuid(struct collection_table *table, struct scope scope, st
 bool collection_core_find_uuid(struct collection_table *table, const struct collection_scope *scope,
                                struct bytes name, uint8_t ret_uuid[16]);
 
-/* The later of two moments. */
-uint64_t collection_core_later(uint64_t left, uint64_t right);
-
 #endif

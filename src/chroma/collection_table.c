@@ -127,7 +127,7 @@ struct collection_former collection_table_former(struct collection_table *table,
     former.stamp =
         id_stamps_get(collection->by_id, ids,
                       (struct id_stamps_moment){collection->records.stamp,
-                                                collection_core_later(former.stamp, former.epoch)});
+                                                id_stamps_later(former.stamp, former.epoch)});
     return former;
 }
 
@@ -274,8 +274,7 @@ static enum collection_existence existence_of(const struct collection_table *tab
     if (collection->existence != COLLECTION_EXISTS)
         return collection->existence;
     return scope != NULL &&
-                   collection->seen_at >
-                       collection_core_later(scope->names_void, table->names_void) &&
+                   collection->seen_at > id_stamps_later(scope->names_void, table->names_void) &&
                    scope->breaks.in_flight + scope->breaks.unknown == 0 &&
                    table->breaks.in_flight + table->breaks.unknown == 0
                ? COLLECTION_EXISTS

@@ -1,7 +1,6 @@
 #include "chroma/id_stamps.h"
 
-static bool     is_moment(struct id_stamps_moment left, struct id_stamps_moment right);
-static uint64_t later(uint64_t left, uint64_t right);
+static bool is_moment(struct id_stamps_moment left, struct id_stamps_moment right);
 
 bool id_stamps_hold(const struct id_stamps *stamps, struct id_stamps_moment now)
 {
@@ -20,18 +19,13 @@ uint64_t id_stamps_get(const struct id_stamps *stamps, const struct record_ids *
     uint64_t stamp;
 
     if (ids == NULL || !id_stamps_hold(stamps, now))
-        return later(now.records, now.around);
+        return id_stamps_later(now.records, now.around);
     if (stamps->under_way != NULL && record_ids_meet(stamps->under_way, ids))
         return 0;
-    stamp = later(stamps->base, now.around);
+    stamp = id_stamps_later(stamps->base, now.around);
     while (record_ids_next(ids, &place, &taken))
-        stamp = later(stamp, stamps->answered[taken]);
+        stamp = id_stamps_later(stamp, stamps->answered[taken]);
     return stamp;
-}
-
-static uint64_t later(uint64_t left, uint64_t right)
-{
-    return left > right ? left : right;
 }
 
 void id_stamps_sent(struct id_stamps *stamps, const struct record_ids *ids,

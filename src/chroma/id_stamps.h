@@ -46,6 +46,12 @@ struct id_stamps_write {
     bool                     is_first;
 };
 
+/* The later of two moments of the table's clock. */
+static inline uint64_t id_stamps_later(uint64_t left, uint64_t right)
+{
+    return left > right ? left : right;
+}
+
 /* Is more known than the stamp of the collection? Then nothing is under way but what is followed.
  * NULL, as below: nothing is. */
 bool id_stamps_hold(const struct id_stamps *stamps, struct id_stamps_moment now);

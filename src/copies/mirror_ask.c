@@ -4,6 +4,9 @@
 #include "calls/own_flows.h"
 #include "copies/mirror_state.h"
 
+static enum status mirror_ask_of(struct mirror_ask *ask, const struct mirror_entry *entry,
+                                 const char *before, const char *after,
+                                 enum chroma_operation operation, size_t answer_max);
 static enum status mirror_ask_post(struct mirror_ask *ask, const struct mirror_entry *entry,
                                    enum chroma_operation operation, struct bytes body,
                                    size_t answer_max, const struct mirror_ask_lane *lane);
@@ -51,23 +54,19 @@ bool mirror_ask_may(const struct proxy *proxy, size_t size)
 enum status mirror_ask_description(struct mirror_ask *ask, const struct mirror_entry *entry,
                                    size_t answer_max)
 {
-    char        uuid[CHROMA_ROUTE_UUID_SIZE];
-    enum status status;
-
-    chroma_route_print_uuid(entry->uuid, uuid);
-    byte_buffer_clear(&ask->head);
-    ask->body = (struct bytes){0};
-    status =
-        byte_buffer_printf(&ask->head, SIZE_MAX,
-                           "GET /api/v2/tenants/%s/databases/%s/collections/by-id/%s HTTP/1.1\r\n",
-                           entry->tenant, entry->database, uuid);
-    return status == STATUS_OK
-               ? mirror_ask_send(ask, CHROMA_OPERATION_COLLECTION_GET_ID, answer_max, NULL)
-               : status;
+    return mirror_ask_of(ask, entry, "by-id/", "", CHROMA_OPERATION_COLLECTION_GET_ID, answer_max);
 }
 
 enum status mirror_ask_count(struct mirror_ask *ask, const struct mirror_entry *entry,
                              size_t answer_max)
+{
+    return mirror_ask_of(ask, entry, "", "/count", CHROMA_OPERATION_COUNT, answer_max);
+}
+
+/* A GET of what is in the path `before` and `after` its UUID. */
+static enum status mirror_ask_of(struct mirror_ask *ask, const struct mirror_entry *entry,
+                                 const char *before, const char *after,
+                                 enum chroma_operation operation, size_t answer_max)
 {
     char        uuid[CHROMA_ROUTE_UUID_SIZE];
     enum status status;
@@ -75,12 +74,10 @@ enum status mirror_ask_count(struct mirror_ask *ask, const struct mirror_entry *
     chroma_route_print_uuid(entry->uuid, uuid);
     byte_buffer_clear(&ask->head);
     ask->body = (struct bytes){0};
-    status = byte_buffer_printf(&ask->head, SIZE_MAX,
-                                "GET /api/v2/tenants/%s/databases/%s/collections/%s/count "
-                                "HTTP/1.1\r\n",
-                                entry->tenant, entry->database, uuid);
-    return status == STATUS_OK ? mirror_ask_send(ask, CHROMA_OPERATION_COUNT, answer_max, NULL)
-                               : status;
+    status = byte_buffer_printf(
+        &ask->head, SIZE_MAX, "GET /api/v2/tenants/%s/databases/%s/collections/%s%s%s HTTP/1.1\r\n",
+        entry->tenant, entry->database, before, uuid, after);
+    return status == STATUS_OK ? mirror_ask_send(ask, operation, answer_max, NULL) : status;
 }
 
 enum status mirror_ask_encode(struct bytes name, struct byte_buffer *out)

@@ -40,7 +40,7 @@ mutant src/chroma/record_ids.c unit/test_record_ids 's/if (records->count > RECO
 mutant src/chroma/id_stamps.c 'unit/test_id_stamps unit/test_reads_simulation' 's/left.records == right.records && //' 'anything else moves all'
 mutant src/chroma/id_stamps.c 'unit/test_id_stamps unit/test_reads_simulation' 's/ && left.around == right.around//' 'so does what is wider'
 mutant src/chroma/id_stamps.c 'unit/test_id_stamps unit/test_reads_simulation' 's/    if (stamps->under_way != NULL && .*/    if (0)/' 'what is under way holds its ids back'
-mutant src/chroma/id_stamps.c 'unit/test_id_stamps unit/test_reads_simulation' 's/        stamp = later(stamp, stamps->answered\[taken\]);/        ;/' 'what was written moves its ids'
+mutant src/chroma/id_stamps.c 'unit/test_id_stamps unit/test_reads_simulation' 's/        stamp = id_stamps_later(stamp, stamps->answered\[taken\]);/        ;/' 'what was written moves its ids'
 mutant src/chroma/id_stamps.c 'unit/test_id_stamps unit/test_reads_simulation' 's/if (!is_applied || /if (/' 'only what Chroma says it has applied leaves the others'
 mutant src/chroma/id_stamps.c 'unit/test_id_stamps unit/test_reads_simulation' 's/ || !is_moment(write->sent, before))/)/' 'what crosses it moves all'
 mutant src/chroma/id_stamps.c 'unit/test_id_stamps unit/test_reads_simulation' 's/        stamps->base = after.records;/        ;/' 'the first one brings what was hidden'
