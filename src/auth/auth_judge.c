@@ -5,7 +5,6 @@
 
 #include "auth/auth_query.h"
 #include "base/compiler.h"
-#include "base/text.h"
 #include "json/json_scan.h"
 
 /* A larger body would hold the loop; Chroma's names have 512 characters. */
@@ -60,12 +59,11 @@ static bool              allows_all(const struct auth_question *question, unsign
 static bool sees(const struct auth_question *question, const struct key_target *target);
 static enum auth_verdict say_forbidden(unsigned verbs, const struct key_target *target, char *why);
 static enum auth_verdict say_invalid(const char *what, char *why);
-static bool        take_v1_place(const struct http_head *head, const struct chroma_route *route,
-                                 const struct auth_query *query, char **room, struct auth_place *ret);
-static enum status append_encoded(struct byte_buffer *out, struct bytes part);
-static bool        take_part(struct bytes segment, char **room, struct bytes *ret);
-static bool        is_plain_name(struct bytes name);
-static bool        auth_read_body(struct bytes body, bool is_creation, struct auth_body *ret);
+static bool take_v1_place(const struct http_head *head, const struct chroma_route *route,
+                          const struct auth_query *query, char **room, struct auth_place *ret);
+static bool take_part(struct bytes segment, char **room, struct bytes *ret);
+static bool is_plain_name(struct bytes name);
+static bool auth_read_body(struct bytes body, bool is_creation, struct auth_body *ret);
 
 bool auth_judge_is_open(const struct http_head *head, const struct chroma_route *route)
 {
@@ -308,19 +306,8 @@ enum status auth_judge_write_path(const struct auth_place *place, struct bytes n
     for (size_t i = 0; i < COUNT_OF(pieces) - (name.size == 0) && status == STATUS_OK; i++) {
         status = byte_buffer_append(out, pieces[i].text, SIZE_MAX);
         if (status == STATUS_OK)
-            status = append_encoded(out, pieces[i].part);
+            status = chroma_route_encode(pieces[i].part, out);
     }
-    return status;
-}
-
-static enum status append_encoded(struct byte_buffer *out, struct bytes part)
-{
-    enum status status = STATUS_OK;
-
-    for (size_t i = 0; i < part.size && status == STATUS_OK; i++)
-        status = text_is_alnum(part.data[i]) || memchr("-._~", part.data[i], 4) != NULL
-                     ? byte_buffer_append(out, (struct bytes){part.data + i, 1}, SIZE_MAX)
-                     : byte_buffer_printf(out, SIZE_MAX, "%%%02X", (unsigned char)part.data[i]);
     return status;
 }
 

@@ -1,8 +1,10 @@
 #include "chroma/chroma_route.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/compiler.h"
+#include "base/text.h"
 
 enum method {
     METHOD_OTHER,
@@ -316,6 +318,17 @@ bool chroma_route_decode(struct bytes segment, char *ret_text, size_t capacity, 
     }
     *ret_size = size;
     return true;
+}
+
+enum status chroma_route_encode(struct bytes text, struct byte_buffer *out)
+{
+    enum status status = STATUS_OK;
+
+    for (size_t i = 0; i < text.size && status == STATUS_OK; i++)
+        status = text_is_alnum(text.data[i]) || memchr("-._~", text.data[i], 4) != NULL
+                     ? byte_buffer_append(out, (struct bytes){text.data + i, 1}, SIZE_MAX)
+                     : byte_buffer_printf(out, SIZE_MAX, "%%%02X", (unsigned char)text.data[i]);
+    return status;
 }
 
 static bool is_v1(struct bytes path)

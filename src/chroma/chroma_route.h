@@ -4,7 +4,7 @@
  * have and later ones refuse. Everything else is UNKNOWN, or UNKNOWN_WRITE if its method may change
  * something: passed on, the latter never sent twice, and within a collection never overtaken.
  *
- * Thread: any. Memory: none; spans point into the path.
+ * Thread: any. Memory: none; spans point into the path. What is encoded is its buffer's.
  */
 #ifndef CHROMA_CHROMA_ROUTE_H
 #define CHROMA_CHROMA_ROUTE_H
@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/byte_buffer.h"
 #include "base/bytes.h"
 
 enum chroma_operation {
@@ -85,5 +86,9 @@ void chroma_route_print_uuid(const uint8_t uuid[16], char out[CHROMA_ROUTE_UUID_
  * true   *ret_size bytes were written.
  * false  the decoded segment is longer than `capacity`. */
 bool chroma_route_decode(struct bytes segment, char *ret_text, size_t capacity, size_t *ret_size);
+
+/* Append `text` as one segment of a path: percent-encoded but for what RFC 3986, section 2.3, calls
+ * unreserved. STATUS_NO_MEMORY: with part of it appended. */
+MUST_CHECK enum status chroma_route_encode(struct bytes text, struct byte_buffer *out);
 
 #endif

@@ -80,20 +80,6 @@ static enum status mirror_ask_of(struct mirror_ask *ask, const struct mirror_ent
     return status == STATUS_OK ? mirror_ask_send(ask, operation, answer_max, NULL) : status;
 }
 
-enum status mirror_ask_encode(struct bytes name, struct byte_buffer *out)
-{
-    enum status status = STATUS_OK;
-
-    for (size_t i = 0; i < name.size && status == STATUS_OK; i++) {
-        unsigned char c = (unsigned char)name.data[i];
-        bool          is_plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-                        (c >= 'a' && c <= 'z') || (c != '\0' && strchr("-._~", c) != NULL);
-
-        status = byte_buffer_printf(out, SIZE_MAX, is_plain ? "%c" : "%%%02X", c);
-    }
-    return status;
-}
-
 enum status mirror_ask_by_name(struct mirror_ask *ask, const struct chroma_route *route,
                                size_t answer_max)
 {

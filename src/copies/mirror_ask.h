@@ -70,9 +70,6 @@ MUST_CHECK enum status mirror_ask_get(struct mirror_ask *ask, const struct mirro
 MUST_CHECK enum status mirror_ask_by_name(struct mirror_ask *ask, const struct chroma_route *route,
                                           size_t answer_max);
 
-/* Append `name` as a segment of a path. STATUS_NO_MEMORY. */
-MUST_CHECK enum status mirror_ask_encode(struct bytes name, struct byte_buffer *out);
-
 /* The same of its `query`. */
 MUST_CHECK enum status mirror_ask_query(struct mirror_ask *ask, const struct mirror_entry *entry,
                                         struct bytes body, size_t answer_max);

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chroma/chroma_route.h"
 #include "copies/mirror_applied.h"
-#include "copies/mirror_ask.h"
 #include "copies/mirror_choice.h"
 #include "copies/mirror_count.h"
 #include "copies/mirror_fill.h"
@@ -402,8 +402,8 @@ static struct mirror_entry *keeper_add(struct mirror_keeper *keeper, const uint8
                                 &scope, &name))
         return NULL;
     *ret_status = STATUS_NO_MEMORY;
-    if (mirror_ask_encode(scope.tenant, &path[0]) == STATUS_OK &&
-        mirror_ask_encode(scope.database, &path[1]) == STATUS_OK)
+    if (chroma_route_encode(scope.tenant, &path[0]) == STATUS_OK &&
+        chroma_route_encode(scope.database, &path[1]) == STATUS_OK)
         entry = mirror_entry_new(keeper, uuid, byte_buffer_bytes(&path[0]),
                                  byte_buffer_bytes(&path[1]));
     byte_buffer_done(&path[0]);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "chroma/chroma_route.h"
 #include "chroma/collection_table.h"
 #include "copies/mirror_ask.h"
 #include "copies/mirror_state.h"
@@ -62,9 +63,9 @@ enum status mirror_lookup_ask(struct mirror_lookup *lookup, struct scope scope, 
     uint64_t           now_us = mirror_keeper_now_us(lookup->keeper);
     enum status        status = STATUS_AGAIN;
 
-    if (mirror_ask_encode(scope.tenant, &wanted[0]) != STATUS_OK ||
-        mirror_ask_encode(scope.database, &wanted[1]) != STATUS_OK ||
-        mirror_ask_encode(name, &wanted[2]) != STATUS_OK)
+    if (chroma_route_encode(scope.tenant, &wanted[0]) != STATUS_OK ||
+        chroma_route_encode(scope.database, &wanted[1]) != STATUS_OK ||
+        chroma_route_encode(name, &wanted[2]) != STATUS_OK)
         status = STATUS_NO_MEMORY;
     else if (lookup->state == LOOKUP_OVER && lookup_is_for(lookup, wanted))
         status = lookup_tell(lookup, error);

@@ -3,6 +3,7 @@
 #include "chroma/chroma_route.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/compiler.h"
 #include "support/check_main.h"
@@ -240,6 +241,28 @@ START_TEST(a_name_that_looks_like_a_uuid_is_a_name)
 }
 END_TEST
 
+START_TEST(what_is_encoded_is_one_segment_and_decodes_to_the_same)
+{
+    struct byte_buffer encoded = {0};
+    char               text[255], decoded[255], safe[sizeof text * 3 + 1] = {0};
+    size_t             size;
+
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)(i + 1);
+    ck_assert_int_eq(chroma_route_encode((struct bytes){text, sizeof text}, &encoded), STATUS_OK);
+    memcpy(safe, byte_buffer_bytes(&encoded).data, byte_buffer_size(&encoded));
+    ck_assert_uint_eq(strspn(safe, "%-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu"
+                                   "vwxyz"),
+                      byte_buffer_size(&encoded));
+    ck_assert_ptr_nonnull(strstr(safe, "%25%26"));
+    ck_assert_ptr_nonnull(strstr(safe, "yz%7B%7C%7D~%7F%80"));
+    ck_assert(chroma_route_decode(byte_buffer_bytes(&encoded), decoded, sizeof decoded, &size));
+    ck_assert_uint_eq(size, sizeof text);
+    ck_assert_int_eq(memcmp(decoded, text, size), 0);
+    byte_buffer_done(&encoded);
+}
+END_TEST
+
 START_TEST(the_columns_fit_together)
 {
     for (int i = 0; i < CHROMA_OPERATION_COUNT_OF; i++) {
@@ -263,6 +286,7 @@ int main(void)
     tcase_add_test(tcase, all_spellings_of_a_uuid_are_one);
     tcase_add_test(tcase, a_uuid_is_printed_as_chroma_writes_it);
     tcase_add_test(tcase, a_name_that_looks_like_a_uuid_is_a_name);
+    tcase_add_test(tcase, what_is_encoded_is_one_segment_and_decodes_to_the_same);
     tcase_add_test(tcase, the_columns_fit_together);
     return check_main("chroma_route", tcase);
 }
