@@ -143,8 +143,11 @@ mutant_objects()
         flow/test_flow_auth*) others="$others auth_world" ;;
         flow/test_flow_services*) others="$others services_world" ;;
         flow/test_flow_collapse*) others="$others collapse_world" ;;
-        flow/test_flow_mirror_construct | flow/test_flow_mirror_kept | flow/test_flow_mirror_path)
+        flow/test_flow_mirror_construct | flow/test_flow_mirror_kept)
             others="$others fake_mirror_copy fake_records"
+            ;;
+        flow/test_flow_mirror_path*)
+            others="$others fake_mirror_copy fake_records mirror_path_world"
             ;;
         flow/test_flow_mirror*) others="$others fake_mirror_copy fake_records mirror_world" ;;
         esac
