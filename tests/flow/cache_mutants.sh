@@ -30,7 +30,7 @@ mutant src/proxy/cache_path.c flow/test_flow_cache 's/cache->options.stale_if_er
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/    if (upstream_pool_problem(exchange->proxy->pool)\[0\] != .*/    if (true)/' 'nothing old is given while Chroma works'
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/        return query_cache_pass_over(cache->cache);/        ;/' 'what may be given soon stays'
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/        limit_us += allowance_us;/        limit_us = UINT64_MAX;/' 'what is old has a greatest age'
-mutant src/chroma/collection_table.c 'flow/test_flow_cache unit/test_collection_table' '/^struct collection_former collection_table_former/,/^}/s/collection_core_stamp(table, collection, &collection->records, now_us) == 0)/0)/' 'a write that was cut off ends what is old'
+mutant src/chroma/collection_table.c 'flow/test_flow_cache unit/test_collection_table_stamps' '/^struct collection_former collection_table_former/,/^}/s/collection_core_stamp(table, collection, &collection->records, now_us) == 0)/0)/' 'a write that was cut off ends what is old'
 
 mutant src/proxy/cache_keys.c flow/test_flow_cache 's/proxy->is_single &&/1 \&\&/' 'of a distributed Chroma it is not known what a write leaves'
 mutant src/proxy/cache_keys.c flow/test_flow_cache 's/chroma_family_info(proxy->family)->writes_are_local/1/' 'nor of other families'

@@ -152,8 +152,9 @@ mutant_objects()
         flow/test_flow_mirror*) others="$others fake_mirror_copy fake_records mirror_world" ;;
         esac
         ;;
-    unit/test_coalescer_order) others= ;;
+    unit/test_coalescer_order | unit/test_collection_table_simulation) others= ;;
     unit/test_coalescer*) others=coalescer_bed ;;
+    unit/test_collection_table*) others=collection_table_bed ;;
     unit/test_mirror_records*) others=mirror_records_bed ;;
     unit/test_mirror_copy) others=../support/copy_world ;;
     unit/test_mirror_copy_orders) others="../support/copy_world ../support/plain_records" ;;
