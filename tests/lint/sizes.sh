@@ -1,21 +1,15 @@
 #!/bin/sh
 # sizes.sh - no source file and no test above 800 lines, no function of a source file above 70.
 # A function runs from a `{` in column one to the `}` in column one.
-# sizes.known lists tests that are still larger; it may only shrink.
 # Usage: sizes.sh [source-root]
 set -eu
 
 cd "${1:-${top_srcdir:-.}}"
 find src tests \( -name '*.[ch]' -o -name '*.py' \) -print | sort | xargs awk '
     function file_ends() {
-        if (lines > 800 && !(last in known)) {
+        if (lines > 800) {
             print last ": " lines " lines, 800 at most"; bad = 1
         }
-        if (lines > 800) delete known[last]
-    }
-    BEGIN {
-        list = "tests/lint/sizes.known"
-        while ((getline line < list) > 0) if (line !~ /^#/) known[line]
     }
     FNR == 1 { file_ends(); start = 0 }
     { last = FILENAME; lines = FNR }
@@ -28,8 +22,5 @@ find src tests \( -name '*.[ch]' -o -name '*.py' \) -print | sort | xargs awk '
     }
     END {
         file_ends()
-        for (file in known) {
-            print list ": " file " is no larger than 800 lines: take it out"; bad = 1
-        }
         exit bad
     }'
