@@ -17,7 +17,6 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import time
 import xml.etree.ElementTree
 
 from bed import ROOT, Chroma, WatchedProxy
@@ -27,7 +26,6 @@ PACKAGES = ["chromadb==1.5.9", "pytest<9", "pytest-asyncio", "hypothesis", "psut
 TESTS = ["test_api.py", "test_client.py", "api", "property/test_filtering.py", "property/test_embeddings.py",
          "property/test_add.py", "property/test_collections.py", "test_multithreaded.py"]  # fmt: skip
 
-GATEWAY_SECONDS = 11  # in its first ten it makes no copy
 # An update of a missing id and an add of it, before the first read: Chroma shows the vector of the update
 # from the write on that follows this read (doc/chroma.md), and the filling of a copy begins with one.
 EXPLAINED = "test_invalid_update."
@@ -70,14 +68,13 @@ def main():
     parser.add_argument("tests", nargs="*", default=TESTS)
     arguments = parser.parse_args()
     python = arguments.python or environment()
-    settings = ["allow_reset: true"]
+    may_reset = ["allow_reset: true"]
     settings = [f"mirror.mode={arguments.mode}", "role=gateway", "backend.settle_time=0s", "log.access=off"]
     flags = [word for setting in settings for word in ("--set", setting)]
     flags += ["--set", "cache.enabled=false"]  # whose answers come first
-    with Chroma(settings) as chroma:
+    with Chroma(may_reset) as chroma:
         alone = run(python, chroma.port, arguments.tests)
-    with Chroma(settings) as chroma, WatchedProxy(chroma.port, flags) as proxy:
-        time.sleep(GATEWAY_SECONDS)
+    with Chroma(may_reset) as chroma, WatchedProxy(chroma.port, flags) as proxy:
         waits = ["-p", "suite_waits"] if arguments.mode == "prefer" else []
         through = run(python, proxy.port, arguments.tests, waits)
         page = proxy.get("/metrics")
