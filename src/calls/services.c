@@ -44,6 +44,7 @@ static void                  apply(struct services *services, uint32_t service,
                                    const struct proxy_service_options *options, uint64_t delay_max_us,
                                    uint64_t now_us);
 static void                  set_turns(struct services *services, uint32_t service);
+static void                  set_gates(struct services *services);
 static uint32_t look_at_fields(const struct services *services, struct front_connection *connection,
                                const struct http_head *head, bool is_believed);
 static uint32_t service_of_key(const struct services *services, const struct key_ring_key *key);
@@ -123,6 +124,7 @@ enum status services_set(struct services *services, const struct proxy_services_
         services->rows[i].is_listed = of[i] != NULL || i == SERVICES_DEFAULT;
         apply(services, i, of[i] != NULL ? of[i] : &unlimited, options->delay_max_us, now_us);
     }
+    set_gates(services);
     return STATUS_OK;
 }
 
@@ -230,6 +232,17 @@ static void set_turns(struct services *services, uint32_t service)
     turn_queue_set_service(services->turns, services_flow(service), &turns);
     turns.turns_max = 0;
     turn_queue_set_service(services->turns, services_free_flow(service), &turns);
+}
+
+/* Those in use, too: where calls always wait one never goes out of use. */
+static void set_gates(struct services *services)
+{
+    size_t position = 0, max;
+    enum turn_class class;
+    struct fair_gate *gate;
+
+    while ((gate = service_limits_next_gate(services->limits, &position, &class, &max)) != NULL)
+        turn_queue_set_gate(services->turns, class, gate, max);
 }
 
 bool services_are_on(const struct services *services)

@@ -42,6 +42,7 @@ static struct fair_item *head_of(struct fair_queue *queue, struct fair_flow *flo
 static void look_at_oldest(const struct fair_queue *queue, struct fair_flow *flow, uint64_t now_us);
 static bool is_full(const struct fair_gate *gate);
 static void unpark_first(struct fair_queue *queue, struct fair_gate *gate);
+static void unpark(struct fair_queue *queue, struct list_node *node);
 static bool skip_rounds(struct fair_queue *queue, uint64_t now_us);
 static void note_held(struct fair_queue *queue, struct fair_item *item);
 static struct fair_item *next_to_expire(const struct fair_queue *queue, uint64_t *ret_us);
@@ -99,9 +100,11 @@ void fair_queue_set_closed(struct fair_queue *queue, uint32_t flow, bool is_clos
 
 void fair_queue_set_gate(struct fair_queue *queue, struct fair_gate *gate, size_t max)
 {
+    struct list_node *node;
+
     gate->max = max;
-    while (!is_full(gate) && !list_is_empty(&gate->parked))
-        unpark_first(queue, gate);
+    while (!is_full(gate) && (node = list_last(&gate->parked)) != NULL)
+        unpark(queue, node);
 }
 
 void fair_queue_add(struct fair_queue *queue, struct fair_item *item, uint64_t now_us)
@@ -283,13 +286,16 @@ void fair_queue_end(struct fair_queue *queue, struct fair_item *item)
 static void unpark_first(struct fair_queue *queue, struct fair_gate *gate)
 {
     struct list_node *node = list_first(&gate->parked);
-    struct fair_item *item;
-    struct fair_flow *flow;
 
-    if (node == NULL || is_full(gate))
-        return;
-    item = LIST_ITEM(node, struct fair_item, node);
-    flow = &queue->flows[item->flow];
+    if (node != NULL && !is_full(gate))
+        unpark(queue, node);
+}
+
+static void unpark(struct fair_queue *queue, struct list_node *node)
+{
+    struct fair_item *item = LIST_ITEM(node, struct fair_item, node);
+    struct fair_flow *flow = &queue->flows[item->flow];
+
     list_remove(node);
     list_push_front(&flow->items, node);
     activate(queue, flow);

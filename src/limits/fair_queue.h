@@ -84,7 +84,7 @@ void fair_queue_weigh(struct fair_queue *queue, const struct fair_queue *other);
 /* A closed flow is passed over until it is opened, and gathers no claim meanwhile. */
 void fair_queue_set_closed(struct fair_queue *queue, uint32_t flow, bool is_closed);
 
-/* Those whose gate's `max` grew are looked at again. */
+/* If it lets somebody through now, those who wait for it are looked at again, in their order. */
 void fair_queue_set_gate(struct fair_queue *queue, struct fair_gate *gate, size_t max);
 
 /* Wait in the order of arrival. */

@@ -205,6 +205,20 @@ void service_limits_drop_gate(struct service_limits *limits, struct fair_gate *f
     free(gate);
 }
 
+struct fair_gate *service_limits_next_gate(const struct service_limits *limits, size_t *position,
+                                           enum turn_class *ret_class, size_t *ret_max)
+{
+    struct gate *gate = hash_map_next(limits->gates, position);
+    uint32_t     service;
+
+    if (gate == NULL)
+        return NULL;
+    memcpy(&service, gate->key, sizeof service);
+    *ret_class = (enum turn_class)gate->key[sizeof service];
+    *ret_max = limits->services[service].options.collection_max[*ret_class];
+    return &gate->gate;
+}
+
 const struct rate_limit *service_limits_rate(const struct service_limits *limits, uint32_t service)
 {
     return &limits->services[service].rate;

@@ -92,6 +92,12 @@ struct fair_gate *service_limits_gate(struct service_limits *limits, uint32_t se
                                       enum turn_class class, struct bytes     collection);
 void              service_limits_drop_gate(struct service_limits *limits, struct fair_gate *gate);
 
+/* Walk all gates in use, in no order: begin with *position 0, until NULL. *ret_max is what the
+ * service's row says now, and 0 where it has no bound: the gate's own stays what it was until
+ * somebody tells the queue in which its turns wait. */
+struct fair_gate *service_limits_next_gate(const struct service_limits *limits, size_t *position,
+                                           enum turn_class *ret_class, size_t *ret_max);
+
 /* For the RateLimit fields of an answer. Borrowed; valid for the limits' life. */
 const struct rate_limit *service_limits_rate(const struct service_limits *limits, uint32_t service);
 

@@ -126,6 +126,12 @@ void turn_queue_set_service(struct turn_queue *queue, uint32_t service,
     set_service_closed(queue, service);
 }
 
+void turn_queue_set_gate(struct turn_queue *queue, enum turn_class class, struct fair_gate *gate,
+                         size_t max)
+{
+    fair_queue_set_gate(queue->fair[class], gate, max);
+}
+
 void turn_queue_weigh(const struct turn_queue *turns, enum turn_class class,
                       struct fair_queue       *queue)
 {

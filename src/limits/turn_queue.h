@@ -121,6 +121,10 @@ void turn_queue_set_options(struct turn_queue *queue, const struct turn_queue_op
 void turn_queue_set_service(struct turn_queue *queue, uint32_t service,
                             const struct turn_queue_service *options);
 
+/* The bound of a gate of turns of `class`; then call turn_queue_next(). */
+void turn_queue_set_gate(struct turn_queue *queue, enum turn_class class, struct fair_gate *gate,
+                         size_t max);
+
 /* Give the flows of `queue`, which has as many as there are services, the weights that they have
  * here in `class`. */
 void turn_queue_weigh(const struct turn_queue *turns, enum turn_class class,

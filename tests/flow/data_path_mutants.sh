@@ -147,6 +147,8 @@ mutant src/calls/services.c flow/test_flow_services_turns 's/= find_number(servi
 mutant src/calls/services.c flow/test_flow_services 's/^    service_limits_settle_bytes(.*/    (void)0;/;s/^    *body_bytes, now_us);$//' 'bytes are settled'
 mutant src/calls/services.c flow/test_flow_services_turns 's/\[TURN_READ\] = options->collection_reads_max/[TURN_READ] = 0/' 'reads of a collection are bounded'
 mutant src/calls/services.c flow/test_flow_services_turns 's/\[TURN_WRITE\] = options->collection_writes_max/[TURN_WRITE] = 0/' 'writes of a collection are bounded'
+mutant src/calls/services.c flow/test_flow_services_turns 's/^    set_gates(services);/    (void)set_gates;/' 'bounds of calls in a collection change while some wait'
+mutant src/limits/fair_queue.c flow/test_flow_services_turns 's/(node = list_last(/(node = list_first(/' 'who waited there keeps its place'
 mutant src/calls/client_address.c flow/test_flow_services 's/if (!client_address_is_in(&client, trusted, count))/if (1)/' 'the last that is no proxy is the client'
 mutant src/calls/client_address.c flow/test_flow_services 's/if (!client_address_is_in(&client, trusted, count))/if (0)/' 'what stands before it anybody may have written'
 mutant src/calls/client_address.c flow/test_flow_services 's/for (size_t i = head->field_count; i-- > 0;)/for (size_t i = 0; i < head->field_count; i++)/' 'the last field first'

@@ -169,6 +169,40 @@ START_TEST(a_collection_has_no_more_calls_of_a_service_than_it_may)
 }
 END_TEST
 
+/* There is always somebody who waits for the same. */
+START_TEST(a_bound_of_calls_in_a_collection_changes_while_some_wait)
+{
+    struct flow_client *here[12];
+
+    services[0].collection_reads_max = 1;
+    world.backend.plan.delay_us = 100000;
+    start();
+    for (unsigned i = 0; i < COUNT_OF(here); i++) {
+        here[i] = send_as(CHAT, "query", i + 1, 100, 10);
+        flow_world_run_ms(&world, 1);
+    }
+    flow_world_run_ms(&world, 20);
+    ck_assert_uint_eq(world.backend.busy, 1);
+    services[0].collection_reads_max = 4;
+    set_services();
+    flow_world_run_ms(&world, 20);
+    ck_assert_uint_eq(world.backend.busy, 4);
+    for (size_t i = 0; i < 4; i++) /* those that came first */
+        ck_assert_uint_le(world.backend.order[i], 4);
+    services[0].collection_reads_max = 2;
+    set_services();
+    flow_world_run_ms(&world, 150);
+    ck_assert_uint_eq(world.backend.busy, 2);
+    services[0].collection_reads_max = 0;
+    set_services();
+    flow_world_run_ms(&world, 5);
+    ck_assert_uint_gt(world.backend.busy, 4);
+    flow_world_run_ms(&world, 200);
+    for (unsigned i = 0; i < COUNT_OF(here); i++)
+        ck_assert_uint_eq(status_of(here[i], 0), 200);
+}
+END_TEST
+
 START_TEST(writes_that_go_alone_are_bounded_likewise)
 {
     struct flow_client *chat[4], *batch[4];
@@ -364,6 +398,7 @@ int main(void)
     tcase_add_test(tcase, merged_writes_are_not_bounded_by_concurrency_max);
     tcase_add_test(tcase, writes_do_not_wait_behind_a_service_that_has_all_it_may);
     tcase_add_test(tcase, a_collection_has_no_more_calls_of_a_service_than_it_may);
+    tcase_add_test(tcase, a_bound_of_calls_in_a_collection_changes_while_some_wait);
     tcase_add_test(tcase, writes_that_go_alone_are_bounded_likewise);
     tcase_add_test(tcase, a_write_that_its_bounds_hold_back_is_told_and_counted_there);
     tcase_add_test(tcase, calls_that_are_shared_have_no_more_records_than_the_service_may);
