@@ -49,7 +49,6 @@ static uint32_t look_at_fields(const struct services *services, struct front_con
                                const struct http_head *head, bool is_believed);
 static uint32_t service_of_key(const struct services *services, const struct key_ring_key *key);
 static enum cost_kind cost_kind_of(enum chroma_operation operation);
-static uint64_t       shadowed_of(const struct services *services, uint32_t service);
 static void print_limit(const struct service_row *row, enum service_limit limit, char *out,
                         size_t size);
 static void services_describe(const struct services *services, uint32_t service, uint64_t now_us,
@@ -317,7 +316,6 @@ enum status services_admit(struct services *services, uint32_t service,
                            struct services_charge *ret_charge)
 {
     struct service_state *state = &services->rows[service].state;
-    uint64_t              shadowed = shadowed_of(services, service);
     enum status           status;
 
     *ret_charge = (struct services_charge){.kind = cost_kind_of(operation)};
@@ -331,7 +329,7 @@ enum status services_admit(struct services *services, uint32_t service,
     status = service_limits_admit(services->limits, service, body_bytes, ret_charge->cost_us,
                                   now_us, &ret_charge->verdict);
     state->requests++;
-    state->shadowed += shadowed_of(services, service) > shadowed;
+    state->shadowed += ret_charge->verdict.is_shadowed;
     state->delayed += status == STATUS_AGAIN;
     state->rejected += status == STATUS_LIMIT_REACHED;
     state->bytes_rejected +=
@@ -355,13 +353,6 @@ static enum cost_kind cost_kind_of(enum chroma_operation operation)
     default:
         return COST_OTHER;
     }
-}
-
-static uint64_t shadowed_of(const struct services *services, uint32_t service)
-{
-    const struct service_limits_stats *stats = service_limits_stats(services->limits, service);
-
-    return stats->shadowed[SERVICE_LIMIT_RATE] + stats->shadowed[SERVICE_LIMIT_BYTES];
 }
 
 void services_settle(struct services *services, uint32_t service,

@@ -25,6 +25,7 @@ struct service_limits {
     struct service   services[];
 };
 
+static uint64_t           shadowed_by(const struct service *service);
 static enum service_limit first_over(struct service *service, uint64_t bytes, uint64_t units,
                                      uint64_t now_us, uint64_t *ret_wait_us);
 static bool               refuses(struct service *service, const struct rate_limit *rate,
@@ -81,6 +82,7 @@ enum status service_limits_admit(struct service_limits *limits, uint32_t number,
 {
     struct service *service = &limits->services[number];
     uint64_t        units = service->options.is_rate_in_time ? cost_us : 1, wait_us;
+    uint64_t        shadowed = shadowed_by(service);
 
     assert(number < limits->count);
     *ret = (struct service_limits_verdict){.limit = SERVICE_LIMIT_NONE};
@@ -89,6 +91,10 @@ enum status service_limits_admit(struct service_limits *limits, uint32_t number,
         service->stats.refused[ret->limit]++;
         return STATUS_LIMIT_REACHED;
     }
+    service->stats.admitted++;
+    ret->is_shadowed = shadowed_by(service) > shadowed;
+    if (ret->is_shadowed)
+        return STATUS_OK;
     if (rate_limit_take(&service->rate, units, now_us, &wait_us) == STATUS_AGAIN) {
         ret->limit = SERVICE_LIMIT_RATE;
         ret->wait_us = wait_us;
@@ -100,9 +106,14 @@ enum status service_limits_admit(struct service_limits *limits, uint32_t number,
     }
     ret->charged_units = units;
     ret->charged_bytes = bytes;
-    service->stats.admitted++;
     service->stats.delayed += ret->wait_us > 0;
     return ret->wait_us > 0 ? STATUS_AGAIN : STATUS_OK;
+}
+
+static uint64_t shadowed_by(const struct service *service)
+{
+    return service->stats.shadowed[SERVICE_LIMIT_RATE] +
+           service->stats.shadowed[SERVICE_LIMIT_BYTES];
 }
 
 /* The limit that refuses, and keeps all others from being charged. */
@@ -134,6 +145,8 @@ void service_limits_settle(struct service_limits *limits, uint32_t number,
 {
     struct service *service = &limits->services[number];
 
+    if (verdict->is_shadowed)
+        return;
     if (!was_sent) {
         rate_limit_settle(&service->rate, verdict->charged_units, 0, now_us);
         rate_limit_settle(&service->bytes, verdict->charged_bytes, 0, now_us);
@@ -146,7 +159,8 @@ void service_limits_settle_bytes(struct service_limits *limits, uint32_t number,
                                  const struct service_limits_verdict *verdict, uint64_t bytes,
                                  uint64_t now_us)
 {
-    rate_limit_settle(&limits->services[number].bytes, verdict->charged_bytes, bytes, now_us);
+    if (!verdict->is_shadowed)
+        rate_limit_settle(&limits->services[number].bytes, verdict->charged_bytes, bytes, now_us);
 }
 
 size_t service_limits_records_max(const struct service_limits *limits, uint32_t service)

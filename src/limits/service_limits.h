@@ -42,6 +42,7 @@ struct service_limits_verdict {
     enum service_limit limit;   /* which one delays or refuses */
     uint64_t           wait_us; /* delay, or until it would fit */
     uint64_t           charged_units, charged_bytes;
+    bool               is_shadowed; /* it would be refused: it is charged, and settled, nothing */
 };
 
 struct service_limits_stats {
@@ -65,7 +66,8 @@ void service_limits_set(struct service_limits *limits, uint32_t service,
 /* May a request of so many bytes go on, expected to keep Chroma busy for `cost_us`? `ret` is always
  * filled.
  *
- * STATUS_OK             yes.
+ * STATUS_OK             yes. Of what only its shadow refuses nothing is charged either, so that as
+ *                       much is counted as would be refused.
  * STATUS_AGAIN          after ret->wait_us; it is charged.
  * STATUS_LIMIT_REACHED  no; ret->limit says why. Nothing is charged. */
 MUST_CHECK enum status service_limits_admit(struct service_limits *limits, uint32_t service,

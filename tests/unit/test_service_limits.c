@@ -133,6 +133,43 @@ START_TEST(shadow_lets_pass_and_counts)
 }
 END_TEST
 
+/* A client that asks every 100 ms for 20 s, whose answers have more bytes than it may have. Returns
+ * how many are refused, or would be. */
+static uint64_t count_over(enum rate_limit_over over, bool is_rate_in_time)
+{
+    struct service_limits_options      row = {.is_rate_in_time = is_rate_in_time};
+    const struct service_limits_stats *stats;
+
+    teardown();
+    setup();
+    if (is_rate_in_time)
+        row.rate = (struct rate_limit_options){.rate = 200000, .burst = 200000, .over = over};
+    else
+        row.bytes = (struct rate_limit_options){.rate = 1000, .burst = 1000, .over = over};
+    set_up_with(row);
+    for (int i = 0; i < 200; i++, now_us += SECOND / 10) {
+        if (service_limits_admit(limits, 1, 0, 5000, now_us, &verdict) == STATUS_LIMIT_REACHED)
+            continue;
+        service_limits_settle(limits, 1, &verdict, true, 50000, now_us);
+        service_limits_settle_bytes(limits, 1, &verdict, 500, now_us);
+    }
+    stats = service_limits_stats(limits, 1);
+    return stats->shadowed[SERVICE_LIMIT_RATE] + stats->shadowed[SERVICE_LIMIT_BYTES] +
+           stats->refused[SERVICE_LIMIT_RATE] + stats->refused[SERVICE_LIMIT_BYTES];
+}
+
+START_TEST(a_shadow_counts_what_would_be_refused)
+{
+    for (int is_rate_in_time = 0; is_rate_in_time < 2; is_rate_in_time++) {
+        uint64_t refused = count_over(RATE_LIMIT_REFUSE, is_rate_in_time);
+
+        ck_assert_uint_gt(refused, 50);
+        ck_assert_uint_lt(refused, 180);
+        ck_assert_uint_eq(count_over(RATE_LIMIT_SHADOW, is_rate_in_time), refused);
+    }
+}
+END_TEST
+
 START_TEST(a_gate_is_one_for_service_class_and_collection)
 {
     struct fair_gate *gate, *same, *other[2];
@@ -204,6 +241,7 @@ int main(void)
     tcase_add_test(tcase, bytes_of_answers_are_paid_off);
     tcase_add_test(tcase, the_longest_delay_counts);
     tcase_add_test(tcase, shadow_lets_pass_and_counts);
+    tcase_add_test(tcase, a_shadow_counts_what_would_be_refused);
     tcase_add_test(tcase, a_gate_is_one_for_service_class_and_collection);
     tcase_add_test(tcase, a_call_costs_by_what_it_asks_for);
     tcase_add_test(tcase, what_calls_take_is_learned);
