@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool     was_had(const struct access_record *record, bool call_began);
-static bool     cost_nothing(const struct access_record *record);
-static uint64_t cost_of(const struct access_record *record);
+static struct services_use ticket_use(const struct access_record *record, const struct call *read,
+                                      uint64_t now_us);
+static bool                cost_nothing(const struct access_record *record);
 
 struct call_origin service_ticket_origin(const struct service_ticket *ticket,
                                          const struct chroma_route   *route)
@@ -20,22 +20,40 @@ struct call_origin service_ticket_origin(const struct service_ticket *ticket,
 }
 
 void service_ticket_end(struct service_ticket *ticket, struct services *services,
-                        const struct access_record *record, bool call_began, uint64_t now_us)
+                        const struct access_record *record, const struct call *read,
+                        uint64_t now_us)
 {
+    struct services_use use = ticket_use(record, read, now_us);
+
     loop_timer_free(ticket->timer);
     free(ticket->refusal);
     ticket->timer = NULL;
     ticket->refusal = NULL;
     if (ticket->charge.generation != 0)
-        services_settle(services, ticket->service, &ticket->charge, was_had(record, call_began),
-                        cost_of(record), record->request_bytes + record->answer_bytes, now_us);
+        services_settle(services, ticket->service, &ticket->charge, &use, now_us);
     ticket->charge.generation = 0;
 }
 
-static bool was_had(const struct access_record *record, bool call_began)
+/* A merged write's part of its call is that of one of its members. A read that is given up has had
+ * Chroma until now. */
+static struct services_use ticket_use(const struct access_record *record, const struct call *read,
+                                      uint64_t now_us)
 {
-    return call_began || record->connected_us != 0 || record->batch.attempts > 0 ||
-           record->write_goes_on || cost_nothing(record);
+    bool                call_began = read->connected_us != 0;
+    uint64_t            members = record->batch.attempts > 0 ? record->batch.members : 1;
+    struct services_use use = {.was_sent = call_began || record->connected_us != 0 ||
+                                           record->batch.attempts > 0 || record->write_goes_on,
+                               .body_bytes = record->request_bytes + record->answer_bytes};
+
+    if (cost_nothing(record)) {
+        use.was_sent = use.is_answered = true;
+    } else if (record->connected_us != 0 && record->first_byte_us >= record->connected_us) {
+        use.is_answered = true;
+        use.cost_us = (record->first_byte_us - record->connected_us) / (members == 0 ? 1 : members);
+    } else if (call_began) {
+        use.cost_us = now_us - read->connected_us;
+    }
+    return use;
 }
 
 /* It was had, and Chroma not asked for it. */
@@ -44,16 +62,4 @@ static bool cost_nothing(const struct access_record *record)
     return record->source == REQUEST_METRICS_SOURCE_CACHE ||
            record->source == REQUEST_METRICS_SOURCE_COLLAPSED ||
            record->source == REQUEST_METRICS_SOURCE_MIRROR;
-}
-
-/* A merged write's part of its call is that of one of its members. */
-static uint64_t cost_of(const struct access_record *record)
-{
-    uint64_t members = record->batch.attempts > 0 ? record->batch.members : 1;
-
-    if (cost_nothing(record))
-        return 0;
-    if (record->connected_us == 0 || record->first_byte_us < record->connected_us)
-        return SERVICES_COST_UNKNOWN;
-    return (record->first_byte_us - record->connected_us) / (members == 0 ? 1 : members);
 }

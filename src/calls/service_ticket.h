@@ -34,9 +34,10 @@ struct service_ticket {
 struct call_origin service_ticket_origin(const struct service_ticket *ticket,
                                          const struct chroma_route   *route);
 
-/* The request is over: settle what it was charged, by its record. `call_began`: its own call got a
- * connection, which the record may not tell. */
+/* The request is over: settle what it was charged, by its record. `read`: its own call, of which
+ * the record tells only what was answered; zeroes: none. */
 void service_ticket_end(struct service_ticket *ticket, struct services *services,
-                        const struct access_record *record, bool call_began, uint64_t now_us);
+                        const struct access_record *record, const struct call *read,
+                        uint64_t now_us);
 
 #endif

@@ -356,24 +356,25 @@ static enum cost_kind cost_kind_of(enum chroma_operation operation)
 }
 
 void services_settle(struct services *services, uint32_t service,
-                     const struct services_charge *charge, bool was_sent, uint64_t cost_us,
-                     uint64_t body_bytes, uint64_t now_us)
+                     const struct services_charge *charge, const struct services_use *use,
+                     uint64_t now_us)
 {
-    struct service_state *state = &services->rows[service].state;
+    struct service_state                *state = &services->rows[service].state;
+    const struct service_limits_verdict *verdict = &charge->verdict;
+    uint64_t                             cost_us = use->cost_us;
 
     if (charge->generation != services->generation)
         return;
-    service_limits_settle(
-        services->limits, service, &charge->verdict, was_sent,
-        cost_us == SERVICES_COST_UNKNOWN ? charge->verdict.charged_units : cost_us, now_us);
-    if (!was_sent)
+    if (!use->is_answered && cost_us < verdict->charged_units)
+        cost_us = verdict->charged_units;
+    service_limits_settle(services->limits, service, verdict, use->was_sent, cost_us, now_us);
+    if (!use->was_sent)
         return;
-    service_limits_settle_bytes(services->limits, service, &charge->verdict, body_bytes, now_us);
-    state->bytes += body_bytes;
-    if (cost_us == SERVICES_COST_UNKNOWN || cost_us == 0)
-        return;
-    state->chroma_time_us += cost_us;
-    cost_predictor_learn(&services->predictor, charge->kind, charge->units, cost_us);
+    service_limits_settle_bytes(services->limits, service, verdict, use->body_bytes, now_us);
+    state->bytes += use->body_bytes;
+    state->chroma_time_us += use->cost_us;
+    if (use->is_answered && use->cost_us > 0)
+        cost_predictor_learn(&services->predictor, charge->kind, charge->units, use->cost_us);
 }
 
 void services_explain(const struct services *services, uint32_t service,

@@ -82,12 +82,18 @@ MUST_CHECK enum status services_admit(struct services *services, uint32_t servic
                                       enum chroma_operation operation, uint64_t body_bytes,
                                       uint64_t now_us, struct services_charge *ret_charge);
 
-/* The request that was admitted is over. `cost_us`: what it took of Chroma's time; `body_bytes`: of
- * request and answer. */
-#define SERVICES_COST_UNKNOWN UINT64_MAX
+/* What a request had. Of one that was not answered it is not known how long Chroma worked on it: it
+ * costs what was expected, or the time that Chroma had for it if that is more. */
+struct services_use {
+    bool     was_sent, is_answered;
+    uint64_t cost_us;    /* what it took of Chroma's time */
+    uint64_t body_bytes; /* of request and answer */
+};
+
+/* The request that was admitted is over. */
 void services_settle(struct services *services, uint32_t service,
-                     const struct services_charge *charge, bool was_sent, uint64_t cost_us,
-                     uint64_t body_bytes, uint64_t now_us);
+                     const struct services_charge *charge, const struct services_use *use,
+                     uint64_t now_us);
 
 /* Why it was refused, for a client: the message, and field lines that tell its limit. */
 enum { SERVICES_TEXT_SIZE = 512 };

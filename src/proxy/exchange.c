@@ -301,8 +301,8 @@ void exchange_finish(struct exchange *exchange)
     client_deadline_stop(&exchange->client_deadline);
     exchange->path->on_finished(exchange);
     if (exchange->service.is_known)
-        service_ticket_end(&exchange->service, proxy->services, record,
-                           exchange->pass.call.connected_us != 0, now_us);
+        service_ticket_end(&exchange->service, proxy->services, record, &exchange->pass.call,
+                           now_us);
     finished_us = clock_now_us();
     record->overhead_us += finished_us - now_us;
     request_metrics_count(&proxy->metrics, exchange->route.info, record->code, record->source,

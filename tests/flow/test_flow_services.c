@@ -283,6 +283,44 @@ START_TEST(a_rate_of_time_is_settled_with_what_it_took)
 }
 END_TEST
 
+/* So many of `count` queries, one every `every_ms`, are not refused; each client leaves after
+ * `stay_ms`, long before its answer. */
+static unsigned count_passed(unsigned count, unsigned every_ms, unsigned stay_ms)
+{
+    unsigned passed = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        struct flow_client *client = send_as(CHAT, "query", i + 1, 100, 10);
+
+        flow_world_run_ms(&world, stay_ms);
+        passed += client->answer_count == 0;
+        flow_client_reset(client);
+        flow_world_run_ms(&world, every_ms - stay_ms);
+    }
+    return passed;
+}
+
+/* What Chroma had a query for is had, and what it does with one that nobody waits for is not known.
+ */
+START_TEST(who_leaves_is_charged_what_it_had_and_no_less_than_was_expected)
+{
+    unsigned passed;
+
+    services[0].rate = services[0].burst = 200000;
+    services[0].is_rate_in_time = true;
+    world.backend.plan.delay_us = 10 * second_us;
+    start();
+    passed = count_passed(50, 100, 90); /* in 5 s: 1.2 s of 90 ms each */
+    ck_assert_uint_ge(passed, 12);
+    ck_assert_uint_le(passed, 16);
+    ck_assert_uint_ge(state_of("chat").chroma_time_us, passed * 85000);
+    flow_world_run_ms(&world, 2000);
+    passed = count_passed(300, 10, 2); /* in 3 s: 0.8 s of 5 ms each */
+    ck_assert_uint_ge(passed, 130);
+    ck_assert_uint_le(passed, 190);
+}
+END_TEST
+
 START_TEST(health_checks_are_never_limited)
 {
     static const char *const checks[] = {"GET /api/v2/heartbeat", "GET /api/v2/healthcheck",
@@ -457,6 +495,7 @@ int main(void)
     tcase_add_test(tcase, shadow_only_counts);
     tcase_add_test(tcase, bytes_of_requests_and_answers_are_limited);
     tcase_add_test(tcase, a_rate_of_time_is_settled_with_what_it_took);
+    tcase_add_test(tcase, who_leaves_is_charged_what_it_had_and_no_less_than_was_expected);
     tcase_add_test(tcase, health_checks_are_never_limited);
     tcase_add_test(tcase, a_field_is_believed_from_trusted_proxies_only);
     tcase_add_loop_test(tcase, the_client_is_who_the_trusted_proxies_say, 0, COUNT_OF(forwarded));
