@@ -33,7 +33,8 @@ struct rate_limit_options {
     bool                 owes_all; /* whatever is settled is paid off, however long that takes */
 };
 
-#define RATE_LIMIT_RATE_MAX UINT64_C(1000000000000)
+/* 1024 GiB, the most that a setting takes. */
+#define RATE_LIMIT_RATE_MAX (UINT64_C(1) << 40)
 
 /* Zero-initialised means no limit. */
 struct rate_limit {

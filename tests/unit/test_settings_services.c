@@ -162,6 +162,33 @@ START_TEST(the_proxy_gets_what_the_file_says)
 }
 END_TEST
 
+/* Whatever can be set, the policy takes. */
+START_TEST(the_largest_limits_are_limits)
+{
+    struct rate_limit         limit = {0};
+    struct rate_limit_options options = {0};
+    uint64_t                  wait_us;
+
+    ck_assert_int_eq(check_text("services:\n"
+                                "  - {name: default, rate: 1000000ms/s, burst: 1000000000,"
+                                " bytes_rate: 1024GiB/s}\n",
+                                NULL),
+                     STATUS_OK);
+    ck_assert_uint_eq(settings_services_options(&settings, room).count, 1);
+    options.rate = room[0].rate;
+    options.burst = room[0].burst;
+    rate_limit_set_options(&limit, &options, 1);
+    ck_assert_int_eq(rate_limit_take(&limit, options.burst, 1, &wait_us), STATUS_OK);
+    ck_assert_int_eq(rate_limit_take(&limit, 1000, 1, &wait_us), STATUS_LIMIT_REACHED);
+    options.rate = options.burst = room[0].bytes_rate;
+    limit = (struct rate_limit){0};
+    rate_limit_set_options(&limit, &options, 1);
+    ck_assert_int_eq(rate_limit_take(&limit, options.burst, 1, &wait_us), STATUS_OK);
+    ck_assert_int_eq(rate_limit_take(&limit, options.burst, 1, &wait_us), STATUS_LIMIT_REACHED);
+    ck_assert_uint_eq(wait_us, 1000000);
+}
+END_TEST
+
 START_TEST(without_a_list_there_are_none)
 {
     ck_assert_int_eq(check_text("services:\n", NULL), STATUS_OK);
@@ -176,6 +203,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_loop_test(tcase, what_makes_no_sense_is_refused_with_its_line, 0, COUNT_OF(refused));
     tcase_add_test(tcase, the_proxy_gets_what_the_file_says);
+    tcase_add_test(tcase, the_largest_limits_are_limits);
     tcase_add_test(tcase, without_a_list_there_are_none);
     return check_main("settings_services", tcase);
 }
