@@ -1,4 +1,4 @@
-/* lane_rooms - what the writes of one collection may take of the room for writes
+/* lane_rooms - what the writes of one collection, or the reads of one service, may take of the room
  *
  * A collection may hold as many bytes as are still free: alone half of all, two of them a third
  * each, n of them one part of n + 1 (dynamic thresholds; Choudhury and Hahne, "Dynamic queue length
@@ -6,7 +6,10 @@
  * the room of all others, however many they are, and one that is busy alone has much. A collection
  * that holds nothing may always ask for room for one write.
  *
- * A write takes its part here before it claims room of the account. What a collection must wait
+ * Where services are told apart each has a part of its own in each collection to which it writes,
+ * and one for all its reads; otherwise reads take theirs from the account alone.
+ *
+ * A request takes its part here before it claims room of the account. What a collection must wait
  * for is served in order.
  *
  * Thread: event loop only. Memory: some 100 bytes for each collection with a ticket.
@@ -22,7 +25,8 @@
 #include "base/memory_account.h"
 #include "io/loop.h"
 
-enum { LANE_ROOM_KEY_SIZE = 16 };
+/* The UUID of a collection (zeroes: none), and the number of a service. */
+enum { LANE_ROOM_KEY_SIZE = 16 + sizeof(uint32_t) };
 
 struct lane_rooms; /* opaque */
 struct lane_room;
@@ -45,7 +49,7 @@ void lane_rooms_free(struct lane_rooms *rooms);
 void lane_rooms_init_ticket(struct lane_ticket *ticket,
                             void (*on_room)(struct lane_ticket *ticket));
 
-/* Take `size` bytes of the part of collection `key`. True: they are held, or there is no memory to
+/* Take `size` bytes of the part of `key`. True: they are held, or there is no memory to
  * bound them. False: the ticket waits, and on_room is called when they are held. */
 bool lane_rooms_take(struct lane_rooms *rooms, struct lane_ticket *ticket,
                      const unsigned char key[LANE_ROOM_KEY_SIZE], size_t size);

@@ -87,7 +87,8 @@ struct proxy {
 
     /* Who waits for what, in the order in which it is taken. */
     struct admission    admission;  /* of requests */
-    struct lane_rooms  *lane_rooms; /* a collection's part of the room for writes */
+    struct lane_rooms  *lane_rooms; /* a collection's part of the room for writes, */
+    struct lane_rooms  *read_rooms; /* a service's of that for reads */
     struct write_lanes *lanes;
     struct write_alone *alone;        /* writes that are in none */
     uint64_t            deletes_lost; /* by a filter, with a Chroma that we ran */

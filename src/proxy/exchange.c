@@ -27,6 +27,7 @@ static const unsigned successors_table[EXCHANGE_STATES] = {
 static struct exchange *exchange_take_spare(struct proxy *proxy);
 static void             exchange_clear(struct exchange *exchange);
 static void             exchange_on_admitted(struct admission_ticket *ticket);
+static bool             exchange_take_part(struct exchange *exchange);
 static void             exchange_on_lane_room(struct lane_ticket *ticket);
 static void             exchange_claim(struct exchange *exchange);
 static void             exchange_on_room(struct memory_claim *claim);
@@ -112,7 +113,10 @@ void exchange_claim_room(struct exchange *exchange, enum memory_account_id id, s
 
     memory_account_claim_init(&exchange->room, account, exchange_on_room);
     exchange->room_wanted = size;
-    exchange->takes_lane_room = takes_lane_room;
+    if (takes_lane_room)
+        exchange->rooms = exchange->proxy->lane_rooms;
+    else if (id == MEMORY_ACCOUNT_READS && exchange->service.is_known)
+        exchange->rooms = exchange->proxy->read_rooms;
     if (admission_ask(&exchange->proxy->admission, &exchange->admission))
         exchange_on_admitted(&exchange->admission);
     else
@@ -123,12 +127,22 @@ static void exchange_on_admitted(struct admission_ticket *ticket)
 {
     struct exchange *exchange = CONTAINER_OF(ticket, struct exchange, admission);
 
-    if (exchange->room_wanted > 0 && exchange->takes_lane_room &&
-        !lane_rooms_take(exchange->proxy->lane_rooms, &exchange->lane_room, exchange->route.uuid,
-                         exchange->room_wanted))
+    if (exchange->room_wanted > 0 && exchange->rooms != NULL && !exchange_take_part(exchange))
         exchange_begin_wait(exchange);
     else
         exchange_claim(exchange);
+}
+
+/* Of its collection, its service, or both. */
+static bool exchange_take_part(struct exchange *exchange)
+{
+    uint32_t      service = exchange->service.service;
+    unsigned char key[LANE_ROOM_KEY_SIZE] = {0};
+
+    if (exchange->rooms == exchange->proxy->lane_rooms)
+        memcpy(key, exchange->route.uuid, sizeof exchange->route.uuid);
+    memcpy(key + sizeof exchange->route.uuid, &service, sizeof service);
+    return lane_rooms_take(exchange->rooms, &exchange->lane_room, key, exchange->room_wanted);
 }
 
 static void exchange_on_lane_room(struct lane_ticket *ticket)
@@ -229,11 +243,16 @@ void exchange_explain_wait(struct exchange *exchange, const char *before,
                  "%squeue.requests_max (%zu) requests were held all the time", before,
                  proxy->admission.max);
     } else if (list_node_is_linked(&exchange->lane_room.node)) {
-        counter = &refused->write_bytes;
+        bool is_write = exchange->rooms == proxy->lane_rooms;
+
+        counter = is_write ? &refused->write_bytes : &refused->read_bytes;
         snprintf(out, EXCHANGE_WAIT_TEXT_SIZE,
-                 "%sthe writes that wait for this collection held its part of queue.bytes_max (%s) "
-                 "all the time",
-                 before, text_of_size(proxy->budget->accounts[MEMORY_ACCOUNT_WRITES].max, size));
+                 "%s%s held its part of queue.bytes_max (%s) all the time", before,
+                 !is_write ? "the bodies of the reads of its service"
+                 : exchange->service.is_known
+                     ? "the writes of its service that wait for this collection"
+                     : "the writes that wait for this collection",
+                 text_of_size(account->max, size));
     } else if (account->used + (claim->wanted - claim->size) > account->max) {
         counter = exchange->route.info->is_write ? &refused->write_bytes : &refused->read_bytes;
         snprintf(out, EXCHANGE_WAIT_TEXT_SIZE,
@@ -359,9 +378,11 @@ static struct bytes exchange_answered_body(const struct exchange *exchange)
 
 static void exchange_leave_room(struct exchange *exchange)
 {
+    struct lane_rooms *writes = exchange->proxy->lane_rooms;
+
     if (exchange->room.account != NULL)
         memory_account_claim_release(&exchange->room);
-    lane_rooms_leave(exchange->proxy->lane_rooms, &exchange->lane_room);
+    lane_rooms_leave(exchange->rooms != NULL ? exchange->rooms : writes, &exchange->lane_room);
     admission_leave(&exchange->proxy->admission, &exchange->admission);
 }
 

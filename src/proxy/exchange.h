@@ -76,7 +76,8 @@ struct exchange {
     struct lane_ticket      lane_room;
     struct memory_claim     room;
     size_t                  room_wanted;
-    bool                    takes_lane_room, body_ended;
+    struct lane_rooms      *rooms; /* of which it takes a part; NULL: of none */
+    bool                    body_ended;
     uint64_t                wait_began_us; /* for one of these three; 0: it does not wait */
     struct byte_buffer      body;          /* as far as it is kept */
 
@@ -119,7 +120,8 @@ void exchange_move(struct exchange *exchange, enum exchange_state state);
 
 /* Wait for admission and for `size` bytes of room in account `id` (0: none is needed; at most
  * 256 KiB, which fit into every account), then call the path's on_room, possibly from within.
- * `takes_lane_room`: as a write to the collection of its route. The body is not read meanwhile. */
+ * `takes_lane_room`: as a write to the collection of its route; a read takes that of its service.
+ * The body is not read meanwhile. */
 void exchange_claim_room(struct exchange *exchange, enum memory_account_id id, size_t size,
                          bool takes_lane_room);
 

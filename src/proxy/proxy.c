@@ -93,6 +93,8 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
     proxy->collections = collection_table_new(&collections, proxy->secret);
     proxy->lane_rooms =
         lane_rooms_new(loop, proxy->secret, &budget->accounts[MEMORY_ACCOUNT_WRITES]);
+    proxy->read_rooms =
+        lane_rooms_new(loop, proxy->secret, &budget->accounts[MEMORY_ACCOUNT_READS]);
     proxy->lanes = write_lanes_new(proxy);
     proxy->cache = cache_path_new(&options->cache, &budget->accounts[MEMORY_ACCOUNT_CACHE], loop);
     cache_path_on_hit(proxy->cache, cache_verify_hit);
@@ -100,8 +102,8 @@ struct proxy *proxy_new(struct loop *loop, struct worker_pool *workers,
     proxy->breaker = backend_breaker_new(loop, proxy->secret, writes->is_supervised);
     proxy->hung_timer = loop_timer_new(loop, on_hung_timer, proxy);
     if (proxy->collections == NULL || !new_turns(proxy) || proxy->lane_rooms == NULL ||
-        proxy->lanes == NULL || proxy->breaker == NULL || proxy->hung_timer == NULL ||
-        !new_timeouts(proxy)) {
+        proxy->read_rooms == NULL || proxy->lanes == NULL || proxy->breaker == NULL ||
+        proxy->hung_timer == NULL || !new_timeouts(proxy)) {
         proxy_free(proxy);
         return NULL;
     }
@@ -428,6 +430,7 @@ void proxy_free(struct proxy *proxy)
     cache_path_free(proxy->cache);
     backend_breaker_free(proxy->breaker);
     lane_rooms_free(proxy->lane_rooms);
+    lane_rooms_free(proxy->read_rooms);
     collection_table_free(proxy->collections);
     admission_done(&proxy->admission);
     loop_task_cancel(&proxy->room_task);

@@ -340,6 +340,84 @@ START_TEST(a_backlog_of_writes_does_not_make_the_others_wait)
 }
 END_TEST
 
+enum { kib = 1024, mib = 1024 * kib };
+
+static struct flow_client *write_much_to(const char *service, unsigned collection, unsigned id)
+{
+    static char         text[100 * kib];
+    struct flow_client *client = flow_world_client(&world);
+
+    memset(text, 'x', sizeof text - 1);
+    flow_client_printf(client,
+                       "POST /api/v2/tenants/t/databases/d/collections/"
+                       "%08u-2222-3333-4444-555555555555/upsert HTTP/1.1\r\nHost: chroma\r\n%s"
+                       "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n"
+                       "{\"ids\":[\"w%03u\"],\"embeddings\":[[1.5,1]],\"documents\":[\"",
+                       collection, service, sizeof text - 1 + 56, id);
+    flow_client_send(client, text);
+    flow_client_send(client, "\"]}");
+    return client;
+}
+
+/* What one service sends fills the room for bodies. Those of another, to the same collection, find
+ * some all the same, reads and writes. */
+START_TEST(a_backlog_of_bodies_leaves_room_to_others)
+{
+    struct flow_client *batch[60], *chat[2];
+
+    world.queue_bytes_max = mib;
+    world.pool_options.connections_max = 4;
+    world.backend.plan.delay_us = 100000;
+    start();
+    flow_client_close(write_to(CHAT, 1, 1)); /* what is known may be merged */
+    flow_world_run_ms(&world, 300);
+    for (unsigned i = 0; i < COUNT_OF(batch); i++) {
+        batch[i] = i % 2 == 0 ? send_as(BATCH, "query", i + 101, 100 * kib, 10)
+                              : write_much_to(BATCH, 1, i + 101);
+        flow_world_run_ms(&world, 1);
+    }
+    chat[0] = send_as(CHAT, "query", 10, 100 * kib, 10);
+    chat[1] = write_much_to(CHAT, 1, 11);
+    flow_world_run_ms(&world, 450);
+    for (unsigned i = 0; i < COUNT_OF(chat); i++)
+        ck_assert_uint_eq(status_of(chat[i], 0), 200);
+    ck_assert_uint_eq(batch[58]->answer_count + batch[59]->answer_count, 0);
+    flow_world_run_ms(&world, 12000);
+    for (unsigned i = 0; i < COUNT_OF(batch); i++)
+        ck_assert_uint_eq(status_of(batch[i], 0), 200);
+}
+END_TEST
+
+/* And who waits for its service's part is told so. */
+START_TEST(who_waits_for_the_room_of_its_service_is_told)
+{
+    struct flow_client *batch[20];
+    unsigned            told[2] = {0};
+
+    world.queue_bytes_max = mib;
+    world.proxy_options.queue_wait_max_us = world.proxy_options.deadline_write_us = second_us;
+    world.backend.plan.delay_us = 100 * second_us;
+    start();
+    for (unsigned i = 0; i < COUNT_OF(batch); i++)
+        batch[i] = send_as(BATCH, i % 2 == 0 ? "query" : "upsert", i + 101, 200 * kib, 10);
+    flow_world_run_ms(&world, 1500);
+    for (unsigned i = 0; i < COUNT_OF(batch); i++) {
+        if (batch[i]->answer_count == 0)
+            continue;
+        told[0] +=
+            strstr(flow_client_body(batch[i], 0), "the bodies of the reads of its service "
+                                                  "held its part of queue.bytes_max") != NULL;
+        told[1] += strstr(flow_client_body(batch[i], 0), "the writes of its service that wait for "
+                                                         "this collection held its part") != NULL;
+    }
+    ck_assert_uint_gt(told[0], 0);
+    ck_assert_uint_gt(told[1], 0);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.read_bytes, told[0]);
+    ck_assert_uint_eq(proxy_limits(world.proxy).refused.write_bytes, told[1]);
+    flow_world_run_ms(&world, 200000);
+}
+END_TEST
+
 START_TEST(writes_go_by_weight_and_by_what_they_cost)
 {
     struct flow_client *batch[60], *chat[60];
@@ -403,6 +481,8 @@ int main(void)
     tcase_add_test(tcase, a_write_that_its_bounds_hold_back_is_told_and_counted_there);
     tcase_add_test(tcase, calls_that_are_shared_have_no_more_records_than_the_service_may);
     tcase_add_loop_test(tcase, a_backlog_of_writes_does_not_make_the_others_wait, 0, 3);
+    tcase_add_test(tcase, a_backlog_of_bodies_leaves_room_to_others);
+    tcase_add_test(tcase, who_waits_for_the_room_of_its_service_is_told);
     tcase_add_test(tcase, writes_go_by_weight_and_by_what_they_cost);
     tcase_add_test(tcase, who_waits_gets_its_turn_by_weight);
     return check_main("services_turns", tcase);
