@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct services_use ticket_use(const struct access_record *record, const struct call *read,
+static struct services_use ticket_use(const struct service_ticket *ticket,
+                                      const struct access_record *record, const struct call *read,
                                       uint64_t now_us);
 static bool                cost_nothing(const struct access_record *record);
 
@@ -23,7 +24,7 @@ void service_ticket_end(struct service_ticket *ticket, struct services *services
                         const struct access_record *record, const struct call *read,
                         uint64_t now_us)
 {
-    struct services_use use = ticket_use(record, read, now_us);
+    struct services_use use = ticket_use(ticket, record, read, now_us);
 
     loop_timer_free(ticket->timer);
     free(ticket->refusal);
@@ -36,12 +37,14 @@ void service_ticket_end(struct service_ticket *ticket, struct services *services
 
 /* A merged write's part of its call is that of one of its members. A read that is given up has had
  * Chroma until now. */
-static struct services_use ticket_use(const struct access_record *record, const struct call *read,
+static struct services_use ticket_use(const struct service_ticket *ticket,
+                                      const struct access_record *record, const struct call *read,
                                       uint64_t now_us)
 {
     bool                call_began = read->connected_us != 0;
     uint64_t            members = record->batch.attempts > 0 ? record->batch.members : 1;
-    struct services_use use = {.was_sent = call_began || record->connected_us != 0 ||
+    struct services_use use = {.was_sent = call_began || ticket->has_asked ||
+                                           record->connected_us != 0 ||
                                            record->batch.attempts > 0 || record->write_goes_on,
                                .body_bytes = record->request_bytes + record->answer_bytes};
 

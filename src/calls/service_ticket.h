@@ -20,6 +20,7 @@ struct exchange_path;
 /* Zeroes: services are not told apart. */
 struct service_ticket {
     bool                        is_known;
+    bool                        has_asked;   /* Chroma, before a call of its own */
     uint32_t                    service;     /* its number, */
     uint32_t                    flow;        /* and its place in the queue of turns, */
     uint32_t                    lane_flow;   /* where others wait behind it */

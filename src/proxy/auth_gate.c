@@ -21,6 +21,7 @@ enum { auth_read_bytes_max = 64 << 10, message_size = 640 };
 
 static bool auth_gate_change_head(struct exchange *exchange);
 static void auth_gate_judge(struct exchange *exchange, const struct auth_names *names);
+static void auth_gate_pass(struct exchange *exchange);
 static void auth_gate_wait(struct exchange *exchange);
 static void wait_on_body_end(struct exchange *exchange);
 static void wait_on_deadline(struct exchange *exchange);
@@ -37,6 +38,7 @@ static void auth_refuse_on_body_end(struct exchange *exchange);
 static void auth_gate_on_client_gone(struct exchange *exchange);
 static void auth_gate_on_finished(struct exchange *exchange);
 
+static const struct exchange_path look_path = {.begin = auth_gate_wait};
 static const struct exchange_path wait_path = {.on_body_end = wait_on_body_end,
                                                .on_deadline = wait_on_deadline,
                                                .on_client_gone = auth_gate_on_client_gone,
@@ -113,25 +115,36 @@ static void auth_gate_judge(struct exchange *exchange, const struct auth_names *
     enum auth_verdict verdict = auth_verdict_find(exchange, names, NULL, why);
 
     switch (verdict) {
-    case AUTH_NEEDS_NAMES:
-        auth_gate_wait(exchange);
+    case AUTH_NEEDS_NAMES: /* a question to Chroma, as others, so its service has a word first */
+        exchange->auth.path = exchange->path;
+        exchange->path = &look_path;
+        service_admission_begin(exchange);
         break;
     case AUTH_FILTERED:
         exchange->path = &auth_list_path;
-        service_admission_begin(exchange);
+        auth_gate_pass(exchange);
         break;
     case AUTH_NEEDS_BODY:
         exchange->auth.needs_body = true;
-        service_admission_begin(exchange);
+        auth_gate_pass(exchange);
         break;
     case AUTH_ALLOWED:
         if (exchange->route.has_uuid)
             exchange->auth.judged_us = loop_now_us(exchange->proxy->loop);
-        service_admission_begin(exchange);
+        auth_gate_pass(exchange);
         break;
     default:
         refuse_verdict(exchange, verdict, why);
     }
+}
+
+/* Who has asked was let pass by its service before. */
+static void auth_gate_pass(struct exchange *exchange)
+{
+    if (exchange->service.has_asked)
+        exchange->path->begin(exchange);
+    else
+        service_admission_begin(exchange);
 }
 
 bool auth_gate_check_body(struct exchange *exchange)
@@ -152,12 +165,14 @@ bool auth_gate_check_body(struct exchange *exchange)
             exchange->auth.judged_us = loop_now_us(exchange->proxy->loop);
         return true;
     }
-    if (verdict == AUTH_AS_GET)
+    if (verdict == AUTH_AS_GET) {
         auth_get_begin(exchange);
-    else if (verdict == AUTH_NEEDS_NAMES)
+    } else if (verdict == AUTH_NEEDS_NAMES) {
+        exchange->auth.path = exchange->path;
         auth_gate_wait(exchange);
-    else
+    } else {
         refuse_verdict(exchange, verdict, why);
+    }
     return false;
 }
 
@@ -168,8 +183,8 @@ static void auth_gate_wait(struct exchange *exchange)
     struct auth_ticket *ticket = &exchange->auth;
 
     front_connection_pause_body(exchange->reply.connection);
-    ticket->path = exchange->path;
     exchange->path = &wait_path;
+    exchange->service.has_asked = true;
     ticket->look.head = exchange->head;
     ticket->look.route = &exchange->route;
     ticket->look.on_known = auth_gate_on_known;
@@ -200,6 +215,7 @@ static void auth_gate_on_known(struct auth_look_ticket *look, enum status status
     if (!exchange->body_ended)
         front_connection_resume_body(exchange->reply.connection);
     if (status != STATUS_OK) {
+        exchange->service.has_asked = false; /* it had nothing */
         answer_refusal(exchange, status, 0,
                        "Chroma did not say which collection this is, on which the scope of the "
                        "key rests");

@@ -1,8 +1,8 @@
 /* auth_gate - every request passes here first, where keys are known
  *
  * Takes the key from the request, lets its service and its path go on or refuses it. What needs the
- * names of a collection that are not known waits, its body unread; what needs its body is judged
- * when that is complete, before anything is done with it.
+ * names of a collection that are not known waits, its body unread, once its service lets it ask for
+ * them; what needs its body is judged when that is complete, before anything is done with it.
  *
  * Private to proxy/. Thread: event loop only. Memory: auth_ticket.h.
  */

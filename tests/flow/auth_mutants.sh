@@ -30,6 +30,10 @@ mutant src/proxy/auth_gate.c flow/test_flow_auth 's/            front_connection
 mutant src/proxy/auth_gate.c flow/test_flow_auth 's/    if (rules->forwards || /    if (/' "a key that is to be forwarded"
 mutant src/proxy/auth_gate.c flow/test_flow_auth 's/exchange->auth.needs_body = true;/exchange->auth.needs_body = false;/' "bodies are judged"
 mutant src/proxy/auth_gate.c flow/test_flow_auth 's/    if (wait_us > 0)$/    if (false)/' "wrong keys wait"
+mutant src/proxy/auth_gate.c flow/test_flow_auth 's/        exchange->path = &look_path;/        auth_gate_wait(exchange); break;/' "names are not looked up past a limit"
+mutant src/proxy/auth_gate.c flow/test_flow_auth 's/    if (exchange->service.has_asked)/    if (false)/' "who has asked is charged once"
+mutant src/proxy/auth_gate.c flow/test_flow_auth 's/        exchange->service.has_asked = false;.*//' "who could not be told was not served"
+mutant src/calls/service_ticket.c flow/test_flow_auth 's/call_began || ticket->has_asked ||/call_began ||/' "a question for a name is had"
 mutant src/proxy/auth_gate.c flow/test_flow_auth_lists 's/exchange->path = &auth_list_path;/(void)auth_list_path;/' "lists are filtered"
 mutant src/proxy/auth_gate.c flow/test_flow_auth 's/    if (ticket->key == NULL \&\& shown.are_two).*/    if (0)/' 'a key beside another credential does not reach Chroma'
 mutant src/auth/auth.c flow/test_flow_auth 's/    return rules == now || /    return 1 || rules == now || /' 'what was revoked while it waited is refused'
