@@ -8,8 +8,8 @@ static const uint64_t half_life_us = 60000000;
 static const uint64_t first_us = 100000, longest_us = 5000000;
 
 struct slot {
-    uint64_t hash; /* of the address; 0: free */
-    uint64_t counted_us;
+    uint64_t hash;      /* of the address; 0: free */
+    uint64_t halved_us; /* or new then */
     uint32_t failures;
 };
 
@@ -45,7 +45,7 @@ uint64_t key_slowdown_count(struct key_slowdown *slowdown, struct bytes address,
     slot = find_slot(slowdown, siphash_1_3(slowdown->secret, address) | 1, now_us);
     slot->failures = failures_at(slot, now_us);
     slot->failures += slot->failures < UINT32_MAX;
-    slot->counted_us = now_us;
+    slot->halved_us += (now_us - slot->halved_us) / half_life_us * half_life_us;
     if (slot->failures <= KEY_SLOWDOWN_FREE)
         return 0;
     for (uint32_t i = KEY_SLOWDOWN_FREE + 1; i < slot->failures && wait_us < longest_us; i++)
@@ -65,13 +65,13 @@ static struct slot *find_slot(struct key_slowdown *slowdown, uint64_t hash, uint
         if (failures_at(&bucket[i], now_us) < failures_at(least, now_us))
             least = &bucket[i];
     }
-    *least = (struct slot){.hash = hash, .counted_us = now_us};
+    *least = (struct slot){.hash = hash, .halved_us = now_us};
     return least;
 }
 
 static uint32_t failures_at(const struct slot *slot, uint64_t now_us)
 {
-    uint64_t halvings = (now_us - slot->counted_us) / half_life_us;
+    uint64_t halvings = (now_us - slot->halved_us) / half_life_us;
 
     return halvings > 31 ? 0 : slot->failures >> halvings;
 }

@@ -79,6 +79,7 @@ mutant src/limits/key_scope.c unit/test_key_ring 's/return bytes_equal(pattern, 
 mutant src/limits/name_pattern.c unit/test_key_ring 's/    return p == pattern.size;/    return true;/' "patterns match to their end"
 mutant src/limits/key_text.c unit/test_key_ring 's/    return memcmp(text.data + CHECK_AT.*/    return true;/' "the checksum of a key"
 mutant src/limits/key_slowdown.c unit/test_key_ring 's/    if (address.size > 8)/    if (false)/' "one IPv6 network is one address"
+mutant src/limits/key_slowdown.c unit/test_key_ring 's/slot->halved_us += .*/slot->halved_us = now_us;/' "half are forgotten each minute, though others come"
 mutant src/limits/key_slowdown.c unit/test_key_ring 's/failures_at(\&bucket\[i\], now_us) < failures_at(least, now_us)/true/' "the stubborn stay known"
 mutant src/limits/service_limits.c unit/test_service_limits 's/ret->limit != SERVICE_LIMIT_NONE/ret->limit == SERVICE_LIMIT_BYTES/' "rates refuse"
 mutant src/limits/service_limits.c unit/test_service_limits 's/    struct rate_limit trial = \*rate;/    struct rate_limit \*real = (struct rate_limit *)rate, trial = *rate; rate_limit_settle(real, 0, 1, now_us);/' "all limits or none are charged"

@@ -308,6 +308,23 @@ START_TEST(wrong_keys_are_answered_later_and_later_and_forgotten)
 }
 END_TEST
 
+/* As one that a program with an old key asks with, again and again. */
+START_TEST(half_of_wrong_keys_are_forgotten_each_minute_though_others_come)
+{
+    static const unsigned char secret[SIPHASH_KEY_SIZE] = {1};
+    struct key_slowdown       *slowdown = key_slowdown_new(secret);
+    struct bytes               address = {.data = "\x0a\x00\x00\x01", .size = 4};
+    uint64_t                   now_us = 1000 * SECOND, wait_us = 0;
+
+    for (int i = 0; i < 100; i++, now_us += 30 * SECOND)
+        ck_assert_uint_eq(key_slowdown_count(slowdown, address, now_us), 0);
+    for (int i = 0; i < 100; i++, now_us += 5 * SECOND)
+        wait_us = key_slowdown_count(slowdown, address, now_us);
+    ck_assert_uint_eq(wait_us, 5 * SECOND);
+    key_slowdown_free(slowdown);
+}
+END_TEST
+
 START_TEST(addresses_of_one_v6_network_are_one)
 {
     static const unsigned char secret[SIPHASH_KEY_SIZE] = {1};
@@ -357,6 +374,7 @@ int main(void)
     tcase_add_test(tcase, who_holds_a_ring_can_read_it);
     tcase_add_test(tcase, a_hundred_thousand_keys_take_less_than_20_mib);
     tcase_add_test(tcase, wrong_keys_are_answered_later_and_later_and_forgotten);
+    tcase_add_test(tcase, half_of_wrong_keys_are_forgotten_each_minute_though_others_come);
     tcase_add_test(tcase, addresses_of_one_v6_network_are_one);
     tcase_add_test(tcase, many_addresses_do_not_make_a_stubborn_one_forgotten);
     return check_main("key_ring", tcase);
