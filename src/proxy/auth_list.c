@@ -221,9 +221,12 @@ static void auth_list_on_end(struct answer_sink *sink)
         return;
     }
     list->offset += elements;
-    if (elements < AUTH_LIST_PAGE || list->left == 0 ||
-        list->offset >= (uint64_t)AUTH_LIST_PAGE * AUTH_LIST_PAGES_MAX)
+    if (elements < AUTH_LIST_PAGE || list->left == 0)
         list_reply(list);
+    else if (list->offset >= (uint64_t)AUTH_LIST_PAGE * AUTH_LIST_PAGES_MAX)
+        reply_error(&exchange->reply, STATUS_LIMIT_REACHED, FRONT_EXECUTED_NO,
+                    "the database has too many collections for its list to be filtered; ask for "
+                    "fewer with limit and offset, or with a key that may read all of them");
     else
         ask_for_page(exchange);
 }

@@ -44,6 +44,7 @@ mutant src/auth/auth_look.c flow/test_flow_auth_names 's/        if (is_active(l
 mutant src/auth/auth_look.c flow/test_flow_auth_names 's/    if (looks->proxy->admission.is_paused)/    if (false)/' "nothing is asked in a pause"
 mutant src/auth/auth_look.c flow/test_flow_auth_names 's/(look->status != 200 \&\& look->status != 404)/false/' "an error is no answer"
 mutant src/proxy/auth_list.c flow/test_flow_auth_lists 's/    if (list->skip > 0) {/    if (false) {/' "offset counts what is seen"
+mutant src/proxy/auth_list.c flow/test_flow_auth_lists 's/(uint64_t)AUTH_LIST_PAGE \* AUTH_LIST_PAGES_MAX)/UINT64_MAX)/' "a list is not asked for without end"
 mutant src/proxy/auth_list.c flow/test_flow_auth_lists 's/if (list->left > 0 \&\& is_seen/if (is_seen/' "limit"
 mutant src/chroma/collection_table.c unit/test_collection_table 's/collection->named_us >= oldest_us \&\&/true \&\&/' "a name is no older than wanted"
 mutant src/calls/services.c flow/test_flow_auth 's/if (service == SERVICE_MATCH_NONE \&\& key->service/if (false \&\& key->service/' "the service of a key"

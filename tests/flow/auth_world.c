@@ -11,12 +11,13 @@ struct flow_client       *client;
 struct proxy_auth_options options;
 char                      key_of[5][KEY_TEXT_SIZE];
 unsigned                  looks, lists;
+unsigned                  listed;
 unsigned                  look_status;
 enum flow_fault           first_fault, every_fault;
 bool                      is_fault_of_writes;
 uint64_t                  delay_us;
 const char               *name_of_uuid;
-static char               page[8000];
+static char               page[12000];
 
 static const char *const scopes[] = {[READER] = "read:t/d/docs*",
                                      [WRITER] = "*:t/d/*",
@@ -32,7 +33,7 @@ static void describe(char *out, size_t size, const char *uuid, const char *name)
         uuid, name);
 }
 
-/* 150 collections, each third of which is called docs-N. */
+/* Collections, each third of which is called docs-N. */
 static void make_page(const char *head)
 {
     unsigned limit = 1000, offset = 0;
@@ -41,7 +42,7 @@ static void make_page(const char *head)
     if (strstr(head, "limit=") != NULL)
         sscanf(strstr(head, "limit="), "limit=%u&offset=%u", &limit, &offset);
     strcpy(page, "[");
-    for (unsigned i = offset; i < 150 && i < offset + limit; i++)
+    for (unsigned i = offset; i < listed && i < offset + limit; i++)
         used +=
             (size_t)snprintf(page + used, sizeof page - used,
                              "%s{\"id\":\"%08x-2222-4333-8444-555555555555\",\"name\":\"%s-%u\"}",
@@ -132,6 +133,7 @@ void auth_world_begin(void)
     first_fault = every_fault = FLOW_FAULT_NONE;
     is_fault_of_writes = false;
     delay_us = 1000;
+    listed = 150;
     name_of_uuid = "docs";
     world.backend.on_plan = plan;
     world.write_options.is_coalescing = true;

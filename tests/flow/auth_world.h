@@ -29,6 +29,7 @@ extern struct flow_client       *client;  /* who asks */
 extern struct proxy_auth_options options; /* a change counts after set_auth() */
 extern char                      key_of[5][KEY_TEXT_SIZE];
 extern unsigned                  looks, lists; /* so many did Chroma answer */
+extern unsigned                  listed;       /* collections that there are, 150 at first */
 extern unsigned                  look_status;  /* of a look-up; 0: 200, or 404 for GONE */
 extern enum flow_fault           first_fault, every_fault; /* of the next look-up or list, of all */
 extern bool                      is_fault_of_writes;       /* of upserts likewise */

@@ -37,6 +37,22 @@ START_TEST(a_list_holds_what_the_key_may_read)
 }
 END_TEST
 
+/* A part of a list would be taken for all of it. */
+START_TEST(a_list_of_too_many_is_refused_and_not_cut)
+{
+    listed = 100050;
+    start();
+    ck_assert_uint_eq(ask(READER, "GET", D "/collections_count", ""), 503);
+    ck_assert_ptr_nonnull(strstr(last_body(), "too many collections"));
+    ck_assert_uint_eq(lists, 1000);
+    ck_assert_uint_eq(ask(READER, "GET", C "?limit=5", ""), 200);
+    ck_assert_uint_eq(count_of(last_body(), "\"docs-"), 5);
+    listed = 99950;
+    ck_assert_uint_eq(ask(READER, "GET", D "/collections_count", ""), 200);
+    ck_assert_str_eq(last_body(), "33317");
+}
+END_TEST
+
 START_TEST(what_a_chroma_of_our_own_dies_under_is_asked_again)
 {
     world.write_options.is_supervised = true;
@@ -103,6 +119,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, auth_world_begin, auth_world_end);
     tcase_add_test(tcase, a_list_holds_what_the_key_may_read);
+    tcase_add_test(tcase, a_list_of_too_many_is_refused_and_not_cut);
     tcase_add_test(tcase, what_a_chroma_of_our_own_dies_under_is_asked_again);
     tcase_add_test(tcase, who_leaves_a_list_leaves_nothing);
     tcase_add_test(tcase, a_list_that_was_not_sent_in_time_is_told_from_one_without_an_answer);
