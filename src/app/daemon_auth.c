@@ -12,6 +12,7 @@
 #include "base/metric.h"
 #include "http/http_field.h"
 #include "io/file.h"
+#include "io/machine.h"
 #include "limits/key_ring.h"
 
 /* Of the keys so many are listed: the answer is read by people. */
@@ -35,6 +36,9 @@ enum status daemon_auth_apply(struct daemon *daemon, struct error *error)
     static char               room[credential_max + 1];
     enum status               status = STATUS_OK;
 
+    /* Requests that are under way hold the keys that they show. */
+    if (settings->auth_keys_file[0] != '\0' || settings->auth_backend_credential_file[0] != '\0')
+        machine_hide_memory();
     if (settings->auth_keys_file[0] != '\0')
         status = keys_file_load(settings->auth_keys_file, &options.keys, error);
     if (status == STATUS_OK && settings->auth_backend_credential_file[0] != '\0')

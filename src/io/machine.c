@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -168,4 +169,10 @@ static uint32_t usable_cpus(void)
     if (sched_getaffinity(0, sizeof set, &set) == 0 && (count = CPU_COUNT(&set)) > 0)
         return (uint32_t)count;
     return 1;
+}
+
+/* Where it is written by a program (core_pattern), RLIMIT_CORE counts for nothing. */
+void machine_hide_memory(void)
+{
+    (void)prctl(PR_SET_DUMPABLE, 0);
 }

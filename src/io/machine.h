@@ -20,4 +20,8 @@ struct machine {
  * read does not limit. */
 void machine_read(const char *root, struct machine *ret);
 
+/* There are secrets in memory: from now on this process leaves no core, and other processes of its
+ * user cannot look into it. Programs that it starts are as ever. */
+void machine_hide_memory(void);
+
 #endif

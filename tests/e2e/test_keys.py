@@ -9,6 +9,7 @@ import base64
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -486,6 +487,24 @@ def test_nothing_tells_a_key_or_a_digest(bed):
     assert 'chromabouncer_auth_refused_total{reason="scope"}' in metrics
     entries = [json.loads(line) for line in bed.proxy.log.read_text().splitlines() if '"request"' in line]
     assert {"reader", "writer"} <= {entry.get("key") for entry in entries}
+
+
+def test_a_core_holds_no_key(bed):
+    """There is none. Without keys the same death leaves one, where the machine writes any."""
+    keys = ["--set", "auth.required=true", "--set", f"auth.keys_file={bed.folder}/keys"]
+    limits = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (limits[1], limits[1]))
+    left = []
+    try:
+        for arguments in ([], keys):
+            with WatchedProxy(bed.chroma.port, arguments) as proxy:
+                proxy.process.send_signal(signal.SIGABRT)
+                left.append(os.WCOREDUMP(os.waitpid(proxy.process.pid, 0)[1]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, limits)
+    if not left[0]:
+        pytest.skip("cores are not written here")
+    assert left == [True, False]
 
 
 def test_a_file_that_others_can_read_is_refused(bed, tmp_path):
