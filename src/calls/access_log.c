@@ -27,6 +27,8 @@ void access_log_request(enum proxy_access_log wanted, const struct access_reques
     log_number(&line, "status", record->code);
     log_text(&line, "source", request_metrics_source_name(record->source));
     log_text(&line, "end", end_names[record->end]);
+    if (record->reason[0] != '\0')
+        log_text(&line, "reason", record->reason);
     log_ms(&line, "total_ms", span(record->began_us, now_us));
     log_ms(&line, "receive_ms", span(record->began_us, record->body_ended_us));
     if (record->deadline_us != 0)

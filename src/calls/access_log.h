@@ -30,6 +30,9 @@ struct access_batch {
     uint32_t attempts; /* 0: it was part of none */
 };
 
+/* Of why a request was refused; a longer text is cut. */
+enum { ACCESS_REASON_SIZE = 448 };
+
 /* What is known of one request. Times are monotonic microseconds; 0: it did not happen. */
 struct access_record {
     uint64_t                    began_us, body_ended_us, connected_us, first_byte_us, answered_us;
@@ -48,6 +51,7 @@ struct access_record {
     const char                 *key;         /* the name of the caller's; NULL: none is known */
     const char                 *service;     /* NULL: services are not told apart */
     uint64_t                    limit_us;    /* waited for the limit of its service */
+    char reason[ACCESS_REASON_SIZE];         /* which limit refused it; empty: none */
 };
 
 /* What was asked; borrowed for the call. */

@@ -27,6 +27,7 @@ static void   reply_finish_with(struct reply *reply, struct bytes last);
 static void   reply_on_failure(struct answer_sink *sink, enum status why, bool sent);
 static void   reply_refuse_early(struct reply *reply);
 static void   reply_give_error(struct reply *reply, struct front_error *error);
+static bool   reply_is_for_limit(enum status status);
 static void   reply_cut(struct reply *reply);
 static void   reply_give_whole(struct reply *reply, enum request_metrics_source source,
                                const struct http_head *head, struct bytes body);
@@ -305,6 +306,8 @@ static void reply_give_error(struct reply *reply, struct front_error *error)
         reply_cut(reply);
         return;
     }
+    if (error->message != NULL && reply_is_for_limit(error->status))
+        snprintf(reply->record->reason, sizeof reply->record->reason, "%s", error->message);
     error->close = front_connection_will_close(reply->connection);
     reply->record->code = (unsigned)status_http_code(error->status);
     reply->record->source = REQUEST_METRICS_SOURCE_PROXY;
@@ -314,6 +317,14 @@ static void reply_give_error(struct reply *reply, struct front_error *error)
         STATUS_OK)
         front_connection_set_close(reply->connection);
     reply_finish_with(reply, (struct bytes){0});
+}
+
+/* Then the message has our own words and numbers, and nothing that a client has said. */
+static bool reply_is_for_limit(enum status status)
+{
+    return status == STATUS_RATE_LIMITED || status == STATUS_OVERLOADED ||
+           status == STATUS_TIMED_OUT || status == STATUS_BREAKER_OPEN ||
+           status == STATUS_LIMIT_REACHED;
 }
 
 static void reply_cut(struct reply *reply)

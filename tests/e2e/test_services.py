@@ -117,6 +117,10 @@ def test_who_asks_for_too_much_is_told_and_the_others_are_untouched(bed):
     entries = logged(bed)
     assert {entry["service"] for entry in entries} == {"mine", "default"}
     assert [entry["status"] for entry in entries].count(429) == refusals
+    reasons = {entry.get("reason") for entry in entries if entry["status"] == 429}
+    assert all(f"over its limit of {RATE}/s" in reason for reason in reasons), reasons
+    assert all("ctl set services.mine.rate" in reason for reason in reasons), reasons
+    assert not any("reason" in entry for entry in entries if entry["status"] == 200)
 
 
 def logged(bed):
