@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "auth/auth.h"
 #include "chroma/request_identity.h"
 #include "copies/mirror_doubt.h"
 #include "copies/mirror_job.h"
@@ -63,6 +64,7 @@ static bool                   path_begin(struct exchange *exchange, enum mirror_
 static bool                   path_tell(struct exchange *exchange);
 static const char            *path_why_not_tell(const struct exchange         *exchange,
                                                 const struct construct_answer *answer);
+static bool                   path_is_allowed(const struct exchange *exchange);
 static bool                   path_may_have(struct exchange *exchange);
 static bool                   path_identify(struct exchange *exchange, bool is_plain,
                                             unsigned char ret_who[MIRROR_TRUST_DIGEST_SIZE]);
@@ -313,11 +315,18 @@ static const char *path_why_not_tell(const struct exchange         *exchange,
     if (answer == NULL)
         return "never_said";
     age_us = loop_now_us(proxy->loop) - answer->noted_us;
-    if (exchange->auth.key == NULL && !cache_path_is_plain(exchange->head) &&
+    if (!path_is_allowed(exchange) && !cache_path_is_plain(exchange->head) &&
         age_us >= options->trust_us)
         return "trust";
     return !proxy->is_gateway && (age_us > options->max_age_us || age_us > wanted_us) ? "old"
                                                                                       : NULL;
+}
+
+/* By a key of ours. One that nobody has to show tells services apart, and is not asked for its
+ * scope. */
+static bool path_is_allowed(const struct exchange *exchange)
+{
+    return exchange->auth.key != NULL && exchange->auth.rules->is_required;
 }
 
 static bool path_may_have(struct exchange *exchange)
@@ -327,7 +336,7 @@ static bool path_may_have(struct exchange *exchange)
     unsigned char       who[MIRROR_TRUST_DIGEST_SIZE];
     uint64_t            trust_us = mirror_keeper_options(exchange->proxy->mirror)->trust_us;
 
-    if (exchange->auth.key != NULL ||
+    if (path_is_allowed(exchange) ||
         (is_plain && mirror_names_was_read(exchange->proxy->mirror, &exchange->route)))
         return true;
     if ((!is_plain && trust_us == 0) || !path_identify(exchange, is_plain, who))

@@ -315,6 +315,28 @@ START_TEST(a_key_that_is_revoked_while_a_read_waits_gets_no_copy)
 }
 END_TEST
 
+/* Where none is needed it says nothing of what else is shown, which a layer before Chroma may
+ * judge. */
+START_TEST(a_key_that_nobody_needs_opens_no_copy)
+{
+    char                      text[KEY_TEXT_SIZE], fields[2][200];
+    struct key_ring          *ring = ring_of_one_key(text);
+    struct proxy_auth_options keys = {.keys = ring};
+
+    for (size_t i = 0; i < 2; i++)
+        snprintf(fields[i], sizeof fields[i], JSON "Cookie: of=%zu\r\nAuthorization: Bearer %s\r\n",
+                 i, text);
+    start_in(PROXY_MIRROR_PREFER);
+    ck_assert_int_eq(proxy_set_auth(world.proxy, &keys), STATUS_OK);
+    expect_chroma(ask(fields[0]));
+    expect_mirror(ask(fields[0]));
+    keys.is_required = true;
+    ck_assert_int_eq(proxy_set_auth(world.proxy, &keys), STATUS_OK);
+    expect_mirror(ask(fields[1]));
+    key_ring_drop(ring);
+}
+END_TEST
+
 START_TEST(a_wait_for_a_turn_ends_in_an_answer)
 {
     struct flow_client *first;
@@ -451,6 +473,7 @@ int main(void)
     tcase_add_test(tcase, a_chroma_that_hangs_is_stood_in_for_at_once);
     tcase_add_test(tcase, a_read_that_is_sent_slowly_is_no_hang);
     tcase_add_loop_test(tcase, a_key_that_is_revoked_while_a_read_waits_gets_no_copy, 0, 2);
+    tcase_add_test(tcase, a_key_that_nobody_needs_opens_no_copy);
     tcase_add_test(tcase, a_wait_for_a_turn_ends_in_an_answer);
     tcase_add_test(tcase, what_would_be_shed_is_answered);
     tcase_add_test(tcase, a_deadline_of_the_client_is_met);
