@@ -413,8 +413,8 @@ static void path_on_answer(void *ctx, const struct mirror_job_answer *answer)
     const struct call    *call = &exchange->pass.call;
 
     ticket->job = NULL;
-    if (answer->reason != NULL) {
-        path_fail(exchange, answer->reason);
+    if (answer->reason != NULL || !auth_recheck_holds(exchange)) { /* it may have waited */
+        path_fail(exchange, answer->reason != NULL ? answer->reason : "key");
         return;
     }
     if (call_is_active(call)) /* as much at least */

@@ -13,6 +13,7 @@ mutant $path $fallback 's/ : call_has_hung_read(exchange->proxy);/ : false;/' "n
 mutant src/calls/call.c $fallback 's/ \&\& !call->request.streams_body \&\&/ \&\&/' "a client that is slow is no Chroma that hangs"
 mutant $path $fallback 's/    if (!auth_recheck_holds(exchange))/    if (false)/;s/answer->reason != NULL || !auth_recheck_holds(exchange)/answer->reason != NULL/' "a revoked key gets no copy"
 mutant $path $fallback 's/exchange->auth.key != NULL \&\& exchange->auth.rules->is_required/exchange->auth.key != NULL/' "a key that nobody needs opens no copy"
+mutant $path $fallback 's/answer->reason != NULL || !auth_recheck_holds(exchange)/answer->reason != NULL/' "nor the one that was being made for it"
 mutant $path $flow 's/else if (question.age_max_us == 0)/else if (false)/' "a client can forbid it"
 mutant $path $flow 's/else if (!path_takes_fields(exchange))/else if (false)/' "fields that Chroma goes by"
 mutant $path $flow 's/else if (!path_may_have(exchange))/else if (false)/' "trust"

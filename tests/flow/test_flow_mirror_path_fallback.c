@@ -337,6 +337,40 @@ START_TEST(a_key_that_nobody_needs_opens_no_copy)
 }
 END_TEST
 
+/* Nor the one that is being made for it. */
+START_TEST(a_key_that_is_revoked_while_its_copy_answers_is_refused)
+{
+    char                      text[KEY_TEXT_SIZE], fields[200];
+    struct key_ring          *ring = ring_of_one_key(text);
+    struct proxy_auth_options keys = {.keys = ring, .is_required = true};
+    struct flow_client       *clients[10];
+    unsigned                  waited = 0;
+
+    start_in(PROXY_MIRROR_PREFER);
+    ck_assert_int_eq(proxy_set_auth(world.proxy, &keys), STATUS_OK);
+    snprintf(fields, sizeof fields, JSON "Authorization: Bearer %s\r\n", text);
+    expect_mirror(ask(fields)); /* its name is known now */
+    for (size_t i = 0; i < COUNT_OF(clients); i++) {
+        clients[i] = flow_world_client(&world);
+        send_get(clients[i], fields);
+    }
+    flow_world_run_ms(&world, 2);
+    keys.keys = key_ring_new();
+    ck_assert_int_eq(proxy_set_auth(world.proxy, &keys), STATUS_OK);
+    for (size_t i = 0; i < COUNT_OF(clients); i++) {
+        bool was_answered = clients[i]->answer_count > 0;
+
+        ck_assert(flow_world_run_to_answers(&world, clients[i], 1));
+        if (!was_answered)
+            flow_world_expect(clients[i], 401);
+        waited += !was_answered;
+    }
+    ck_assert_uint_gt(waited, 0);
+    key_ring_drop(ring);
+    key_ring_drop(keys.keys);
+}
+END_TEST
+
 START_TEST(a_wait_for_a_turn_ends_in_an_answer)
 {
     struct flow_client *first;
@@ -474,6 +508,7 @@ int main(void)
     tcase_add_test(tcase, a_read_that_is_sent_slowly_is_no_hang);
     tcase_add_loop_test(tcase, a_key_that_is_revoked_while_a_read_waits_gets_no_copy, 0, 2);
     tcase_add_test(tcase, a_key_that_nobody_needs_opens_no_copy);
+    tcase_add_test(tcase, a_key_that_is_revoked_while_its_copy_answers_is_refused);
     tcase_add_test(tcase, a_wait_for_a_turn_ends_in_an_answer);
     tcase_add_test(tcase, what_would_be_shed_is_answered);
     tcase_add_test(tcase, a_deadline_of_the_client_is_met);
