@@ -283,9 +283,9 @@ void call_report(const struct call *call, enum breaker_outcome outcome)
                            call->asked_us);
 }
 
-void call_note_success(const struct call *call)
+void call_note_answer(const struct call *call, unsigned status)
 {
-    if (call->proxy->is_lost && call->connected_us > call->proxy->lost_us)
+    if (status < 500 && call->proxy->is_lost && call->connected_us > call->proxy->lost_us)
         proxy_state_note_reached(call->proxy);
 }
 

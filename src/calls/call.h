@@ -89,9 +89,10 @@ MUST_CHECK enum status call_start_with_turn(struct call *call, struct proxy *pro
                                             const struct upstream_request      *request,
                                             struct answer_sink *sink, struct turn *granted);
 
-/* It was answered 2xx. If Chroma was lost before it had its connection, another one is reached;
- * over an older connection one that ends goes on with what it has. */
-void call_note_success(const struct call *call);
+/* It was answered with this status. Below 500 that is a sign of life, whatever it says: if Chroma
+ * was lost before the call had its connection, another one is reached; over an older connection one
+ * that ends goes on with what it has. */
+void call_note_answer(const struct call *call, unsigned status);
 
 /* Was it sent to a Chroma of our own of which we know that it has ended since? Then nothing of it
  * can be applied any more, even if its connection breaks only now. */

@@ -196,11 +196,14 @@ bool mirror_entry_begin(struct mirror_entry *entry)
 }
 
 /* No record is hollow, no page is under way, and no write is that was sent before the last answer
- * was complete. */
+ * was complete. While the Chroma that was asked is lost, some answers may be of the next one: when
+ * that is reached the copy is begun anew. */
 void mirror_entry_try_complete(struct mirror_entry *entry)
 {
     struct mirror_queue *queue = entry->live;
 
+    if (entry->keeper->proxy->is_lost)
+        return;
     if (entry->state != MIRROR_ENTRY_FILLING || queue->page != MIRROR_PAGE_NONE ||
         queue->applied == 0 || queue->status != STATUS_OK || queue->state.hollow > 0 ||
         !mirror_queue_is_past(queue, entry->last_known) ||

@@ -284,8 +284,8 @@ static void write_call_tell_observers(struct write_call *call)
         outcome = WRITE_OUTCOME_REFUSED;
     else if (is_answered && status >= 200 && status <= 299)
         outcome = WRITE_OUTCOME_APPLIED;
-    if (outcome == WRITE_OUTCOME_APPLIED)
-        call_note_success(&call->call);
+    if (is_answered)
+        call_note_answer(&call->call, status);
     if (outcome == WRITE_OUTCOME_APPLIED && call->lone != NULL && !call->is_streaming)
         call->notice.spare_body = &call->lone->body; /* it is neither sent nor read again */
     write_observer_known(observers, &call->notice, outcome,

@@ -464,8 +464,7 @@ void mirror_path_on_head(struct exchange *exchange, const struct http_head *head
     if (exchange->mirror.job != NULL && exchange->mirror.mode == MIRROR_PATH_HEDGE)
         mirror_compare_take_job(path->compare, exchange, head);
     path_stop(&exchange->mirror);
-    if (is_success)
-        call_note_success(call); /* whatever was asked */
+    call_note_answer(call, head->status); /* whatever was asked */
     if (path_mode(exchange) == PROXY_MIRROR_OFF || !exchange->route.has_uuid)
         return;
     if (head->status == 401 || head->status == 403)

@@ -17,7 +17,7 @@ mutant $path $fallback 's/answer->reason != NULL || !auth_recheck_holds(exchange
 mutant $path $flow 's/else if (question.age_max_us == 0)/else if (false)/' "a client can forbid it"
 mutant $path $flow 's/else if (!path_takes_fields(exchange))/else if (false)/' "fields that Chroma goes by"
 mutant $path $flow 's/else if (!path_may_have(exchange))/else if (false)/' "trust"
-mutant src/lanes/write_call.c $fallback 's/        call_note_success(&call->call);/        ;/' 'who takes a write is another one'
+mutant src/lanes/write_call.c $fallback 's/        call_note_answer(&call->call, status);/        ;/' 'who takes a write is another one'
 mutant $path $flow 's/is_plain ? UINT64_MAX : trust_us/UINT64_MAX/' "trust ends"
 mutant $path $fallback 's/(is_plain \&\& mirror_names_was_read/(false \&\& mirror_names_was_read/' "a copy was read without credentials"
 mutant $path $flow 's/(is_plain \&\& mirror_names_was_read/(mirror_names_was_read/' "that says nothing of those with credentials"
@@ -28,8 +28,9 @@ mutant $path $flow 's/    mirror_keeper_note_answer(.*/    (void)0;/' "no reader
 mutant src/calls/call.c $fallback 's/call->connected_us > call->proxy->lost_us/1/' 'who was asked before it was lost is no other one'
 mutant src/proxy/mirror_path.c $flow 's/head->status == 401 || head->status == 403/0/' 'who is refused is trusted no more'
 mutant src/proxy/mirror_path.c $flow 's/^    if (is_plain)$/    if (0)/' 'if nobody is served the copy goes'
-mutant src/proxy/mirror_path.c $fallback 's/        call_note_success(call); .*/        ;/' 'who answers while it is lost is another one'
-mutant src/proxy/mirror_path.c $fallback 's/^    if (is_success)$/    if (is_success \&\& exchange->route.has_uuid)/' 'whatever it was asked'
+mutant src/proxy/mirror_path.c $fallback 's/    call_note_answer(call, head->status); .*/    ;/' 'who answers while it is lost is another one'
+mutant src/proxy/mirror_path.c $fallback 's/^    call_note_answer(call, head->status); .*/    if (exchange->route.has_uuid) call_note_answer(call, head->status);/' 'whatever it was asked'
+mutant src/calls/call.c $fallback 's/    if (status < 500 \&\& call->proxy->is_lost/    if (status < 300 \&\& call->proxy->is_lost/' 'and whatever it said'
 mutant $path $fallback 's/return proxy->is_lost ||/return/;s/upstream_pool_problem(proxy->pool)\[0\] != .*/false ||/;s/turn_queue_is_held(proxy->turns) ||/false ||/' "down is known"
 mutant $path $fallback 's/    path->probe_us = now_us + probe_every_us;/    path->probe_us = UINT64_MAX;/;s/if (now_us < path->probe_us)/if (path->probe_us == 0 || now_us < path->probe_us)/' "it is looked whether it is back"
 mutant $path $flow 's/if (mirror_job_waits(ticket->job))/if (false)/' "the wait ends"

@@ -11,7 +11,7 @@
 #include "proxy/mirror_delay.h"
 
 struct fake_records    chroma;
-static bool            exists;
+bool                   exists;
 unsigned               reads;
 uint64_t               read_delay_us, write_delay_us;
 enum flow_fault        read_fault;

@@ -19,7 +19,8 @@
 #define TOKEN "X-Chroma-Token: of-a\r\n"
 
 extern struct fake_records chroma;
-extern unsigned            reads; /* of clients: those of the keeper say what they want */
+extern bool                exists; /* the collection */
+extern unsigned            reads;  /* of clients: those of the keeper say what they want */
 extern uint64_t            read_delay_us, write_delay_us;
 extern enum flow_fault     read_fault;
 extern unsigned            read_status;

@@ -458,6 +458,32 @@ START_TEST(filling_leaves_chroma_to_a_long_call)
 }
 END_TEST
 
+static void lose(uint64_t incarnation)
+{
+    proxy_set_backend(world.proxy, &(struct proxy_backend){.family = CHROMA_FAMILY_UNKNOWN,
+                                                           .incarnation = incarnation,
+                                                           .is_lost = true});
+}
+
+/* The first pages are of one, the last ones of another that has the same collection. */
+START_TEST(a_copy_of_two_chromas_is_not_complete)
+{
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS - 10);
+    while (pages < 2)
+        fake_loop_run_for(world.loop, 100);
+    lose(2);
+    for (size_t i = 0; i < chroma[0].records.count; i++)
+        strcpy(chroma[0].records.list[i].document, "of another one");
+    flow_world_run_ms(&world, 5000);
+    expect_none(0, true, "doubtful");
+    set_backend(3);
+    run_to_complete(0);
+    expect_same(0);
+    ck_assert_uint_eq(look(0).refills[MIRROR_REASON_INCARNATION], 1);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("mirror_fill");
@@ -486,5 +512,6 @@ int main(void)
     tcase_add_test(tcase, filling_takes_half_of_what_others_leave_idle);
     tcase_add_loop_test(tcase, pages_are_short_beside_others, 0, 2);
     tcase_add_test(tcase, filling_leaves_chroma_to_a_long_call);
+    tcase_add_test(tcase, a_copy_of_two_chromas_is_not_complete);
     return check_main("flow_mirror_fill", tcase);
 }

@@ -488,6 +488,29 @@ START_TEST(beside_a_sidecar_the_copy_says_its_age)
 }
 END_TEST
 
+/* It has no such collection. */
+START_TEST(who_refuses_what_is_asked_while_it_is_lost_is_another_one)
+{
+    struct flow_client *client;
+
+    start_in(PROXY_MIRROR_PREFER);
+    lose(2);
+    read_delay_us = 100000; /* the first one looks whether it is back */
+    expect_mirror(ask(JSON));
+    read_delay_us = 1000;
+    exists = false;
+    if (_i == 0) {
+        client = ask(JSON "Cache-Control: no-store\r\n");
+    } else {
+        client = flow_world_client(&world);
+        send_upsert(client, "new");
+        ck_assert(flow_world_run_to_answers(&world, client, 1));
+    }
+    flow_world_expect(client, 404);
+    flow_world_expect(ask(JSON), 404);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("mirror_path_fallback");
@@ -516,5 +539,6 @@ int main(void)
     tcase_add_test(tcase, without_a_copy_the_refusal_is_what_it_would_have_been);
     tcase_add_test(tcase, a_deadline_that_is_missed_by_both_says_so);
     tcase_add_test(tcase, beside_a_sidecar_the_copy_says_its_age);
+    tcase_add_loop_test(tcase, who_refuses_what_is_asked_while_it_is_lost_is_another_one, 0, 2);
     return check_main("flow_mirror_path_fallback", tcase);
 }
