@@ -2,9 +2,6 @@
 
 #include "base/log.h"
 
-/* Below this many connections none is kept for the proxy's own questions. */
-enum { kept_from_connections = 4 };
-
 struct backend_watch_stats {
     uint64_t incarnations, may_merge;
 };
@@ -63,7 +60,7 @@ static struct upstream_control_options control_options(const struct settings *se
     return (struct upstream_control_options){
         .backend = settings->backend_url,
         .connect_timeout_us = settings->backend_connect_timeout_us,
-        .keeps_connection = settings->backend_connections_max >= kept_from_connections};
+        .keeps_connection = settings->backend_connections_max >= UPSTREAM_CONTROL_KEPT_FROM};
 }
 
 static struct upstream_identity_options identity_options(const struct settings *settings)

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "upstream/upstream_control.h"
 
 struct upstream_pool_options daemon_state_pool_options(const struct settings *settings)
 {
@@ -52,6 +53,7 @@ struct proxy_options daemon_state_proxy_options(const struct settings *settings)
 {
     return (struct proxy_options){
         .connections_max = settings->backend_connections_max,
+        .is_unwatched = settings->backend_connections_max < UPSTREAM_CONTROL_KEPT_FROM,
         .body_bytes_max = settings->body_max_bytes,
         .requests_max = settings->queue_requests_max,
         .queue_wait_max_us = settings->queue_wait_max_us,

@@ -47,6 +47,7 @@ struct proxy_mirror_options {
 
 struct proxy_options {
     size_t                connections_max;   /* to Chroma; never exceeded */
+    bool                  is_unwatched;      /* they leave none that would notice another Chroma */
     uint64_t              body_bytes_max;    /* of a write; 0: what Chroma itself takes */
     size_t                requests_max;      /* held at once; more wait unread */
     uint64_t              queue_wait_max_us; /* of a read, for room and for its turn */

@@ -37,6 +37,9 @@ struct upstream_control; /* opaque */
 
 enum { UPSTREAM_CONTROL_WAITING_MAX = 64 }; /* questions */
 
+/* Below this many connections (backend.connections_max) none is kept. */
+enum { UPSTREAM_CONTROL_KEPT_FROM = 4 };
+
 struct upstream_control_options {
     struct address backend;
     uint64_t       connect_timeout_us; /* per address */

@@ -309,6 +309,21 @@ START_TEST(what_nobody_reads_any_more_is_not_made_anew_beside_others)
 }
 END_TEST
 
+/* None is kept for the questions that would notice it, and between two checks it may be another. */
+START_TEST(where_nobody_notices_another_chroma_nothing_is_copied)
+{
+    struct proxy_options scarce = world.proxy->options;
+
+    scarce.is_unwatched = true;
+    proxy_set_options(world.proxy, &scarce);
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS + 2000);
+    ck_assert_uint_eq(world.backend.request_count, 0);
+    ck_assert_ptr_nonnull(
+        strstr(mirror_keeper_obstacle(world.proxy->mirror), "backend.connections_max"));
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("mirror_choice");
@@ -329,5 +344,6 @@ int main(void)
     tcase_add_test(tcase, credentials_and_other_chromas_stop_it);
     tcase_add_test(tcase, a_schema_of_the_user_s_is_not_copied);
     tcase_add_test(tcase, what_nobody_reads_any_more_is_not_made_anew_beside_others);
+    tcase_add_test(tcase, where_nobody_notices_another_chroma_nothing_is_copied);
     return check_main("flow_mirror_choice", tcase);
 }
