@@ -77,8 +77,9 @@ MUST_CHECK enum status mirror_keeper_print_metrics(struct mirror_keeper *keeper,
 /* A read of the collection of this route has arrived; it counts, and may begin a copy. */
 void mirror_keeper_note_read(struct mirror_keeper *keeper, const struct chroma_route *route);
 
-/* Chroma has answered a read of this collection with 2xx, of which the client may have seen some:
- * if a write was under way the copy must not answer before that is known. */
+/* Chroma has answered a read of this collection with 2xx, or with 500, which says that records are
+ * gone, and the client may have seen some of it: if a write was under way the copy must not answer
+ * before that is known. */
 void mirror_keeper_note_answer(struct mirror_keeper *keeper, const uint8_t uuid[16]);
 
 /* May a reader that has just arrived be answered from the copy? It must hold every write that was

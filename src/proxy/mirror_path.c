@@ -469,10 +469,10 @@ void mirror_path_on_head(struct exchange *exchange, const struct http_head *head
         return;
     if (head->status == 401 || head->status == 403)
         path_take_refusal(exchange, is_plain);
-    if (!is_success)
-        return;
-    mirror_keeper_note_answer(exchange->proxy->mirror, exchange->route.uuid);
-    if (!path_is_read(exchange->route.operation))
+    /* With 500 Chroma says that a record is gone (`Error finding id`), which shows a delete. */
+    if (is_success || head->status == 500)
+        mirror_keeper_note_answer(exchange->proxy->mirror, exchange->route.uuid);
+    if (!is_success || !path_is_read(exchange->route.operation))
         return;
     mirror_delay_note(&path->delays[exchange->route.operation],
                       call->first_byte_us - call->asked_us);

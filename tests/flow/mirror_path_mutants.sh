@@ -25,6 +25,7 @@ mutant src/copies/mirror_names.c $flow 's/bytes_equal(bytes_of(entry->tenant), r
 mutant $path $flow 's/parts\[\] = {BYTES_LITERAL("\\n"), exchange->route.tenant/parts[] = {BYTES_LITERAL("\\n"), exchange->route.database/' "trust by the path"
 mutant $path $fallback 's/mirror_trust_clear(path->trust);/(void)0;/' "another Chroma trusts anew"
 mutant $path $flow 's/    mirror_keeper_note_answer(.*/    (void)0;/' "no reader sees the new and then the old"
+mutant $path $flow 's/    if (is_success || head->status == 500)/    if (is_success)/' "nor that something is gone and then that it is there"
 mutant src/calls/call.c $fallback 's/call->connected_us > call->proxy->lost_us/1/' 'who was asked before it was lost is no other one'
 mutant src/proxy/mirror_path.c $flow 's/head->status == 401 || head->status == 403/0/' 'who is refused is trusted no more'
 mutant src/proxy/mirror_path.c $flow 's/^    if (is_plain)$/    if (0)/' 'if nobody is served the copy goes'

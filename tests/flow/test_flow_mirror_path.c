@@ -401,6 +401,28 @@ START_TEST(the_proxy_may_end_at_any_time)
 }
 END_TEST
 
+/* A query among ids of which one is gone is answered 500, which shows a delete that is under way.
+ */
+START_TEST(no_reader_is_told_that_something_is_gone_and_then_sees_it)
+{
+    struct flow_client *writer;
+
+    start_in(PROXY_MIRROR_PREFER);
+    writer = flow_world_client(&world);
+    write_delay_us = 200000;
+    send_upsert(writer, "new");
+    flow_world_run_ms(&world, 50);
+    expect_mirror(ask(JSON)); /* nobody has seen more */
+    read_status = 500;
+    flow_world_expect(ask(JSON "Cache-Control: no-store\r\n"), 500);
+    read_status = 0;
+    expect_chroma(ask(JSON));
+    ck_assert_uint_eq(refusals("waited"), 1);
+    flow_world_run_ms(&world, 300);
+    expect_mirror(ask(JSON));
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("mirror_path");
@@ -431,5 +453,6 @@ int main(void)
     tcase_add_test(tcase, a_flood_is_bounded_and_all_are_answered);
     tcase_add_test(tcase, a_client_may_leave_at_any_time);
     tcase_add_test(tcase, the_proxy_may_end_at_any_time);
+    tcase_add_test(tcase, no_reader_is_told_that_something_is_gone_and_then_sees_it);
     return check_main("flow_mirror_path", tcase);
 }
