@@ -80,6 +80,8 @@ static void kept_save_one(struct mirror_entry *entry, const char *folder,
     memcpy(kept.uuid, entry->uuid, sizeof kept.uuid);
     if (reason == NULL && queue->is_running)
         reason = "a write was not applied";
+    if (reason == NULL && entry->is_unseen) /* the next run would not ask again */
+        reason = "it is not known yet how Chroma searches it";
     if (reason == NULL) {
         status = mirror_copy_save(queue->copy, kept_room(entry->keeper), &kept.seal);
         if (status != STATUS_OK)

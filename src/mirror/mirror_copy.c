@@ -101,6 +101,8 @@ enum status mirror_copy_open(const struct mirror_records_options *options,
 
     if (status == STATUS_OK)
         status = make_copy(records, ret_copy);
+    else
+        mirror_save_remove(options->file_ops, options->path);
     if (status == STATUS_OK)
         (*ret_copy)->is_listed = true;
     return status;

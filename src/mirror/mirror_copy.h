@@ -51,7 +51,7 @@ MUST_CHECK enum status mirror_copy_new(const struct mirror_records_options *opti
                                        struct mirror_copy **ret_copy, struct error *error);
 
 /* A whole copy of what mirror_copy_save() saved at options->path; outcomes as mirror_save_read().
- * The moments of its writes are those of the caller's clock. */
+ * What cannot be opened is removed. The moments of its writes are those of the caller's clock. */
 MUST_CHECK enum status mirror_copy_open(const struct mirror_records_options *options,
                                         const struct mirror_save_seal       *seal,
                                         struct mirror_copy                 **ret_copy);

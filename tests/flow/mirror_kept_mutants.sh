@@ -20,6 +20,7 @@ mutant src/copies/mirror_kept.c $t 's/entries\[i\]->state == MIRROR_ENTRY_COMPLE
 mutant src/copies/mirror_kept.c $t 's/!list_is_empty(&entry->open) || //; s/ || !mirror_entry_is_quiet(entry)//' 'nor beside a write'
 mutant src/copies/mirror_kept.c $t 's/queue->applied != queue->told ||/false ||/; s/!list_is_empty(\&queue->changes)/false/; s/reason == NULL \&\& queue->is_running/false/' 'nor before it is applied'
 mutant src/copies/mirror_kept.c $t 's/    if (!entry->is_placed || entry->name == NULL)/    if (entry->name == NULL)/' 'nor what has no place'
+mutant src/copies/mirror_kept.c $t 's/    if (reason == NULL \&\& entry->is_unseen)/    if (0)/' 'nor what is searched nobody knows how'
 mutant src/copies/mirror_kept.c $t 's/|| !keeper->is_gateway ||$/||/' 'nor beside others'
 mutant src/copies/mirror_kept.c $t 's/    return used >= keeper->options.disk_max ? 0 :.*/    return UINT64_MAX;/' 'nor what the disk does not hold'
 
@@ -32,6 +33,7 @@ mutant src/mirror/mirror_vectors.c $t 's/    return saved == sequence ? STATUS_O
 mutant src/mirror/mirror_ids.c $t 's/        rows_of(ids)\[row\].place = ids->free_row;/        ;/' 'free rows are known'
 mutant src/mirror/mirror_save_write.c $t 's/    if (records->hollow_count > 0)/    if (0)/' 'what is hollow is not saved'
 mutant src/mirror/mirror_save_write.c $t 's/    if (saving->offset + part.size > saving->bytes_max)/    if (0)/' 'it has a bound'
+mutant src/mirror/mirror_copy.c $t 's/        mirror_save_remove(options->file_ops, options->path);/        ;/' 'what cannot be opened is removed'
 
 t=unit/test_database_facts
 mutant src/child/database_facts.c $t 's/status.st_size == 0 : errno == ENOENT/true : errno == ENOENT/' 'a log that is not empty was not closed'

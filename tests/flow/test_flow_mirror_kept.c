@@ -620,6 +620,17 @@ START_TEST(what_the_disk_does_not_hold_is_not_saved)
 }
 END_TEST
 
+/* There was no record to tell its space by. */
+START_TEST(what_is_searched_nobody_knows_how_is_not_saved)
+{
+    space = "l2";
+    records.count = 0;
+    fill();
+    save();
+    ck_assert_str_eq(not_saved, "it is not known yet how Chroma searches it");
+}
+END_TEST
+
 /* ---- Carried over ---------------------------------------------------------------------------- */
 
 /* As daemon_child does when Chroma has ended. */
@@ -742,6 +753,7 @@ int main(void)
     tcase_add_test(tcase, nothing_is_saved_beside_others);
     tcase_add_test(tcase, what_has_no_place_is_not_saved);
     tcase_add_test(tcase, what_the_disk_does_not_hold_is_not_saved);
+    tcase_add_test(tcase, what_is_searched_nobody_knows_how_is_not_saved);
     tcase_add_test(tcase, what_is_complete_is_carried_over_to_the_next_chroma);
     tcase_add_test(tcase, a_write_that_comes_at_once_is_in_it);
     tcase_add_loop_test(tcase, what_may_have_changed_is_not_carried_over, 0, 8);

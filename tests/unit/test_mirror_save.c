@@ -10,6 +10,7 @@
 #include "base/crc32c.h"
 #include "base/rng.h"
 #include "mirror/filter.h"
+#include "mirror/mirror_copy.h"
 #include "mirror/mirror_records_core.h"
 #include "support/check_main.h"
 #include "support/index_fixture.h"
@@ -631,6 +632,26 @@ START_TEST(what_the_system_refuses_is_a_status)
 }
 END_TEST
 
+/* Their bytes would count for nobody. */
+START_TEST(files_that_cannot_be_opened_are_removed)
+{
+    struct saved_files            saved = save_small();
+    struct mirror_records_options options = options_at("try");
+    struct mirror_copy           *copy;
+
+    saved.data[0][saved.size[0] - 1] ^= 1;
+    put_back(&saved);
+    ck_assert_int_eq(mirror_copy_open(&options, &saved.seal, &copy), STATUS_CORRUPT);
+    for (size_t i = 0; i < 3; i++) {
+        char path[128];
+
+        snprintf(path, sizeof path, "%s/try%s", index_fixture_dir, mirror_save_endings[i]);
+        ck_assert_int_ne(access(path, F_OK), 0);
+    }
+    done_saved(&saved);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("mirror_save");
@@ -648,5 +669,6 @@ int main(void)
     tcase_add_test(tcase, a_hollow_record_is_not_saved);
     tcase_add_test(tcase, it_takes_no_more_room_than_it_may);
     tcase_add_test(tcase, what_the_system_refuses_is_a_status);
+    tcase_add_test(tcase, files_that_cannot_be_opened_are_removed);
     return check_main("mirror_save", tcase);
 }
