@@ -131,10 +131,17 @@ bool chroma_family_may_merge(enum chroma_family family, const struct chroma_rout
 
 bool chroma_family_is_refusal(enum chroma_family family, unsigned status, struct bytes body)
 {
-    enum { REQUEST_TIMEOUT = 408, TOO_MANY_REQUESTS = 429, INTERNAL_ERROR = 500 };
+    enum {
+        REQUEST_TIMEOUT = 408,
+        TOO_MANY_REQUESTS = 429,
+        INTERNAL_ERROR = 500,
+        NOT_IMPLEMENTED = 501
+    };
 
     if (status / 100 == 4)
         return status != REQUEST_TIMEOUT && status != TOO_MANY_REQUESTS;
+    if (status == NOT_IMPLEMENTED)
+        return true;
     return status == INTERNAL_ERROR && infos[family].refuses_with_500 && is_python_refusal(body);
 }
 

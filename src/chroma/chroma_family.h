@@ -66,8 +66,9 @@ bool chroma_family_may_merge(enum chroma_family family, const struct chroma_rout
                              const struct chroma_records *records, const char **ret_reason);
 
 /* Was a write that got this answer refused before anything was applied? True for 4xx of every
- * family but 408 and 429; for 500 only where the family refuses so and the body names one of the
- * errors that its validation raises. Body: all of the answer. What is not known is no refusal. */
+ * family but 408 and 429, and for 501; for 500 only where the family refuses so and the body names
+ * one of the errors that its validation raises. Body: all of the answer. What is not known is no
+ * refusal. */
 bool chroma_family_is_refusal(enum chroma_family family, unsigned status, struct bytes body);
 
 #endif

@@ -350,6 +350,14 @@ def test_what_chroma_holds_and_does_not_show_is_in_a_copy(mirrored):
     assert json.loads(text)["ids"] == json.loads(mirrored.direct.ask(*asked)[1])["ids"]
 
 
+def test_what_a_single_node_does_not_have_leaves_a_copy(mirrored):
+    """An attached function may write at any time: what was refused is none."""
+    body = {"name": "f", "function_id": "statistics", "output_collection": "docs", "params": {}}
+    assert mirrored.door.ask("POST", f"{mirrored.path}/functions/attach", body)[0] == 501
+    assert mirrored.door.ask("POST", f"{mirrored.path}/fork", {"new_name": "forked"})[0] == 501
+    compare(mirrored.door, mirrored.direct, mirrored.path)
+
+
 def test_fallback_answers_while_chroma_is_down():
     with Chroma() as chroma:
         control, keys = chroma.directory / "control", chroma.directory / "keys"

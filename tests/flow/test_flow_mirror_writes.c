@@ -486,6 +486,18 @@ START_TEST(the_end_comes_at_any_time)
 }
 END_TEST
 
+/* As a single node answers to what only a distributed Chroma has. */
+START_TEST(what_chroma_does_not_have_changes_nothing)
+{
+    fill(0);
+    write_status = 501;
+    do_write(1, "attached_functions/f/detach", "{}", 501);
+    write_status = 200;
+    expect_same(0);
+    ck_assert_uint_eq(look(0).refills[MIRROR_REASON_UNKNOWN_OUTCOME], 0);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("mirror_writes");
@@ -511,5 +523,6 @@ int main(void)
     tcase_add_test(tcase, a_write_beside_the_last_page_is_in_the_copy_before_it_is_complete);
     tcase_add_test(tcase, a_copy_that_is_filled_while_writes_pass_is_what_chroma_holds);
     tcase_add_test(tcase, the_end_comes_at_any_time);
+    tcase_add_test(tcase, what_chroma_does_not_have_changes_nothing);
     return check_main("flow_mirror_writes", tcase);
 }
