@@ -7,6 +7,7 @@ void mirror_hold_release(struct mirror_hold *hold)
     if (queue == NULL)
         return;
     list_remove(&hold->node);
+    *hold->long_holds -= hold->is_long && !hold->is_waiting;
     hold->queue = NULL;
     hold->is_waiting = false;
     hold->on_release(queue);

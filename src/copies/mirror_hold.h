@@ -15,12 +15,15 @@
 
 struct mirror_queue;
 
-/* Who wants to read a copy: embedded in its owner, zeroed. */
+/* Who wants to read a copy: embedded in its owner, zeroed but for the first. */
 struct mirror_hold {
+    bool is_long; /* it takes seconds: until it is released no change is applied. Else one
+                     would wait for it, and the next readers for that one */
     struct loop *loop;
     void (*on_release)(struct mirror_queue *queue);
     struct list_node     node;
-    struct mirror_queue *queue; /* the copy's; NULL: it holds nothing */
+    struct mirror_queue *queue;      /* the copy's; NULL: it holds nothing */
+    size_t              *long_holds; /* of the copy: those that read */
     struct mirror_copy  *copy;
     bool                 is_complete, is_waiting;
     uint32_t             dimension;

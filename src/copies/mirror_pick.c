@@ -22,6 +22,7 @@ enum status mirror_pick_copy(struct mirror_hold *hold, struct mirror_entry *entr
     hold->loop = entry->keeper->proxy->loop;
     hold->on_release = pick_on_release;
     hold->queue = queue;
+    hold->long_holds = &queue->long_holds;
     hold->copy = queue->copy;
     hold->dimension = pick_dimension(entry);
     hold->until = hold->seen = 0;
@@ -29,7 +30,9 @@ enum status mirror_pick_copy(struct mirror_hold *hold, struct mirror_entry *entr
         hold->until = queue->told;
         hold->seen = mirror_state_has_open(entry, entry->seen) ? entry->seen : 0;
     }
-    hold->is_waiting = queue->applied < hold->until || hold->seen > 0;
+    hold->is_waiting =
+        queue->applied < hold->until || hold->seen > 0 || (hold->is_long && queue->is_running);
+    queue->long_holds += hold->is_long && !hold->is_waiting;
     list_push_back(hold->is_waiting ? &queue->waiting : &queue->holds, &hold->node);
     return hold->is_waiting ? STATUS_AGAIN : STATUS_OK;
 }
@@ -89,9 +92,11 @@ static uint32_t pick_dimension(const struct mirror_entry *entry)
     return known != 0 ? known : entry->dimension;
 }
 
-/* One that was left goes with its last reader. */
+/* One that was left goes with its last reader; changes wait for those that take long. */
 static void pick_on_release(struct mirror_queue *queue)
 {
-    if (queue->entry == NULL)
+    bool has_work = !list_is_empty(&queue->changes) || queue->has_idle_work;
+
+    if (queue->entry == NULL || (has_work && !queue->is_running && queue->long_holds == 0))
         mirror_keeper_wake(queue->keeper);
 }

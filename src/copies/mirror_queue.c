@@ -198,7 +198,7 @@ static bool mirror_queue_has_work(const struct mirror_queue *queue)
 {
     if (queue->entry == NULL)
         return list_is_empty(&queue->holds) && list_is_empty(&queue->waiting);
-    return queue->is_listed && queue->status == STATUS_OK &&
+    return queue->is_listed && queue->status == STATUS_OK && queue->long_holds == 0 &&
            (!list_is_empty(&queue->changes) || queue->page == MIRROR_PAGE_WANTED ||
             queue->has_idle_work);
 }
@@ -337,15 +337,18 @@ void mirror_queue_serve(struct mirror_queue *queue, bool may_read)
 
         list_remove(first);
         hold->is_waiting = false;
-        if (may_read)
+        if (may_read) {
             list_push_back(&queue->holds, first);
-        else
+            queue->long_holds += hold->is_long;
+        } else {
             hold->queue = NULL;
+        }
         hold->on_ready(hold, may_read);
     }
 }
 
 static bool mirror_queue_is_ready(const struct mirror_queue *queue, const struct mirror_hold *hold)
 {
-    return queue->applied >= hold->until && !mirror_state_has_open(queue->entry, hold->seen);
+    return queue->applied >= hold->until && !(hold->is_long && queue->is_running) &&
+           !mirror_state_has_open(queue->entry, hold->seen);
 }

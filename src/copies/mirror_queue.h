@@ -46,6 +46,7 @@ struct mirror_queue {
     char                         *path;
     struct list                   changes, running;
     struct list                   holds, waiting; /* of readers: those that may read, and not yet */
+    size_t                        long_holds;     /* of those that may, who take long */
     uint64_t                      told, applied;  /* numbers of changes */
     size_t                        bytes;          /* of those that are not applied */
     enum mirror_page              page;

@@ -71,6 +71,7 @@ static struct mirror_export *export_new(struct proxy *proxy, const char *path)
         return NULL;
     export->proxy = proxy;
     export->hold.on_ready = mirror_export_on_ready;
+    export->hold.is_long = true;
     export->job = (struct worker_job){
         .kind = WORKER_POOL_INDEX, .run = run_export, .done = mirror_export_done};
     strcpy(export->path, path);

@@ -1,7 +1,7 @@
 /* mirror_export - the records of a complete copy, written to a file as JSON lines by a worker
  *
- * While it runs the copy is read as by any other reader: writes to it wait, and so do answers that
- * need them (they go to Chroma).
+ * While it runs no write to this copy is applied, and reads that need one go to Chroma
+ * (mirror_hold.h).
  *
  * Thread: event loop only. Memory: that of some records.
  */

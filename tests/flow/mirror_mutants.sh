@@ -108,6 +108,8 @@ mutant src/copies/mirror_pick.c $kept 's/    if (!is_fallback)/    if (0)/' 'and
 mutant src/copies/mirror_queue.c $writes 's/        list_push_front(&queue->changes, &change->node);/        list_push_back(\&queue->changes, \&change->node);/' 'the list comes first'
 mutant src/copies/mirror_queue.c $writes 's/    return queue->is_listed \&\& queue->status/    return queue->status/' 'what is told before the list waits for it'
 mutant src/copies/mirror_queue.c $kept 's/        return list_is_empty(&queue->holds) \&\& list_is_empty(&queue->waiting);/        return true;/' 'what is read stays'
+mutant src/copies/mirror_queue.c $kept 's/ \&\& queue->long_holds == 0 \&\&/ \&\&/' 'changes wait for who reads for long'
+mutant src/copies/mirror_pick.c $kept 's/ || (hold->is_long \&\& queue->is_running);/;/' 'and he for what is being done'
 mutant src/copies/mirror_keeper.c $choice 's/        usage.entries += .*/        usage.entries++;/' 'what is not wanted is not counted as a copy'
 mutant src/copies/mirror_keeper.c $kept 's/            mirror_entry_renew(entry);/            ;/' 'a copy beside others is made anew'
 mutant src/copies/mirror_keeper.c $kept 's/        mirror_entry_give_up(entry, MIRROR_REASON_INCARNATION, NULL);/        ;/' 'another Chroma ends all copies'

@@ -363,6 +363,14 @@ void arrive(struct reader *reader, size_t collection, bool is_fallback)
     reader->may_read = reader->status == STATUS_OK;
 }
 
+void arrive_for_long(struct reader *reader)
+{
+    *reader = (struct reader){.hold = {.is_long = true, .on_ready = on_ready}};
+    reader->status = mirror_keeper_hold(world.proxy->mirror, route_of(0).uuid, false, &reader->hold,
+                                        &reader->reason);
+    reader->may_read = reader->status == STATUS_OK;
+}
+
 bool may_read(struct reader *reader)
 {
     if (reader->status == STATUS_AGAIN && !reader->is_told)

@@ -89,6 +89,7 @@ struct reader {
 };
 
 void arrive(struct reader *reader, size_t collection, bool is_fallback);
+void arrive_for_long(struct reader *reader); /* of the first collection */
 bool may_read(struct reader *reader);
 
 /* Does a reader who arrives now see what Chroma has? */

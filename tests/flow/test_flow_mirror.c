@@ -388,6 +388,38 @@ START_TEST(others_may_have_written_beside_a_sidecar)
 }
 END_TEST
 
+/* Else a worker would wait for him, and all other readers for that worker. */
+START_TEST(changes_wait_for_who_reads_for_long)
+{
+    struct reader reader, late;
+
+    fill(0);
+    flow_world_run_ms(&world, 100);
+    arrive_for_long(&reader);
+    ck_assert_int_eq(reader.status, STATUS_OK);
+    upsert(0, "k1", "second");
+    flow_world_run_ms(&world, 1000);
+    ck_assert_uint_eq(fake_mirror_copies.writes, 0);
+    arrive(&late, 0, false);
+    ck_assert_int_eq(late.status, STATUS_AGAIN);
+    mirror_hold_release(&reader.hold);
+    while (!late.is_told)
+        fake_loop_run_for(world.loop, 10);
+    ck_assert(late.may_read);
+    ck_assert(fake_mirror_copy_is(mirror_hold_copy(&late.hold), &chroma[0].records));
+    arrive_for_long(&reader); /* what is still done beside it is waited for */
+    ck_assert_int_eq(reader.status, STATUS_AGAIN);
+    mirror_hold_release(&late.hold);
+    ck_assert(may_read(&reader));
+    mirror_hold_release(&reader.hold);
+    arrive_for_long(&reader);
+    ck_assert_int_eq(reader.status, STATUS_OK);
+    mirror_hold_release(&reader.hold);
+    upsert(0, "k1", "third");
+    expect_same(0);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("mirror");
@@ -412,5 +444,6 @@ int main(void)
     tcase_add_test(tcase, a_long_write_is_taken_over_and_not_copied);
     tcase_add_test(tcase, a_copy_that_differs_is_made_anew);
     tcase_add_test(tcase, others_may_have_written_beside_a_sidecar);
+    tcase_add_test(tcase, changes_wait_for_who_reads_for_long);
     return check_main("flow_mirror", tcase);
 }
