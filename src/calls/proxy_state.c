@@ -12,3 +12,8 @@ void proxy_state_note_reached(struct proxy *proxy)
     proxy->reached++;
     proxy->on_reached(proxy);
 }
+
+bool proxy_state_is_unwatched(const struct proxy *proxy)
+{
+    return !proxy->is_supervised && proxy->options.is_unwatched;
+}

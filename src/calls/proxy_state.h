@@ -131,4 +131,8 @@ uint64_t proxy_state_body_max(const struct proxy *proxy);
 /* Another Chroma than the one that was lost has answered: copies and trust of before are void. */
 void proxy_state_note_reached(struct proxy *proxy);
 
+/* May Chroma be another one without anybody noticing, until the next check? We do not run it, and
+ * no connection is kept to hear of its end (decision 0019). */
+bool proxy_state_is_unwatched(const struct proxy *proxy);
+
 #endif

@@ -79,7 +79,7 @@ const char *mirror_choice_obstacle(const struct mirror_keeper *keeper)
         return "copies were not proved for this version of Chroma";
     if (!proxy->write_options.is_coalescing)
         return "writes.coalesce is off, so that nobody knows the order of writes";
-    if (!proxy->is_supervised && proxy->options.is_unwatched)
+    if (proxy_state_is_unwatched(proxy))
         return "backend.connections_max is below 4, so that nobody notices another Chroma";
     return proxy->is_single ? NULL : "Chroma has not said that it is a single node";
 }

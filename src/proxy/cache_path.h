@@ -49,7 +49,8 @@ struct read_cache *cache_path_new(const struct proxy_cache_options *options,
 /* NULL is a no-op, as everywhere below. */
 void cache_path_free(struct read_cache *cache);
 
-/* `is_gateway`: every write to this Chroma comes through here. If it ceases to be so, all goes. */
+/* `is_gateway`: every write to this Chroma comes through here, and another one does not come
+ * unnoticed. If it ceases to be so, all goes. */
 void cache_path_set(struct read_cache *cache, const struct proxy_cache_options *options,
                     bool is_gateway);
 

@@ -213,7 +213,8 @@ static void proxy_set_cache(struct proxy *proxy, bool is_gateway)
     if (is_gateway != proxy->is_gateway)
         mirror_path_forget(proxy->mirror_path);
     proxy->is_gateway = is_gateway;
-    cache_path_set(proxy->cache, &proxy->options.cache, is_gateway);
+    cache_path_set(proxy->cache, &proxy->options.cache,
+                   is_gateway && !proxy_state_is_unwatched(proxy));
     mirror_keeper_set_gateway(proxy->mirror, is_gateway);
 }
 

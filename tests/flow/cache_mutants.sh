@@ -5,6 +5,8 @@ set -eu
 # shellcheck source=tests/support/mutants.sh
 . "$(dirname "$0")/../support/mutants.sh"
 
+mutant src/proxy/proxy.c flow/test_flow_cache 's/is_gateway \&\& !proxy_state_is_unwatched(proxy)/is_gateway/' 'nothing is kept where nobody notices another Chroma'
+mutant src/calls/proxy_state.c flow/test_flow_cache 's/return !proxy->is_supervised \&\& /return /' 'unless it is ours'
 mutant src/proxy/cache_path.c flow/test_flow_cache 's/query_validity_holds(&exchange->question.asked, ret_now)/1/' 'what a write crossed is not kept'
 mutant src/proxy/proxy.c flow/test_flow_cache 's/loop_now_us(loop) + options->settle_time_us/0/' 'nothing is kept in the first seconds'
 mutant src/proxy/proxy.c flow/test_flow_cache 's/writes->is_supervised ? 0 : loop_now_us/loop_now_us/' 'but where we have started Chroma'

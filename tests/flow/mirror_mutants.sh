@@ -91,7 +91,7 @@ mutant src/copies/mirror_names.c $names 's/    return text.size == 0;/    return
 mutant src/copies/mirror_fill.c $choice 's/entry->space != COLLECTION_SPACE_L2 || entry->dimension == 0/true/' 'what may be searched in another space is asked'
 mutant src/copies/mirror_fill.c $choice 's/result == MIRROR_SPACE_DIFFERS ||/false ||/' 'and not copied if it is'
 mutant src/copies/mirror_choice.c $choice 's/    if (!proxy->write_options.is_coalescing)/    if (false)/' 'without lanes nobody knows the order of writes'
-mutant src/copies/mirror_choice.c $choice 's/    if (!proxy->is_supervised \&\& proxy->options.is_unwatched)/    if (false)/' 'nothing is copied where nobody notices another Chroma'
+mutant src/copies/mirror_choice.c $choice 's/    if (proxy_state_is_unwatched(proxy))/    if (false)/' 'nothing is copied where nobody notices another Chroma'
 mutant src/copies/mirror_ask.c $fill 's/!proxy->admission.is_paused \&\& //' 'a pause is one'
 mutant src/copies/mirror_count.c $choice 's/    entry->is_counted = true;/    ;/' 'what waits is counted'
 mutant src/copies/mirror_count.c $choice 's/ \&\& now_us >= entry->count_us//' 'not all the time'

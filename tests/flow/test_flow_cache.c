@@ -563,6 +563,26 @@ START_TEST(nothing_is_kept_in_the_first_seconds)
 }
 END_TEST
 
+/* Between two checks it may be another Chroma, unless it is ours. */
+START_TEST(where_nobody_notices_another_chroma_nothing_is_kept)
+{
+    bool                is_supervised = _i == 1;
+    struct flow_client *client;
+
+    world.proxy_options.is_unwatched = true;
+    world.write_options.is_supervised = is_supervised;
+    flow_world_start(&world);
+    flow_world_run_ms(&world, 11000);
+    client = flow_world_client(&world);
+    ck_assert(!is_hit(client, "{}", ""));
+    ck_assert_int_eq(is_hit(client, "{}", ""), is_supervised);
+    world.proxy_options.is_unwatched = false;
+    proxy_set_options(world.proxy, &world.proxy_options);
+    ck_assert_int_eq(is_hit(client, "{}", ""), is_supervised);
+    ck_assert(is_hit(client, "{}", ""));
+}
+END_TEST
+
 START_TEST(a_sidecar_keeps_answers_only_for_as_long_as_it_may)
 {
     struct flow_client  *client;
@@ -739,6 +759,7 @@ int main(void)
     tcase_add_test(tcase, answers_that_vary_by_origin_are_kept_and_say_so);
     tcase_add_test(tcase, answers_to_credentials_are_trusted_for_a_while);
     tcase_add_loop_test(tcase, nothing_is_kept_in_the_first_seconds, 0, 2);
+    tcase_add_loop_test(tcase, where_nobody_notices_another_chroma_nothing_is_kept, 0, 2);
     tcase_add_test(tcase, a_sidecar_keeps_answers_only_for_as_long_as_it_may);
     tcase_add_test(tcase, while_chroma_is_down_a_sidecar_may_answer_with_what_is_old);
     tcase_add_test(tcase, a_chroma_that_hangs_is_down);
