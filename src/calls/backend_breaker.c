@@ -175,7 +175,7 @@ void backend_breaker_report(struct backend_breaker             *breaker,
 
 enum breaker_outcome backend_breaker_of_answer(unsigned status, enum chroma_family family)
 {
-    if (status == 500 && chroma_family_info(family)->refuses_with_500)
+    if (status == 500 && !chroma_family_info(family)->fails_with_500)
         return BREAKER_NOTHING; /* it may be the caller's mistake */
     return status >= 500 && status != 501 ? BREAKER_FAILURE : BREAKER_SUCCESS;
 }

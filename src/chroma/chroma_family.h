@@ -36,6 +36,7 @@ struct chroma_family_info {
     bool        takes_null_vectors;
     bool        takes_repeated_ids;
     bool        refuses_with_500;
+    bool        fails_with_500;
     bool        create_may_read;
     bool        null_is_default;
     bool        writes_are_local;

@@ -24,7 +24,7 @@ mutant $breaker flow/test_flow_breaker 's/    breaker->holds_reads = holds_reads
 mutant $breaker flow/test_flow_breaker 's/    if (!breaker->holds_reads || !is_counted(info))/    if (!breaker->holds_reads)/' 'health checks pass'
 mutant $breaker flow/test_flow_breaker 's/        if (!breaker->waits) {/        if (1) {/' 'where we run Chroma reads wait'
 mutant src/proxy/pass_path.c flow/test_flow_breaker 's/if (backend_breaker_leave(&exchange->pass.breaker) \&\&/if (backend_breaker_leave(\&exchange->pass.breaker) \&\& 0 \&\&/' 'who leaves gives his try back'
-mutant $breaker flow/test_flow_breaker 's/status == 500 \&\& chroma_family_info(family)->refuses_with_500/0/' 'mistakes are not failures'
+mutant $breaker flow/test_flow_breaker 's/status == 500 \&\& !chroma_family_info(family)->fails_with_500/0/' 'mistakes are not failures'
 mutant $breaker flow/test_flow_breaker 's/status >= 500 \&\& status != 501/status >= 500/' '501 is no failure'
 mutant $breaker flow/test_flow_breaker 's/return BREAKER_CONNECT_FAILURE;/return BREAKER_NOTHING;/' 'failed connects count'
 mutant src/proxy/pass_path.c flow/test_flow_breaker 's/return call_is_sent(call) \&\& call->status == 0 \&\&/return 0 \&\&/' 'silence counts'

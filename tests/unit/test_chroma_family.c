@@ -22,7 +22,8 @@ START_TEST(unknown_is_safe_in_every_property)
         ck_assert(!info->merges && info->same_columns && !info->keeps_extreme_numbers);
         ck_assert(!info->takes_lists && !info->takes_base64 && !info->takes_null_vectors);
         ck_assert(!info->takes_repeated_ids);
-        ck_assert(!info->refuses_with_500 && !info->create_may_read && info->body_max == 0);
+        ck_assert(!info->refuses_with_500 && !info->fails_with_500 && !info->create_may_read &&
+                  info->body_max == 0);
         ck_assert(info->idle_close_us > 0);
     }
     ck_assert_uint_eq(chroma_family_info(RUST)->body_max, 40 << 20);
