@@ -129,7 +129,7 @@ static void service_admission_refuse(struct exchange *exchange)
     }
     services_explain(exchange->proxy->services, ticket->service, &ticket->charge,
                      loop_now_us(exchange->proxy->loop), ticket->refusal);
-    if (is_small && !exchange->body_ended)
+    if (is_small)
         front_connection_resume_body(exchange->reply.connection);
     else
         reply_rate_limited(&exchange->reply, ticket->refusal->message,

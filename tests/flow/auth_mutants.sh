@@ -48,7 +48,6 @@ mutant src/proxy/auth_list.c flow/test_flow_auth_lists 's/(uint64_t)AUTH_LIST_PA
 mutant src/proxy/auth_list.c flow/test_flow_auth_lists 's/if (list->left > 0 \&\& is_seen/if (is_seen/' "limit"
 mutant src/chroma/collection_table.c unit/test_collection_table 's/collection->named_us >= oldest_us \&\&/true \&\&/' "a name is no older than wanted"
 mutant src/calls/services.c flow/test_flow_auth 's/if (service == SERVICE_MATCH_NONE \&\& key->service/if (false \&\& key->service/' "the service of a key"
-mutant src/proxy/service_admission.c flow/test_flow_auth 's/    if (is_small \&\& !exchange->body_ended)/    if (is_small)/' "a refusal after a wait is given"
 mutant src/app/keys_file.c unit/test_keys_file 's/(info.st_mode \& 077) != 0/(info.st_mode \& 007) != 0/' "others cannot read the file"
 mutant src/app/keys_file.c unit/test_keys_file 's/if (flock(draft->fd, LOCK_EX) != 0 ||/if (/' "changes wait for each other"
 mutant src/app/keys_file.c unit/test_keys_file 's/named.st_ino == mine.st_ino/true/' "what was renamed is no draft"
