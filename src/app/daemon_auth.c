@@ -73,6 +73,16 @@ static enum status read_credential(const char *path, char *room, struct proxy_au
     return STATUS_OK;
 }
 
+enum status daemon_auth_check_credential(const char *path, struct error *error)
+{
+    struct proxy_auth_options options = {0};
+    char                      room[credential_max + 1];
+    enum status               status = read_credential(path, room, &options, error);
+
+    explicit_bzero(room, sizeof room);
+    return status;
+}
+
 /* The file with mode 0600, as that of the keys. */
 static enum status read_private(const char *path, char *room, size_t *ret_size, struct error *error)
 {

@@ -15,6 +15,9 @@
  * Outcomes as keys_file_each(). */
 MUST_CHECK enum status daemon_auth_apply(struct daemon *daemon, struct error *error);
 
+/* Could the backend's credential be read? Outcomes as daemon_auth_apply(). */
+MUST_CHECK enum status daemon_auth_check_credential(const char *path, struct error *error);
+
 /* Set `keys`, the most used first, and `refused` of the answer. STATUS_NO_MEMORY  not all is set.
  */
 MUST_CHECK enum status daemon_auth_list(const struct daemon *daemon, json_t *answer);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -277,6 +278,12 @@ static enum status add_to_ring(void *ctx, const struct keys_file_entry *entry, s
 
 /* ---- Changing ------------------------------------------------------------------------------- */
 
+/* The file itself, where `path` is a link to it: a rename would take the link's place. */
+static const char *keys_file_behind(const char *path, char room[PATH_MAX])
+{
+    return realpath(path, room) != NULL ? room : path;
+}
+
 /* Who waited for the lock may hold one on what has been renamed meanwhile: then it tries again. */
 static enum status open_draft(const char *path, struct draft *draft, struct error *error)
 {
@@ -325,8 +332,10 @@ enum status keys_file_add(const char *path, struct bytes name, struct bytes serv
     struct keys_file_entry entry = {.name = name, .service = service};
     struct draft           draft;
     struct byte_buffer     text = {0};
+    char                   room[PATH_MAX];
     enum status            status = STATUS_OK;
 
+    path = keys_file_behind(path, room);
     if (!is_name_text(name) || (service.size > 0 && !is_name_text(service)))
         return error_set(error, STATUS_INVALID, "names are of letters, digits and ._-@, %d at most",
                          KEYS_FILE_NAME_MAX);
@@ -439,8 +448,11 @@ enum status keys_file_revoke(const char *path, struct bytes which, struct error 
 {
     struct draft       draft;
     struct byte_buffer text = {0};
-    enum status        status = open_draft(path, &draft, error);
+    char               room[PATH_MAX];
+    enum status        status;
 
+    path = keys_file_behind(path, room);
+    status = open_draft(path, &draft, error);
     if (status != STATUS_OK)
         return status;
     status = shorten(path, which, &text, error);

@@ -18,6 +18,7 @@ static enum status complain(const struct settings *settings, size_t index, size_
                             struct error *error, const char *what);
 static bool        is_default(const struct settings_services_record *record);
 static bool        split_header(const char *text, struct bytes *ret_name, struct bytes *ret_value);
+static bool        is_of_message(struct bytes name);
 static bool        is_token(struct bytes text);
 static bool        same_keys(const struct settings_services_record *left,
                              const struct settings_services_record *right);
@@ -61,6 +62,9 @@ static enum status check_record(const struct settings *settings, size_t index, s
     if (record->match_header[0] != '\0' && !split_header(record->match_header, &name, &value))
         return complain(settings, index, SETTINGS_COLUMN_services_match_header, error,
                         "is written as NAME: VALUE, such as \"x-service: chat\"");
+    if (record->match_header[0] != '\0' && is_of_message(name))
+        return complain(settings, index, SETTINGS_COLUMN_services_match_header, error,
+                        "names a field that belongs to each message; take one of your own");
     if (record->match_header[0] != '\0' && settings->listen_trusted_proxies.count == 0)
         return complain(settings, index, SETTINGS_COLUMN_services_match_header, error,
                         "is believed from listen.trusted_proxies only, and there are none: name "
@@ -123,6 +127,25 @@ static bool split_header(const char *text, struct bytes *ret_name, struct bytes 
     while (ret_value->size > 0 && ret_value->data[ret_value->size - 1] == ' ')
         ret_value->size--;
     return is_token(*ret_name) && ret_value->size > 0;
+}
+
+/* Who is not believed has the field taken from his requests, and none can do without these. */
+static bool is_of_message(struct bytes name)
+{
+    static const struct bytes fields[] = {BYTES_INIT("connection"),
+                                          BYTES_INIT("content-encoding"),
+                                          BYTES_INIT("content-length"),
+                                          BYTES_INIT("content-type"),
+                                          BYTES_INIT("expect"),
+                                          BYTES_INIT("host"),
+                                          BYTES_INIT("te"),
+                                          BYTES_INIT("transfer-encoding"),
+                                          BYTES_INIT("upgrade")};
+
+    for (size_t i = 0; i < COUNT_OF(fields); i++)
+        if (bytes_equal_nocase(name, fields[i]))
+            return true;
+    return false;
 }
 
 /* A field's name (RFC 9110 section 5.6.2). */

@@ -289,7 +289,8 @@ static enum status read_rate(const struct settings_rule *rule, struct bytes text
         return not_allowed(rule, text, error);
     if (!text_to_number(number, &rate.per_s)) {
         rate.is_time = true;
-        if (!text_to_duration(number, &rate.per_s) || rate.per_s % 1000 != 0)
+        if (number.size < 3 || memcmp(number.data + number.size - 2, "ms", 2) != 0 ||
+            !text_to_duration(number, &rate.per_s) || rate.per_s % 1000 != 0)
             return not_allowed(rule, text, error);
     }
     if (rate.per_s / (rate.is_time ? 1000 : 1) > most_of(rule))

@@ -94,8 +94,8 @@ enum auth_verdict auth_judge(const struct auth_question *question, char why[AUTH
     if (rule->kind == AUTH_KIND_EVERYTHING)
         return judge_target(question, verbs, &target, why);
     if (!auth_judge_place(question->head, question->route, &place))
-        return say_invalid("the path or the query names a tenant, database or collection in a way "
-                           "that is not taken where keys are needed",
+        return say_invalid("the path or the query names a tenant, database, collection or page in "
+                           "a way that is not taken where keys are needed",
                            why);
     target.tenant = place.tenant;
     if (rule->kind == AUTH_KIND_TENANT)

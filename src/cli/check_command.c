@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "app/backend_probe.h"
+#include "app/daemon_auth.h"
 #include "app/keys_file.h"
 #include "app/mirror_folder.h"
 #include "base/text.h"
@@ -44,6 +45,7 @@ static int  try_bind(const struct address *address);
 static int  try_bind_tcp(const struct address *address);
 static int  try_bind_unix(const struct address *address);
 static void check_keys(struct check *check);
+static void check_credential(struct check *check);
 static enum status count_key(void *ctx, const struct keys_file_entry *entry, struct error *error);
 static void        check_mirror(struct check *check);
 static void        check_mirror_sizes(struct check *check);
@@ -71,6 +73,7 @@ int check_command(const struct options *options)
     if (check.settings.status_address.kind != ADDRESS_NONE)
         check_listener(&check, "status.address", &check.settings.status_address, false);
     check_keys(&check);
+    check_credential(&check);
     check_mirror(&check);
     check_descriptors(&check);
     check_memory(&check);
@@ -284,6 +287,21 @@ static void check_keys(struct check *check)
         say(check, OK, 0, "keys", "%zu in %s, %s", count, path,
             check->settings.auth_required ? "one is needed"
                                           : "none is needed: auth.required is false");
+}
+
+static void check_credential(struct check *check)
+{
+    const char  *path = check->settings.auth_backend_credential_file;
+    struct error error;
+    enum status  status;
+
+    if (path[0] == '\0')
+        return;
+    status = daemon_auth_check_credential(path, &error);
+    if (status != STATUS_OK)
+        say(check, FAIL, settings_exit_status(status), "credential", "%s", error.text);
+    else
+        say(check, OK, 0, "credential", "Chroma is shown that of %s", path);
 }
 
 static enum status count_key(void *ctx, const struct keys_file_entry *entry, struct error *error)

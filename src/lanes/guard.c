@@ -35,6 +35,8 @@ static void          guard_on_time(void *ctx);
 static void          guard_set_timer(struct guard *guard);
 static void          guard_log_closed(const char *name, const char *why);
 static void          write_target(const struct guard_target *target, char out[guard_name_size]);
+static void          write_opening(const struct guard_target *target, const char *name,
+                                   char out[3 * guard_name_size]);
 
 enum status guard_set(struct proxy *proxy, const struct guard_options *options)
 {
@@ -202,10 +204,12 @@ const char *guard_refuse(struct guard *guard, enum guard_reason reason,
                          const char *more, char message[GUARD_MESSAGE_SIZE])
 {
     char            name[guard_name_size], quoted[guard_name_size + 2], max[24] = "";
+    char            opening[3 * guard_name_size];
     struct log_line line;
 
     guard->refused[reason]++;
     write_target(target, name);
+    write_opening(target, name, opening);
     log_begin(&line, LOG_WARNING, "guard_refused");
     log_text(&line, "reason", reasons[reason].name);
     log_text(&line, "operation", route->info->name);
@@ -220,7 +224,7 @@ const char *guard_refuse(struct guard *guard, enum guard_reason reason,
              "%s%s%s%s%s%s. To do it all the same, send the request again with the field "
              "'X-Chromabouncer-Confirm: %s', or run 'chromabouncer ctl guard open %s 60s' before",
              reasons[reason].before, quoted, reasons[reason].behind, max,
-             more[0] == '\0' ? "" : "; ", more, name, name);
+             more[0] == '\0' ? "" : "; ", more, name, opening);
     return message;
 }
 
@@ -244,6 +248,20 @@ static void write_target(const struct guard_target *target, char out[guard_name_
         snprintf(out, guard_name_size, "unknown");
         break;
     }
+}
+
+/* What opens it, given its name: that of a collection, but for two, which open something else. */
+static void write_opening(const struct guard_target *target, const char *name,
+                          char out[3 * guard_name_size])
+{
+    bool is_other = target->kind == GUARD_TARGET_COLLECTION &&
+                    (strcmp(name, "reset") == 0 || strcmp(name, "unknown") == 0);
+
+    if (is_other)
+        snprintf(out, 3 * guard_name_size, "%.*s/%.*s/%s", (int)target->tenant.size,
+                 target->tenant.data, (int)target->database.size, target->database.data, name);
+    else
+        snprintf(out, 3 * guard_name_size, "%s", name);
 }
 
 /* ---- Showing -------------------------------------------------------------------------------- */

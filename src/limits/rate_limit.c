@@ -15,15 +15,15 @@ static uint64_t used_at(const struct rate_limit *limit, uint64_t now_ns);
 void rate_limit_set_options(struct rate_limit *limit, const struct rate_limit_options *options,
                             uint64_t now_us)
 {
-    uint64_t now_ns = now_us * ns_per_us, used;
+    uint64_t now_ns = now_us * ns_per_us;
+    wide     used_ns = limit->options.rate == 0 ? 0 : used_at(limit, now_ns);
 
     assert(options->rate <= RATE_LIMIT_RATE_MAX && (options->rate == 0 || options->burst >= 1));
-    used = limit->options.rate == 0
-               ? 0
-               : (uint64_t)((wide)used_at(limit, now_ns) * limit->options.rate / ns_per_s);
+    if (options->rate != 0) { /* as many units, and parts of one: none is given away */
+        used_ns = (used_ns * limit->options.rate + options->rate - 1) / options->rate;
+        limit->full_ns = now_ns + (used_ns < span_max_ns ? (uint64_t)used_ns : span_max_ns);
+    }
     limit->options = *options;
-    if (options->rate != 0)
-        limit->full_ns = now_ns + span_of(limit, used);
 }
 
 /* How long the bucket takes to gain `units`, rounded up. */

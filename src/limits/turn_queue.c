@@ -59,7 +59,10 @@ static void         order_take(struct turn_queue *queue, struct turn *turn, uint
 static void         count_credit(struct turn_queue *queue, const struct turn *turn);
 static bool         may_go(const struct turn_queue *queue, enum turn_class class);
 static bool         has_turn(const struct turn_queue *queue, enum turn_class class);
+static uint64_t     class_turns(const struct turn_queue *queue, enum turn_class class);
 static bool         has_connection(const struct turn_queue *queue, enum turn_class class);
+static size_t       connections_left(const struct turn_queue *queue, enum turn_class class);
+static size_t       left_of(size_t max, uint64_t used);
 static size_t       reserve_of(const struct turn_queue *queue, enum turn_class class);
 static void         grant(struct turn_queue *queue, struct turn *turn, uint64_t now_us);
 static void         count_service(struct turn_queue *queue, struct turn *turn, int change);
@@ -222,11 +225,24 @@ uint64_t turn_queue_wake_us(const struct turn_queue *queue)
 
 enum turn_bound turn_queue_bound(const struct turn_queue *queue, const struct turn *turn)
 {
-    if (turn->gate != NULL && turn->gate->max != 0 && turn->gate->open >= turn->gate->max)
-        return TURN_BOUND_GATE;
-    if (is_full_service(&queue->services[turn->service]))
-        return TURN_BOUND_SERVICE;
-    return has_turn(queue, turn->class) ? TURN_BOUND_CONNECTIONS : TURN_BOUND_CLASS;
+    const struct turn_service *service = &queue->services[turn->service];
+    size_t                     left[] = {[TURN_BOUND_GATE] =
+                         turn->gate == NULL ? SIZE_MAX : left_of(turn->gate->max, turn->gate->open),
+                                         [TURN_BOUND_SERVICE] = left_of(service->turns_max, service->turns),
+                                         [TURN_BOUND_CLASS] = left_of(queue->options.turns_max[turn->class],
+                                                                      class_turns(queue, turn->class)),
+                                         [TURN_BOUND_CONNECTIONS] = connections_left(queue, turn->class)};
+    enum turn_bound            least = TURN_BOUND_GATE;
+
+    for (enum turn_bound each = TURN_BOUND_SERVICE; each <= TURN_BOUND_CONNECTIONS; each++)
+        if (left[each] < left[least])
+            least = each;
+    return least;
+}
+
+static size_t left_of(size_t max, uint64_t used)
+{
+    return max == 0 ? SIZE_MAX : used < max ? max - (size_t)used : 0;
 }
 
 size_t turn_queue_service_turns(const struct turn_queue *queue, uint32_t service)
@@ -345,27 +361,31 @@ static bool may_go(const struct turn_queue *queue, enum turn_class class)
 
 static bool has_turn(const struct turn_queue *queue, enum turn_class class)
 {
-    uint64_t turns =
-        queue->stats.turns[class] - (class == TURN_READ ? queue->stats.exempt_turns : 0);
-    size_t turns_max = queue->options.turns_max[class];
-
-    return turns_max == 0 || turns < turns_max;
+    return left_of(queue->options.turns_max[class], class_turns(queue, class)) > 0;
 }
 
-/* One more of `class` must leave each other class the places that it keeps. */
+static uint64_t class_turns(const struct turn_queue *queue, enum turn_class class)
+{
+    return queue->stats.turns[class] - (class == TURN_READ ? queue->stats.exempt_turns : 0);
+}
+
 static bool has_connection(const struct turn_queue *queue, enum turn_class class)
+{
+    return (!queue->is_held || class == TURN_CONTROL) && connections_left(queue, class) > 0;
+}
+
+/* Those of `class` must leave each other class the places that it keeps. */
+static size_t connections_left(const struct turn_queue *queue, enum turn_class class)
 {
     const struct turn_queue_stats *stats = &queue->stats;
     size_t                         taken = 0;
 
-    if (queue->is_held && class != TURN_CONTROL)
-        return false;
     for (enum turn_class each = 0; each < TURN_CLASSES; each++) {
         size_t used = stats->connections[each], kept = each == class ? 0 : reserve_of(queue, each);
 
         taken += used > kept ? used : kept;
     }
-    return taken < queue->options.connections_max;
+    return left_of(queue->options.connections_max, taken);
 }
 
 static size_t reserve_of(const struct turn_queue *queue, enum turn_class class)

@@ -161,12 +161,13 @@ struct turn *turn_queue_shed(struct turn_queue *queue, uint64_t now_us);
  * may be past; UINT64_MAX: never. */
 uint64_t turn_queue_wake_us(const struct turn_queue *queue);
 
-/* What holds a turn back that waits, or waited until now. */
+/* What holds a turn back that waits, or waited until now: the bound that leaves the fewest turns,
+ * none as a rule. One may just have been given back, and gone to another. */
 enum turn_bound {
-    TURN_BOUND_CONNECTIONS, /* connections_max, or nothing: others are in front of it */
-    TURN_BOUND_CLASS,       /* turns_max of its class */
-    TURN_BOUND_SERVICE,     /* turns_max of its service */
-    TURN_BOUND_GATE
+    TURN_BOUND_GATE,
+    TURN_BOUND_SERVICE,    /* turns_max of its service */
+    TURN_BOUND_CLASS,      /* turns_max of its class */
+    TURN_BOUND_CONNECTIONS /* connections_max */
 };
 enum turn_bound turn_queue_bound(const struct turn_queue *queue, const struct turn *turn);
 

@@ -134,7 +134,8 @@ static void expect_refused(struct flow_client *client, const char *name, enum gu
 
     flow_world_expect(client, 403);
     snprintf(confirm, sizeof confirm, "'X-Chromabouncer-Confirm: %s'", name);
-    snprintf(opening, sizeof opening, "ctl guard open %s 60s", name);
+    snprintf(opening, sizeof opening, "ctl guard open %s%s 60s",
+             reason == GUARD_REASON_COLLECTION && strcmp(name, "reset") == 0 ? "t/d/" : "", name);
     ck_assert_ptr_eq(strstr(flow_client_body(client, 0), "{\"error\":\"AuthError\",\"message\":\""),
                      flow_client_body(client, 0));
     ck_assert_msg(strstr(flow_client_body(client, 0), confirm) != NULL, "%s",
@@ -155,6 +156,7 @@ static const struct {
     {"DELETE " V2, "", "t/d", GUARD_REASON_DATABASE},
     {"DELETE " V2 "/collections/docs", "", "docs", GUARD_REASON_COLLECTION},
     {"DELETE " V2 "/collections/d%6Fcs?x=1", "", "docs", GUARD_REASON_COLLECTION},
+    {"DELETE " V2 "/collections/reset", "", "reset", GUARD_REASON_COLLECTION},
     {"DELETE " V2 "/collections/docs%2F", "", "unknown", GUARD_REASON_UNKNOWN_ROUTE},
     {"DELETE /api/v1/collections/docs?tenant=t", "", "docs", GUARD_REASON_COLLECTION},
     {"DELETE /api/v2/tenants/t", "", "unknown", GUARD_REASON_UNKNOWN_ROUTE},
@@ -169,7 +171,7 @@ enum { plain_count = sizeof plain / sizeof plain[0] };
 
 START_TEST(what_a_request_says_by_itself_is_refused)
 {
-    start("docs", 10);
+    start("docs,reset", 10);
     expect_refused(ask(plain[_i].line, "", plain[_i].body), plain[_i].name, plain[_i].reason);
     ck_assert_uint_eq(chroma.count, 0);
 }
@@ -191,7 +193,7 @@ START_TEST(a_confirmed_one_passes_and_Chroma_is_not_told)
     char fields[100];
 
     world.write_options.is_coalescing = _i < plain_count;
-    start("docs", 10);
+    start("docs,reset", 10);
     snprintf(fields, sizeof fields, "x-CHROMABOUNCER-confirm: %s\r\n",
              plain[_i % plain_count].name);
     flow_world_expect(ask(plain[_i % plain_count].line, fields, plain[_i % plain_count].body), 200);
@@ -207,7 +209,7 @@ START_TEST(another_name_or_two_confirm_nothing)
         "X-Chromabouncer-Confirm: other\r\n", "X-Chromabouncer-Confirm:\r\n",
         "X-Chromabouncer-Confirm: docs\r\nX-Chromabouncer-Confirm: docs\r\n"};
 
-    start("docs", 10);
+    start("docs,reset", 10);
     expect_refused(ask("DELETE " V2 "/collections/docs", fields[_i], ""), "docs",
                    GUARD_REASON_COLLECTION);
 }

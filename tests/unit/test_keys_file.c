@@ -112,6 +112,25 @@ START_TEST(what_was_added_is_found)
 }
 END_TEST
 
+START_TEST(a_link_stays_one_and_its_file_is_changed)
+{
+    char             key[KEYS_FILE_KEY_SIZE], link[sizeof path + 5];
+    struct key_ring *ring;
+    struct stat      info;
+
+    add("one", NULL, key);
+    snprintf(link, sizeof link, "%s.link", path);
+    ck_assert_int_eq(symlink(path, link), 0);
+    ck_assert_int_eq(keys_file_revoke(link, BYTES_LITERAL("one"), &error), STATUS_OK);
+    ck_assert_int_eq(lstat(link, &info), 0);
+    ck_assert(S_ISLNK(info.st_mode));
+    ring = load();
+    ck_assert_ptr_null(find(ring, key));
+    key_ring_drop(ring);
+    ck_assert_int_eq(unlink(link), 0);
+}
+END_TEST
+
 START_TEST(a_key_is_revoked_by_name_or_id)
 {
     char             keys[3][KEYS_FILE_KEY_SIZE], id[9];
@@ -247,6 +266,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, what_was_added_is_found);
+    tcase_add_test(tcase, a_link_stays_one_and_its_file_is_changed);
     tcase_add_test(tcase, a_key_is_revoked_by_name_or_id);
     tcase_add_test(tcase, what_others_may_use_is_refused);
     tcase_add_test(tcase, a_wrong_line_is_named);

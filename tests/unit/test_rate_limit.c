@@ -53,6 +53,22 @@ START_TEST(a_burst_passes_and_then_the_rate)
 }
 END_TEST
 
+/* Nor by a change of what does not concern it. */
+START_TEST(options_that_are_set_again_give_nothing)
+{
+    set(5, 5, RATE_LIMIT_REFUSE, 0);
+    for (int i = 0; i < 5; i++)
+        CK_TAKE(1, STATUS_OK, 0);
+    for (int i = 0; i < 30; i++) {
+        now_us += SECOND / 1000;
+        set(5, 5, RATE_LIMIT_REFUSE, 0);
+    }
+    CK_TAKE(1, STATUS_LIMIT_REACHED, SECOND / 5 - 30 * SECOND / 1000);
+    set(3, 5, RATE_LIMIT_REFUSE, 0); /* 4.85 of 5 are used */
+    CK_TAKE(1, STATUS_LIMIT_REACHED, 283334);
+}
+END_TEST
+
 START_TEST(no_more_than_the_burst_is_saved_up)
 {
     set(10, 3, RATE_LIMIT_REFUSE, 0);
@@ -231,6 +247,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, NULL);
     tcase_add_test(tcase, without_a_rate_there_is_no_limit);
     tcase_add_test(tcase, a_burst_passes_and_then_the_rate);
+    tcase_add_test(tcase, options_that_are_set_again_give_nothing);
     tcase_add_test(tcase, no_more_than_the_burst_is_saved_up);
     tcase_add_test(tcase, parts_of_a_second_count);
     tcase_add_test(tcase, what_takes_less_than_a_nanosecond_still_counts);

@@ -351,6 +351,8 @@ START_TEST(what_holds_a_turn_back_can_be_told)
     ck_assert_int_eq(turn_queue_bound(queue, turn), TURN_BOUND_SERVICE);
     turn = ask(TURN_READ, STATUS_AGAIN);
     ck_assert_int_eq(turn_queue_bound(queue, turn), TURN_BOUND_CLASS);
+    turn_queue_set_turns_max(queue, TURN_READ, 3); /* as if one had been given back just now */
+    ck_assert_int_eq(turn_queue_bound(queue, turn), TURN_BOUND_CLASS);
     turn_queue_set_turns_max(queue, TURN_READ, 0);
     ck_assert_int_eq(turn_queue_bound(queue, turn), TURN_BOUND_CONNECTIONS);
     ck_assert_uint_eq(turn_queue_turns_max(queue, TURN_READ), 5);
