@@ -73,6 +73,7 @@ struct write_notice {
                                 * may take it. NULL, or empty: it was not asked */
 
     /* For observers to read. */
+    bool                    is_unsent; /* when it is known to be REFUSED: nobody had it */
     struct write_change     change; /* from write_observer_sent() on; may widen when it is known */
     enum write_notice_state state;
 

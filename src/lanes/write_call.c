@@ -279,7 +279,8 @@ static void write_call_tell_observers(struct write_call *call)
     bool                    is_answered = call->outcome.kind == COALESCER_ANSWERED;
     enum write_outcome      outcome = WRITE_OUTCOME_UNKNOWN;
 
-    if (call->outcome.kind == COALESCER_NOT_SENT ||
+    call->notice.is_unsent = call->outcome.kind == COALESCER_NOT_SENT;
+    if (call->notice.is_unsent ||
         (is_answered && (call->outcome.admission_refusal || call->outcome.is_refusal)))
         outcome = WRITE_OUTCOME_REFUSED;
     else if (is_answered && status >= 200 && status <= 299)

@@ -10,7 +10,7 @@
 struct store_entry {
     struct list_node        node;
     struct construct_answer answer;
-    bool                    is_void;
+    unsigned                voids; /* more than were taken back; 0: it is what Chroma says */
     char                    body[];
 };
 
@@ -108,7 +108,7 @@ const struct construct_answer *construct_store_find(const struct construct_store
 {
     const struct store_entry *entry = hash_map_get(store->entries, store_key(key));
 
-    return entry == NULL || entry->is_void ? NULL : &entry->answer;
+    return entry == NULL || entry->voids > 0 ? NULL : &entry->answer;
 }
 
 void construct_store_forget_fixed(struct construct_store *store)
@@ -158,7 +158,17 @@ void construct_store_void(struct construct_store *store, const uint8_t uuid[16])
     {
         struct store_entry *entry = LIST_ITEM(node, struct store_entry, node);
 
-        entry->is_void |= store_describes(entry, uuid);
+        entry->voids += store_describes(entry, uuid);
+    }
+}
+
+void construct_store_take_back(struct construct_store *store, const uint8_t uuid[16])
+{
+    LIST_FOR_EACH(node, &store->by_age)
+    {
+        struct store_entry *entry = LIST_ITEM(node, struct store_entry, node);
+
+        entry->voids -= entry->voids > 0 && store_describes(entry, uuid);
     }
 }
 
@@ -172,7 +182,7 @@ bool construct_store_next_void(const struct construct_store *store, uint64_t rea
     {
         const struct store_entry *entry = LIST_ITEM(node, struct store_entry, node);
 
-        if (!entry->is_void || entry->answer.reached != reached ||
+        if (entry->voids == 0 || entry->answer.reached != reached ||
             entry->answer.distrusts != distrusts)
             continue;
         if (store_describes(entry, uuid)) {
@@ -212,7 +222,7 @@ static struct store_entry *store_find_void(struct construct_store *store, const 
     {
         struct store_entry *entry = LIST_ITEM(node, struct store_entry, node);
 
-        if (entry->is_void && store_describes(entry, uuid))
+        if (entry->voids > 0 && store_describes(entry, uuid))
             return entry;
     }
     return NULL;

@@ -63,6 +63,10 @@ void construct_store_forget_identity(struct construct_store *store,
 /* The description of this collection may be another one: nobody finds it any more. */
 void construct_store_void(struct construct_store *store, const uint8_t uuid[16]);
 
+/* Take one construct_store_void() back: what might have changed it was not sent after all. It is
+ * found again if that was the only one. */
+void construct_store_take_back(struct construct_store *store, const uint8_t uuid[16]);
+
 /* A collection whose description is void, of those that were kept under `reached` and `distrusts`:
  * the one behind `uuid` in the order of age, or the first if that is none of them. False: none is.
  */

@@ -46,6 +46,7 @@ static void construct_on_sent(struct write_observer *observer, struct write_noti
                               uint64_t now_us);
 static void construct_on_known(struct write_observer *observer, struct write_notice *notice,
                                enum write_outcome outcome, struct bytes answer, uint64_t now_us);
+static bool construct_is_of_records(const struct write_notice *notice);
 static void construct_note_change(struct mirror_construct   *construct,
                                   const struct write_notice *notice);
 static void construct_void(struct mirror_construct *construct, const uint8_t uuid[16]);
@@ -231,7 +232,16 @@ static void construct_on_known(struct write_observer *observer, struct write_not
     (void)now_us;
     if (outcome != WRITE_OUTCOME_REFUSED)
         construct_note_change(construct, notice);
+    else if (notice->is_unsent && construct_is_of_records(notice))
+        construct_store_take_back(construct->store, notice->change.uuid);
     construct_set_timer(construct);
+}
+
+/* What the description of a collection follows from. A refusal may have given it its dimension. */
+static bool construct_is_of_records(const struct write_notice *notice)
+{
+    return notice->change.reach == CHROMA_REACH_RECORDS && notice->change.has_uuid &&
+           !notice->leaves_description;
 }
 
 /* What is created, of whatever outcome, changes nothing that is there. */
@@ -249,7 +259,7 @@ static void construct_note_change(struct mirror_construct   *construct,
                change->has_uuid) {
         if (change->reach == CHROMA_REACH_COLLECTION)
             construct_store_forget_described(construct->store, change->uuid);
-        else if (!notice->leaves_description)
+        else if (construct_is_of_records(notice))
             construct_void(construct, change->uuid);
     } else {
         mirror_construct_forget(construct);

@@ -578,11 +578,40 @@ END_TEST
 
 START_TEST(what_was_refused_is_asked_for_anew)
 {
+    size_t asked;
+
     copy_for("");
     write_status = 400;
     client = flow_world_client(&world);
+    asked = world.backend.request_count;
     ck_assert_uint_eq(do_request("POST", RECORDS "update", new_key, ""), 400);
+    flow_world_run_ms(&world, SECOND);
+    ck_assert_uint_eq(world.backend.request_count, asked + 2);
     go_down();
+    ck_assert(is_told(by_name));
+}
+END_TEST
+
+/* Who writes while Chroma is down waits for it, and then for nothing. */
+START_TEST(what_is_never_sent_changes_nothing)
+{
+    struct flow_client *writer = flow_world_client(&world);
+
+    world.proxy_options.deadline_write_us = 5000000;
+    proxy_set_options(world.proxy, &world.proxy_options);
+    copy_for("");
+    flow_world_run_ms(&world, SECOND);
+    go_down();
+    lose(2);
+    ck_assert(is_told(by_name));
+    client = writer;
+    send_to("POST", RECORDS "update", new_key, "");
+    flow_world_run_ms(&world, 2 * SECOND);
+    ck_assert_uint_eq(writer->answer_count, 0);
+    ck_assert(is_told(by_name));
+    flow_world_run_ms(&world, 10 * SECOND);
+    ck_assert_uint_eq(writer->answer_count, 1);
+    ck_assert_uint_eq(writer->answers[0].status, 504);
     ck_assert(is_told(by_name));
 }
 END_TEST
@@ -733,6 +762,7 @@ int main(void)
     tcase_add_test(tcase, what_changes_all_the_time_is_asked_for_now_and_then);
     tcase_add_test(tcase, what_is_asked_for_anew_is_not_what_a_write_crosses);
     tcase_add_test(tcase, what_was_refused_is_asked_for_anew);
+    tcase_add_test(tcase, what_is_never_sent_changes_nothing);
     tcase_add_test(tcase, what_a_lost_write_may_change_yet_is_not_asked_for_anew);
     tcase_add_test(tcase, a_renaming_ends_it_for_good);
     tcase_add_test(tcase, what_another_chroma_has_said_is_not_renewed);

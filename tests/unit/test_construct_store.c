@@ -135,6 +135,22 @@ START_TEST(what_is_void_is_renewed_for_who_was_told)
 }
 END_TEST
 
+START_TEST(what_was_taken_back_is_found_again)
+{
+    struct query_cache_key key = {.collection = {1}};
+
+    put_under(1, 1, key);
+    construct_store_take_back(store, key.collection); /* of what was void before it came */
+    construct_store_void(store, key.collection);
+    construct_store_void(store, key.collection);
+    construct_store_take_back(store, (const uint8_t[16]){2});
+    construct_store_take_back(store, key.collection);
+    ck_assert_ptr_null(construct_store_find(store, &key));
+    construct_store_take_back(store, key.collection);
+    ck_assert_ptr_nonnull(construct_store_find(store, &key));
+}
+END_TEST
+
 START_TEST(what_is_void_has_its_turns)
 {
     uint8_t uuid[16] = {9};
@@ -187,6 +203,7 @@ int main(void)
     tcase_add_test(tcase, the_last_answer_counts);
     tcase_add_test(tcase, what_may_change_is_forgotten);
     tcase_add_test(tcase, what_is_void_is_renewed_for_who_was_told);
+    tcase_add_test(tcase, what_was_taken_back_is_found_again);
     tcase_add_test(tcase, what_is_void_has_its_turns);
     tcase_add_test(tcase, it_is_bounded);
     return check_main("construct_store", tcase);
