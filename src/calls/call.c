@@ -193,7 +193,10 @@ void call_explain_refusal(const struct call *call, bool is_early, char out[READ_
                              ? turn_queue_bound(proxy->turns, &call->turn)
                              : call->held_by;
 
-    read_limit_refuse(proxy->read_limit, &call->turn, by, is_early, out);
+    read_limit_refuse(proxy->read_limit, &call->turn,
+                      proxy->services == NULL ? ""
+                                              : services_name(proxy->services, call->turn.service),
+                      by, is_early, out);
     if (proxy->services != NULL)
         services_note_refused(proxy->services, call->turn.service, call->turn.class, by);
 }

@@ -102,20 +102,20 @@ void read_limit_restart(struct read_limit *limit)
     read_limit_apply(limit);
 }
 
-void read_limit_refuse(struct read_limit *limit, const struct turn *turn, enum turn_bound by,
-                       bool is_early, char out[READ_LIMIT_TEXT_SIZE])
+void read_limit_refuse(struct read_limit *limit, const struct turn *turn, const char *service,
+                       enum turn_bound by, bool is_early, char out[READ_LIMIT_TEXT_SIZE])
 {
-    char bound[100];
+    char bound[160];
 
     limit->refused += by == TURN_BOUND_CLASS;
     limit->refused_connections += by == TURN_BOUND_CONNECTIONS;
     switch (by) {
     case TURN_BOUND_GATE:
-        snprintf(bound, sizeof bound, "collection.concurrency_%s_max of its service is %zu",
+        snprintf(bound, sizeof bound, "services.%s.collection.concurrency_%s_max is %zu", service,
                  turn->class == TURN_WRITE ? "writes" : "reads", turn->gate->max);
         break;
     case TURN_BOUND_SERVICE:
-        snprintf(bound, sizeof bound, "concurrency_max of its service is %zu",
+        snprintf(bound, sizeof bound, "services.%s.concurrency_max is %zu", service,
                  turn_queue_service_turns_max(limit->turns, turn->service));
         break;
     case TURN_BOUND_CLASS:
@@ -130,7 +130,8 @@ void read_limit_refuse(struct read_limit *limit, const struct turn *turn, enum t
     }
     snprintf(out, READ_LIMIT_TEXT_SIZE,
              "its turn did not come in time: %s, and others were before it; nothing was done. Ask "
-             "again later. The operator can raise that limit, or let requests wait %s",
+             "again later. The operator can raise that limit (chromabouncer ctl set), or let "
+             "requests wait %s",
              bound,
              is_early                    ? "instead (overload: wait)"
              : turn->class == TURN_WRITE ? "for longer (deadline.write)"

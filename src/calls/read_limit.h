@@ -56,9 +56,9 @@ void read_limit_restart(struct read_limit *limit);
 /* A read that waited for `turn` is refused, early (`overload: shed`) or at its deadline, or at that
  * a write which its service held back. Counts it, and writes for its client what held it back,
  * `by`, that limit's value, and how to raise it. */
-enum { READ_LIMIT_TEXT_SIZE = 320 };
-void read_limit_refuse(struct read_limit *limit, const struct turn *turn, enum turn_bound by,
-                       bool is_early, char out[READ_LIMIT_TEXT_SIZE]);
+enum { READ_LIMIT_TEXT_SIZE = 480 };
+void read_limit_refuse(struct read_limit *limit, const struct turn *turn, const char *service,
+                       enum turn_bound by, bool is_early, char out[READ_LIMIT_TEXT_SIZE]);
 
 /* Fill what is told of reads. */
 void read_limit_state(const struct read_limit *limit, struct limits_state *ret);

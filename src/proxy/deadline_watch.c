@@ -1,7 +1,9 @@
 #include "proxy/deadline_watch.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "base/text.h"
 #include "calls/backend_breaker.h"
 
 static void     deadline_watch_on_time(void *ctx);
@@ -157,6 +159,26 @@ const char *deadline_watch_explain(struct exchange *exchange, bool sent, const c
     return room;
 }
 
+/* Who waited too long for whatever is told how long one may wait. */
+static const char *deadline_watch_advise(const struct exchange *exchange, const char *message,
+                                         char room[DEADLINE_WATCH_TEXT_SIZE])
+{
+    const struct proxy_options *options = &exchange->proxy->options;
+    char                        wait[TEXT_NUMBER_SIZE], time[TEXT_NUMBER_SIZE];
+
+    if (exchange->route.info->is_write)
+        snprintf(room, DEADLINE_WATCH_TEXT_SIZE,
+                 "%s. The operator can raise deadline.write, which is %s", message,
+                 text_of_duration(options->deadline_write_us, time));
+    else
+        snprintf(room, DEADLINE_WATCH_TEXT_SIZE,
+                 "%s. The operator can raise queue.wait_max, which is %s, and deadline.read, which "
+                 "is %s",
+                 message, text_of_duration(options->queue_wait_max_us, wait),
+                 text_of_duration(options->deadline_read_us, time));
+    return room;
+}
+
 void deadline_watch_answer(struct exchange *exchange, enum front_executed executed, uint64_t *ours,
                            const char *message)
 {
@@ -164,7 +186,9 @@ void deadline_watch_answer(struct exchange *exchange, enum front_executed execut
 
     if (exchange->client_deadline.is_over)
         message = deadline_watch_explain(exchange, executed != FRONT_EXECUTED_NO, message, room);
-    else if (ours != NULL)
+    else if (strstr(message, "operator") == NULL)
+        message = deadline_watch_advise(exchange, message, room);
+    if (!exchange->client_deadline.is_over && ours != NULL)
         (*ours)++;
     reply_error(&exchange->reply, STATUS_TIMED_OUT, executed, message);
 }

@@ -32,7 +32,7 @@ void deadline_watch_tell(const struct exchange *exchange, struct write_request *
 
 /* Why the request ends, if this deadline ends it; else `message`. `sent`: it was. `room` is what
  * the text is written to. */
-enum { DEADLINE_WATCH_TEXT_SIZE = 240 };
+enum { DEADLINE_WATCH_TEXT_SIZE = 400 };
 const char *deadline_watch_explain(struct exchange *exchange, bool sent, const char *message,
                                    char room[DEADLINE_WATCH_TEXT_SIZE]);
 

@@ -230,6 +230,7 @@ bool exchange_waits(const struct exchange *exchange)
 void exchange_explain_wait(struct exchange *exchange, const char *before,
                            char out[EXCHANGE_WAIT_TEXT_SIZE])
 {
+    static const char            advice[] = ". Nothing was done; the operator can raise that limit";
     struct proxy                *proxy = exchange->proxy;
     struct limits_refused       *refused = &proxy->refused;
     const struct memory_claim   *claim = &exchange->room;
@@ -240,29 +241,29 @@ void exchange_explain_wait(struct exchange *exchange, const char *before,
     if (!exchange->admission.is_held) {
         counter = &refused->requests;
         snprintf(out, EXCHANGE_WAIT_TEXT_SIZE,
-                 "%squeue.requests_max (%zu) requests were held all the time", before,
-                 proxy->admission.max);
+                 "%squeue.requests_max (%zu) requests were held all the time%s", before,
+                 proxy->admission.max, advice);
     } else if (list_node_is_linked(&exchange->lane_room.node)) {
         bool is_write = exchange->rooms == proxy->lane_rooms;
 
         counter = is_write ? &refused->write_bytes : &refused->read_bytes;
         snprintf(out, EXCHANGE_WAIT_TEXT_SIZE,
-                 "%s%s held its part of queue.bytes_max (%s) all the time", before,
+                 "%s%s held its part of queue.bytes_max (%s) all the time%s", before,
                  !is_write ? "the bodies of the reads of its service"
                  : exchange->service.is_known
                      ? "the writes of its service that wait for this collection"
                      : "the writes that wait for this collection",
-                 text_of_size(account->max, size));
+                 text_of_size(account->max, size), advice);
     } else if (account->used + (claim->wanted - claim->size) > account->max) {
         counter = exchange->route.info->is_write ? &refused->write_bytes : &refused->read_bytes;
         snprintf(out, EXCHANGE_WAIT_TEXT_SIZE,
-                 "%sthe bodies of other requests held queue.bytes_max (%s) all the time", before,
-                 text_of_size(account->max, size));
+                 "%sthe bodies of other requests held queue.bytes_max (%s) all the time%s", before,
+                 text_of_size(account->max, size), advice);
     } else {
         counter = &refused->memory;
         snprintf(out, EXCHANGE_WAIT_TEXT_SIZE,
-                 "%smemory_max (%s) was in use, or others were before it, all the time", before,
-                 text_of_size(proxy->budget->max, size));
+                 "%smemory_max (%s) was in use, or others were before it, all the time%s", before,
+                 text_of_size(proxy->budget->max, size), advice);
     }
     *counter += !exchange->client_deadline.is_over;
 }

@@ -136,7 +136,7 @@ bool exchange_waits(const struct exchange *exchange);
 
 /* It waits and is refused: after `before`, what held it all the time, and that limit's value.
  * Counted, unless the client's own deadline is why. */
-enum { EXCHANGE_WAIT_TEXT_SIZE = 240 };
+enum { EXCHANGE_WAIT_TEXT_SIZE = 400 };
 void exchange_explain_wait(struct exchange *exchange, const char *before,
                            char out[EXCHANGE_WAIT_TEXT_SIZE]);
 

@@ -30,7 +30,7 @@ mutant src/calls/call.c flow/test_flow_services_turns 's/services_note_refused(p
 mutant src/proxy/write_path.c flow/test_flow_services_turns 's/is_bounded = write_path_explain_bound(exchange, message);/is_bounded = false;/' 'a write that its service held back is counted there'
 mutant src/calls/services.c flow/test_flow_services 's/status == STATUS_LIMIT_REACHED \&\& ret_charge->verdict.limit == SERVICE_LIMIT_BYTES/status == STATUS_LIMIT_REACHED/' 'rates of bytes are counted apart'
 mutant src/proxy/exchange.c flow/test_flow_reads 's/counter = \&refused->requests/counter = \&refused->memory/' 'who is not admitted is counted there'
-mutant src/proxy/exchange.c flow/test_flow_limits 's/^        counter = \&refused->write_bytes;/        counter = \&refused->read_bytes;/' 'a part of the room for writes'
+mutant src/proxy/exchange.c flow/test_flow_limits 's/counter = is_write ? \&refused->write_bytes : /counter = !is_write ? \&refused->write_bytes : /' 'a part of the room for writes'
 mutant src/calls/reply.c flow/test_flow_clients 's/reply->proxy->refused.bodies++;//' 'bodies that are too large are counted'
 mutant src/proxy/pass_path.c flow/test_flow_limits 's/else if (pass_is_bounded(exchange))/else if (false)/' 'at its deadline a read is told what held it back'
 mutant src/calls/admission.c flow/test_flow_reads 's/->was_paused = true;/->was_paused = false;/' 'what a pause held is not refused early'

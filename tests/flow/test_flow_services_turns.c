@@ -59,10 +59,9 @@ START_TEST(who_is_refused_for_the_service_s_bounds_is_told_and_counted_there)
     ck_assert_uint_eq(state_of("chat").waiting, 2);
     ck_assert_uint_eq(state_of("batch").waiting, 2);
     flow_world_run_ms(&world, 100);
-    ck_assert_ptr_nonnull(
-        strstr(flow_client_body(chat[2], 0), "concurrency_max of its service is 1"));
-    ck_assert_ptr_nonnull(
-        strstr(flow_client_body(batch[3], 0), "concurrency_reads_max of its service is 2"));
+    ck_assert_ptr_nonnull(strstr(flow_client_body(chat[2], 0), "chat.concurrency_max is 1"));
+    ck_assert_ptr_nonnull(strstr(flow_client_body(batch[3], 0),
+                                 "services.batch.collection.concurrency_reads_max is 2"));
     ck_assert_uint_eq(state_of("chat").turns_refused, 2);
     ck_assert_uint_eq(state_of("chat").collection_reads_refused, 0);
     ck_assert_uint_eq(state_of("batch").turns_refused, 0);
@@ -247,11 +246,11 @@ START_TEST(a_write_that_its_bounds_hold_back_is_told_and_counted_there)
     ck_assert_uint_eq(chat[1]->answer_count + batch[1]->answer_count, 0);
     flow_world_run_ms(&world, 200);
     ck_assert_uint_eq(status_of(chat[1], 0), 504);
-    ck_assert_ptr_nonnull(
-        strstr(flow_client_body(chat[1], 0), "concurrency_writes_max of its service is 1"));
+    ck_assert_ptr_nonnull(strstr(flow_client_body(chat[1], 0),
+                                 "services.chat.collection.concurrency_writes_max is 1"));
     ck_assert_ptr_nonnull(strstr(flow_client_body(chat[1], 0), "(deadline.write)"));
     ck_assert_ptr_nonnull(
-        strstr(flow_client_body(batch[1], 0), "concurrency_max of its service is 1"));
+        strstr(flow_client_body(batch[1], 0), "services.batch.concurrency_max is 1"));
     ck_assert_uint_eq(state_of("chat").collection_writes_refused, 1);
     ck_assert_uint_eq(state_of("chat").collection_reads_refused, 0);
     ck_assert_uint_eq(state_of("batch").turns_refused, 1);
