@@ -525,6 +525,29 @@ def test_a_file_that_others_can_read_is_refused(bed, tmp_path):
     assert bed.ask("reader", "GET", record(bed.docs, "count")) == (200, 1)
 
 
+def test_check_reads_the_credential_as_run_does(bed, tmp_path):
+    file, words = tmp_path / "credential", ["--backend", f"http://127.0.0.1:{bed.chroma.port}"]
+    words += ["--listen", "127.0.0.1:0", "--status", "off", "--set", "control.path=off"]
+    words += ["--set", f"auth.backend_credential_file={file}"]
+    for text, mode, told in (
+        ("a\nb\n", 0o600, "one line"),
+        ("token\n", 0o644, "chmod 600"),
+        ("token\n", 0o600, "Chroma is shown"),
+        (None, None, "cannot be read"),
+    ):
+        file.unlink(missing_ok=True)
+        if text is not None:
+            file.write_text(text)
+            os.chmod(file, mode)
+        check = subprocess.run([PROXY, "check", *words], capture_output=True, text=True, timeout=30)
+        assert any("credential" in line and told in line for line in check.stdout.splitlines()), check.stdout
+        if told == "Chroma is shown":
+            assert check.returncode == 0
+        else:
+            run = subprocess.run([PROXY, "run", *words], capture_output=True, timeout=30)
+            assert check.returncode == run.returncode > 0, told
+
+
 # ---- Older servers --------------------------------------------------------------------------------
 
 

@@ -161,6 +161,13 @@ struct flow_client *flow_world_client(struct flow_world *world)
     return client;
 }
 
+void flow_world_lose(struct flow_world *world, uint64_t incarnation)
+{
+    proxy_set_backend(world->proxy, &(struct proxy_backend){.family = CHROMA_FAMILY_UNKNOWN,
+                                                            .incarnation = incarnation,
+                                                            .is_lost = true});
+}
+
 void flow_world_run_ms(struct flow_world *world, uint64_t ms)
 {
     fake_loop_run_for(world->loop, ms * 1000);

@@ -57,6 +57,9 @@ struct flow_client *flow_world_client(struct flow_world *world);
 /* Let time pass; let it pass until `client` has `count` answers or has ended, for a minute at
  * most: false if neither happened. */
 void flow_world_run_ms(struct flow_world *world, uint64_t ms);
+
+/* Chroma is known to be lost, and no other one reached yet. */
+void flow_world_lose(struct flow_world *world, uint64_t incarnation);
 bool flow_world_run_to_answers(struct flow_world *world, struct flow_client *client, size_t count);
 bool flow_world_run_to_end(struct flow_world *world, struct flow_client *client);
 bool flow_world_run_to_requests(struct flow_world *world, size_t count);

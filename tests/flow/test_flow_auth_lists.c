@@ -107,6 +107,8 @@ START_TEST(a_list_that_was_not_sent_in_time_is_told_from_one_without_an_answer)
     ck_assert(flow_world_run_to_answers(&world, client, 1));
     flow_world_expect(client, 504);
     ck_assert_ptr_nonnull(strstr(last_body(), "within deadline.read"));
+    ck_assert_ptr_nonnull(strstr(last_body(), "raise queue.wait_max, which is "));
+    ck_assert_ptr_nonnull(strstr(last_body(), "and deadline.read, which is 5s"));
     ck_assert_ptr_nonnull(strstr(flow_client_head(client, 0), "Executed: maybe"));
     ck_assert_uint_eq(proxy_limits(world.proxy).refused.waits, 1);
     ck_assert_uint_eq(proxy_limits(world.proxy).refused.read_deadlines, 1);

@@ -188,13 +188,6 @@ static void go_down(void)
     flow_world_run_ms(&world, 10);
 }
 
-static void lose(uint64_t incarnation)
-{
-    proxy_set_backend(world.proxy, &(struct proxy_backend){.family = CHROMA_FAMILY_UNKNOWN,
-                                                           .incarnation = incarnation,
-                                                           .is_lost = true});
-}
-
 START_TEST(a_client_can_be_made_while_chroma_is_down)
 {
     set_mode(PROXY_MIRROR_FALLBACK + _i);
@@ -205,7 +198,7 @@ START_TEST(a_client_can_be_made_while_chroma_is_down)
         ck_assert_ptr_nonnull(
             strstr(flow_client_head(client, 0), "X-Chromabouncer-Mirror: age=0; complete=yes\r\n"));
     }
-    lose(2);
+    flow_world_lose(&world, 2);
     flow_world_run_ms(&world, 600 * SECOND);
     for (int i = 0; i < question_count; i++)
         ck_assert(is_told(i));
@@ -381,7 +374,7 @@ START_TEST(another_chroma_may_say_otherwise)
 {
     learn();
     go_down();
-    lose(2);
+    flow_world_lose(&world, 2);
     ck_assert(is_told(1));
     set_backend(3);
     ck_assert(!is_told(1));
@@ -422,7 +415,7 @@ START_TEST(what_a_write_may_change_is_forgotten)
     do_request(writes[which].method, writes[which].path, writes[which].body, "");
     go_down();
     if (outcome == lost)
-        lose(2);
+        flow_world_lose(&world, 2);
     for (int i = 0; i < question_count; i++)
         ck_assert_msg(is_told(i) == !(i < fixed_count ? writes[which].ends_fixed
                                                       : writes[which].ends_described),
@@ -457,7 +450,7 @@ START_TEST(what_a_write_may_be_changing_is_not_told)
     client = flow_world_client(&world);
     send_to("PATCH", TENANT, "{}", "");
     flow_world_run_ms(&world, 10);
-    lose(2);
+    flow_world_lose(&world, 2);
     ck_assert(!is_told(1));
     ck_assert(is_told(by_name));
 }
@@ -602,7 +595,7 @@ START_TEST(what_is_never_sent_changes_nothing)
     copy_for("");
     flow_world_run_ms(&world, SECOND);
     go_down();
-    lose(2);
+    flow_world_lose(&world, 2);
     ck_assert(is_told(by_name));
     client = writer;
     send_to("POST", RECORDS "update", new_key, "");

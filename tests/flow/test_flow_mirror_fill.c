@@ -458,13 +458,6 @@ START_TEST(filling_leaves_chroma_to_a_long_call)
 }
 END_TEST
 
-static void lose(uint64_t incarnation)
-{
-    proxy_set_backend(world.proxy, &(struct proxy_backend){.family = CHROMA_FAMILY_UNKNOWN,
-                                                           .incarnation = incarnation,
-                                                           .is_lost = true});
-}
-
 /* The first pages are of one, the last ones of another that has the same collection. */
 START_TEST(a_copy_of_two_chromas_is_not_complete)
 {
@@ -472,7 +465,7 @@ START_TEST(a_copy_of_two_chromas_is_not_complete)
     flow_world_run_ms(&world, SETTLE_MS - 10);
     while (pages < 2)
         fake_loop_run_for(world.loop, 100);
-    lose(2);
+    flow_world_lose(&world, 2);
     for (size_t i = 0; i < chroma[0].records.count; i++)
         strcpy(chroma[0].records.list[i].document, "of another one");
     flow_world_run_ms(&world, 5000);

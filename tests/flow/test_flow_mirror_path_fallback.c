@@ -35,11 +35,13 @@ START_TEST(a_chroma_that_dies_is_not_noticed)
 }
 END_TEST
 
-static void lose(uint64_t incarnation)
+static void begin_lost(void)
 {
-    proxy_set_backend(world.proxy, &(struct proxy_backend){.family = CHROMA_FAMILY_UNKNOWN,
-                                                           .incarnation = incarnation,
-                                                           .is_lost = true});
+    start_in(PROXY_MIRROR_PREFER);
+    flow_world_lose(&world, 2);
+    read_delay_us = 100000; /* the first one looks whether it is back */
+    expect_mirror(ask(JSON));
+    read_delay_us = 1000;
 }
 
 /* What it held counts, and whom it has served, until another one is reached. */
@@ -49,7 +51,7 @@ START_TEST(a_chroma_that_is_lost_is_stood_in_for_until_another_is_reached)
     expect_chroma(ask(JSON TOKEN));
     flow_backend_kill(&world.backend);
     fake_net_set_mode(FAKE_NET_REFUSE);
-    lose(2);
+    flow_world_lose(&world, 2);
     flow_world_run_ms(&world, 5000);
     expect_mirror(ask(JSON));
     expect_mirror(ask(JSON TOKEN));
@@ -88,7 +90,7 @@ START_TEST(who_answers_while_it_is_lost_is_another_one)
     struct flow_client *client;
 
     start_in(PROXY_MIRROR_FALLBACK);
-    lose(2);
+    flow_world_lose(&world, 2);
     read_delay_us = 100000; /* the first one looks whether it is back */
     expect_mirror(ask(JSON));
     expect_mirror(ask(JSON));
@@ -109,11 +111,7 @@ START_TEST(who_answers_anything_while_it_is_lost_is_another_one)
                                           "/api/v2/tenants/t/databases/d/collections"};
     struct flow_client      *client;
 
-    start_in(PROXY_MIRROR_PREFER);
-    lose(2);
-    read_delay_us = 100000; /* the first one looks whether it is back */
-    expect_mirror(ask(JSON));
-    read_delay_us = 1000;
+    begin_lost();
     strcpy(chroma.list[1].document, "other");
     other_status = 200;
     client = flow_world_client(&world);
@@ -131,11 +129,7 @@ START_TEST(who_takes_a_write_while_it_is_lost_is_another_one)
 {
     struct flow_client *client;
 
-    start_in(PROXY_MIRROR_PREFER);
-    lose(2);
-    read_delay_us = 100000; /* the first one looks whether it is back */
-    expect_mirror(ask(JSON));
-    read_delay_us = 1000;
+    begin_lost();
     strcpy(chroma.list[0].document, "other");
     client = flow_world_client(&world);
     send_upsert(client, "new");
@@ -160,7 +154,7 @@ START_TEST(who_answers_what_was_sent_before_it_was_lost_is_no_other)
     send_get(reader, again);
     send_upsert(writer, "last");
     flow_world_run_ms(&world, 10);
-    lose(2);
+    flow_world_lose(&world, 2);
     ck_assert(flow_world_run_to_answers(&world, reader, 1));
     ck_assert(flow_world_run_to_answers(&world, writer, 1));
     flow_world_expect(writer, 200);
@@ -493,11 +487,7 @@ START_TEST(who_refuses_what_is_asked_while_it_is_lost_is_another_one)
 {
     struct flow_client *client;
 
-    start_in(PROXY_MIRROR_PREFER);
-    lose(2);
-    read_delay_us = 100000; /* the first one looks whether it is back */
-    expect_mirror(ask(JSON));
-    read_delay_us = 1000;
+    begin_lost();
     exists = false;
     if (_i == 0) {
         client = ask(JSON "Cache-Control: no-store\r\n");
