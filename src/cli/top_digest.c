@@ -206,6 +206,7 @@ static void read_copies(struct top_digest *digest, json_t *const metrics[2])
     digest->copies_complete = value(all, "chromabouncer_mirror_collections", "state=\"complete\"");
     digest->copied_records = value(all, "chromabouncer_mirror_records", "");
     digest->hollow_records = value(all, "chromabouncer_mirror_records_hollow", "");
+    digest->copies_left_s = value(all, "chromabouncer_mirror_left_seconds", "");
     digest->copies_bytes = value(all, "chromabouncer_mirror_bytes", "");
     digest->copies_per_second =
         top_digest_rate(metrics, "chromabouncer_mirror_answers_total", "", digest->interval);
@@ -312,10 +313,10 @@ json_t *top_digest_json(const struct top_digest *digest)
         "records_per_batch", digest->records_per_batch, "splits_per_second",
         digest->splits_per_second);
     json_t *copies =
-        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "collections", digest->copies, "complete",
+        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "collections", digest->copies, "complete",
                   digest->copies_complete, "records", digest->copied_records, "records_hollow",
-                  digest->hollow_records, "bytes", digest->copies_bytes, "answers_per_second",
-                  digest->copies_per_second);
+                  digest->hollow_records, "left_seconds", digest->copies_left_s, "bytes",
+                  digest->copies_bytes, "answers_per_second", digest->copies_per_second);
     bool is_whole = object != NULL && json_object_update(object, rates) == 0 &&
                     json_object_update(object, load) == 0 && ops != NULL;
 

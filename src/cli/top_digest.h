@@ -38,7 +38,7 @@ struct top_digest {
     double               batches_per_second, requests_per_batch, records_per_batch;
     double               splits_per_second;
     double               copies, copies_complete; /* of collections */
-    double               copied_records, hollow_records, copies_bytes;
+    double               copied_records, hollow_records, copies_left_s, copies_bytes;
     double               copies_per_second; /* answers from them */
     struct top_digest_op ops[TOP_DIGEST_OPS_MAX];
     size_t               op_count;

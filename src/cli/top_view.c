@@ -117,9 +117,10 @@ static void draw_numbers(struct canvas *canvas, const struct top_digest *digest)
          digest->splits_per_second);
     if (digest->copies > 0)
         line(canvas, "",
-             "copies     %8.1f/s   %.0f of %.0f complete   %.0f records, %.0f to fill   %s",
+             "copies     %8.1f/s  %.0f of %.0f complete  %.0f records, %.0f left, %.0fs  %s",
              digest->copies_per_second, digest->copies_complete, digest->copies,
-             digest->copied_records, digest->hollow_records, bytes_text(digest->copies_bytes, a));
+             digest->copied_records, digest->hollow_records, digest->copies_left_s,
+             bytes_text(digest->copies_bytes, a));
     line(canvas, "", "%s", "");
 }
 

@@ -11,12 +11,13 @@ static const double reads_span_s = 300 / 0.693147;
 
 struct info_numbers {
     uint64_t            states[MIRROR_ENTRY_STATES];
-    uint64_t            records, hollow, memory, disk, waiting_bytes;
+    uint64_t            records, hollow, memory, disk, waiting_bytes, left_s;
     struct mirror_stats stats;
 };
 
 static void        info_describe_copies(const struct mirror_entry *entry, uint64_t now_us,
                                         struct mirror_entry_info *ret_info);
+static uint64_t    info_left_us(const struct mirror_entry *entry, uint64_t now_us);
 static enum status info_print_reasons(const struct mirror_stats *stats, struct byte_buffer *out);
 
 bool mirror_info_is_shown(const struct mirror_entry *entry, uint64_t now_us)
@@ -54,7 +55,6 @@ static void info_describe_copies(const struct mirror_entry *entry, uint64_t now_
                                  struct mirror_entry_info *ret_info)
 {
     const struct mirror_queue *copies[] = {entry->live, entry->former};
-    uint64_t                   filled;
 
     for (size_t i = 0; i < COUNT_OF(copies); i++) {
         if (copies[i] == NULL)
@@ -69,10 +69,18 @@ static void info_describe_copies(const struct mirror_entry *entry, uint64_t now_
     ret_info->is_kept = entry->live->is_kept;
     ret_info->records = entry->live->state.records;
     ret_info->hollow = entry->live->state.hollow;
-    filled = ret_info->records - ret_info->hollow;
-    if (entry->state == MIRROR_ENTRY_FILLING && filled > 0)
-        ret_info->left_us = (uint64_t)((double)(now_us - entry->asked_us) / (double)filled *
-                                       (double)ret_info->hollow);
+    ret_info->left_us = info_left_us(entry, now_us);
+}
+
+/* Until it is filled, as fast as it was so far; 0: not known. */
+static uint64_t info_left_us(const struct mirror_entry *entry, uint64_t now_us)
+{
+    uint64_t hollow = entry->live == NULL ? 0 : entry->live->state.hollow;
+    uint64_t filled = entry->live == NULL ? 0 : entry->live->state.records - hollow;
+
+    return entry->state != MIRROR_ENTRY_FILLING || filled == 0
+               ? 0
+               : (uint64_t)((double)(now_us - entry->asked_us) / (double)filled * (double)hollow);
 }
 
 /* ---- Metrics -------------------------------------------------------------------------------- */
@@ -92,6 +100,8 @@ static const struct metric_desc info_metrics[] = {
            "Records in the copies, those among them that are not filled yet."),
     METRIC(GAUGE, info_numbers, hollow, "chromabouncer_mirror_records_hollow",
            "Records in the copies of which Chroma has to be asked for the contents."),
+    METRIC(GAUGE, info_numbers, left_s, "chromabouncer_mirror_left_seconds",
+           "Until the copy that takes longest is filled, an estimate; 0: none is being filled."),
     METRIC(GAUGE, info_numbers, memory, "chromabouncer_mirror_bytes",
            "What the copies take of mirror.memory_max."),
     METRIC(GAUGE, info_numbers, disk, "chromabouncer_mirror_disk_bytes",
@@ -117,14 +127,18 @@ static const struct metric_desc info_metrics[] = {
 enum status mirror_info_print_metrics(const struct mirror_keeper *keeper, struct byte_buffer *out)
 {
     struct info_numbers numbers = {0};
+    uint64_t            now_us = mirror_keeper_now_us(keeper);
     enum status         status;
 
     LIST_FOR_EACH(node, &keeper->entries)
     {
         const struct mirror_entry *entry = LIST_ITEM(node, struct mirror_entry, node);
 
-        if (mirror_info_is_shown(entry, mirror_keeper_now_us(keeper)))
+        uint64_t left_s = (info_left_us(entry, now_us) + 999999) / 1000000;
+
+        if (mirror_info_is_shown(entry, now_us))
             numbers.states[entry->state]++;
+        numbers.left_s = left_s > numbers.left_s ? left_s : numbers.left_s;
     }
     LIST_FOR_EACH(node, &keeper->queues)
     {

@@ -14,6 +14,7 @@ mutant src/copies/mirror_entry.c $writes 's/        !mirror_queue_is_past(queue,
 mutant src/copies/mirror_entry.c $writes 's/        mirror_state_has_open(entry, entry->last_known) ||/        0 ||/' 'and known'
 mutant src/copies/mirror_entry.c $writes 's/queue->state.hollow > 0 ||/0 ||/' 'a complete copy has no hollow records'
 mutant src/copies/mirror_entry.c $fill 's/    if (entry->keeper->proxy->is_lost)/    if (0)/' 'nor records of two Chromas'
+mutant src/copies/mirror_info.c $fill 's/numbers.left_s = left_s > numbers.left_s/numbers.left_s = 0 > numbers.left_s/' 'how long a filling takes is told'
 mutant src/copies/mirror_applied.c $fill 's/if (entry->state == MIRROR_ENTRY_FILLING \&\& is_in_vain)/if (0)/' 'a page in vain ends the filling'
 mutant src/copies/mirror_fill.c $writes 's/!entry->live->is_running \&\&/true \&\&/' 'if it was applied'
 mutant src/copies/mirror_entry.c $kept 's/entry->retry_us = now_us + (backoff_min_us << entry->backoff);/entry->retry_us = now_us;/' 'beginning again backs off'

@@ -477,6 +477,33 @@ START_TEST(a_copy_of_two_chromas_is_not_complete)
 }
 END_TEST
 
+static bool metrics_have(const char *line)
+{
+    struct byte_buffer out = {0};
+    bool               found;
+
+    ck_assert_int_eq(mirror_keeper_print_metrics(world.proxy->mirror, &out), STATUS_OK);
+    found =
+        memmem(byte_buffer_bytes(&out).data, byte_buffer_size(&out), line, strlen(line)) != NULL;
+    byte_buffer_done(&out);
+    return found;
+}
+
+START_TEST(how_long_a_filling_takes_is_told)
+{
+    note_read(0);
+    flow_world_run_ms(&world, SETTLE_MS - 10);
+    ck_assert(metrics_have("\nchromabouncer_mirror_left_seconds 0\n"));
+    while (look(0).left_us == 0)
+        fake_loop_run_for(world.loop, 100);
+    ck_assert_int_eq(state_of(0), MIRROR_ENTRY_FILLING);
+    ck_assert(metrics_have("\nchromabouncer_mirror_left_seconds 1\n")); /* rounded up */
+    run_to_complete(0);
+    ck_assert_uint_eq(look(0).left_us, 0);
+    ck_assert(metrics_have("\nchromabouncer_mirror_left_seconds 0\n"));
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("mirror_fill");
@@ -506,5 +533,6 @@ int main(void)
     tcase_add_loop_test(tcase, pages_are_short_beside_others, 0, 2);
     tcase_add_test(tcase, filling_leaves_chroma_to_a_long_call);
     tcase_add_test(tcase, a_copy_of_two_chromas_is_not_complete);
+    tcase_add_test(tcase, how_long_a_filling_takes_is_told);
     return check_main("flow_mirror_fill", tcase);
 }

@@ -92,11 +92,12 @@ START_TEST(copies_are_summed_over_states_and_modes)
          "\"chromabouncer_mirror_collections{state=\\\"complete\\\"}\":2,"
          "\"chromabouncer_mirror_collections{state=\\\"filling\\\"}\":1,"
          "\"chromabouncer_mirror_records\":70,\"chromabouncer_mirror_records_hollow\":7,"
+         "\"chromabouncer_mirror_left_seconds\":5,"
          "\"chromabouncer_mirror_bytes\":4096}}",
          2);
     ck_assert(near(digest.copies, 3) && near(digest.copies_complete, 2));
     ck_assert(near(digest.copied_records, 70) && near(digest.hollow_records, 7));
-    ck_assert(near(digest.copies_bytes, 4096));
+    ck_assert(near(digest.copies_bytes, 4096) && near(digest.copies_left_s, 5));
     ck_assert(near(digest.copies_per_second, 12));
 }
 END_TEST

@@ -54,6 +54,7 @@ static void setup(void)
                                  .copies_complete = 2,
                                  .copied_records = 120034,
                                  .hollow_records = 2100,
+                                 .copies_left_s = 12,
                                  .copies_bytes = 81.5 * 1024 * 1024,
                                  .copies_per_second = 8123.4,
                                  .op_count = COUNT_OF(ops)};
